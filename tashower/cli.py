@@ -1,0 +1,198 @@
+"""The command line: thin. What a workflow rule calls is what a person calls.
+
+Every import of a stage happens inside its command, so that `tashower --help` answers at once.
+"""
+
+import argparse
+import sys
+
+from tashower import __version__
+from tashower.errors import InputError
+
+_CONFIG_HELP = "configuration: a YAML file, or JSON text that starts with '{'; left out: the defaults"
+
+
+def _simulate(args) -> None:
+    from tashower.config import as_dict, load_config
+    from tashower.events.file import write_events
+    from tashower.simulation.simulate import simulate_events
+
+    config = load_config(args.config)
+    size = config.samples.chunk_size
+    total = getattr(config.samples, args.split)
+    first, last = (0, total) if args.chunk is None else (args.chunk * size, min((args.chunk + 1) * size, total))
+    if first >= last:
+        raise InputError(f"--chunk {args.chunk}: {args.split} has {total} showers in chunks of {size}")
+    events = simulate_events(config, args.split, first, last - first)
+    write_events(args.output, events, as_dict(config))
+    print(f"{args.output}: {events.n_events} of {last - first} showers triggered, {events.n_hits} hits", flush=True)
+
+
+def _calibrate(args) -> None:
+    from tashower.config import as_dict, load_config
+    from tashower.events.file import read_events
+    from tashower.events.model import concatenate_events
+    from tashower.reconstruction.calibration import calibrate, write_calibration
+
+    config = load_config(args.config)
+    events = concatenate_events([read_events(path) for path in args.events])
+    write_calibration(args.output, calibrate(events, config.reconstruction), as_dict(config), args.events)
+    print(f"{args.output}: from {events.n_events} events", flush=True)
+
+
+def _fit(args) -> None:
+    from tashower.config import as_dict, load_config
+    from tashower.events.file import read_events, write_reconstruction
+    from tashower.reconstruction.calibration import read_calibration
+    from tashower.reconstruction.reconstruct import reconstruct
+
+    config = load_config(args.config)
+    calibration = read_calibration(args.calibration)
+    events = read_events(args.events)
+    tables, pulses, features = reconstruct(events, calibration, config.reconstruction)
+    inputs = (args.events, args.calibration)
+    write_reconstruction(args.output, tables, as_dict(config), pulses, features, inputs)
+    valid = ", ".join(f"{name} {table.valid.mean():.1%}" for name, table in tables.items())
+    print(f"{args.output}: {events.n_events} events, valid: {valid}", flush=True)
+
+
+def _train(args) -> None:
+    from tashower.config import load_config
+    from tashower.network.training import train_network
+
+    config = load_config(args.config)
+    if args.network not in config.networks:
+        raise InputError(f"--network {args.network}: the configuration has {', '.join(config.networks)}")
+    train_network(
+        config, args.network, args.train_events, args.train_fits, args.validation_events, args.validation_fits, args.output
+    )
+
+
+def _apply(args) -> None:
+    from tashower.network.apply import apply_network
+
+    apply_network(args.checkpoint, args.events, args.fits, args.output, args.device)
+
+
+def _score(args) -> None:
+    from tashower.config import load_config
+    from tashower.evaluation.evaluate import evaluate
+
+    evaluate(load_config(args.config), args.events, args.fits, _named(args.network), args.calibration, args.output)
+
+
+def _report(args) -> None:
+    from tashower.config import load_config
+    from tashower.evaluation.report import write_report
+
+    write_report(load_config(args.config), args.scores, args.benchmarks, args.output)
+
+
+def _show(args) -> None:
+    from tashower.evaluation.show import show_event, show_file
+
+    if args.event is None:
+        show_file(args.file)
+    else:
+        show_event(args.file, args.event, args.fits, args.output)
+
+
+def _config(args) -> None:
+    from tashower.config import describe
+
+    print(describe())
+
+
+def _named(pairs) -> dict:
+    """NAME=FILE words, grouped by name."""
+    found = {}
+    for pair in pairs or ():
+        name, separator, path = pair.partition("=")
+        if not separator:
+            raise InputError(f"{pair}: NAME=FILE is needed")
+        found.setdefault(name, []).append(path)
+    return found
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="tashower", description="Air showers: simulate, fit, train, compare.")
+    parser.add_argument("--version", action="version", version=f"tashower {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    def command(name, run, text):
+        sub = commands.add_parser(name, help=text, description=text)
+        sub.set_defaults(run=run)
+        return sub
+
+    def configured(sub):
+        sub.add_argument("--config", help=_CONFIG_HELP)
+        return sub
+
+    sub = configured(command("simulate", _simulate, "Simulate showers down to triggered waveforms."))
+    sub.add_argument("--split", default="test", choices=("calibration", "train", "validation", "test"), help="which sample")
+    sub.add_argument("--chunk", type=int, help="which chunk of it; left out: all in one file")
+    sub.add_argument("--output", required=True, help="event file to write")
+
+    sub = configured(command("calibrate", _calibrate, "Energy table, sigma_t and curvature prior from simulated events."))
+    sub.add_argument("events", nargs="+", help="simulated event files, used for nothing else")
+    sub.add_argument("--output", required=True, help="calibration (JSON) to write")
+
+    sub = configured(command("fit", _fit, "Reconstruct core, direction, S800 and energy analytically."))
+    sub.add_argument("events", help="event file")
+    sub.add_argument("--calibration", required=True, help="file that `tashower calibrate` wrote")
+    sub.add_argument("--output", required=True, help="reconstruction file to write")
+
+    sub = configured(command("train", _train, "Train a network to correct the fit."))
+    sub.add_argument("--network", required=True, help="which entry of `networks`")
+    for split in ("train", "validation"):
+        sub.add_argument(f"--{split}-events", nargs="+", required=True, help=f"event files of the {split} sample")
+        sub.add_argument(f"--{split}-fits", nargs="+", required=True, help="their reconstruction files, in the same order")
+    sub.add_argument("--output", required=True, help="checkpoint to write; the training curve goes beside it (.json)")
+
+    sub = command("apply", _apply, "Correct a reconstruction with a trained network.")
+    sub.add_argument("checkpoint", help="file that `tashower train` wrote")
+    sub.add_argument("--events", required=True, help="event file")
+    sub.add_argument("--fits", required=True, help="its reconstruction file")
+    sub.add_argument("--output", required=True, help="reconstruction file to write")
+    sub.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"), help="where to compute")
+
+    sub = configured(command("score", _score, "Score fit and networks on the same events; write scores and figures."))
+    sub.add_argument("--events", nargs="+", required=True, help="event files of the test sample")
+    sub.add_argument("--fits", nargs="+", required=True, help="their reconstruction files, in the same order")
+    sub.add_argument("--network", nargs="*", help="NAME=FILE: files of `tashower apply`, in the same order for each name")
+    sub.add_argument("--calibration", help="calibration file, for the record")
+    sub.add_argument("--output", required=True, help="scores (JSON) to write; tables and figures go beside it")
+
+    sub = configured(command("report", _report, "Write the report: one HTML file."))
+    sub.add_argument("--scores", required=True, help="file that `tashower score` wrote")
+    sub.add_argument("--benchmarks", help="folder of the workflow's benchmark files, for the times")
+    sub.add_argument("--output", required=True, help="HTML file to write")
+
+    sub = command("show", _show, "Summarise a file, or draw one of its events.")
+    sub.add_argument("file", help="event, reconstruction or calibration file, or checkpoint")
+    sub.add_argument("--event", type=int, help="draw this event: its position in the file, from 0")
+    sub.add_argument("--fits", help="reconstruction file of the events; left out: fitted on the spot")
+    sub.add_argument("--output", help="picture to write (.png, .pdf); left out: FILE with -event-N.png beside it")
+
+    command("config", _config, "Print every key of the configuration: type, range, default, meaning.")
+    return parser
+
+
+def main(words=None) -> int:
+    """Run one command; returns the exit status: 0, 2 for bad input."""
+    args = _parser().parse_args(words)
+    try:
+        args.run(args)
+    except InputError as error:
+        print(f"tashower: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        if error.filename is None and error.errno is None:
+            raise
+        print(f"tashower: {error.filename or args}: {error.strerror}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

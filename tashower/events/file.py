@@ -1,0 +1,248 @@
+"""Files: events, reconstructions and anything else that is named arrays, as self-describing HDF5.
+
+Every file has root attributes `format`, `version`, `software`, `commit`, `created`, `configuration` (JSON) and `inputs` (JSON).
+It is written under a temporary name and renamed: a file that has its name is whole. docs/event_format.md describes the
+event file and the rule of its version.
+"""
+
+import json
+import os
+import tempfile
+from contextlib import contextmanager
+from dataclasses import asdict, fields
+from pathlib import Path
+
+import h5py
+import hdf5plugin
+import numpy as np
+
+from tashower.errors import InputError
+from tashower.events import provenance
+from tashower.events.array import Array, Detector
+from tashower.events.model import FLAGS, PARAMETERS, Events, Pulses, Reconstruction, Truth
+
+#: Version of the event file. The first number changes when an old reader would go wrong, the second when something is added.
+EVENT_VERSION = "1.0"
+#: Version of the reconstruction file.
+RECONSTRUCTION_VERSION = "1.0"
+
+_UNITS = {
+    "position": "m", "spacing": "m", "hit_time": "ns", "waveform": "counts", "pedestal": "counts/bin",
+    "counts_per_vem": "counts/VEM", "arrival_time": "ns", "signal": "VEM", "area_over_peak": "ns", "energy": "EeV",
+    "zenith": "rad", "azimuth": "rad", "core_x": "m", "core_y": "m", "t0": "ns", "xmax": "g/cm^2", "s800": "VEM/m^2",
+    "curvature": "ns",
+}  # fmt: skip
+
+
+@contextmanager
+def written_aside(path):
+    """A temporary path beside `path` that takes its name when the block ends well, and vanishes when it does not."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, aside = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    os.close(handle)
+    try:
+        yield Path(aside)
+        os.chmod(aside, 0o666 & ~_umask())
+        os.replace(aside, path)
+    finally:
+        Path(aside).unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def write_arrays(path, kind: str, version: str, groups: dict, configuration: dict, inputs=(), attributes=None) -> None:
+    """Write named arrays as an HDF5 file.
+
+    Parameters
+    ----------
+    path : file to write; an existing one is replaced when the new one is whole
+    kind : what the file is, for example "events"; stored as `format = "tashower events"`
+    groups : {group: {name: array}}; None values are left out
+    configuration : stored as JSON
+    inputs : paths of the files it was made from; their names and provenance are stored
+    attributes : further root attributes
+    """
+    with written_aside(path) as aside, h5py.File(aside, "w") as file:
+        file.attrs["format"] = f"tashower {kind}"
+        file.attrs["version"] = version
+        file.attrs["software"] = provenance.software()
+        file.attrs["commit"] = provenance.commit()
+        file.attrs["created"] = provenance.now()
+        file.attrs["configuration"] = json.dumps(configuration, sort_keys=True)
+        file.attrs["inputs"] = json.dumps([Path(p).name for p in inputs])
+        for name, value in (attributes or {}).items():
+            file.attrs[name] = value
+        for group_name, columns in groups.items():
+            group = file.create_group(group_name)
+            for name, column in columns.items():
+                if column is None:
+                    continue
+                column = np.asarray(column)
+                options = {}
+                if column.size > 64:
+                    rows = max(1, min(len(column), (1 << 20) // max(1, column[:1].nbytes)))
+                    options = {**hdf5plugin.Bitshuffle(cname="lz4"), "chunks": (rows, *column.shape[1:])}
+                dataset = group.create_dataset(name, data=column, **options)
+                if name in _UNITS:
+                    dataset.attrs["unit"] = _UNITS[name]
+
+
+def read_arrays(path, kind: str, version: str) -> tuple[dict, dict]:
+    """Read a file of `write_arrays`: ({group: {name: array}}, {root attribute: value}).
+
+    Raises
+    ------
+    InputError : no such file, not HDF5, another kind, a newer major version.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: no such file")
+    try:
+        with h5py.File(path, "r") as file:
+            attributes = dict(file.attrs)
+            found = str(attributes.get("format", ""))
+            if found != f"tashower {kind}":
+                raise InputError(f"{path}: holds {found or 'no tashower data'!r}, where 'tashower {kind}' is needed")
+            if str(attributes.get("version", "0")).split(".")[0] != version.split(".")[0]:
+                raise InputError(f"{path}: version {attributes.get('version')}; this software reads version {version}")
+            groups = {g: {name: item[()] for name, item in file[g].items()} for g in file}
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read as HDF5 ({str(error).splitlines()[0]})") from None
+    return groups, attributes
+
+
+def _columns(table) -> dict:
+    return {} if table is None else {f.name: getattr(table, f.name) for f in fields(table)}
+
+
+def write_events(path, events: Events, configuration: dict, inputs=()) -> None:
+    """Write an event file (docs/event_format.md)."""
+    array = events.array
+    groups = {
+        "array": {"station_id": array.station_id, "position": array.position, "lattice": array.lattice},
+        "events": {
+            "event_id": events.event_id, "hit_offset": events.hit_offset,
+            "dead_offset": events.dead_offset, "dead_station": events.dead_station,
+        },
+        "hits": {
+            "hit_station": events.hit_station, "hit_time": events.hit_time, "waveform": events.waveform,
+            "pedestal": events.pedestal, "counts_per_vem": events.counts_per_vem,
+        },
+    }  # fmt: skip
+    if events.pulses is not None:
+        groups["pulses"] = _columns(events.pulses)
+    if events.truth is not None:
+        groups["truth"] = _columns(events.truth)
+    attributes = {"spacing": array.spacing, "detector": json.dumps(asdict(array.detector))}
+    write_arrays(path, "events", EVENT_VERSION, groups, configuration, inputs, attributes)
+
+
+def _table(kind, columns: dict | None, path, n_rows: int):
+    if columns is None:
+        return None
+    for f in fields(kind):
+        if f.name not in columns:
+            raise InputError(f"{path}: {kind.__name__.lower()}/{f.name} is missing")
+        if len(columns[f.name]) != n_rows:
+            raise InputError(f"{path}: {kind.__name__.lower()}/{f.name} has {len(columns[f.name])} rows, {n_rows} needed")
+    return kind(**{f.name: columns[f.name] for f in fields(kind)})
+
+
+def _check_list(path, name, offset, station, n_events, n_stations) -> None:
+    if len(offset) != n_events + 1 or offset[0] != 0 or offset[-1] != len(station) or np.any(np.diff(offset) < 0):
+        raise InputError(f"{path}: {name} does not divide {len(station)} entries among {n_events} events")
+    if len(station) and (station.min() < 0 or station.max() >= n_stations):
+        raise InputError(f"{path}: {name} names a station that the array of {n_stations} does not have")
+
+
+def read_events(path) -> Events:
+    """Read and check an event file.
+
+    Raises
+    ------
+    InputError : names the file and the dataset that is missing or wrong.
+    """
+    groups, attributes = read_arrays(path, "events", EVENT_VERSION)
+    try:
+        array_columns, event_columns, hits = groups["array"], groups["events"], groups["hits"]
+        array = Array(
+            station_id=array_columns["station_id"],
+            position=array_columns["position"],
+            lattice=array_columns["lattice"],
+            spacing=float(attributes["spacing"]),
+            detector=Detector(**json.loads(attributes["detector"])),
+        )
+        events = Events(
+            array=array,
+            event_id=event_columns["event_id"],
+            hit_offset=event_columns["hit_offset"],
+            hit_station=hits["hit_station"],
+            hit_time=hits["hit_time"],
+            waveform=hits.get("waveform"),
+            pedestal=hits.get("pedestal"),
+            counts_per_vem=hits.get("counts_per_vem"),
+            dead_offset=event_columns["dead_offset"],
+            dead_station=event_columns["dead_station"],
+            pulses=_table(Pulses, groups.get("pulses"), path, len(hits["hit_station"])),
+            truth=_table(Truth, groups.get("truth"), path, len(event_columns["event_id"])),
+        )
+    except KeyError as error:
+        raise InputError(f"{path}: {error.args[0]} is missing") from None
+    n_stations = array.n_stations
+    if array.position.shape != (n_stations, 3) or not np.isfinite(array.position).all():
+        raise InputError(f"{path}: array/position is not ({n_stations}, 3) finite numbers")
+    _check_list(path, "events/hit_offset", events.hit_offset, events.hit_station, events.n_events, n_stations)
+    _check_list(path, "events/dead_offset", events.dead_offset, events.dead_station, events.n_events, n_stations)
+    if events.hit_time.shape != (events.n_hits,) or not np.isfinite(events.hit_time).all():
+        raise InputError(f"{path}: hits/hit_time is not {events.n_hits} finite numbers")
+    if events.waveform is None and events.pulses is None:
+        raise InputError(f"{path}: neither waveforms nor pulses")
+    detector = array.detector
+    if events.waveform is not None:
+        if events.waveform.shape != (events.n_hits, detector.n_bins, detector.n_layers):
+            raise InputError(
+                f"{path}: hits/waveform has shape {events.waveform.shape}, "
+                f"{(events.n_hits, detector.n_bins, detector.n_layers)} needed"
+            )
+        for name in ("pedestal", "counts_per_vem"):
+            column = getattr(events, name)
+            if column is None or column.shape != (events.n_hits, detector.n_layers):
+                raise InputError(f"{path}: hits/{name} is missing or not ({events.n_hits}, {detector.n_layers})")
+    return events
+
+
+def write_reconstruction(path, reconstructions: dict, configuration: dict, pulses=None, features=None, inputs=()) -> None:
+    """Write reconstructions {method: Reconstruction} of one event file, with the pulses and event features behind them.
+
+    `features` is {name: (n_events,) array}.
+    """
+    groups = {f"{method}": _columns(table) for method, table in reconstructions.items()}
+    groups["pulses"] = _columns(pulses)
+    groups["features"] = features or {}
+    attributes = {"methods": json.dumps(list(reconstructions)), "parameters": PARAMETERS, "flags": FLAGS}
+    write_arrays(path, "reconstruction", RECONSTRUCTION_VERSION, groups, configuration, inputs, attributes)
+
+
+def read_reconstruction(path) -> tuple[dict[str, Reconstruction], Pulses | None, dict[str, np.ndarray]]:
+    """Read a reconstruction file: ({method: Reconstruction}, Pulses or None, {feature: array}).
+
+    Raises
+    ------
+    InputError : names the file and what is wrong.
+    """
+    groups, attributes = read_arrays(path, "reconstruction", RECONSTRUCTION_VERSION)
+    methods = json.loads(attributes.get("methods", "[]"))
+    missing = [m for m in methods if m not in groups]
+    if missing or not methods:
+        raise InputError(f"{path}: reconstruction {', '.join(missing) or '(any)'} is missing")
+    n_events = len(groups[methods[0]].get("event_id", ()))
+    tables = {m: _table(Reconstruction, groups[m], path, n_events) for m in methods}
+    pulses = groups.get("pulses") or None
+    if pulses is not None:
+        pulses = _table(Pulses, pulses, path, len(pulses.get("arrival_time", ())))
+    return tables, pulses, groups.get("features", {})

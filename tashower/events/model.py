@@ -1,0 +1,199 @@
+"""What an event, its pulses and its reconstruction are: plain arrays in frozen dataclasses.
+
+Hits are a list: those of event i stand at `hit_offset[i]:hit_offset[i + 1]`, in the order of the stations. Missing values are
+NaN, never 0. Times are in ns relative to a reference time of each event that has no physical meaning.
+"""
+
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+
+from tashower.events.array import Array
+
+#: The seven parameters of the joint fit, in the order of every covariance matrix.
+PARAMETERS = ("core_x", "core_y", "zenith", "azimuth", "s800", "t0", "curvature")
+#: Units of PARAMETERS.
+PARAMETER_UNITS = ("m", "m", "rad", "rad", "VEM/m^2", "ns", "ns")
+
+#: Quality flags of a reconstruction: bit number -> name. A set bit says that the event FAILS the cut.
+FLAGS = (
+    "invalid",  # no plausible result: fit degenerate or not converged; every parameter is NaN
+    "few_stations",
+    "bad_chi2",
+    "zenith",
+    "border",
+    "pointing_error",
+    "s800_error",
+)
+
+
+@dataclass(frozen=True)
+class Truth:
+    """True shower parameters, one row per event; shapes (n_events,)."""
+
+    shower_id: np.ndarray  #: int64; the same shower may be thrown at several cores: split by this
+    mass_number: np.ndarray  #: int16
+    energy: np.ndarray  #: [EeV]
+    zenith: np.ndarray  #: [rad]
+    azimuth: np.ndarray  #: [rad], counter-clockwise from east, where the shower comes from
+    core_x: np.ndarray  #: [m]
+    core_y: np.ndarray  #: [m]
+    t0: np.ndarray  #: [ns], passage of the front through the core
+    xmax: np.ndarray  #: [g/cm^2]
+    muon_scale: np.ndarray  #: muon content relative to the mean proton shower of that energy and zenith
+    s800: np.ndarray  #: [VEM/m^2] of this shower
+    slope: np.ndarray  #: eta of the lateral distribution of this shower
+    curvature: np.ndarray  #: a [ns] of this shower, referred to S800 as in `shower_front.front_delay`
+
+
+@dataclass(frozen=True)
+class Pulses:
+    """What `reconstruction.pulses` finds in the waveforms, one row per hit."""
+
+    arrival_time: np.ndarray  #: (n_hits,) [ns] leading edge, mean of the layers; NaN where there is none
+    signal: np.ndarray  #: (n_hits, n_layers) [VEM], integral over the window; may be negative by noise
+    saturated: np.ndarray  #: (n_hits,) bool
+    n_peaks: np.ndarray  #: (n_hits, n_layers) int16
+    area_over_peak: np.ndarray  #: (n_hits,) [ns], integral over maximum, mean of the layers; NaN without a pulse
+
+
+@dataclass(frozen=True)
+class Events:
+    """A set of events on one array."""
+
+    array: Array
+    event_id: np.ndarray  #: (n_events,) int64
+    hit_offset: np.ndarray  #: (n_events + 1,) int64, starts at 0
+    hit_station: np.ndarray  #: (n_hits,) int32, index into the array, increasing within an event
+    hit_time: np.ndarray  #: (n_hits,) float64 [ns], start of the waveform's first bin
+    waveform: np.ndarray | None  #: (n_hits, n_bins, n_layers) uint16, counts as digitised
+    pedestal: np.ndarray | None  #: (n_hits, n_layers) float32, counts per bin
+    counts_per_vem: np.ndarray | None  #: (n_hits, n_layers) float32, integrated counts per VEM, as monitored
+    dead_offset: np.ndarray  #: (n_events + 1,) int64: stations out of service, a list like the hits
+    dead_station: np.ndarray  #: (n_dead,) int32, index into the array
+    pulses: Pulses | None = None  #: for data that come without waveforms
+    truth: Truth | None = None  #: for simulated events
+
+    @property
+    def n_events(self) -> int:
+        """Number of events."""
+        return len(self.event_id)
+
+    @property
+    def n_hits(self) -> int:
+        """Number of hits of all events."""
+        return len(self.hit_station)
+
+    @property
+    def hit_event(self) -> np.ndarray:
+        """(n_hits,) index of the event that each hit belongs to."""
+        return np.repeat(np.arange(self.n_events), np.diff(self.hit_offset))
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """A reconstruction of every event, whoever made it (fit or network); shapes (n_events,) unless said."""
+
+    event_id: np.ndarray  #: int64
+    core_x: np.ndarray  #: [m]; NaN where invalid, as all parameters
+    core_y: np.ndarray  #: [m]
+    zenith: np.ndarray  #: [rad]
+    azimuth: np.ndarray  #: [rad]
+    s800: np.ndarray  #: [VEM/m^2]
+    t0: np.ndarray  #: [ns]
+    curvature: np.ndarray  #: [ns]
+    energy: np.ndarray  #: [EeV]
+    covariance: np.ndarray  #: (n_events, 7, 7) in the order of PARAMETERS; NaN where not known
+    chi2: np.ndarray
+    ndof: np.ndarray  #: int32
+    n_stations: np.ndarray  #: int32, stations with a signal that the fit used
+    n_excluded: np.ndarray  #: int32, stations that the fit rejected
+    flags: np.ndarray  #: uint16, bits as in FLAGS
+
+    @property
+    def valid(self) -> np.ndarray:
+        """(n_events,) bool: there is a result."""
+        return (self.flags & 1) == 0
+
+    @property
+    def passes_cuts(self) -> np.ndarray:
+        """(n_events,) bool: no quality flag is set."""
+        return self.flags == 0
+
+
+def _select_list(offset, *columns, rows):
+    length = np.diff(offset)[rows]
+    new_offset = np.concatenate([[0], np.cumsum(length)]).astype(np.int64)
+    index = np.repeat(offset[:-1][rows] - new_offset[:-1], length) + np.arange(new_offset[-1])
+    return new_offset, *(None if c is None else c[index] for c in columns)
+
+
+def select_rows(table, rows):
+    """The given rows (index array or mask) of a Truth, Pulses or Reconstruction."""
+    return replace(table, **{f.name: getattr(table, f.name)[rows] for f in fields(table)})
+
+
+def select_events(events: Events, rows) -> Events:
+    """The given events (index array or mask), in that order, with their hits."""
+    rows = np.arange(events.n_events)[rows]
+    hit_offset, index = _select_list(events.hit_offset, np.arange(events.n_hits), rows=rows)
+    dead_offset, dead_station = _select_list(events.dead_offset, events.dead_station, rows=rows)
+
+    def take(column):
+        return None if column is None else column[index]
+
+    return replace(
+        events,
+        event_id=events.event_id[rows],
+        hit_offset=hit_offset,
+        hit_station=events.hit_station[index],
+        hit_time=events.hit_time[index],
+        waveform=take(events.waveform),
+        pedestal=take(events.pedestal),
+        counts_per_vem=take(events.counts_per_vem),
+        dead_offset=dead_offset,
+        dead_station=dead_station,
+        pulses=None if events.pulses is None else select_rows(events.pulses, index),
+        truth=None if events.truth is None else select_rows(events.truth, rows),
+    )
+
+
+def _concatenate(parts):
+    return None if parts[0] is None else np.concatenate(parts)
+
+
+def concatenate_rows(tables):
+    """One table from several of the same kind (Truth, Pulses or Reconstruction); None if they are None."""
+    if tables[0] is None:
+        return None
+    return replace(tables[0], **{f.name: np.concatenate([getattr(t, f.name) for t in tables]) for f in fields(tables[0])})
+
+
+def concatenate_events(parts: list[Events]) -> Events:
+    """One set of events from several on the same array.
+
+    Raises
+    ------
+    ValueError : no parts, or arrays that differ.
+    """
+    if not parts:
+        raise ValueError("concatenate_events: nothing to concatenate")
+    first = parts[0]
+    for part in parts[1:]:
+        same = part.array.detector == first.array.detector and np.array_equal(part.array.position, first.array.position)
+        if not same:
+            raise ValueError("concatenate_events: the parts were measured with different arrays")
+
+    def offsets(name):
+        lengths = np.concatenate([np.diff(getattr(p, name)) for p in parts])
+        return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+
+    columns = ("event_id", "hit_station", "hit_time", "waveform", "pedestal", "counts_per_vem", "dead_station")
+    return replace(
+        first,
+        hit_offset=offsets("hit_offset"),
+        dead_offset=offsets("dead_offset"),
+        pulses=concatenate_rows([p.pulses for p in parts]),
+        truth=concatenate_rows([p.truth for p in parts]),
+        **{name: _concatenate([getattr(p, name) for p in parts]) for name in columns},
+    )

@@ -1,0 +1,1 @@
+"""From hits to a correction of the reconstruction."""

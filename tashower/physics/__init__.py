@@ -1,0 +1,1 @@
+"""Formulas that the simulation and the reconstruction share."""

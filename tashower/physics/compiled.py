@@ -1,0 +1,54 @@
+"""How formulas and loops are compiled.
+
+A function marked `formula` is plain Python that works on numpy arrays, and is compiled in when a `compiled`
+loop calls it with numbers: simulation, fit and tests use one and the same text.
+
+numba's cache notices a change in the file of a compiled function, not in the files of the formulas it calls. The cache
+folder is therefore named after the sources, so that a changed formula can never leave an old loop behind.
+"""
+
+import hashlib
+import os
+from functools import cache
+from pathlib import Path
+
+import numba
+from numba.extending import register_jitable
+
+_CHOSEN_BY_USER = "NUMBA_CACHE_DIR" in os.environ
+
+#: Decorator of a formula: ordinary Python on arrays, compiled when called from a `compiled` loop.
+formula = register_jitable
+
+
+@cache
+def source_fingerprint(room: str) -> str:
+    """Twelve hexadecimal digits that change with any source file of `physics` or of the given room of the package."""
+    package = Path(__file__).resolve().parent.parent
+    digest = hashlib.sha256()
+    for folder in sorted({"physics", room}):
+        for path in sorted((package / folder).glob("*.py")):
+            digest.update(path.name.encode())
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def _cache_folder(module: str) -> str:
+    parts = module.split(".")
+    room = parts[1] if parts[0] == "tashower" and len(parts) > 2 else "physics"
+    home = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    return os.path.join(home, "tashower", f"{room}-{source_fingerprint(room)}")
+
+
+def compiled(function=None, **options):
+    """Decorator of a loop: compiled by numba, cached between processes, releases the interpreter lock.
+
+    Division by zero gives inf or NaN, as in numpy. `options` go to `numba.njit`.
+    """
+
+    def decorate(function):
+        if not _CHOSEN_BY_USER:
+            numba.config.CACHE_DIR = _cache_folder(function.__module__)
+        return numba.njit(function, **{"cache": True, "nogil": True, "error_model": "numpy", **options})
+
+    return decorate if function is None else decorate(function)

@@ -1,0 +1,54 @@
+"""Arrival time of the shower front.
+
+    t(r) = t0 + t_plane + a (1 + r/R_L)^1.5 LDF(r)^-0.5
+
+(Ivanov et al. 2020, arXiv:2005.07117, section 2; after Linsley 1986 and Teshima et al. 1986), R_L = 30 m. The curvature
+parameter `a` is in ns: it is the delay that the bracket multiplies.
+
+Why this shape: if every particle arrives tau behind the front, tau = s (1 + r/R_L)^1.5 Gamma(shape 2), the first of n
+particles comes s (1 + r/R_L)^1.5 sqrt(2) Gamma(3/2)/sqrt(n) later on average for large n, and n is proportional to
+S800 LDF(r).
+"""
+
+import numpy as np
+
+from tashower.physics.compiled import formula
+from tashower.physics.constants import FRONT_SCALE
+
+
+@formula
+def thickness_shape(r):
+    """(1 + r/30 m)^1.5: how delays and the thickness of the front grow with r [m]."""
+    y = 1.0 + r / FRONT_SCALE
+    return y * np.sqrt(y)
+
+
+@formula
+def front_delay(r, log_ldf, curvature):
+    """Delay [ns] of the front behind the plane through the core: a (1 + r/R_L)^1.5 LDF^-0.5.
+
+    Parameters
+    ----------
+    r : perpendicular distance to the axis [m]
+    log_ldf : ln LDF(r) (`lateral.log_lateral_distribution`)
+    curvature : a [ns]
+
+    Examples
+    --------
+    At r = 800 m, LDF = 1: front_delay(800, 0, 1.0) = (1 + 800/30)^1.5 = 145.5.
+    """
+    return curvature * thickness_shape(r) * np.exp(-0.5 * log_ldf)
+
+
+def curvature_zenith_dependence(zenith) -> np.ndarray:
+    """Curvature of the front at a zenith angle [rad] relative to a vertical shower, dimensionless, 1 at 0.
+
+    The Telescope Array's standard reconstruction (Ivanov 2012, PhD thesis, Rutgers): in degrees,
+    3.3836 - 0.01848 z below 25, a cubic from 25 to 35, exp(2.0 - 0.032 z) above. Only the ratio to 0 degrees is used: the
+    absolute size depends on units and on S800.
+    """
+    z = np.degrees(np.asarray(zenith, dtype=float))
+    low = 3.3836 - 0.01848 * z
+    middle = -7.76168e-2 + 2.99113e-1 * z - 8.79358e-3 * z**2 + 6.51127e-5 * z**3
+    high = np.exp(-3.2e-2 * z + 2.0)
+    return np.where(z < 25.0, low, np.where(z < 35.0, middle, high)) / 3.3836

@@ -1,0 +1,1 @@
+"""From waveforms to core, direction, S800 and energy."""

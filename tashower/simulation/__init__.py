@@ -1,0 +1,1 @@
+"""From shower parameters to triggered waveforms."""
