@@ -98,9 +98,9 @@ def _show(args) -> None:
 
 
 def _config(args) -> None:
-    from tashower.config import describe
+    from tashower.config import default_yaml, describe
 
-    print(describe())
+    print(default_yaml() if args.yaml else describe())
 
 
 def _named(pairs) -> dict:
@@ -174,7 +174,8 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--fits", help="reconstruction file of the events; left out: fitted on the spot")
     sub.add_argument("--output", help="picture to write (.png, .pdf); left out: FILE with -event-N.png beside it")
 
-    command("config", _config, "Print every key of the configuration: type, range, default, meaning.")
+    sub = command("config", _config, "Print every key of the configuration: type, range, default, meaning.")
+    sub.add_argument("--yaml", action="store_true", help="print the default configuration as YAML instead")
     return parser
 
 

@@ -97,6 +97,7 @@ class TrainingConfig:
     learning_rate: float
     weight_decay: float
     augment: bool
+    threads: int
     device: str
 
 
@@ -123,6 +124,7 @@ class Config:
     """The whole configuration; attributes are named like the keys."""
 
     seed: int
+    results: str
     array: ArrayConfig
     detector: DetectorConfig
     showers: ShowersConfig
@@ -190,7 +192,7 @@ def freeze(values: dict, where: str = "configuration") -> Config:
     whole["scores"] = {k: tuple(v) if isinstance(v, list) else v for k, v in whole["scores"].items()}
     sections = {name: kind(**whole[name]) for name, kind in _SECTIONS.items()}
     networks = {name: InputsConfig(**inputs) for name, inputs in whole["networks"].items()}
-    return Config(seed=whole["seed"], networks=networks, **sections)
+    return Config(seed=whole["seed"], results=whole["results"], networks=networks, **sections)
 
 
 def load_config(source: str | None = None) -> Config:
@@ -225,3 +227,54 @@ def load_config(source: str | None = None) -> Config:
 def as_dict(config: Config) -> dict:
     """The configuration as plain dictionaries, ready for JSON."""
     return json.loads(json.dumps(asdict(config)))
+
+
+def _leaves():
+    """(section or None, key, entry) of every key, in the order of the schema."""
+    for name, entry in schema()["properties"].items():
+        if name in _SECTIONS:
+            for key, item in entry["properties"].items():
+                yield name, key, item
+        else:
+            yield None, name, entry
+
+
+def _range(entry: dict) -> str:
+    if "enum" in entry:
+        return ", ".join(str(v) for v in entry["enum"])
+    low = entry.get("minimum", entry.get("exclusiveMinimum"))
+    high = entry.get("maximum", entry.get("exclusiveMaximum"))
+    text = entry["type"]
+    if low is not None:
+        text += f" {'>' if 'exclusiveMinimum' in entry else '>='} {low}"
+    if high is not None:
+        text += f"{',' if low is not None else ''} {'<' if 'exclusiveMaximum' in entry else '<='} {high}"
+    return text
+
+
+def describe() -> str:
+    """Every key of the configuration as Markdown tables: type and range, default, meaning."""
+    lines, section = [], ""
+    for name, key, entry in _leaves():
+        if name != section:
+            section = name
+            title = f"## {name}" if name else "## top level"
+            about = schema()["properties"][name]["description"] if name else "Keys outside of any section."
+            lines += ["", title, "", about, "", "| key | type, range | default | meaning |", "|---|---|---|---|"]
+        default = json.dumps(entry["default"]).replace("|", "\\|")
+        lines.append(f"| `{key}` | {_range(entry)} | `{default}` | {entry['description']} |")
+    return "\n".join(lines).strip()
+
+
+def default_yaml() -> str:
+    """The default configuration as YAML, each key with its meaning: the text of config/config.yaml."""
+    lines, section = [], None
+    for name, key, entry in _leaves():
+        if name != section and name:
+            lines += ["", f"# {schema()['properties'][name]['description']}", f"{name}:"]
+        elif name != section or not name:
+            lines += [""] if lines else []
+        section = name
+        indent = "  " if name else ""
+        lines += [f"{indent}# {entry['description']}", f"{indent}{key}: {json.dumps(entry['default'])}"]
+    return "\n".join(lines)

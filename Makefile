@@ -1,0 +1,81 @@
+# make run    set up everything, then simulate, reconstruct, train, score and report (about 10 minutes on 2 cores)
+# make test   set up everything, then run the fast tests
+#
+# Both need Python >= 3.11, make and a package index, and nothing else. Choose another interpreter with PYTHON=...,
+# another configuration with CONFIG=mine.yaml, the number of cores with CORES=4.
+
+PYTHON ?= python3
+CORES ?= all
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+CONFIGFILE := $(if $(CONFIG),--configfile $(CONFIG))
+
+.PHONY: run test test-all smoke bench calibration-table config sample lint lock clean help
+.DEFAULT_GOAL := help
+
+help:
+	@sed -n 's/^# \{0,1\}//p' Makefile | head -5
+	@echo "others: test-all smoke bench calibration-table config sample lint lock clean"
+
+run: $(READY)
+	$(BIN)/snakemake --cores $(CORES) $(CONFIGFILE)
+
+test: $(READY)
+	$(BIN)/python -m pytest -n 2 -m "not slow" -q
+
+test-all: $(READY)
+	$(BIN)/python -m pytest -n 2 -q
+
+smoke: $(READY)
+	$(BIN)/snakemake --cores $(CORES) --configfile tests/config/smoke.yaml
+
+# Speed against what a user would take instead, as ratios in one run.
+bench: $(READY)
+	$(BIN)/python benchmarks/simulation.py
+	$(BIN)/python benchmarks/fit.py
+	$(BIN)/python benchmarks/network.py
+
+# Simulated against published numbers.
+calibration-table: $(READY)
+	$(BIN)/python benchmarks/calibration_table.py
+
+# The two files that restate the schema of the configuration.
+config: $(READY)
+	$(BIN)/tashower config --yaml > config/config.yaml
+	{ cat config/introduction.md; echo; $(BIN)/tashower config; } > config/README.md
+
+# The sample event file in data/.
+sample: $(READY)
+	$(BIN)/tashower simulate --config config/sample.yaml --split test --output data/sample.h5
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/snakemake --lint
+
+# The lock holds no build of torch for a graphics card: where the build that the index gives needs such libraries, they are
+# added afterwards, so that a machine without a card is not made to fetch them.
+$(READY): requirements.lock.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	    { echo "tashower needs Python >= 3.11; choose one with PYTHON=..." >&2; exit 2; }
+	@echo "setting up $(VENV) (once; a minute or two)"
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -r requirements.lock.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(BIN)/python -c 'import torch' 2>/dev/null || \
+	    $(BIN)/pip install --disable-pip-version-check "$$(grep '^torch==' requirements.lock.txt)"
+	@touch $@
+
+# Newest versions within the ranges of pyproject.toml, resolved in an empty environment.
+lock:
+	rm -rf build/lock
+	$(PYTHON) -m venv build/lock
+	build/lock/bin/pip install --quiet "$$(grep '^torch==' requirements.lock.txt)" setuptools -e ".[test]"
+	{ grep '^#' requirements.lock.txt; build/lock/bin/pip list --format=freeze --exclude-editable \
+	    | grep -v '^pip==' | sed 's/^\(torch==[0-9.]*\)+.*/\1/'; } > build/requirements.lock.txt
+	mv build/requirements.lock.txt requirements.lock.txt
+
+clean:
+	rm -rf results .snakemake build

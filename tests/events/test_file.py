@@ -1,0 +1,147 @@
+"""Files: round trips, what they say of themselves, and what is refused."""
+
+import json
+from dataclasses import replace
+
+import h5py
+import numpy as np
+import pytest
+from hits import make_events, make_reconstruction, same
+
+from tashower.errors import InputError
+from tashower.events.file import (
+    read_events,
+    read_reconstruction,
+    write_arrays,
+    write_events,
+    write_reconstruction,
+    written_aside,
+)
+
+
+def same_but_array(a, b):
+    np.testing.assert_array_equal(a.array.position, b.array.position)
+    np.testing.assert_array_equal(a.array.lattice, b.array.lattice)
+    np.testing.assert_array_equal(a.array.station_id, b.array.station_id)
+    assert (a.array.spacing, a.array.detector) == (b.array.spacing, b.array.detector)
+    same(a, replace(b, array=a.array))
+
+
+@pytest.mark.parametrize("n_events", [0, 1, 40])
+def test_events_round_trip(tmp_path, rng, n_events):
+    events = make_events(rng, n_events)
+    write_events(tmp_path / "e.h5", events, {"seed": 1})
+    same_but_array(read_events(tmp_path / "e.h5"), events)
+
+
+def test_without_waveforms_or_truth(tmp_path, rng):
+    events = replace(make_events(rng, 4), waveform=None, pedestal=None, counts_per_vem=None, truth=None)
+    write_events(tmp_path / "e.h5", events, {})
+    same_but_array(read_events(tmp_path / "e.h5"), events)
+
+
+def test_file_says_what_made_it(tmp_path, rng):
+    write_events(tmp_path / "e.h5", make_events(rng, 3), {"seed": 77}, inputs=["/some/where/in.dst"])
+    with h5py.File(tmp_path / "e.h5") as file:
+        assert file.attrs["format"] == "tashower events"
+        assert file.attrs["software"].startswith("tashower ")
+        assert json.loads(file.attrs["configuration"]) == {"seed": 77}
+        assert json.loads(file.attrs["inputs"]) == ["in.dst"]
+        assert file.attrs["commit"]
+        assert file["hits/hit_time"].attrs["unit"] == "ns"
+
+
+def test_reconstruction_round_trip(tmp_path, rng):
+    events = make_events(rng, 12)
+    tables = {"free": make_reconstruction(rng, events), "constrained": make_reconstruction(rng, events)}
+    features = {"curvature": rng.normal(size=12)}
+    write_reconstruction(tmp_path / "r.h5", tables, {}, events.pulses, features, ["e.h5"])
+    found, pulses, found_features = read_reconstruction(tmp_path / "r.h5")
+    assert list(found) == list(tables)
+    for name, table in tables.items():
+        same(found[name], table)
+    same(pulses, events.pulses)
+    np.testing.assert_array_equal(found_features["curvature"], features["curvature"])
+    assert not found["free"].valid[0]
+    assert found["free"].valid[1:].all()
+
+
+def test_failed_write_leaves_nothing(tmp_path):
+    target = tmp_path / "e.h5"
+    target.write_text("old")
+
+    def write_half():
+        with written_aside(target) as aside:
+            aside.write_text("half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        write_half()
+    assert target.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["e.h5"]
+
+
+def test_wrong_kind_and_version(tmp_path, rng):
+    events = make_events(rng, 2)
+    write_arrays(tmp_path / "other.h5", "something", "1.0", {}, {})
+    with pytest.raises(InputError, match=r"other\.h5.*something"):
+        read_events(tmp_path / "other.h5")
+    write_events(tmp_path / "new.h5", events, {})
+    with h5py.File(tmp_path / "new.h5", "a") as file:
+        file.attrs["version"] = "2.0"
+    with pytest.raises(InputError, match=r"version 2\.0"):
+        read_events(tmp_path / "new.h5")
+    with h5py.File(tmp_path / "new.h5", "a") as file:
+        file.attrs["version"] = "1.7"
+    read_events(tmp_path / "new.h5")
+
+
+def test_not_a_file(tmp_path):
+    with pytest.raises(InputError, match="no such file"):
+        read_events(tmp_path / "absent.h5")
+    (tmp_path / "text.h5").write_text("not HDF5")
+    with pytest.raises(InputError, match=r"text\.h5"):
+        read_events(tmp_path / "text.h5")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("events/hit_offset", [1, 2], "hit_offset"),
+        ("hits/hit_station", None, "hit_station"),
+        ("hits/pedestal", None, "pedestal"),
+        ("truth/energy", None, "truth/energy"),
+        ("truth/energy", [1.0], "truth/energy"),
+        ("array/position", [[0.0, 0.0]], "array/position"),
+        ("hits/waveform", np.zeros((1, 2, 3), np.uint16), "waveform"),
+        ("events", None, "events"),
+    ],
+)
+def test_damaged_file_is_named(tmp_path, rng, name, value, words):
+    path = tmp_path / "damaged.h5"
+    write_events(path, make_events(rng, 6), {})
+    with h5py.File(path, "a") as file:
+        del file[name]
+        if value is not None:
+            file[name] = value
+    with pytest.raises(InputError, match=f"damaged.h5.*{words}"):
+        read_events(path)
+
+
+def test_unknown_station(tmp_path, rng):
+    path = tmp_path / "damaged.h5"
+    write_events(path, make_events(rng, 6), {})
+    with h5py.File(path, "a") as file:
+        file["hits/hit_station"][0] = 1000
+    with pytest.raises(InputError, match="does not have"):
+        read_events(path)
+
+
+def test_truncated_file(tmp_path, rng):
+    path = tmp_path / "cut.h5"
+    write_events(path, make_events(rng, 30), {})
+    whole = path.read_bytes()
+    for cut in np.linspace(1, len(whole) - 1, 25).astype(int):
+        path.write_bytes(whole[:cut])
+        with pytest.raises(InputError, match=r"cut\.h5"):
+            read_events(path)

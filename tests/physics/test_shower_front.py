@@ -1,0 +1,44 @@
+"""The timing front, and its relation to the first of n particles."""
+
+import numpy as np
+import pytest
+from scipy.special import gamma
+
+from tashower.physics import lateral, shower_front
+from tashower.physics.compiled import compiled
+
+
+def test_closed_form():
+    assert shower_front.front_delay(800.0, 0.0, 1.0) == pytest.approx((1 + 800 / 30) ** 1.5)
+    r, eta = np.array([200.0, 1500.0]), 3.5
+    ldf = lateral.lateral_distribution(r, eta)
+    assert shower_front.front_delay(r, np.log(ldf), 2.3) == pytest.approx(2.3 * (1 + r / 30) ** 1.5 * ldf**-0.5)
+
+
+def test_zenith_dependence():
+    """Published shape: 3.38, 3.01, 2.74, 2.05, 1.75, 1.08 at 0, 20, 30, 40, 45, 60 degrees."""
+    values = shower_front.curvature_zenith_dependence(np.radians([0, 20, 30, 40, 45, 60]))
+    assert values * 3.3836 == pytest.approx([3.38, 3.01, 2.74, 2.05, 1.75, 1.08], abs=0.006)
+    fine = shower_front.curvature_zenith_dependence(np.radians(np.linspace(0, 60, 601)))
+    assert np.all(np.diff(fine) < 0)
+    assert np.abs(np.diff(fine)).max() < 0.005  # the three pieces meet
+
+
+def test_first_particle_gives_the_front_formula(rng):
+    """The first of n particles with Gamma(2) delays comes s w sqrt(2) Gamma(3/2)/sqrt(n) late on average for large n."""
+    n, trials = 400, 4000
+    first = rng.gamma(2.0, 1.0, (trials, n)).min(axis=1)
+    expected = np.sqrt(2) * gamma(1.5) / np.sqrt(n)
+    # 2 % above the asymptotic value at n = 400 (next order of the expansion), known to 0.8 %.
+    assert first.mean() == pytest.approx(expected, rel=0.05)
+    assert first.std() / first.mean() == pytest.approx(0.52, abs=0.03)
+
+
+def test_formula_is_the_same_when_compiled():
+    @compiled(cache=False)
+    def delay(r, eta, curvature):
+        return shower_front.front_delay(r, lateral.log_lateral_distribution(r, eta), curvature)
+
+    for r in (30.0, 700.0, 2600.0):
+        plain = shower_front.front_delay(r, lateral.log_lateral_distribution(r, 3.3), 1.7)
+        assert delay(r, 3.3, 1.7) == pytest.approx(plain, rel=1e-12)

@@ -1,0 +1,92 @@
+"""pyproject.toml, environment.yml and the lock say the same; the package keeps to its floors."""
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+ROOT = Path(__file__).resolve().parent.parent
+CONDA_NAMES = {"pytorch": "torch", "matplotlib-base": "matplotlib", "snakemake-minimal": "snakemake"}
+
+
+def ranges():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    words = project["dependencies"] + project["optional-dependencies"]["test"]
+    return {r.name: str(r.specifier) for r in map(Requirement, words)}, project["requires-python"]
+
+
+def locked():
+    lines = (ROOT / "requirements.lock.txt").read_text().splitlines()
+    return {r.name.lower(): r for r in (Requirement(line) for line in lines if line and not line.startswith("#"))}
+
+
+def test_environment_agrees_with_pyproject():
+    wanted, python = ranges()
+    entries = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
+    found = {r.name: str(r.specifier) for r in (Requirement(e) for e in entries if isinstance(e, str))}
+    found.pop("pip")
+    assert sorted(found.pop("python").split(",")) == sorted(python.split(","))
+    assert {CONDA_NAMES.get(name, name): spec for name, spec in found.items()} == wanted
+
+
+def test_lock_is_within_the_ranges():
+    wanted, _ = ranges()
+    lock = locked()
+    for name, specifier in wanted.items():
+        pins = list(lock[name.lower()].specifier)
+        assert len(pins) == 1, name
+        assert pins[0].operator == "==", name
+        assert Version(pins[0].version) in Requirement(f"{name}{specifier}").specifier, name
+
+
+def test_lock_holds_no_cuda_and_the_pinned_torch():
+    lock = locked()
+    assert str(lock["torch"].specifier) == "==2.13.0"
+    assert not [name for name in lock if re.match(r"nvidia|triton|cuda", name)]
+
+
+# Which folders a folder may import, and which heavy packages only it may import.
+FLOORS = {
+    "physics": set(),
+    "events": {"physics"},
+    "simulation": {"physics", "events"},
+    "reconstruction": {"physics", "events"},
+    "evaluation": {"physics", "events"},
+    "network": {"physics", "events", "reconstruction"},
+}
+ONLY_IN = {"torch": "network", "matplotlib": "evaluation", "h5py": "events", "hdf5plugin": "events", "snakemake": None}
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "tashower").glob("*/*.py")), ids=lambda p: f"{p.parent.name}/{p.name}")
+def test_floors(path):
+    room = path.parent.name
+    for node in ast.walk(ast.parse(path.read_text())):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [node.module]
+        for name in names:
+            top, *rest = name.split(".")
+            if top in ONLY_IN:
+                assert room == ONLY_IN[top], f"{path.name} imports {name}"
+            if top == "tashower" and rest and rest[0] in FLOORS:
+                assert rest[0] in FLOORS[room] | {room}, f"{path.name} imports {name}"
+
+
+def test_import_and_help_load_nothing_heavy():
+    code = (
+        "import sys, tashower.cli\n"
+        "try: tashower.cli.main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "print([m for m in ('torch', 'numba', 'numpy', 'scipy', 'matplotlib', 'h5py') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.rstrip().endswith("[]")

@@ -1,0 +1,50 @@
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+import tashower
+from tashower.config import complete
+from tashower.errors import InputError
+
+try:
+    CONFIG = complete(config)
+except InputError as error:
+    raise WorkflowError(str(error))
+
+RESULTS = CONFIG["results"]
+GPUS = 1 if shutil.which("nvidia-smi") and CONFIG["training"]["device"] != "cpu" else 0
+
+
+wildcard_constraints:
+    split="calibration|train|validation|test",
+    chunk=r"\d{3,}",
+    network="[a-z][a-z0-9_]*",
+
+
+def section(*names):
+    """The named sections of the configuration as JSON: a rule runs again when they change, and only then."""
+    return json.dumps({name: CONFIG[name] for name in ("seed", *names)}, sort_keys=True)
+
+
+def package_code(*rooms):
+    """Fingerprint of the sources in the named folders of the package: a rule runs again when its code changes."""
+    package = Path(tashower.__file__).parent
+    digest = hashlib.sha256()
+    for room in rooms:
+        for path in sorted((package / room).glob("**/*.py")):
+            digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def chunks(path, split):
+    """`path` for every chunk of a split, with {chunk} filled in."""
+    n_chunks = -(-CONFIG["samples"][split] // CONFIG["samples"]["chunk_size"])
+    return [path.format(split=split, chunk=f"{chunk:03d}") for chunk in range(n_chunks)]
+
+
+EVENTS = f"{RESULTS}/events/{{split}}/{{chunk}}.h5"
+FITS = f"{RESULTS}/reconstructions/{{split}}/{{chunk}}.h5"
+NETWORKS = list(CONFIG["networks"])

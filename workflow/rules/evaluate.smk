@@ -1,0 +1,57 @@
+def applied(name):
+    """Reconstruction files of one network for the test sample."""
+    return chunks(f"{RESULTS}/networks/{name}/{{split}}/{{chunk}}.h5", "test")
+
+
+rule score_methods:
+    input:
+        events=chunks(EVENTS, "test"),
+        fits=chunks(FITS, "test"),
+        calibration=f"{RESULTS}/calibration.json",
+        networks=[path for name in NETWORKS for path in applied(name)],
+    output:
+        f"{RESULTS}/scores.json",
+        f"{RESULTS}/scores.md",
+        directory(f"{RESULTS}/figures"),
+    log:
+        f"{RESULTS}/logs/score_methods.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/score_methods.tsv"
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        config=json.dumps(CONFIG, sort_keys=True),
+        networks=[f"{name}={path}" for name in NETWORKS for path in applied(name)],
+        code=package_code("physics", "events", "evaluation"),
+    shell:
+        "tashower score --config {params.config:q} --events {input.events} --fits {input.fits}"
+        " --network {params.networks} --calibration {input.calibration} --output {output[0]} 2>&1 | tee {log}"
+
+
+rule write_report:
+    input:
+        scores=f"{RESULTS}/scores.json",
+        figures=f"{RESULTS}/figures",
+    output:
+        report(
+            f"{RESULTS}/report.html", caption="../report/report.rst", category="Report"
+        ),
+    log:
+        f"{RESULTS}/logs/write_report.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/write_report.tsv"
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        config=json.dumps(CONFIG, sort_keys=True),
+        benchmarks=f"{RESULTS}/benchmarks",
+        code=package_code("evaluation"),
+    shell:
+        "tashower report --config {params.config:q} --scores {input.scores} --benchmarks {params.benchmarks}"
+        " --output {output} 2>&1 | tee {log}"

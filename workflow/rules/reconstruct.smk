@@ -1,0 +1,42 @@
+rule calibrate_fit:
+    input:
+        chunks(EVENTS, "calibration"),
+    output:
+        f"{RESULTS}/calibration.json",
+    log:
+        f"{RESULTS}/logs/calibrate_fit.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/calibrate_fit.tsv"
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        config=section("reconstruction"),
+        code=package_code("physics", "events", "reconstruction"),
+    shell:
+        "tashower calibrate {input} --config {params.config:q} --output {output} 2>&1 | tee {log}"
+
+
+rule reconstruct_events:
+    input:
+        events=EVENTS,
+        calibration=f"{RESULTS}/calibration.json",
+    output:
+        FITS,
+    log:
+        f"{RESULTS}/logs/reconstruct_events/{{split}}-{{chunk}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/reconstruct_events/{{split}}-{{chunk}}.tsv"
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        config=section("reconstruction"),
+        code=package_code("physics", "events", "reconstruction"),
+    shell:
+        "tashower fit {input.events} --calibration {input.calibration} --config {params.config:q}"
+        " --output {output} 2>&1 | tee {log}"

@@ -1,0 +1,19 @@
+rule simulate_events:
+    output:
+        EVENTS,
+    log:
+        f"{RESULTS}/logs/simulate_events/{{split}}-{{chunk}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/simulate_events/{{split}}-{{chunk}}.tsv"
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        config=section("array", "detector", "showers", "front", "samples"),
+        chunk=lambda wildcards: int(wildcards.chunk),
+        code=package_code("physics", "events", "simulation"),
+    shell:
+        "tashower simulate --config {params.config:q} --split {wildcards.split} --chunk {params.chunk}"
+        " --output {output} 2>&1 | tee {log}"
