@@ -50,6 +50,17 @@ class ShowersConfig:
 
 
 @dataclass(frozen=True)
+class FrontConfig:
+    """Section `front`."""
+
+    electron_delay_ns: float
+    electron_shape: int
+    muon_delay_ns: float
+    onset_ns: float
+    local_ns: float
+
+
+@dataclass(frozen=True)
 class SamplesConfig:
     """Section `samples`."""
 
@@ -128,6 +139,7 @@ class Config:
     array: ArrayConfig
     detector: DetectorConfig
     showers: ShowersConfig
+    front: FrontConfig
     samples: SamplesConfig
     reconstruction: ReconstructionConfig
     network: NetworkConfig
@@ -140,6 +152,7 @@ _SECTIONS = {
     "array": ArrayConfig,
     "detector": DetectorConfig,
     "showers": ShowersConfig,
+    "front": FrontConfig,
     "samples": SamplesConfig,
     "reconstruction": ReconstructionConfig,
     "network": NetworkConfig,

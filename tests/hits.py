@@ -53,7 +53,9 @@ def make_events(rng, n_events, array=None, n_bins=None):
             mass_number=rng.choice([1, 4, 14, 56], n_events).astype(np.int16),
             **{
                 name: rng.uniform(0.1, 1.0, n_events)
-                for name in ("energy zenith azimuth core_x core_y t0 xmax muon_scale s800 slope curvature".split())
+                for name in (
+                    "energy zenith azimuth core_x core_y t0 xmax muon_scale s800 slope curvature muon_share front_scale".split()
+                )
             },
         ),
     )

@@ -43,7 +43,9 @@ class Truth:
     muon_scale: np.ndarray  #: muon content relative to the mean proton shower of that energy and zenith
     s800: np.ndarray  #: [VEM/m^2] of this shower
     slope: np.ndarray  #: eta of the lateral distribution of this shower
-    curvature: np.ndarray  #: a [ns] of this shower, referred to S800 as in `shower_front.front_delay`
+    curvature: np.ndarray  #: a [ns] with which `shower_front.front_delay` gives this shower's mean leading edge at 1 km
+    muon_share: np.ndarray  #: muon share of S800
+    front_scale: np.ndarray  #: delays of the particles relative to a mean vertical shower
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,300 @@
+"""What reaches a station: muons and electromagnetic particles, their number, arrival and energy loss.
+
+All signals are in VEM per layer, all times in ns. docs/simulation.md lists what is published and what is a choice.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from tashower.physics.compiled import compiled, formula
+from tashower.physics.constants import STATION_AREA
+from tashower.physics.lateral import log_lateral_distribution
+from tashower.physics.shower_front import thickness_shape
+from tashower.simulation.random_numbers import erlang, poisson, quick_moyal, quick_normal, uniform
+
+#: Width of the Moyal distribution of a muon's energy loss in units of its most probable loss. Model choice: a full width at
+#: half maximum of about 0.3, as thin scintillators show.
+MUON_LOSS_WIDTH = 0.09
+#: Mean loss of a vertical muon over its most probable loss: 1 + width x mean of the Moyal distribution.
+MUON_MEAN_LOSS = 1.0 + MUON_LOSS_WIDTH * (np.euler_gamma + math.log(2.0))
+#: Mean loss of an electromagnetic particle in a layer that it reaches [VEM], exponentially distributed. Model choice.
+ELECTRON_LOSS = 0.6
+#: Probability that an electromagnetic particle is seen in both layers; else in one of them, either with equal probability.
+ELECTRON_BOTH_LAYERS = 0.6
+#: Mean electromagnetic loss per particle and layer [VEM].
+ELECTRON_MEAN_LOSS = ELECTRON_LOSS * (1.0 + ELECTRON_BOTH_LAYERS) / 2.0
+#: Photoelectrons per VEM and layer: 9 per MeV, 2.05 MeV per VEM (Abu-Zayyad et al. 2012, doi:10.1016/j.nima.2012.05.079).
+PHOTOELECTRONS_PER_VEM = 18.5
+#: Relative spread of the light that a particle gives, by where it crosses the station (same source).
+LIGHT_SPREAD = 0.07
+#: Power of r/800 m with which the ratio of muonic to electromagnetic signal grows. Model choice: muons spread wider.
+MUON_SPREADING = 0.5
+#: Shape of the gamma distribution of muon delays.
+MUON_SHAPE = 2
+#: Power of the signal density in the local fluctuation of the front (as in the Telescope Array's timing error, Ivanov 2012).
+LOCAL_POWER = -0.3
+#: Early-late asymmetry: length that divides the distance along the axis [m], and power, of the time factor (physics of the
+#: distance to the source; model choice), attenuation [g/cm^2] of the two components, and density of the air [g/cm^2 per m].
+LATE_LENGTH = 12_000.0
+LATE_POWER = 1.05
+LATE_ATTENUATION_ELECTRONS = 175.0
+LATE_ATTENUATION_MUONS = 1000.0
+AIR_DENSITY = 0.105
+#: S800 [VEM/m^2] that the onset of the front refers to: a proton of 10 EeV at 30 degrees.
+ONSET_S800 = 27.0
+#: More particles of a kind than this are drawn per bin instead of one by one.
+MOST_INDIVIDUAL = 40.0
+#: ... and where a bin expects more than this their sum is drawn from its exact moments.
+MOST_INDIVIDUAL_IN_BIN = 3.0
+_DELAY_REFERENCE = 1000.0  # distance at which the configuration gives the mean delays [m]
+
+
+class FrontModel(NamedTuple):
+    """Numbers of the front that the compiled loops need; delays are per unit of (1 + r/30 m)^1.5."""
+
+    electron_scale: float  #: [ns]
+    electron_shape: int
+    muon_scale: float  #: [ns]
+    onset: float  #: [ns]
+    local: float  #: [ns]
+
+
+def front_model(front) -> FrontModel:
+    """`FrontModel` of the configuration's section `front`: scale = mean delay at 1 km / (shape (1 + 1000/30)^1.5)."""
+    unit = thickness_shape(_DELAY_REFERENCE)
+    return FrontModel(
+        electron_scale=front.electron_delay_ns / (front.electron_shape * unit),
+        electron_shape=int(front.electron_shape),
+        muon_scale=front.muon_delay_ns / (MUON_SHAPE * unit),
+        onset=float(front.onset_ns),
+        local=float(front.local_ns),
+    )
+
+
+@formula
+def muon_share_at(r, share):
+    """Muon share of the signal at distance r [m], for a share at 800 m: share/(1 - share) (r/800 m)^0.5 in odds."""
+    odds = share / (1.0 - share) * np.sqrt(r / 800.0)
+    return odds / (1.0 + odds)
+
+
+@formula
+def mean_numbers(density, share, zenith_cosine):
+    """Mean numbers (muons, electromagnetic particles) in a station for a signal density [VEM/m^2] and a local muon share.
+
+    A muon loses sec z times the vertical loss on average: the flat station is cos z smaller for it.
+    """
+    signal = density * STATION_AREA
+    return signal * share * zenith_cosine / MUON_MEAN_LOSS, signal * (1.0 - share) / ELECTRON_MEAN_LOSS
+
+
+@formula
+def late_signal_factor(along, r_tangent, attenuation):
+    """exp(-l/Lambda) / I0(r tan z/Lambda): signal factor at distance l [m] downstream; its mean around the axis is 1.
+
+    along = l [m], r_tangent = r tan z [m], the largest l at that r on level ground; attenuation = Lambda [g/cm^2].
+    I0 is the modified Bessel function, here its series to the eighth order.
+    """
+    q = (r_tangent * AIR_DENSITY / attenuation) ** 2 / 4.0
+    bessel = 1.0 + q * (1.0 + q * (0.25 + q * (1.0 / 36.0 + q / 576.0)))
+    return np.exp(-along * AIR_DENSITY / attenuation) / bessel
+
+
+@formula
+def late_time_factor(along):
+    """(1 - l/12 km)^1.05: delays shrink downstream, farther from the shower's maximum; l = along [m], kept below 10 km."""
+    return (1.0 - np.minimum(along, 10_000.0) / LATE_LENGTH) ** LATE_POWER
+
+
+@formula
+def gamma_polynomial(x, shape):
+    """sum_k x^k/k! for k < shape (whole number)."""
+    term = 1.0
+    total = 1.0
+    for k in range(1, shape):
+        term = term * x / k
+        total = total + term
+    return total
+
+
+@formula
+def gamma_survival(x, shape):
+    """Probability that a gamma variate of whole-number shape and scale 1 exceeds x >= 0: exp(-x) sum_k x^k/k!, k < shape."""
+    return np.exp(-x) * gamma_polynomial(x, shape)
+
+
+def mean_first_arrival(n_muons, muon_scale, n_electrons, electron_scale, electron_shape) -> np.ndarray:
+    """Mean time [ns] of the first particle after the onset, when there is one at all.
+
+    Integral of exp(-N F(t)) over t, with N F(t) the mean number that came before t (Poisson numbers of both kinds).
+    For many particles of one kind with shape 2: s sqrt(2) Gamma(3/2)/sqrt(n).
+
+    Parameters
+    ----------
+    n_muons, n_electrons : mean numbers, any equal shape
+    muon_scale, electron_scale : scales of the gamma distributions [ns], the same shape
+    electron_shape : whole number
+    """
+    longest = 12.0 * np.maximum(muon_scale, electron_scale)
+    nodes, weights = np.polynomial.legendre.leggauss(40)
+    # Nodes crowd at early times (t ~ u^3), where the first of many particles comes.
+    u = 0.5 * (nodes + 1.0)
+    t = longest[..., None] * u**3
+    jacobian = longest[..., None] * 3.0 * u**2 * 0.5 * weights
+    came = n_muons[..., None] * (1.0 - gamma_survival(t / muon_scale[..., None], MUON_SHAPE))
+    came = came + n_electrons[..., None] * (1.0 - gamma_survival(t / electron_scale[..., None], electron_shape))
+    none = np.exp(-(n_muons + n_electrons))[..., None]
+    return ((np.exp(-came) - none) * jacobian).sum(axis=-1) / (1.0 - none[..., 0])
+
+
+def mean_leading_edge_curvature(front: FrontModel, s800, eta, share, front_scale, zenith, r=1000.0) -> np.ndarray:
+    """The a [ns] with which `front_delay` gives the mean leading edge of a shower at distance r [m].
+
+    a = onset + <first arrival> / ((1 + r/30)^1.5 LDF^-0.5), shape of the showers' arrays. Early-late effects average out.
+    """
+    width = thickness_shape(r) * np.asarray(front_scale, dtype=float)
+    log_ldf = log_lateral_distribution(r, eta)
+    n_muons, n_electrons = mean_numbers(s800 * np.exp(log_ldf), muon_share_at(r, share), np.cos(zenith))
+    first = mean_first_arrival(
+        n_muons, front.muon_scale * width, n_electrons, front.electron_scale * width, front.electron_shape
+    )
+    onset = front.onset * front_scale * np.sqrt(ONSET_S800 / s800)
+    return onset + first / (thickness_shape(r) * np.exp(-0.5 * log_ldf))
+
+
+@compiled
+def _put(impulse, bin_width, time, upper, lower):
+    """Share a deposit between the two bins around its time, so that the pulse shape moves with it."""
+    position = time / bin_width
+    k = int(position)
+    if k < 0 or k + 1 >= impulse.shape[1]:
+        return
+    late = position - k
+    impulse[0, k] += upper * (1.0 - late)
+    impulse[0, k + 1] += upper * late
+    impulse[1, k] += lower * (1.0 - late)
+    impulse[1, k + 1] += lower * late
+
+
+@compiled
+def _light(state, loss):
+    """Light of an energy loss [VEM]: photoelectron statistics and the spread over the station."""
+    if loss <= 0.0:
+        return 0.0
+    light = loss + quick_normal(state) * math.sqrt(loss / PHOTOELECTRONS_PER_VEM + (LIGHT_SPREAD * loss) ** 2)
+    return max(light, 0.0)
+
+
+@compiled
+def _muon_loss(state, secant):
+    return secant * max(1.0 + MUON_LOSS_WIDTH * quick_moyal(state), 0.1)
+
+
+@compiled
+def put_muon(state, impulse, bin_width, time, secant):
+    """One muon: it crosses both layers, each with its own Landau-like loss."""
+    upper = _light(state, _muon_loss(state, secant))
+    lower = _light(state, _muon_loss(state, secant))
+    _put(impulse, bin_width, time, upper, lower)
+
+
+@compiled
+def put_electron(state, impulse, bin_width, time):
+    """One electromagnetic particle: both layers with the same loss, or one of them."""
+    loss = -ELECTRON_LOSS * math.log(uniform(state))
+    which = uniform(state)
+    upper = lower = 0.0
+    if which < 0.5 * (1.0 + ELECTRON_BOTH_LAYERS):
+        upper = _light(state, loss)
+    if which < ELECTRON_BOTH_LAYERS or which >= 0.5 * (1.0 + ELECTRON_BOTH_LAYERS):
+        lower = _light(state, loss)
+    _put(impulse, bin_width, time, upper, lower)
+
+
+# Exact moments of the light of one particle: variance of a muon's vertical loss; mean square and mean product of the two
+# layers for an electromagnetic particle.
+_MUON_LOSS_VARIANCE = MUON_LOSS_WIDTH**2 * math.pi**2 / 2.0
+_ELECTRON_SQUARE = (
+    2.0 * ELECTRON_LOSS**2 * (1.0 + ELECTRON_BOTH_LAYERS) / 2.0 * (1.0 + LIGHT_SPREAD**2)
+    + ELECTRON_MEAN_LOSS / PHOTOELECTRONS_PER_VEM
+)
+_ELECTRON_PRODUCT = 2.0 * ELECTRON_LOSS**2 * ELECTRON_BOTH_LAYERS
+
+
+@formula
+def light_moments(secant):
+    """(mean, mean square, mean product of the layers) of the light of one muon [VEM]; secant 0: electromagnetic particle."""
+    if secant > 0.0:
+        mean = secant * MUON_MEAN_LOSS
+        spread = secant * secant * _MUON_LOSS_VARIANCE
+        light = mean / PHOTOELECTRONS_PER_VEM + LIGHT_SPREAD**2 * (mean * mean + spread)
+        return mean, mean * mean + spread + light, mean * mean
+    return ELECTRON_MEAN_LOSS, _ELECTRON_SQUARE, _ELECTRON_PRODUCT
+
+
+@compiled
+def _put_many(state, impulse, k, expected, mean, common, own):
+    """Light of a Poisson number of particles with mean `expected` in bin k: normal with the exact compound moments.
+
+    Var = expected <x^2>, Cov of the layers = expected <x y>; common = sqrt<x y>, own = sqrt(<x^2> - <x y>).
+    """
+    root = math.sqrt(expected)
+    shared = expected * mean + root * common * quick_normal(state)
+    for layer in range(2):
+        # Half a bin late on average: shared between the bin and the next.
+        light = 0.5 * max(shared + root * own * quick_normal(state), 0.0)
+        impulse[layer, k] += light
+        impulse[layer, k + 1] += light
+
+
+@compiled
+def put_component(state, impulse, bin_width, start, mean_number, scale, shape, secant):
+    """All particles of one kind in a station; returns whether there is any.
+
+    Few are drawn one by one. Many are drawn per bin: the numbers in the bins are independent Poisson variates, and bins that
+    expect few (the leading edge among them) are again drawn particle by particle.
+
+    Parameters
+    ----------
+    impulse : (2, n) float, light per layer and bin [VEM], added to
+    start : onset [ns] after the first bin's start
+    mean_number : of particles
+    scale, shape : of the gamma distribution of their delay [ns]
+    secant : sec z for muons, 0 for electromagnetic particles
+    """
+    if mean_number < MOST_INDIVIDUAL:
+        count = poisson(state, mean_number)
+        for _ in range(count):
+            time = start + scale * erlang(state, shape)
+            if secant > 0.0:
+                put_muon(state, impulse, bin_width, time, secant)
+            else:
+                put_electron(state, impulse, bin_width, time)
+        return count > 0
+    mean, square, product = light_moments(secant)
+    common, own = math.sqrt(product), math.sqrt(square - product)
+    above = 1.0
+    x = ((int(start / bin_width) + 1) * bin_width - start) / scale
+    step = bin_width / scale
+    fall, fall_per_bin = math.exp(-x), math.exp(-step)
+    for k in range(int(start / bin_width), impulse.shape[1] - 1):
+        still = fall * gamma_polynomial(x, shape)
+        expected = mean_number * (above - still)
+        above = still
+        x += step
+        fall *= fall_per_bin
+        if expected > MOST_INDIVIDUAL_IN_BIN:
+            _put_many(state, impulse, k, expected, mean, common, own)
+        else:
+            first, end = max(k * bin_width, start), (k + 1) * bin_width
+            for _ in range(poisson(state, expected)):
+                time = first + (end - first) * uniform(state)
+                if secant > 0.0:
+                    put_muon(state, impulse, bin_width, time, secant)
+                else:
+                    put_electron(state, impulse, bin_width, time)
+        if mean_number * above < 1e-2:
+            break
+    return True

@@ -1,0 +1,134 @@
+"""Random numbers for compiled loops: one stream per event, whatever chunk or core it is simulated on.
+
+Generator: xoshiro256++ (Blackman and Vigna 2021, doi:10.1145/3460772), seeded by splitmix64 from a key and a number. The key
+comes from `numpy.random.SeedSequence([seed, split, purpose])`, the number is that of the event: streams of different events
+are independent for every practical purpose, and nothing depends on the order in which events are made.
+"""
+
+import math
+
+import numpy as np
+from scipy.special import ndtri
+
+from tashower.config import SPLITS
+from tashower.physics.compiled import compiled
+
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
+_MIX_2 = np.uint64(0x94D049BB133111EB)
+_TO_UNIT = 2.0**-53
+_MIDDLES = (np.arange(4096) + 0.5) / 4096
+
+#: Quantiles of the standard normal and Moyal distributions at the middles of 4096 equal probabilities. A draw takes
+#: a tenth of an exact one's time; beyond 3.7 sigma (one in 8192) it has no tail, and its rms is 0.9996 and 0.994 of the
+#: exact one. Used where thousands of small contributions add up: electronic noise, light, energy loss.
+NORMAL_TABLE = ndtri(_MIDDLES)
+MOYAL_TABLE = -2.0 * np.log(ndtri(0.5 + 0.5 * (1.0 - _MIDDLES)))
+
+#: What a stream is for; every purpose has its own key.
+PURPOSES = ("array", "shower", "throw", "detector")
+
+
+def stream_key(seed: int, split: str, purpose: str) -> np.uint64:
+    """Key of the streams for one purpose in one split."""
+    entropy = [seed, SPLITS.index(split), PURPOSES.index(purpose)]
+    return np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0]
+
+
+@compiled
+def seed_stream(state, key, number):
+    """Start stream `number` (uint64) of `key` (uint64) in `state`, (4,) uint64, overwritten."""
+    x = key + (np.uint64(number) + np.uint64(1)) * _GOLDEN
+    # Two rounds on the way in keep neighbouring numbers apart.
+    for i in range(4):
+        x += _GOLDEN
+        z = x
+        z = (z ^ (z >> np.uint64(30))) * _MIX_1
+        z = (z ^ (z >> np.uint64(27))) * _MIX_2
+        z ^= z >> np.uint64(31)
+        state[i] = z
+        x ^= z << np.uint64(1)
+
+
+@compiled
+def next_bits(state):
+    """The next 64 random bits."""
+    s0, s1, s2, s3 = state[0], state[1], state[2], state[3]
+    total = s0 + s3
+    result = ((total << np.uint64(23)) | (total >> np.uint64(41))) + s0
+    t = s1 << np.uint64(17)
+    s2 ^= s0
+    s3 ^= s1
+    s1 ^= s2
+    s0 ^= s3
+    s2 ^= t
+    s3 = (s3 << np.uint64(45)) | (s3 >> np.uint64(19))
+    state[0], state[1], state[2], state[3] = s0, s1, s2, s3
+    return result
+
+
+@compiled
+def uniform(state):
+    """Uniform in (0, 1): never 0, so that its logarithm is finite."""
+    return (np.float64(next_bits(state) >> np.uint64(11)) + 0.5) * _TO_UNIT
+
+
+@compiled
+def normal(state):
+    """Standard normal (Box and Muller 1958)."""
+    return math.sqrt(-2.0 * math.log(uniform(state))) * math.cos(2.0 * math.pi * uniform(state))
+
+
+@compiled
+def erlang(state, shape):
+    """Gamma variate of whole-number shape and scale 1: minus the logarithm of a product of uniforms."""
+    product = uniform(state)
+    for _ in range(shape - 1):
+        product *= uniform(state)
+    return -math.log(product)
+
+
+@compiled
+def quick_normal(state):
+    """Standard normal from `NORMAL_TABLE`."""
+    return NORMAL_TABLE[next_bits(state) >> np.uint64(52)]
+
+
+@compiled
+def quick_moyal(state):
+    """Standard Moyal variate, mode 0, mean 1.270, variance pi^2/2 (Moyal 1955), from `MOYAL_TABLE`: -ln of a squared normal."""
+    return MOYAL_TABLE[next_bits(state) >> np.uint64(52)]
+
+
+@compiled
+def poisson(state, mean):
+    """Poisson variate: products of uniforms below 10; above, the normal quantile with its first Cornish-Fisher correction.
+
+    mean + sqrt(mean) z + (z^2 - 1)/6, rounded: mean, variance and skewness are right to a few parts in a thousand.
+    """
+    if mean <= 0.0:
+        return 0
+    if mean >= 10.0:
+        z = quick_normal(state)
+        return max(int(mean + math.sqrt(mean) * z + (z * z - 1.0) / 6.0 + 0.5), 0)
+    product = uniform(state)
+    if product < 1.0 - mean:  # exp(-mean) is larger still
+        return 0
+    limit = math.exp(-mean)
+    count = 0
+    while product > limit:
+        product *= uniform(state)
+        count += 1
+    return count
+
+
+@compiled
+def draw_uniforms(key, first, n, columns):
+    """(n, columns) uniforms in (0, 1): row i holds the first numbers of stream first + i."""
+    result = np.empty((n, columns))
+    state = np.empty(4, np.uint64)
+    for i in range(n):
+        seed_stream(state, key, np.uint64(first + i))
+        for j in range(columns):
+            result[i, j] = uniform(state)
+    return result

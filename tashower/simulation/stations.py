@@ -1,0 +1,286 @@
+"""One event at all stations: light, waveforms, triggers. Compiled."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from tashower.physics.compiled import compiled
+from tashower.physics.geometry import axis_components, axis_distance, distance_along_axis, plane_delay
+from tashower.physics.lateral import log_lateral_distribution
+from tashower.physics.shower_front import front_delay, thickness_shape
+from tashower.simulation.electronics import (
+    BINS_BEFORE,
+    LEVEL_0_BINS,
+    READOUT,
+    digitise,
+    draw_station_state,
+    level_0_bin,
+    level_2_time,
+    passes_level_1,
+    shape_pulses,
+)
+from tashower.simulation.particles import (
+    LATE_ATTENUATION_ELECTRONS,
+    LATE_ATTENUATION_MUONS,
+    LOCAL_POWER,
+    MUON_SHAPE,
+    ONSET_S800,
+    late_signal_factor,
+    late_time_factor,
+    mean_numbers,
+    muon_share_at,
+    put_component,
+    put_muon,
+)
+from tashower.simulation.random_numbers import normal, seed_stream, uniform
+
+#: Closest distance to the axis at which formulas are evaluated [m]: a station has a size.
+CLOSEST = 2.0
+#: Stations with fewer expected particles than this are passed over.
+FEWEST_PARTICLES = 0.01
+_SPARE_BINS = 48  # digitised beyond the window, so that the crossing can be found with noise
+_LEAD_BINS = 36  # digitised before the noise-free crossing
+_PROBABLE_COUNTS = 10.0  # noise-free 8-bin sum below which level 0 (15 counts) is out of the noise's reach
+
+
+class Stations(NamedTuple):
+    """The array as the compiled loop needs it."""
+
+    position: np.ndarray  #: (n, 3) [m]
+    neighbours: np.ndarray  #: (n, 4) int32, index of the edge neighbours or -1
+    gain: np.ndarray  #: (n, 2) monitored [counts per VEM]
+    pedestal: np.ndarray  #: (n, 2) monitored [counts per bin]
+
+
+class Conditions(NamedTuple):
+    """State of the detector."""
+
+    bin_width: float  #: [ns]
+    calibration_spread: float
+    dead_fraction: float
+    accidental_probability: float  #: per station and read-out
+    accidental_radius: float  #: [m]
+
+
+class Shower(NamedTuple):
+    """One thrown shower."""
+
+    n_x: float
+    n_y: float
+    n_z: float
+    core_x: float  #: [m]
+    core_y: float  #: [m]
+    t0: float  #: [ns]
+    s800: float  #: [VEM/m^2]
+    eta: float
+    share: float  #: muon share of S800
+    front_scale: float
+
+
+class Work(NamedTuple):
+    """Arrays that are used again and again."""
+
+    impulse: np.ndarray  #: (2, n_bins + 128) light before the pulse shape
+    trace: np.ndarray  #: the same after it
+    counts: np.ndarray  #: (n_bins + 48, 2) int32
+    slot: np.ndarray  #: (n_stations,) int32, -1
+    level_1: np.ndarray  #: (n_stations,) bool
+    time: np.ndarray  #: (n_stations,) time of the level-0 crossing of each hit
+
+
+class Hits(NamedTuple):
+    """Where the hits go, one after the other."""
+
+    station: np.ndarray  #: (capacity,) int32
+    time: np.ndarray  #: (capacity,) [ns]
+    waveform: np.ndarray  #: (capacity, n_bins, 2) uint16
+
+
+@compiled
+def reach(shower):
+    """Axis distance [m] beyond which a station expects fewer than `FEWEST_PARTICLES` muons."""
+    r = 1000.0
+    while r < 20_000.0:
+        density = shower.s800 * math.exp(log_lateral_distribution(r, shower.eta))
+        if mean_numbers(density, 1.0, 1.0)[0] < FEWEST_PARTICLES:
+            break
+        r *= 1.2
+    return r
+
+
+@compiled
+def put_shower(state, front, shower, dx, dy, dz, r, bin_width, impulse):
+    """Light of the shower in a station at (dx, dy, dz) [m] from the core; returns (time of the first bin [ns], any)."""
+    secant = 1.0 / shower.n_z
+    tangent = math.sqrt(max(secant * secant - 1.0, 0.0))
+    log_ldf = log_lateral_distribution(r, shower.eta)
+    density = shower.s800 * math.exp(log_ldf)
+    along = distance_along_axis(dx, dy, dz, shower.n_x, shower.n_y, shower.n_z)
+    late = late_time_factor(along)
+    n_muons, n_electrons = mean_numbers(density, muon_share_at(r, shower.share), shower.n_z)
+    n_muons *= late_signal_factor(along, r * tangent, LATE_ATTENUATION_MUONS)
+    n_electrons *= late_signal_factor(along, r * tangent, LATE_ATTENUATION_ELECTRONS)
+    width = thickness_shape(r) * shower.front_scale * late
+    onset = front_delay(r, log_ldf, front.onset * shower.front_scale * late * math.sqrt(ONSET_S800 / shower.s800))
+    local = front.local * width * density**LOCAL_POWER * normal(state)
+    front_time = shower.t0 + plane_delay(dx, dy, dz, shower.n_x, shower.n_y, shower.n_z) + onset + local
+    # The clock of a station knows nothing of the shower.
+    phase = uniform(state) * bin_width
+    first = math.floor((front_time - phase) / bin_width) * bin_width + phase
+    start = front_time - first
+    muons = put_component(state, impulse, bin_width, start, n_muons, front.muon_scale * width, MUON_SHAPE, secant)
+    electrons = put_component(
+        state, impulse, bin_width, start, n_electrons, front.electron_scale * width, front.electron_shape, 0.0
+    )
+    return first, muons or electrons
+
+
+@compiled
+def _next_probable_bin(trace, gain, begin):
+    """First bin from `begin` on at which the noise-free 8-bin sums of both layers come near level 0; -1: none."""
+    upper = lower = 0.0
+    for k in range(begin, trace.shape[1]):
+        upper += trace[0, k]
+        lower += trace[1, k]
+        if k - LEVEL_0_BINS >= begin:
+            upper -= trace[0, k - LEVEL_0_BINS]
+            lower -= trace[1, k - LEVEL_0_BINS]
+        if upper * gain[0] > _PROBABLE_COUNTS and lower * gain[1] > _PROBABLE_COUNTS:
+            return k
+    return -1
+
+
+@compiled
+def read_station(state, work, pulse, gain, pedestal, waveform):
+    """Digitise a station's light; returns the trace bin at which the window starts, or a value below -999: no level 0.
+
+    waveform : (n_bins, 2) uint16, overwritten when there is a level 0
+    """
+    shape_pulses(work.impulse, pulse, work.trace)
+    n_bins = waveform.shape[0]
+    probable = _next_probable_bin(work.trace, gain, 0)
+    while probable >= 0:
+        first = probable - _LEAD_BINS
+        digitise(state, work.trace, first, gain, pedestal, work.counts)
+        crossing = level_0_bin(work.counts, pedestal)
+        begin = max(crossing - BINS_BEFORE, 0)
+        if crossing >= 0 and begin + n_bins <= work.counts.shape[0]:
+            for i in range(n_bins):
+                waveform[i, 0] = work.counts[begin + i, 0]
+                waveform[i, 1] = work.counts[begin + i, 1]
+            return first + begin
+        probable = _next_probable_bin(work.trace, gain, probable + LEVEL_0_BINS)
+    return -1000
+
+
+@compiled
+def _draw_dead(state, fraction, n_stations, dead):
+    """Stations out of service, in increasing order, into `dead`; returns their number (gaps are geometric)."""
+    n_dead = 0
+    if fraction <= 0.0:
+        return 0
+    station = -1
+    while True:
+        station += 1 + int(math.log(uniform(state)) / math.log(1.0 - fraction))
+        if station >= n_stations:
+            return n_dead
+        dead[n_dead] = station
+        n_dead += 1
+
+
+@compiled
+def simulate_event(state, front, shower, stations, conditions, pulse, work, hits, begin, dead):
+    """One event: hits go to `hits` from `begin` on, stations out of service into `dead`.
+
+    Returns (n_hits, n_dead); n_hits is 0 when the array does not trigger. Not included: a second window of the same station,
+    and a background particle in the window of a station that the shower hits.
+    """
+    n_stations = stations.position.shape[0]
+    n_dead = _draw_dead(state, conditions.dead_fraction, n_stations, dead)
+    farthest = reach(shower)
+    farthest_ground2 = (farthest / shower.n_z) ** 2
+    accidental_radius2 = conditions.accidental_radius**2
+    gain = np.empty(2)
+    next_dead = 0
+    n_hits = 0
+    for s in range(n_stations):
+        if next_dead < n_dead and dead[next_dead] == s:
+            next_dead += 1
+            continue
+        dx = stations.position[s, 0] - shower.core_x
+        dy = stations.position[s, 1] - shower.core_y
+        dz = stations.position[s, 2]
+        ground2 = dx * dx + dy * dy
+        if ground2 > farthest_ground2 and ground2 > accidental_radius2:
+            continue
+        r = max(axis_distance(dx, dy, dz, shower.n_x, shower.n_y, shower.n_z), CLOSEST)
+        hit = -1000
+        first = 0.0
+        if r < farthest:
+            work.impulse[:] = 0.0
+            first, any_light = put_shower(state, front, shower, dx, dy, dz, r, conditions.bin_width, work.impulse)
+            if any_light:
+                draw_station_state(state, stations.gain[s], stations.pedestal[s], conditions.calibration_spread, gain)
+                hit = read_station(state, work, pulse, gain, stations.pedestal[s], hits.waveform[begin + n_hits])
+        if hit < -999 and ground2 < accidental_radius2 and uniform(state) < conditions.accidental_probability:
+            work.impulse[:] = 0.0
+            first = shower.t0 + (2.0 * uniform(state) - 1.0) * READOUT
+            put_muon(state, work.impulse, conditions.bin_width, conditions.bin_width * (1.0 + uniform(state)), 1.0)
+            draw_station_state(state, stations.gain[s], stations.pedestal[s], conditions.calibration_spread, gain)
+            hit = read_station(state, work, pulse, gain, stations.pedestal[s], hits.waveform[begin + n_hits])
+        if hit < -999:
+            continue
+        i = begin + n_hits
+        hits.station[i] = s
+        hits.time[i] = first + hit * conditions.bin_width
+        work.time[n_hits] = hits.time[i] + BINS_BEFORE * conditions.bin_width
+        work.level_1[n_hits] = passes_level_1(hits.waveform[i], stations.pedestal[s])
+        n_hits += 1
+    station = hits.station[begin : begin + n_hits]
+    trigger = level_2_time(n_hits, station, work.time, work.level_1, stations.neighbours, work.slot)
+    if math.isnan(trigger):
+        return 0, n_dead
+    return _keep_read_out(trigger, n_hits, work, hits, begin), n_dead
+
+
+@compiled
+def _keep_read_out(trigger, n_hits, work, hits, begin):
+    """Close up the hits within the read-out time around the trigger; returns their number."""
+    kept = 0
+    for i in range(n_hits):
+        if abs(work.time[i] - trigger) > READOUT:
+            continue
+        if kept < i:
+            hits.station[begin + kept] = hits.station[begin + i]
+            hits.time[begin + kept] = hits.time[begin + i]
+            hits.waveform[begin + kept] = hits.waveform[begin + i]
+        kept += 1
+    return kept
+
+
+@compiled
+def shower_of(truth_row, t0):
+    """`Shower` from (zenith, azimuth, core_x, core_y, s800, slope, muon_share, front_scale) and the time of the core."""
+    n_x, n_y, n_z = axis_components(truth_row[0], truth_row[1])
+    return Shower(n_x, n_y, n_z, truth_row[2], truth_row[3], t0, truth_row[4], truth_row[5], truth_row[6], truth_row[7])
+
+
+@compiled
+def simulate_block(begin, key, numbers, truth, t0, front, stations, conditions, pulse, work, hits, n_hits, dead, n_dead):
+    """Events from row `begin` on, until they are done or the next one may not fit into `hits`.
+
+    numbers : (n,) stream numbers; truth : (n, 8) see `shower_of`; n_hits, n_dead : (n,) int64, overwritten;
+    dead : (n, n_stations) int32. Returns the row to go on with.
+    """
+    n_stations = stations.position.shape[0]
+    state = np.empty(4, np.uint64)
+    used = 0
+    for i in range(begin, len(numbers)):
+        if used + n_stations > len(hits.station):
+            return i
+        seed_stream(state, key, np.uint64(numbers[i]))
+        shower = shower_of(truth[i], t0[i])
+        n_hits[i], n_dead[i] = simulate_event(state, front, shower, stations, conditions, pulse, work, hits, used, dead[i])
+        used += n_hits[i]
+    return len(numbers)

@@ -1,0 +1,89 @@
+"""The workflow: dry runs in the fast suite, the tiny configuration end to end in the slow one."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+RULES = {
+    "simulate_events", "calibrate_fit", "reconstruct_events", "train_network", "apply_network", "score_methods", "write_report",
+}  # fmt: skip
+
+
+def snakemake(*words, package=None):
+    """Run snakemake from the root of the repository, with this interpreter's commands first in the path."""
+    environment = dict(os.environ, PATH=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    if package is not None:
+        environment["PYTHONPATH"] = str(package)
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", "--nolock", *words]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    done.all = done.stdout + done.stderr
+    return done
+
+
+def jobs(output):
+    """Rules in the job table that snakemake prints."""
+    return {line.split()[0] for line in output.splitlines() if line and line.split()[0] in RULES and len(line.split()) == 2}
+
+
+def test_default_plan_has_every_rule(tmp_path):
+    done = snakemake("--dry-run", "--config", f"results={tmp_path.relative_to('/')}/r")
+    assert done.returncode == 0, done.all
+    assert jobs(done.all) == RULES
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--config", "seeed=3"], "seeed"),
+        (["--config", "showers={max_zenith: 3}"], "max_zenith"),
+        (["--config", "seed=high"], "seed"),
+    ],
+)
+def test_bad_key_stops_the_run_and_is_named(words, message):
+    done = snakemake("--dry-run", *words)
+    assert done.returncode != 0
+    assert message in done.all
+    assert "Traceback" not in done.all
+
+
+def test_lint():
+    done = snakemake("--lint")
+    assert done.returncode == 0, done.all
+
+
+@pytest.mark.slow
+def test_smoke_run_from_start_to_report(tmp_path):
+    words = ["--configfile", "tests/config/smoke.yaml", "--config", f"results=build/{tmp_path.name}"]
+    results = ROOT / "build" / tmp_path.name
+    shutil.rmtree(results, ignore_errors=True)
+    try:
+        done = snakemake(*words)
+        assert done.returncode == 0, done.all[-5000:]
+        assert f"build/{tmp_path.name}/report.html" in done.all.splitlines()[-1] + done.all
+        scores = json.loads((results / "scores.json").read_text())
+        assert scores
+        assert (results / "report.html").stat().st_size > 100_000
+        assert not list(results.rglob("*.part"))
+
+        again = snakemake("--dry-run", *words)
+        assert "Nothing to be done" in again.all
+
+        # Another number of events per file: other files, the same events, so the same number is scored.
+        for room, rerun in (("simulation", RULES), ("network", {"train_network", "apply_network", "score_methods"})):
+            package = tmp_path / room
+            shutil.copytree(ROOT / "tashower", package / "tashower", ignore=shutil.ignore_patterns("__pycache__"))
+            with open(package / "tashower" / room / "__init__.py", "a") as file:
+                file.write("# changed\n")
+            planned = jobs(snakemake("--dry-run", *words, package=package).all)
+            assert rerun <= planned, room
+            if room == "network":
+                assert "simulate_events" not in planned
+                assert "reconstruct_events" not in planned
+    finally:
+        shutil.rmtree(results, ignore_errors=True)
