@@ -24,6 +24,12 @@ def thickness_shape(r):
 
 
 @formula
+def log_thickness_derivative(r):
+    """d ln (1 + r/30 m)^1.5 / dr = 1.5/(30 m + r) [1/m]."""
+    return 1.5 / (FRONT_SCALE + r)
+
+
+@formula
 def front_delay(r, log_ldf, curvature):
     """Delay [ns] of the front behind the plane through the core: a (1 + r/R_L)^1.5 LDF^-0.5.
 

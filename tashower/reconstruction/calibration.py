@@ -1,0 +1,260 @@
+"""What the fit learns from an independent simulated sample: errors, prior of the curvature, energy table.
+
+Nothing here sees the samples that networks are trained on or methods are scored with.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from scipy.optimize import minimize
+
+from tashower.config import ReconstructionConfig
+from tashower.errors import InputError
+from tashower.events import provenance
+from tashower.events.file import written_aside
+from tashower.events.model import PARAMETERS, Events, Pulses, Reconstruction, Truth
+from tashower.physics.geometry import axis_components, axis_distance, plane_delay
+from tashower.physics.lateral import log_lateral_distribution, slope
+from tashower.physics.shower_front import curvature_zenith_dependence, front_delay
+from tashower.reconstruction.clusters import SMALLEST_SIGNAL
+from tashower.reconstruction.energy import EnergyTable, make_energy_table
+from tashower.reconstruction.expectation import (
+    POISSON_DENSITY,
+    ErrorModel,
+    contained_fraction,
+    density_error,
+    time_error,
+    time_shift,
+)
+from tashower.reconstruction.fit import fit_events
+from tashower.reconstruction.pulses import find_pulses
+
+VERSION = 1
+#: Hits farther than this from the true front [ns] are not of the shower.
+_NOT_OF_THE_SHOWER = 4000.0
+#: Fewest events that a calibration can be made from.
+FEWEST_EVENTS = 200
+
+
+@dataclass(frozen=True)
+class FitPulls:
+    """What is left to correct in the result of one kind of fit.
+
+    Attributes
+    ----------
+    zenith_bias : mean of (fitted - true zenith) / tan(zenith) [rad]. Early stations see more signal and earlier times than the
+        symmetric formulas expect; the Telescope Array adds 0.5 degrees to its zeniths for the same reason.
+    width : (7,) width of the pulls of PARAMETERS before the covariance is scaled with it. Different from 1 where errors of the
+        stations are common to them (asymmetry, slope of the lateral distribution), which no weight of single stations can say.
+    """
+
+    zenith_bias: float
+    width: tuple
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Everything that the fit takes from simulation.
+
+    Attributes
+    ----------
+    errors : errors of times and densities
+    curvature_coefficients : <ln a> = c0 + s (c1 + s c2) + ln S800 (c3 + s c4), s = sec z - 1, a [ns]
+    curvature_width : rms of ln a around that
+    energy : energy table
+    pulls : {"free" or "constrained": FitPulls}
+    """
+
+    errors: ErrorModel
+    curvature_coefficients: tuple
+    curvature_width: float
+    energy: EnergyTable
+    pulls: dict
+
+
+def true_residuals(events: Events, pulses: Pulses) -> dict[str, np.ndarray]:
+    """Observation against the true shower for every hit with a usable pulse, not saturated, not accidental.
+
+    Returns (n,) arrays: r [m], zenith [rad], true density [VEM/m^2], time residual [ns], density residual [VEM/m^2].
+    """
+    truth, hit = events.truth, events.hit_event
+    position = events.array.position[events.hit_station]
+    d = (position[:, 0] - truth.core_x[hit], position[:, 1] - truth.core_y[hit], position[:, 2])
+    n = axis_components(truth.zenith[hit], truth.azimuth[hit])
+    r = np.maximum(axis_distance(*d, *n), 10.0)
+    log_ldf = log_lateral_distribution(r, slope(truth.zenith[hit]))
+    density = truth.s800[hit] * np.exp(log_ldf)
+    expected = truth.t0[hit] + plane_delay(*d, *n) + front_delay(r, log_ldf, truth.curvature[hit])
+    residual = pulses.arrival_time - expected
+    signal = pulses.signal.mean(axis=1)
+    with np.errstate(invalid="ignore"):
+        keep = (signal >= SMALLEST_SIGNAL) & ~pulses.saturated & (np.abs(residual) < _NOT_OF_THE_SHOWER)
+    return {
+        "r": r[keep], "zenith": truth.zenith[hit][keep], "density": density[keep], "time": residual[keep],
+        "signal": signal[keep] / events.array.detector.area - density[keep],
+    }  # fmt: skip
+
+
+def _robust_likelihood(residual, sigma) -> float:
+    """Mean of -2 ln of a Gaussian likelihood, whose squares are cut at 5 sigma so that no accidental rules it."""
+    return float(np.mean(np.minimum((residual / sigma) ** 2, 25.0) + 2.0 * np.log(sigma)))
+
+
+def _fit_contained(residuals, factor, errors: ErrorModel) -> ErrorModel:
+    """`errors` with the contained part of the signal that fits best, from stations that are sure to be seen."""
+    sure = residuals["density"] >= POISSON_DENSITY
+    ratio = 1.0 + residuals["signal"][sure] / residuals["density"][sure]
+    r, c = residuals["r"][sure], factor[sure]
+
+    def distance(q):
+        trial = errors._replace(late_fraction=q[0], contained_time=np.exp(q[1]))
+        return np.sum((ratio - contained_fraction(r, c, trial)) ** 2 * residuals["density"][sure])
+
+    fraction, log_time = minimize(distance, (0.8, np.log(700.0)), method="Nelder-Mead").x
+    return errors._replace(late_fraction=float(fraction), contained_time=float(np.exp(log_time)))
+
+
+def fit_errors(residuals: dict[str, np.ndarray], area: float) -> ErrorModel:
+    """`ErrorModel` of largest likelihood for residuals from `true_residuals`.
+
+    Times: stations that are expected to see twice SMALLEST_SIGNAL or more, so that the cut on the signal does not choose them.
+    Densities: where 4 VEM/m^2 or more are expected.
+    """
+    factor = curvature_zenith_dependence(residuals["zenith"])
+    errors = _fit_contained(residuals, factor, ErrorModel())
+    timed = residuals["density"] * area > 2.0 * SMALLEST_SIGNAL
+    r, density, c, time = (x[timed] for x in (residuals["r"], residuals["density"], factor, residuals["time"]))
+
+    def with_times(q):
+        return errors._replace(time_floor=np.exp(q[0]), time_scale=np.exp(q[1]), time_power=q[2], b0=q[3], b1=q[4], b2=q[5])
+
+    def time_loss(q):
+        trial = with_times(q)
+        return _robust_likelihood(time - time_shift(r, density, c, trial), time_error(r, density, c, trial))
+
+    options = {"maxiter": 3000, "maxfev": 3000, "adaptive": True}
+    errors = with_times(minimize(time_loss, (np.log(20.0), 0.3, 0.4, 0.3, 0.0, 0.0), method="Nelder-Mead", options=options).x)
+    contained = contained_fraction(residuals["r"], factor, errors)
+    dense = residuals["density"] >= POISSON_DENSITY
+    expected = (residuals["density"] * contained)[dense]
+    residual = (residuals["signal"] + residuals["density"])[dense] - expected
+
+    def signal_loss(q):
+        trial = errors._replace(signal_poisson=np.exp(q[0]), signal_fraction=np.exp(q[1]))
+        return _robust_likelihood(residual, density_error(expected, area, trial))
+
+    poisson, fraction = np.exp(minimize(signal_loss, (0.5, np.log(0.15)), method="Nelder-Mead").x)
+    errors = errors._replace(signal_poisson=poisson, signal_fraction=fraction)
+    return ErrorModel(*(float(value) for value in errors))
+
+
+def pulls(reconstruction: Reconstruction, truth: Truth) -> np.ndarray:
+    """(n_events, 7) of (fitted - true) / error for PARAMETERS; NaN where invalid."""
+    result = np.empty((len(reconstruction.event_id), len(PARAMETERS)))
+    for i, name in enumerate(PARAMETERS):
+        difference = getattr(reconstruction, name) - getattr(truth, name)
+        if name == "azimuth":
+            difference = (difference + np.pi) % (2.0 * np.pi) - np.pi
+        result[:, i] = difference / np.sqrt(reconstruction.covariance[:, i, i])
+    return result
+
+
+def _measure_pulls(reconstruction: Reconstruction, truth: Truth) -> FitPulls:
+    """`FitPulls` from a fit that was made without any; events that pass the cuts, the outermost 1 % left out."""
+    good = reconstruction.passes_cuts
+    bias = (reconstruction.zenith - truth.zenith)[good] / np.tan(reconstruction.zenith[good])
+    weight = np.tan(reconstruction.zenith[good]) ** 2
+    order = np.argsort(bias)
+    middle = order[np.cumsum(weight[order]).searchsorted(0.5 * weight.sum())]
+    found = pulls(reconstruction, truth)[good]
+    low, high = np.quantile(found, [0.005, 0.995], axis=0)
+    width = [float(np.std(x[(x > a) & (x < b)])) for x, a, b in zip(found.T, low, high, strict=True)]
+    return FitPulls(float(bias[middle]), tuple(width))
+
+
+def fit_curvature_prior(truth) -> tuple[tuple, float]:
+    """Coefficients of <ln a> in zenith and S800, and the rms around it, from true showers."""
+    s, log_s800 = 1.0 / np.cos(truth.zenith) - 1.0, np.log(truth.s800)
+    columns = np.stack([np.ones_like(s), s, s**2, log_s800, s * log_s800], axis=1)
+    log_a = np.log(truth.curvature)
+    coefficients, *_ = np.linalg.lstsq(columns, log_a, rcond=None)
+    return tuple(float(c) for c in coefficients), float(np.std(log_a - columns @ coefficients))
+
+
+def calibrate(events: Events, settings: ReconstructionConfig) -> Calibration:
+    """Calibrate the fit on simulated events that are used for nothing else.
+
+    Raises
+    ------
+    InputError : events without truth, or too few of them that pass the cuts.
+    """
+    if events.truth is None:
+        raise InputError("a calibration needs simulated events: these have no truth")
+    if events.n_events < FEWEST_EVENTS:
+        raise InputError(f"a calibration needs at least {FEWEST_EVENTS} events: these are {events.n_events}")
+    found_pulses = find_pulses(events)
+    errors = fit_errors(true_residuals(events, found_pulses), events.array.detector.area)
+    coefficients, width = fit_curvature_prior(events.truth)
+    flat = EnergyTable(np.array([1.0, 3.0]), np.array([-1.0, 4.0]), np.zeros((2, 2)))
+    raw = Calibration(errors, coefficients, width, flat, {})
+    found = {}
+    for curvature in ("free", "constrained"):
+        fitted = fit_events(events, found_pulses, raw, settings, curvature)
+        good = fitted.passes_cuts
+        if good.sum() < FEWEST_EVENTS // 2:
+            raise InputError(f"a calibration needs {FEWEST_EVENTS // 2} events that pass the cuts: these are {good.sum()}")
+        found[curvature] = _measure_pulls(fitted, events.truth)
+        if curvature == "free":
+            table = make_energy_table(fitted.s800[good], fitted.zenith[good], events.truth.energy[good])
+    return Calibration(errors, coefficients, width, table, found)
+
+
+def write_calibration(path, calibration: Calibration, configuration: dict, inputs=()) -> None:
+    """Write a calibration as JSON with what made it."""
+    table = {name: getattr(calibration.energy, name).tolist() for name in ("secant", "log10_s800", "log10_energy")}
+    content = {
+        "format": "tashower calibration",
+        "version": VERSION,
+        "software": provenance.software(),
+        "commit": provenance.commit(),
+        "created": provenance.now(),
+        "inputs": [Path(p).name for p in inputs],
+        "configuration": configuration,
+        "errors": calibration.errors._asdict(),
+        "curvature_coefficients": list(calibration.curvature_coefficients),
+        "curvature_width": calibration.curvature_width,
+        "energy": table,
+        "pulls": {name: asdict(entry) for name, entry in calibration.pulls.items()},
+    }
+    with written_aside(path) as aside:
+        aside.write_text(json.dumps(content, indent=1) + "\n")
+
+
+def read_calibration(path) -> Calibration:
+    """Read a calibration.
+
+    Raises
+    ------
+    InputError : no such file, not a calibration, another version, a missing entry.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: no such file")
+    try:
+        content = json.loads(path.read_text())
+        if content.get("format") != "tashower calibration" or content.get("version") != VERSION:
+            raise InputError(f"{path}: not a tashower calibration of version {VERSION}")
+        return Calibration(
+            errors=ErrorModel(**{name: float(value) for name, value in content["errors"].items()}),
+            curvature_coefficients=tuple(float(c) for c in content["curvature_coefficients"]),
+            curvature_width=float(content["curvature_width"]),
+            energy=EnergyTable(**{name: np.array(value, dtype=float) for name, value in content["energy"].items()}),
+            pulls={
+                name: FitPulls(float(entry["zenith_bias"]), tuple(float(w) for w in entry["width"]))
+                for name, entry in content["pulls"].items()
+            },
+        )
+    except (UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{path}: not a calibration ({error})") from None

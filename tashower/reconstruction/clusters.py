@@ -1,0 +1,108 @@
+"""Which stations belong to the shower: a cluster in space and time; accidental hits fall out. Compiled."""
+
+import numpy as np
+
+from tashower.physics.compiled import compiled
+from tashower.physics.constants import SPEED_OF_LIGHT
+
+#: Smallest signal of a station in the fit [VEM, mean of the layers] (Ivanov 2012, PhD thesis, Rutgers).
+SMALLEST_SIGNAL = 1.4
+#: How a station enters the fit.
+TIME, SIGNAL, SILENT = 1, 2, 4
+
+
+def neighbour_table(lattice: np.ndarray) -> np.ndarray:
+    """(n_stations, 8) indices of the eight neighbours on the lattice, -1 where there is none."""
+    index = {(int(c), int(r)): i for i, (c, r) in enumerate(lattice)}
+    steps = [(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1) if i or j]
+    return np.array([[index.get((int(c) + i, int(r) + j), -1) for i, j in steps] for c, r in lattice], np.int32)
+
+
+@compiled
+def largest_cluster(station, time, signal, neighbours, position, slot, label):
+    """Label the hits of the cluster with the largest total signal by 1, others by 0; returns the number of its hits.
+
+    Two hits are linked when their stations are 8-connected and c |dt| < distance. Hits below SMALLEST_SIGNAL or without a
+    time do not take part.
+
+    Parameters
+    ----------
+    station, time [ns], signal [VEM] : (n_hits,) of one event
+    neighbours : (n_stations, 8); position : (n_stations, 3) [m]
+    slot : (n_stations,) int32 work space filled with -1, returned so
+    label : (n_hits,) int32, overwritten
+    """
+    n = len(station)
+    stack = np.empty(n, np.int32)
+    for i in range(n):
+        usable = signal[i] >= SMALLEST_SIGNAL and not np.isnan(time[i])
+        label[i] = 0 if usable else -1
+        slot[station[i]] = i
+    best, best_signal, clusters = 0, 0.0, 0
+    for seed in range(n):
+        if label[seed] != 0:
+            continue
+        clusters += 1
+        label[seed] = clusters
+        stack[0] = seed
+        size = 1
+        total = 0.0
+        while size:
+            size -= 1
+            i = stack[size]
+            total += signal[i]
+            for other in neighbours[station[i]]:
+                j = slot[other] if other >= 0 else -1
+                if j < 0 or label[j] != 0:
+                    continue
+                distance2 = 0.0
+                for axis in range(3):
+                    distance2 += (position[other, axis] - position[station[i], axis]) ** 2
+                if (SPEED_OF_LIGHT * (time[j] - time[i])) ** 2 < distance2:
+                    label[j] = clusters
+                    stack[size] = j
+                    size += 1
+        if total > best_signal:
+            best, best_signal = clusters, total
+    count = 0
+    for i in range(n):
+        label[i] = 1 if best and label[i] == best else 0
+        count += label[i]
+        slot[station[i]] = -1
+    return count
+
+
+@compiled
+def choose_stations(station, time, signal, saturated, dead, neighbours, position, slot, label, chosen, use):
+    """Stations for the fit: those of the cluster, and silent neighbours of theirs.
+
+    chosen : (capacity,) int32, overwritten with the index of the hit, or -1 - station for a silent one
+    use : (capacity,) int32, overwritten with a sum of TIME, SIGNAL, SILENT
+    Returns (number chosen, number with a hit). A saturated station keeps its time only.
+    """
+    n_hits = largest_cluster(station, time, signal, neighbours, position, slot, label)
+    n = 0
+    for i in range(len(station)):
+        if label[i] == 1:
+            chosen[n] = i
+            use[n] = TIME if saturated[i] else TIME + SIGNAL
+            n += 1
+    # Stations with any hit and stations out of service are not silent; a silent one counts once.
+    for i in range(len(station)):
+        slot[station[i]] = 0
+    for s in dead:
+        slot[s] = 0
+    for k in range(n_hits):
+        for other in neighbours[station[chosen[k]]]:
+            if other >= 0 and slot[other] == -1 and n < len(chosen):
+                slot[other] = 0
+                chosen[n] = -1 - other
+                use[n] = SILENT
+                n += 1
+    for i in range(len(station)):
+        slot[station[i]] = -1
+    for s in dead:
+        slot[s] = -1
+    for k in range(n_hits, n):
+        slot[-1 - chosen[k]] = -1
+    return n, n_hits

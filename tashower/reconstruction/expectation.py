@@ -1,0 +1,220 @@
+"""What the joint fit expects at a station, and how far an observation is from it. Compiled.
+
+Parameters of the fit, in this order: core x, core y [m], direction cosines n_x, n_y, ln S800, t0 [ns], a [ns].
+
+    t(r) = t0 + t_plane + a (1 + r/R_L)^1.5 LDF(r)^-0.5        S(r) = S800 LDF(r)
+
+(Ivanov et al. 2020, arXiv:2005.07117). The sum that is minimised:
+
+    sum over times      (t - t_fit)^2 / sigma_t^2
+  + sum over densities  (S - S_fit)^2 / sigma_S^2,              where the model expects 4 VEM/m^2 or more
+  + sum over densities  2 (m - k + k ln(k/m)), m = S_fit A/phi, k = S A/phi,
+                                                                where it expects less, and for silent stations (k = 0)
+  + (a - a_prior)^2 / sigma_prior^2                             if the curvature is constrained
+
+sigma_t, sigma_S, and on which side of 4 VEM/m^2 a station is, come from the model of the previous pass, never from the
+observed signal: weights from observed signals bias S800 by several per cent.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from tashower.physics.compiled import compiled, formula
+from tashower.physics.constants import SPEED_OF_LIGHT
+from tashower.physics.lateral import SLOPE_BY_SECANT, log_lateral_derivatives, log_lateral_distribution, slope_of_secant
+from tashower.physics.shower_front import front_delay, log_thickness_derivative, thickness_shape
+from tashower.reconstruction.clusters import SIGNAL, SILENT, TIME
+
+N_PARAMETERS = 7
+#: Below this density [VEM/m^2] the Poisson likelihood is used (Ivanov 2012, PhD thesis, Rutgers).
+POISSON_DENSITY = 4.0
+#: The distance to the axis is sqrt(r^2 + this^2) [m]: keeps the fit off the singularity of the lateral distribution.
+SOFTENING = 10.0
+#: Largest n_x^2 + n_y^2 that the fit may try: a zenith of 75 degrees.
+LARGEST_SINE2 = 0.933
+
+
+class ErrorModel(NamedTuple):
+    """How observed times and densities scatter around the formulas, calibrated on simulated showers.
+
+    sigma_t^2 = time_floor^2 + u^2,   u = time_scale c(z) (1 + r/30)^1.5 S_fit^-time_power
+    sigma_S^2 = signal_poisson S/A + (signal_fraction S)^2
+
+    the forms of the Telescope Array (Ivanov 2012: 30 ns, power 0.3, 2 S/A, 0.15); c(z) is the zenith dependence of the curvature.
+    Two effects that shift an observation and that the formulas do not have:
+
+    <t - t_fit> = u (b0 + b1 ln S_fit + b2 ln^2 S_fit): the first of few particles, seen above a threshold, comes later than the
+        formula, which is exact for many;
+    <S>/S_fit = 1 - q (1 + x) exp(-x), x = contained_time/(c(z) (1 + r/30)^1.5): what arrives after the end of the window.
+    """
+
+    time_floor: float = 30.0  #: [ns]
+    time_scale: float = 1.0  #: [ns]
+    time_power: float = 0.3
+    signal_poisson: float = 2.0
+    signal_fraction: float = 0.15
+    b0: float = 0.0
+    b1: float = 0.0
+    b2: float = 0.0
+    late_fraction: float = 0.0  #: q
+    contained_time: float = 1000.0
+
+
+class Observed(NamedTuple):
+    """Stations of one event; all (n,). Times relative to an arbitrary origin."""
+
+    x: np.ndarray  #: [m]
+    y: np.ndarray  #: [m]
+    z: np.ndarray  #: [m]
+    use: np.ndarray  #: sum of clusters.TIME, SIGNAL, SILENT; 0 for a rejected station
+    time: np.ndarray  #: [ns]
+    density: np.ndarray  #: [VEM/m^2]
+    time_weight: np.ndarray  #: 1/sigma_t^2 [1/ns^2]
+    signal_weight: np.ndarray  #: 1/sigma_S^2; 0: Poisson
+    shift: np.ndarray  #: expected time minus the formula [ns]
+    contained: np.ndarray  #: expected density over the formula
+
+
+@formula
+def time_spread(r, density, zenith_factor, errors):
+    """u [ns], the part of sigma_t that grows with the distance r [m] and falls with the expected density [VEM/m^2]."""
+    return errors.time_scale * zenith_factor * thickness_shape(r) * np.maximum(density, 0.1) ** -errors.time_power
+
+
+@formula
+def time_error(r, density, zenith_factor, errors):
+    """sigma_t [ns] at distance r [m], for the density [VEM/m^2] that the model expects (kept above 0.1)."""
+    return np.sqrt(errors.time_floor**2 + time_spread(r, density, zenith_factor, errors) ** 2)
+
+
+@formula
+def time_shift(r, density, zenith_factor, errors):
+    """Expected arrival time minus the formula [ns]; density [VEM/m^2] is kept between 0.3 and 100."""
+    x = np.log(np.minimum(np.maximum(density, 0.3), 100.0))
+    return time_spread(r, density, zenith_factor, errors) * (errors.b0 + x * (errors.b1 + x * errors.b2))
+
+
+@formula
+def contained_fraction(r, zenith_factor, errors):
+    """Part of the signal at distance r [m] that arrives before the window ends."""
+    x = errors.contained_time / (zenith_factor * thickness_shape(r))
+    return 1.0 - errors.late_fraction * (1.0 + x) * np.exp(-x)
+
+
+@formula
+def density_error(density, area, errors):
+    """sigma_S [VEM/m^2] for the density that the model expects."""
+    return np.sqrt(errors.signal_poisson * density / area + (errors.signal_fraction * density) ** 2)
+
+
+@compiled
+def soft_distance(dx, dy, dz, n_x, n_y, n_z, on_ground):
+    """(distance [m], q = n.d): perpendicular to the axis or on the ground, softened."""
+    q = n_x * dx + n_y * dy + n_z * dz
+    if on_ground:
+        r2 = dx * dx + dy * dy
+    else:
+        r2 = dx * dx + dy * dy + dz * dz - q * q
+    return math.sqrt(max(r2, 0.0) + SOFTENING * SOFTENING), q
+
+
+@compiled
+def evaluate(p, observed, area, dispersion, prior_mean, prior_weight, on_ground, gradient, curvature):
+    """The sum to minimise, half its gradient (7,) and half its curvature matrix (7, 7, Fisher information); both overwritten.
+
+    Infinite where p is not a shower (horizontal, overflow).
+    """
+    gradient[:] = 0.0
+    curvature[:] = 0.0
+    sine2 = p[2] * p[2] + p[3] * p[3]
+    if not (sine2 < LARGEST_SINE2 and abs(p[4]) < 14.0):
+        return np.inf
+    n_x, n_y, n_z = p[2], p[3], math.sqrt(1.0 - sine2)
+    eta = slope_of_secant(1.0 / n_z)
+    eta_by_nz = -SLOPE_BY_SECANT / (n_z * n_z)
+    nz_by_nx, nz_by_ny = -n_x / n_z, -n_y / n_z
+    s800 = math.exp(p[4])
+    per_density = area / dispersion
+    by_time, by_log = np.empty(7), np.empty(7)
+    total = 0.0
+    for i in range(len(observed.x)):
+        use = observed.use[i]
+        if use == 0:
+            continue
+        dx, dy, dz = observed.x[i] - p[0], observed.y[i] - p[1], observed.z[i]
+        r, q = soft_distance(dx, dy, dz, n_x, n_y, n_z, on_ground)
+        log_ldf = log_lateral_distribution(r, eta)
+        l_by_r, l_by_eta = log_lateral_derivatives(r, eta)
+        q_by_nx, q_by_ny = dx + dz * nz_by_nx, dy + dz * nz_by_ny
+        if on_ground:
+            r_by_x, r_by_y, r_by_nx, r_by_ny = -dx / r, -dy / r, 0.0, 0.0
+        else:
+            r_by_x, r_by_y = (q * n_x - dx) / r, (q * n_y - dy) / r
+            r_by_nx, r_by_ny = -q * q_by_nx / r, -q * q_by_ny / r
+        by_log[0], by_log[1] = l_by_r * r_by_x, l_by_r * r_by_y
+        by_log[2] = l_by_r * r_by_nx + l_by_eta * eta_by_nz * nz_by_nx
+        by_log[3] = l_by_r * r_by_ny + l_by_eta * eta_by_nz * nz_by_ny
+        by_log[4], by_log[5], by_log[6] = 1.0, 0.0, 0.0
+        if use & TIME:
+            unit = front_delay(r, log_ldf, 1.0)
+            delay = p[6] * unit
+            d_by_r = delay * log_thickness_derivative(r)
+            by_time[0] = n_x / SPEED_OF_LIGHT + d_by_r * r_by_x - 0.5 * delay * by_log[0]
+            by_time[1] = n_y / SPEED_OF_LIGHT + d_by_r * r_by_y - 0.5 * delay * by_log[1]
+            by_time[2] = -q_by_nx / SPEED_OF_LIGHT + d_by_r * r_by_nx - 0.5 * delay * by_log[2]
+            by_time[3] = -q_by_ny / SPEED_OF_LIGHT + d_by_r * r_by_ny - 0.5 * delay * by_log[3]
+            by_time[4], by_time[5], by_time[6] = 0.0, 1.0, unit
+            weight = observed.time_weight[i]
+            residual = p[5] - q / SPEED_OF_LIGHT + delay + observed.shift[i] - observed.time[i]
+            total += weight * residual * residual
+            _add(gradient, curvature, by_time, weight * residual, weight)
+        if use & (SIGNAL | SILENT):
+            density = s800 * math.exp(log_ldf) * observed.contained[i]
+            if observed.signal_weight[i] > 0.0:
+                weight = observed.signal_weight[i]
+                residual = density - observed.density[i]
+                total += weight * residual * residual
+                _add(gradient, curvature, by_log, weight * residual * density, weight * density * density)
+            else:
+                m = density * per_density
+                k = max(observed.density[i], 0.0) * per_density
+                total += 2.0 * (m - k + (k * math.log(k / m) if k > 0.0 else 0.0))
+                _add(gradient, curvature, by_log, m - k, m)
+    if prior_weight > 0.0:
+        residual = p[6] - prior_mean
+        total += prior_weight * residual * residual
+        gradient[6] += prior_weight * residual
+        curvature[6, 6] += prior_weight
+    for i in range(7):
+        for j in range(i):
+            curvature[i, j] = curvature[j, i]
+    return total
+
+
+@compiled
+def _add(gradient, curvature, by, slope, weight):
+    """gradient += slope by, upper triangle of curvature += weight by by^T."""
+    for i in range(7):
+        gradient[i] += slope * by[i]
+        scaled = weight * by[i]
+        for j in range(i, 7):
+            curvature[i, j] += scaled * by[j]
+
+
+@compiled
+def set_weights(p, observed, area, errors, zenith_factor, on_ground):
+    """Weights, time shift and contained part of every station from the model p; all four columns are overwritten."""
+    n_x, n_y = p[2], p[3]
+    n_z = math.sqrt(max(1.0 - n_x * n_x - n_y * n_y, 1.0 - LARGEST_SINE2))
+    eta = slope_of_secant(1.0 / n_z)
+    for i in range(len(observed.x)):
+        r, _ = soft_distance(observed.x[i] - p[0], observed.y[i] - p[1], observed.z[i], n_x, n_y, n_z, on_ground)
+        density = math.exp(min(p[4] + log_lateral_distribution(r, eta), 20.0))
+        observed.time_weight[i] = time_error(r, density, zenith_factor, errors) ** -2.0
+        observed.shift[i] = time_shift(r, density, zenith_factor, errors)
+        observed.contained[i] = contained_fraction(r, zenith_factor, errors)
+        density *= observed.contained[i]
+        gaussian = density >= POISSON_DENSITY and observed.use[i] != SILENT
+        observed.signal_weight[i] = density_error(density, area, errors) ** -2.0 if gaussian else 0.0

@@ -1,0 +1,25 @@
+"""The whole analytic reconstruction of a set of events."""
+
+import sys
+
+from tashower.config import ReconstructionConfig
+from tashower.events.model import Events, Pulses, Reconstruction
+from tashower.reconstruction.calibration import Calibration
+from tashower.reconstruction.features import event_features
+from tashower.reconstruction.fit import fit_events
+from tashower.reconstruction.pulses import find_pulses
+
+
+def reconstruct(
+    events: Events, calibration: Calibration, settings: ReconstructionConfig
+) -> tuple[dict[str, Reconstruction], Pulses, dict]:
+    """Pulses, the free and the constrained fit, and the event features (of the free fit).
+
+    Returns ({"free": ..., "constrained": ...}, pulses, {feature: (n_events,) array}).
+    """
+    pulses = find_pulses(events)
+    tables = {}
+    for curvature in ("free", "constrained"):
+        tables[curvature] = fit_events(events, pulses, calibration, settings, curvature)
+        print(f"fit ({curvature} curvature): {events.n_events:,} events", file=sys.stderr, flush=True)
+    return tables, pulses, event_features(events, pulses, tables["free"])
