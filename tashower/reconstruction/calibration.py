@@ -4,7 +4,7 @@ Nothing here sees the samples that networks are trained on or methods are scored
 """
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ from tashower.config import ReconstructionConfig
 from tashower.errors import InputError
 from tashower.events import provenance
 from tashower.events.file import written_aside
-from tashower.events.model import PARAMETERS, Events, Pulses, Reconstruction, Truth
+from tashower.events.model import PARAMETERS, Events, Pulses, Reconstruction, Truth, select_rows
 from tashower.physics.geometry import axis_components, axis_distance, plane_delay
 from tashower.physics.lateral import log_lateral_distribution, slope
 from tashower.physics.shower_front import curvature_zenith_dependence, front_delay
@@ -28,7 +28,7 @@ from tashower.reconstruction.expectation import (
     time_error,
     time_shift,
 )
-from tashower.reconstruction.fit import fit_events
+from tashower.reconstruction.fit import correct_bias, fit_events
 from tashower.reconstruction.pulses import find_pulses
 
 VERSION = 1
@@ -40,17 +40,25 @@ FEWEST_EVENTS = 200
 
 @dataclass(frozen=True)
 class FitPulls:
-    """What is left to correct in the result of one kind of fit.
+    """What is left to correct in the result of one kind of fit, measured on simulated events.
+
+    Early stations see more signal and earlier times than the symmetric formulas expect: zenith and core are shifted along the
+    shower's azimuth in proportion to tan(zenith), and t0 with the core. (The Telescope Array adds 0.5 degrees to its zeniths.)
 
     Attributes
     ----------
-    zenith_bias : mean of (fitted - true zenith) / tan(zenith) [rad]. Early stations see more signal and earlier times than the
-        symmetric formulas expect; the Telescope Array adds 0.5 degrees to its zeniths for the same reason.
-    width : (7,) width of the pulls of PARAMETERS before the covariance is scaled with it. Different from 1 where errors of the
-        stations are common to them (asymmetry, slope of the lateral distribution), which no weight of single stations can say.
+    zenith : median of (fitted - true zenith) / tan(zenith) [rad]
+    core : median of the core's shift towards the source / tan(zenith) [m]
+    log_s800, t0 [ns], log_curvature : medians of ln(fitted/true S800), t0 - true t0 with the core corrected, ln(fitted/true a)
+    width : (7,) width of the pulls of PARAMETERS; the covariance is scaled with it. Different from 1 where errors are common to
+        the stations (asymmetry, slope of the lateral distribution), which no weight of a single station can say.
     """
 
-    zenith_bias: float
+    zenith: float
+    core: float
+    log_s800: float
+    t0: float
+    log_curvature: float
     width: tuple
 
 
@@ -161,17 +169,38 @@ def pulls(reconstruction: Reconstruction, truth: Truth) -> np.ndarray:
     return result
 
 
-def _measure_pulls(reconstruction: Reconstruction, truth: Truth) -> FitPulls:
-    """`FitPulls` from a fit that was made without any; events that pass the cuts, the outermost 1 % left out."""
-    good = reconstruction.passes_cuts
-    bias = (reconstruction.zenith - truth.zenith)[good] / np.tan(reconstruction.zenith[good])
-    weight = np.tan(reconstruction.zenith[good]) ** 2
-    order = np.argsort(bias)
-    middle = order[np.cumsum(weight[order]).searchsorted(0.5 * weight.sum())]
-    found = pulls(reconstruction, truth)[good]
+def _weighted_median(values, weights) -> float:
+    order = np.argsort(values)
+    total = np.cumsum(weights[order])
+    return float(values[order][total.searchsorted(0.5 * total[-1])])
+
+
+def measure_pulls(fitted: Reconstruction, truth: Truth) -> FitPulls:
+    """`FitPulls` from a fit that was corrected by none; events that pass the cuts, for the widths without the outermost 1 %."""
+    good = fitted.passes_cuts
+    fitted, truth = select_rows(fitted, good), select_rows(truth, good)
+    tangent, azimuth = np.tan(fitted.zenith), fitted.azimuth
+    shift = (fitted.core_x - truth.core_x) * np.cos(azimuth) + (fitted.core_y - truth.core_y) * np.sin(azimuth)
+    unit = FitPulls(
+        zenith=_weighted_median((fitted.zenith - truth.zenith) / tangent, tangent**2),
+        core=_weighted_median(shift / tangent, tangent**2),
+        log_s800=float(np.median(np.log(fitted.s800 / truth.s800))),
+        t0=0.0,
+        log_curvature=float(np.log(np.median(fitted.curvature / truth.curvature))),
+        width=(1.0,) * len(PARAMETERS),
+    )
+    t0 = float(np.median(correct_bias(_parameters(fitted), unit)[:, 5] - truth.t0))
+    unit = replace(unit, t0=t0)
+    corrected = replace(fitted, **dict(zip(PARAMETERS, correct_bias(_parameters(fitted), unit).T, strict=True)))
+    found = pulls(corrected, truth)
     low, high = np.quantile(found, [0.005, 0.995], axis=0)
-    width = [float(np.std(x[(x > a) & (x < b)])) for x, a, b in zip(found.T, low, high, strict=True)]
-    return FitPulls(float(bias[middle]), tuple(width))
+    width = tuple(float(np.std(x[(x > a) & (x < b)])) for x, a, b in zip(found.T, low, high, strict=True))
+    return replace(unit, width=width)
+
+
+def _parameters(table: Reconstruction) -> np.ndarray:
+    """(n, 7) columns of PARAMETERS."""
+    return np.stack([getattr(table, name) for name in PARAMETERS], axis=1)
 
 
 def fit_curvature_prior(truth) -> tuple[tuple, float]:
@@ -205,9 +234,10 @@ def calibrate(events: Events, settings: ReconstructionConfig) -> Calibration:
         good = fitted.passes_cuts
         if good.sum() < FEWEST_EVENTS // 2:
             raise InputError(f"a calibration needs {FEWEST_EVENTS // 2} events that pass the cuts: these are {good.sum()}")
-        found[curvature] = _measure_pulls(fitted, events.truth)
+        found[curvature] = measure_pulls(fitted, events.truth)
         if curvature == "free":
-            table = make_energy_table(fitted.s800[good], fitted.zenith[good], events.truth.energy[good])
+            p = correct_bias(_parameters(fitted)[good], found[curvature])
+            table = make_energy_table(p[:, 4], p[:, 2], events.truth.energy[good])
     return Calibration(errors, coefficients, width, table, found)
 
 
@@ -252,7 +282,7 @@ def read_calibration(path) -> Calibration:
             curvature_width=float(content["curvature_width"]),
             energy=EnergyTable(**{name: np.array(value, dtype=float) for name, value in content["energy"].items()}),
             pulls={
-                name: FitPulls(float(entry["zenith_bias"]), tuple(float(w) for w in entry["width"]))
+                name: FitPulls(**{key: tuple(v) if key == "width" else float(v) for key, v in entry.items()})
                 for name, entry in content["pulls"].items()
             },
         )

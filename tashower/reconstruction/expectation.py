@@ -42,7 +42,7 @@ class ErrorModel(NamedTuple):
     sigma_t^2 = time_floor^2 + u^2,   u = time_scale c(z) (1 + r/30)^1.5 S_fit^-time_power
     sigma_S^2 = signal_poisson S/A + (signal_fraction S)^2
 
-    the forms of the Telescope Array (Ivanov 2012: 30 ns, power 0.3, 2 S/A, 0.15); c(z) is the zenith dependence of the curvature.
+    the forms of the Telescope Array (Ivanov 2012: 30 ns, power 0.3, 2 S/A, 0.15); c(z): zenith dependence of the curvature.
     Two effects that shift an observation and that the formulas do not have:
 
     <t - t_fit> = u (b0 + b1 ln S_fit + b2 ln^2 S_fit): the first of few particles, seen above a threshold, comes later than the

@@ -347,15 +347,20 @@ def _to_angles(p, covariance):
     return angles, jacobian @ covariance @ jacobian.transpose(0, 2, 1)
 
 
-def _calibrated(p, covariance, pulls):
-    """Zenith bias taken away, covariance scaled to pulls of width 1; `pulls` is a calibration.Pulls or None."""
-    if pulls is None:
-        return p, covariance
+def correct_bias(p, pulls):
+    """Parameters (n, 7) in the order of PARAMETERS with the biases of a `calibration.FitPulls` taken away; a new array."""
     p = p.copy()
     with np.errstate(invalid="ignore"):
-        p[:, 2] = np.abs(p[:, 2] - pulls.zenith_bias * np.tan(np.minimum(p[:, 2], 1.2)))
-    width = np.asarray(pulls.width, dtype=float)
-    return p, covariance * (width[:, None] * width)
+        tangent = np.tan(np.minimum(p[:, 2], 1.2))
+        shift = pulls.core * tangent
+        p[:, 0] -= shift * np.cos(p[:, 3])
+        p[:, 1] -= shift * np.sin(p[:, 3])
+        # The front passes a core farther from the source later.
+        p[:, 5] += shift * np.sin(p[:, 2]) / SPEED_OF_LIGHT - pulls.t0
+        p[:, 2] = np.abs(p[:, 2] - pulls.zenith * tangent)
+        p[:, 4] *= np.exp(-pulls.log_s800)
+        p[:, 6] *= np.exp(-pulls.log_curvature)
+    return p
 
 
 def _flags(array, p, covariance, chi2, ndof, used, good, settings: ReconstructionConfig):
@@ -418,7 +423,10 @@ def fit_events(
         events.dead_station, neighbour_table(array.lattice), array.position, compiled_settings, begin, p, covariance, sums,
     )  # fmt: skip
     p, covariance = _to_angles(p, covariance)
-    p, covariance = _calibrated(p, covariance, calibration.pulls.get(curvature))
+    if curvature in calibration.pulls:
+        pulls = calibration.pulls[curvature]
+        width = np.asarray(pulls.width)
+        p, covariance = correct_bias(p, pulls), covariance * (width[:, None] * width)
     chi2, good = sums[:, 0], sums[:, 4] > 0
     ndof, used, rejected = (sums[:, i].astype(np.int32) for i in (1, 2, 3))
     flags = _flags(array, p, covariance, chi2, ndof, used, good, settings)
