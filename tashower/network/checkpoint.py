@@ -1,0 +1,88 @@
+"""What a trained network is on disk: everything that is needed to apply it, and nothing that could run code."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from tashower.errors import InputError
+from tashower.events import provenance
+from tashower.events.array import Array
+from tashower.events.file import written_aside
+from tashower.network.model import ShowerNetwork
+
+FORMAT = "tashower network"
+VERSION = 1
+
+
+def array_description(array: Array) -> dict:
+    """What two arrays must share for a network to serve both."""
+    return {"spacing_m": float(array.spacing), **{f"detector_{k}": v for k, v in asdict(array.detector).items()}}
+
+
+def choose_device(wanted: str) -> torch.device:
+    """The device for "auto", "cpu" or "cuda".
+
+    Raises
+    ------
+    InputError : "cuda" where there is no GPU.
+    """
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise InputError("device cuda: this machine has no usable GPU")
+    return torch.device("cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def save_checkpoint(path, content: dict) -> None:
+    """Write a checkpoint (tensors, numbers, text, lists and dictionaries of them)."""
+    content = {
+        "format": FORMAT, "version": VERSION, "software": provenance.software(), "commit": provenance.commit(),
+        "created": provenance.now(), "versions": provenance.versions(), **content,
+    }  # fmt: skip
+    with written_aside(path) as aside:
+        torch.save(content, aside)
+
+
+def load_checkpoint(path, device="cpu") -> dict:
+    """Read a checkpoint; only tensors and plain values are accepted.
+
+    Raises
+    ------
+    InputError : no such file, not a checkpoint, another version.
+    """
+    if not Path(path).is_file():
+        raise InputError(f"{path}: no such file")
+    try:
+        content = torch.load(path, map_location=device, weights_only=True)
+    except Exception as error:  # torch raises many kinds for a damaged file
+        raise InputError(f"{path}: not a checkpoint ({str(error).splitlines()[0][:100]})") from None
+    if not isinstance(content, dict) or content.get("format") != FORMAT or content.get("version") != VERSION:
+        raise InputError(f"{path}: not a {FORMAT} of version {VERSION}")
+    return content
+
+
+def build_network(content: dict, device) -> ShowerNetwork:
+    """The trained network of a checkpoint, ready to apply."""
+    network = ShowerNetwork(**content["architecture"])
+    network.load_state_dict(content["weights"])
+    return network.to(device).eval()
+
+
+def check_array(content: dict, array: Array, where) -> None:
+    """Refuse an array that the network was not trained for.
+
+    Raises
+    ------
+    InputError : names what differs.
+    """
+    trained, found = content["array"], array_description(array)
+    differs = [f"{k} {found[k]:g} (trained with {trained[k]:g})" for k in trained if not np.isclose(trained[k], found[k])]
+    if differs:
+        raise InputError(f"{where}: the network was trained for another array: {', '.join(differs)}")
+
+
+def write_history(path, history: list[dict]) -> None:
+    """Write the training curve as JSON."""
+    with written_aside(path) as aside:
+        aside.write_text(json.dumps(history, indent=1) + "\n")

@@ -1,0 +1,96 @@
+"""The network: a waveform encoder shared by all stations, convolutions over the grid, a dense head (after arXiv:2005.07117)."""
+
+import torch
+from torch import nn
+
+
+class WaveformEncoder(nn.Module):
+    """Waveforms of hit stations to a few numbers each: (h, T, L) -> (h, channels)."""
+
+    def __init__(self, n_bins: int, n_layers: int, channels: int):
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv1d(n_layers, channels, 8, stride=4, padding=2),  # T -> T/4
+            nn.ReLU(),
+            nn.Conv1d(channels, 2 * channels, 4, stride=2, padding=1),  # T/4 -> T/8
+            nn.ReLU(),
+            nn.Conv1d(2 * channels, 2 * channels, 4, stride=2, padding=1),  # T/8 -> T/16
+            nn.ReLU(),
+            nn.Flatten(),
+        )
+        with torch.no_grad():
+            flat = self.layers(torch.zeros(1, n_layers, n_bins)).shape[1]
+        self.out = nn.Linear(flat, channels)
+
+    def forward(self, waveform):
+        """(h, T, L) -> (h, channels)."""
+        return self.out(self.layers(waveform.transpose(1, 2)))  # (h, L, T) -> (h, C T/16) -> (h, channels)
+
+
+class GridBlock(nn.Module):
+    """Residual separable convolution over the grid: each channel over its neighbours, then the channels of each cell."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.norm = nn.BatchNorm2d(channels)
+        self.neighbours = nn.Conv2d(channels, channels, 3, padding=1, groups=channels)
+        self.mix = nn.Sequential(nn.Conv2d(channels, 2 * channels, 1), nn.ReLU(), nn.Conv2d(2 * channels, channels, 1))
+
+    def forward(self, x):
+        """(b, channels, N, N) -> the same."""
+        return x + self.mix(self.neighbours(self.norm(x)))
+
+
+class ShowerNetwork(nn.Module):
+    """Correction of the fit from a tile and event features.
+
+    Parameters
+    ----------
+    tile, n_bins, n_layers : N, T and layers of the tile
+    n_station_features, n_event_features, n_targets : numbers of inputs and outputs; no event features: 0
+    waveforms : whether the network reads waveforms
+    waveform_channels, station_channels, grid_layers, dense_channels, dropout : section `network` of the configuration
+    """
+
+    def __init__(
+        self, tile, n_bins, n_layers, n_station_features, n_event_features, n_targets, waveforms,
+        waveform_channels, station_channels, grid_layers, dense_channels, dropout,
+    ):  # fmt: skip
+        super().__init__()
+        self.encoder = WaveformEncoder(n_bins, n_layers, waveform_channels) if waveforms else None
+        self.waveform_channels = waveform_channels if waveforms else 0
+        self.station = nn.Sequential(
+            nn.Conv2d(n_station_features + self.waveform_channels, station_channels, 1),
+            nn.ReLU(),
+            nn.Conv2d(station_channels, station_channels, 1),
+        )
+        self.grid = nn.Sequential(*(GridBlock(station_channels) for _ in range(grid_layers)))
+        self.flat = nn.Linear(station_channels * tile * tile, dense_channels)
+        self.head = nn.Sequential(
+            nn.ReLU(),
+            nn.Dropout(dropout),
+            nn.Linear(dense_channels + n_event_features, dense_channels),
+            nn.ReLU(),
+            nn.Dropout(dropout),
+            nn.Linear(dense_channels, n_targets),
+        )
+        # Starts at the fit: no correction.
+        nn.init.zeros_(self.head[-1].weight)
+        nn.init.zeros_(self.head[-1].bias)
+
+    def forward(self, cells, event_features, waveform, waveform_place):
+        """Normalised correction, (b, n_targets).
+
+        cells : (b, N, N, F); event_features : (b, E), E = 0 without them; waveform : (h, T, L) of the hits of all events of the
+        batch; waveform_place : (h,) = event N N + cell
+        """
+        b, n = cells.shape[:2]
+        x = cells
+        if self.encoder is not None:
+            encoded = cells.new_zeros(b * n * n, self.waveform_channels)
+            encoded[waveform_place] = self.encoder(waveform).to(encoded.dtype)  # stations without a hit stay 0
+            x = torch.cat([x, encoded.view(b, n, n, -1)], dim=-1)  # (b, N, N, F + C)
+        x = self.grid(self.station(x.permute(0, 3, 1, 2)))  # (b, S, N, N)
+        x = self.flat(x.flatten(1))  # (b, S N N) -> (b, D)
+        x = torch.cat([self.head[0](x), event_features], dim=1)  # (b, D + E)
+        return self.head[1:](x)

@@ -1,0 +1,186 @@
+"""From hits to what the network sees: a tile of N x N stations, built in memory.
+
+The tile is centred on the core of the fit that the network corrects, in lattice coordinates. A cell holds station features; the
+waveforms stay a list (only stations with a hit have one) with the cell that each belongs to. `dense_waveforms` makes the
+(n, N, N, T, 2) array of the literature from it.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tashower.events.array import Array
+from tashower.events.model import Events, Pulses, Reconstruction
+from tashower.physics.geometry import axis_components, axis_distance, plane_delay
+from tashower.physics.lateral import log_lateral_distribution, slope
+from tashower.physics.shower_front import front_delay
+
+#: Station features, one per channel of a cell. Pairs that are vectors turn with the tile.
+STATION_FEATURES = (
+    "exists",
+    "working",
+    "hit",
+    "timed",  # a leading edge was found
+    "saturated",
+    "x",  # from the fitted core [spacings]
+    "y",
+    "z",  # [100 m]
+    "distance",  # to the fitted axis [spacings]
+    "axis_x",  # direction cosines of the fit
+    "axis_y",
+    "log_expected",  # ln(1 + signal that the fit expects/VEM)
+    "log_upper",  # ln(1 + signal/VEM)
+    "log_lower",
+    "signal_residual",  # ln of observed over expected, damped by 1 VEM
+    "plane_time",  # arrival after the plane front of the fit [us]
+    "front_residual",  # arrival after the curved front of the fit [100 ns], compressed
+    "window_start",  # start of the waveform after the curved front of the fit [us]
+)
+_VECTORS = (("x", "y"), ("axis_x", "axis_y"))
+#: What the network predicts: true minus fitted.
+TARGETS = ("axis_x", "axis_y", "core_x", "core_y", "log10_energy")
+
+
+@dataclass(frozen=True)
+class Tiles:
+    """Tiles of a set of events.
+
+    Attributes
+    ----------
+    cells : (n, N, N, len(STATION_FEATURES)) float32; what does not exist is 0, and `exists` says so
+    waveform : (h, T, L) float16, ln(1 + VEM per bin), of the hits inside of their tile
+    waveform_event, waveform_cell : (h,) int64, index of the event and of the cell (row-major)
+    """
+
+    cells: np.ndarray
+    waveform: np.ndarray
+    waveform_event: np.ndarray
+    waveform_cell: np.ndarray
+
+
+def core_in_lattice(array: Array, x, y) -> np.ndarray:
+    """Lattice coordinates (n, 2), not whole numbers, of ground points [m], by the affine map that fits the stations best."""
+    columns = np.column_stack([np.ones(array.n_stations), array.position[:, :2]])
+    coefficients, *_ = np.linalg.lstsq(columns, array.lattice.astype(float), rcond=None)
+    return np.column_stack([np.ones_like(x), x, y]) @ coefficients
+
+
+def _log_waveforms(events: Events, chosen, n_bins: int) -> np.ndarray:
+    """ln(1 + VEM per bin) of the chosen hits, cut or padded with 0 to n_bins."""
+    wave = events.waveform[chosen]
+    have = min(n_bins, wave.shape[1])
+    result = np.zeros((len(chosen), n_bins, wave.shape[2]), np.float16)
+    for first in range(0, len(chosen), 20_000):  # bounded memory
+        rows = slice(first, first + 20_000)
+        vem = (wave[rows, :have] - events.pedestal[chosen[rows], None]) / events.counts_per_vem[chosen[rows], None]
+        result[rows, :have] = np.log1p(np.maximum(vem, -0.5))
+    return result
+
+
+def make_tiles(events: Events, pulses: Pulses, fit: Reconstruction, n: int, n_bins: int, with_waveforms: bool = True) -> Tiles:
+    """Tiles of n x n stations for every event; events and fit must be valid (finite core and direction).
+
+    Everything that refers to the shower (times, distances, expected signals) refers to the given fit: nothing of the truth.
+    """
+    array, n_events = events.array, events.n_events
+    index = np.full(array.lattice.max(axis=0) + 1, -1)
+    index[tuple(array.lattice.T)] = np.arange(array.n_stations)
+    # The tile's first cell, for the core to lie as near to its middle as whole cells allow.
+    origin = np.rint(core_in_lattice(array, fit.core_x, fit.core_y) - (n - 1) / 2).astype(int)
+    column, row = np.meshgrid(np.arange(n), np.arange(n), indexing="ij")
+    where = origin[:, None, None, :] + np.stack([column, row], axis=-1)
+    inside = ((where >= 0) & (where < index.shape)).all(axis=-1)
+    station = np.where(inside, index[tuple(np.moveaxis(np.where(inside[..., None], where, 0), -1, 0))], -1)
+    exists = station >= 0
+    features = {"exists": exists}
+    working = exists.copy()
+    dead_event = np.repeat(np.arange(n_events), np.diff(events.dead_offset))
+    dead_cell = array.lattice[events.dead_station] - origin[dead_event]
+    ok = ((dead_cell >= 0) & (dead_cell < n)).all(axis=1)
+    working[dead_event[ok], dead_cell[ok, 0], dead_cell[ok, 1]] = False
+    features["working"] = working
+
+    def per_event(column):
+        return column[:, None, None]
+
+    position = array.position[np.maximum(station, 0)]
+    dx, dy, dz = position[..., 0] - per_event(fit.core_x), position[..., 1] - per_event(fit.core_y), position[..., 2]
+    axis = tuple(np.broadcast_to(per_event(c), dx.shape) for c in axis_components(fit.zenith, fit.azimuth))
+    r = np.maximum(axis_distance(dx, dy, dz, *axis), 10.0)
+    log_ldf = log_lateral_distribution(r, per_event(slope(np.minimum(fit.zenith, 1.2))))
+    expected = np.minimum(per_event(fit.s800) * np.exp(log_ldf) * array.detector.area, 1e6)
+    plane = per_event(fit.t0) + plane_delay(dx, dy, dz, *axis)
+    front = plane + front_delay(r, log_ldf, per_event(fit.curvature))
+    features |= {
+        "x": dx / array.spacing, "y": dy / array.spacing, "z": dz / 100.0, "distance": r / array.spacing,
+        "axis_x": axis[0], "axis_y": axis[1], "log_expected": np.log1p(expected),
+    }  # fmt: skip
+
+    event = events.hit_event
+    cell = array.lattice[events.hit_station] - origin[event]
+    chosen = np.flatnonzero(((cell >= 0) & (cell < n)).all(axis=1))
+    at = (event[chosen], cell[chosen, 0], cell[chosen, 1])
+    signal = np.maximum(pulses.signal[chosen], 0.0)
+    time = pulses.arrival_time[chosen]
+    timed = np.isfinite(time)
+    residual = np.where(timed, (time - front[at]) / 100.0, 0.0)
+    of_hits = {
+        "hit": np.ones(len(chosen)), "timed": timed, "saturated": pulses.saturated[chosen],
+        "log_upper": np.log1p(signal[:, 0]), "log_lower": np.log1p(signal[:, -1]),
+        "signal_residual": np.log((1.0 + signal.mean(axis=1)) / (1.0 + expected[at])),
+        "plane_time": np.where(timed, np.clip((time - plane[at]) / 1000.0, -5.0, 5.0), 0.0),
+        "front_residual": np.arcsinh(np.clip(residual, -50.0, 50.0)),
+        "window_start": np.clip((events.hit_time[chosen] - front[at]) / 1000.0, -5.0, 5.0),
+    }  # fmt: skip
+    cells = np.zeros((n_events, n, n, len(STATION_FEATURES)), np.float32)
+    for channel, name in enumerate(STATION_FEATURES):
+        if name in of_hits:
+            cells[(*at, channel)] = of_hits[name]
+        else:
+            cells[..., channel] = np.where(exists, features[name], 0.0)
+    n_layers = array.detector.n_layers
+    waveform = _log_waveforms(events, chosen, n_bins) if with_waveforms else np.zeros((0, n_bins, n_layers), np.float16)
+    kept = chosen if with_waveforms else chosen[:0]
+    return Tiles(cells, waveform, event[kept], cell[kept, 0] * n + cell[kept, 1])
+
+
+def dense_waveforms(tiles: Tiles) -> np.ndarray:
+    """The (n, N, N, T, L) float16 array of waveforms; 0 where there is no hit."""
+    n_events, n = tiles.cells.shape[:2]
+    dense = np.zeros((n_events, n * n, *tiles.waveform.shape[1:]), np.float16)
+    dense[tiles.waveform_event, tiles.waveform_cell] = tiles.waveform
+    return dense.reshape(n_events, n, n, *tiles.waveform.shape[1:])
+
+
+def cell_permutation(n: int, orientation: int) -> np.ndarray:
+    """(n * n,) where each cell of the turned tile comes from; orientation 0 to 7: bits 0, 1 mirror x, y, then bit 2 swaps."""
+    cells = np.arange(n * n).reshape(n, n)
+    if orientation & 1:
+        cells = cells[::-1]
+    if orientation & 2:
+        cells = cells[:, ::-1]
+    if orientation & 4:
+        cells = cells.T
+    return np.ascontiguousarray(cells).ravel()
+
+
+def vector_matrix(orientation: int) -> np.ndarray:
+    """(2, 2) matrix that turns a horizontal vector (x, y) like `cell_permutation` turns the tile."""
+    matrix = np.diag([-1.0 if orientation & 1 else 1.0, -1.0 if orientation & 2 else 1.0])
+    return matrix[::-1].copy() if orientation & 4 else matrix
+
+
+def feature_matrix(orientation: int) -> np.ndarray:
+    """(F, F) matrix that turns the station features."""
+    matrix = np.eye(len(STATION_FEATURES))
+    for x, y in _VECTORS:
+        i, j = STATION_FEATURES.index(x), STATION_FEATURES.index(y)
+        matrix[np.ix_([i, j], [i, j])] = vector_matrix(orientation)
+    return matrix
+
+
+def target_matrix(orientation: int) -> np.ndarray:
+    """(5, 5) matrix that turns the TARGETS."""
+    matrix = np.eye(len(TARGETS))
+    matrix[:2, :2] = matrix[2:4, 2:4] = vector_matrix(orientation)
+    return matrix

@@ -1,0 +1,209 @@
+"""Training: one readable loop."""
+
+import json
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from tashower.config import Config, as_dict
+from tashower.errors import InputError
+from tashower.events.file import written_aside
+from tashower.network.checkpoint import array_description, check_array, choose_device, save_checkpoint, write_history
+from tashower.network.model import ShowerNetwork
+from tashower.network.normalisation import measure, normalise
+from tashower.network.sample import Sample, join_samples, read_sample, take_batch
+from tashower.network.tiles import STATION_FEATURES, TARGETS
+from tashower.reconstruction.features import EVENT_FEATURES
+
+#: Weight of each target in the loss: the direction is the published aim, core and energy come along.
+TARGET_WEIGHTS = (1.0, 1.0, 0.25, 0.25, 0.25)
+#: Corrections beyond this many rms count linearly (Huber 1964): a handful of failed fits must not rule the gradient.
+HUBER = 4.0
+#: Part of the steps over which the learning rate rises.
+WARM_UP = 0.1
+_SECONDS_BETWEEN_REPORTS = 10.0
+_SEED_TAG = 777  # keeps these streams apart from those of the simulation
+
+
+def _seed(config: Config, name: str, epoch: int) -> np.random.SeedSequence:
+    return np.random.SeedSequence([config.seed, _SEED_TAG, list(config.networks).index(name), epoch])
+
+
+def loss_of(predicted, targets) -> torch.Tensor:
+    """Huber loss of normalised corrections, weighted by `TARGET_WEIGHTS`; a scalar."""
+    weights = torch.tensor(TARGET_WEIGHTS, device=predicted.device)
+    each = torch.nn.functional.huber_loss(predicted.float(), targets, reduction="none", delta=HUBER)
+    return (each * weights).mean()
+
+
+def explained_variance(predicted, targets) -> float:
+    """1 - sum Var(true - predicted) / sum Var(true) over the two direction cosines; (n, 5) arrays."""
+    return float(1.0 - (targets - predicted)[:, :2].var(axis=0).sum() / targets[:, :2].var(axis=0).sum())
+
+
+@torch.no_grad()
+def predict(network, sample: Sample, norm, event_features: bool, device, orientations=(0,), batch_size=1024) -> np.ndarray:
+    """Normalised corrections (n, 5), the mean over the given orientations of the tile (turned back)."""
+    from tashower.network.tiles import target_matrix
+
+    network.eval()
+    total = np.zeros((len(sample.rows), len(TARGETS)))
+    for orientation in orientations:
+        back = target_matrix(orientation)  # orthogonal: right-multiplication turns back
+        for first in range(0, len(sample.rows), batch_size):
+            rows = np.arange(first, min(first + batch_size, len(sample.rows)))
+            cells, features, waveform, place, _ = normalise(take_batch(sample, rows, orientation, device), norm, event_features)
+            total[rows] += network(cells, features, waveform, place).float().cpu().numpy() @ back
+    return total / len(orientations)
+
+
+def _read(config: Config, inputs, events_paths, fits_paths) -> tuple:
+    if len(events_paths) != len(fits_paths):
+        raise InputError(f"{len(events_paths)} event files, but {len(fits_paths)} reconstruction files")
+    n, samples, arrays = config.network, [], []
+    for events_path, fits_path in zip(events_paths, fits_paths, strict=True):
+        sample, array = read_sample(events_path, fits_path, n.correct, n.tile, n.n_bins, inputs.waveforms, only_good=True)
+        if sample.targets is None:
+            raise InputError(f"{events_path}: no truth to learn from")
+        if arrays:
+            check_array({"array": array_description(arrays[0])}, array, events_path)
+        samples.append(sample)
+        arrays.append(array)
+    return join_samples(samples), arrays[0]
+
+
+def _architecture(config: Config, inputs, array) -> dict:
+    n = config.network
+    return {
+        "tile": n.tile, "n_bins": n.n_bins, "n_layers": array.detector.n_layers,
+        "n_station_features": len(STATION_FEATURES), "n_event_features": len(EVENT_FEATURES) * inputs.event_features,
+        "n_targets": len(TARGETS), "waveforms": inputs.waveforms, "waveform_channels": n.waveform_channels,
+        "station_channels": n.station_channels, "grid_layers": n.grid_layers, "dense_channels": n.dense_channels,
+        "dropout": n.dropout,
+    }  # fmt: skip
+
+
+def _train_epoch(network, optimiser, schedule, sample, norm, config, name, epoch, device) -> float:
+    """One pass over the training sample in random order, each batch in a random orientation; returns the mean loss."""
+    settings, inputs = config.training, config.networks[name]
+    rng = np.random.default_rng(_seed(config, name, epoch))
+    torch.manual_seed(int(rng.integers(2**62)))  # dropout
+    network.train()
+    order = rng.permutation(len(sample.rows))
+    n_batches = max(1, len(order) // settings.batch_size)
+    total, reported = 0.0, time.monotonic()
+    for step, rows in enumerate(np.array_split(order, n_batches)):
+        orientation = int(rng.integers(8)) if settings.augment else 0
+        batch = normalise(take_batch(sample, np.sort(rows), orientation, device), norm, inputs.event_features)
+        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+            predicted = network(*batch[:4])
+        loss = loss_of(predicted, batch[4])
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimiser.step()
+        schedule.step()
+        total += loss.item() / n_batches
+        if time.monotonic() - reported > _SECONDS_BETWEEN_REPORTS:
+            reported = time.monotonic()
+            print(f"train {name}: epoch {epoch + 1}, step {step + 1}/{n_batches}", file=sys.stderr, flush=True)
+    return total
+
+
+def train_network(config: Config, name: str, train_events, train_fits, validation_events, validation_fits, output) -> None:
+    """Train one network of `config.networks`; write its best checkpoint to `output` and the curve to history.json beside it.
+
+    After every epoch the state goes to a file beside the checkpoint: a killed training that is started again goes on from there
+    and ends with the same weights. Normalisation comes from the training sample only; the validation sample decides which
+    epoch is best, and when to stop.
+
+    Raises
+    ------
+    InputError : files that do not belong together or hold nothing to learn from.
+    """
+    settings, inputs = config.training, config.networks[name]
+    torch.set_num_threads(settings.threads)
+    device = choose_device(settings.device)
+    sample, array = _read(config, inputs, train_events, train_fits)
+    validation, other = _read(config, inputs, validation_events, validation_fits)
+    check_array({"array": array_description(array)}, other, validation_events[0])
+    if len(sample.rows) < 2 * settings.batch_size or len(validation.rows) < 10:
+        raise InputError(
+            f"{len(sample.rows)} events to train and {len(validation.rows)} to validate pass the cuts: "
+            f"{2 * settings.batch_size} and 10 are needed"
+        )
+    norm = {key: value.to(device) for key, value in measure(sample).items()}
+    torch.manual_seed(int(_seed(config, name, 0).spawn(1)[0].generate_state(1)[0]))
+    architecture = _architecture(config, inputs, array)
+    network = ShowerNetwork(**architecture).to(device)
+    optimiser = torch.optim.AdamW(network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
+    steps = settings.epochs * max(1, len(sample.rows) // settings.batch_size)
+
+    def rate(step):
+        warm = min(1.0, (step + 1) / max(1.0, WARM_UP * steps))
+        return warm * 0.5 * (1.0 + np.cos(np.pi * min(step / steps, 1.0)))
+
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, rate)
+    state_path = Path(f"{output}.state")
+    identity = json.dumps([as_dict(config), name, len(sample.rows)], sort_keys=True)
+    best = {"loss": np.inf, "weights": None}
+    history: list[dict] = []
+    if state_path.is_file():
+        state = torch.load(state_path, map_location=device, weights_only=True)
+        if state["identity"] == identity:
+            network.load_state_dict(state["network"])
+            optimiser.load_state_dict(state["optimiser"])
+            schedule.load_state_dict(state["schedule"])
+            best, history = state["best"], json.loads(state["history"])
+            print(f"train {name}: goes on after epoch {len(history)}", file=sys.stderr, flush=True)
+    targets = validation.targets / norm["target_width"].cpu().numpy()
+    print(
+        f"train {name}: {len(sample.rows):,} events on {device}, {len(validation.rows):,} to validate",
+        file=sys.stderr,
+        flush=True,
+    )
+    while len(history) < settings.epochs:
+        epoch, started = len(history), time.monotonic()
+        learning_rate = schedule.get_last_lr()[0]
+        train_loss = _train_epoch(network, optimiser, schedule, sample, norm, config, name, epoch, device)
+        seconds = time.monotonic() - started
+        predicted = predict(network, validation, norm, inputs.event_features, device)
+        loss = loss_of(torch.from_numpy(predicted), torch.from_numpy(targets)).item()
+        if not np.isfinite(train_loss + loss):
+            raise InputError(f"train {name}: the loss is not finite in epoch {epoch + 1}; lower training.learning_rate")
+        history.append({
+            "epoch": epoch + 1, "train_loss": train_loss, "validation_loss": loss,
+            "validation_ev": explained_variance(predicted, targets), "learning_rate": learning_rate, "seconds": seconds,
+        })  # fmt: skip
+        if loss < best["loss"]:
+            best = {
+                "loss": loss,
+                "weights": {k: v.detach().clone() for k, v in network.state_dict().items()},
+                "epoch": epoch + 1,
+            }
+        print(
+            f"train {name}: epoch {epoch + 1}/{settings.epochs}, loss {train_loss:.4f}, validation {loss:.4f}, "
+            f"EV of the direction {history[-1]['validation_ev']:.3f}, {len(sample.rows) / seconds:,.0f} events/s",
+            file=sys.stderr, flush=True,
+        )  # fmt: skip
+        state = {
+            "identity": identity, "network": network.state_dict(), "optimiser": optimiser.state_dict(),
+            "schedule": schedule.state_dict(), "best": best, "history": json.dumps(history),
+        }  # fmt: skip
+        with written_aside(state_path) as aside:
+            torch.save(state, aside)
+        if epoch + 1 - best["epoch"] >= settings.patience:
+            break
+    write_history(Path(output).with_name("history.json"), history)
+    save_checkpoint(output, {
+        "name": name, "inputs": {"waveforms": inputs.waveforms, "event_features": inputs.event_features},
+        "correct": config.network.correct, "architecture": architecture, "array": array_description(array),
+        "station_features": list(STATION_FEATURES), "event_features": list(EVENT_FEATURES), "targets": list(TARGETS),
+        "normalisation": {key: value.cpu() for key, value in norm.items()},
+        "weights": {key: value.cpu() for key, value in best["weights"].items()},
+        "configuration": as_dict(config), "best_epoch": best["epoch"], "threads": settings.threads,
+    })  # fmt: skip
+    state_path.unlink(missing_ok=True)
