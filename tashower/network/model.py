@@ -5,26 +5,28 @@ from torch import nn
 
 
 class WaveformEncoder(nn.Module):
-    """Waveforms of hit stations to a few numbers each: (h, T, L) -> (h, channels)."""
+    """Waveforms of hit stations to a few numbers each: (h, T, L) -> (h, channels).
+
+    Convolutions whose stride is their width, written as matrix products over pieces of the waveform: on a CPU several times faster
+    than overlapping ones.
+    """
 
     def __init__(self, n_bins: int, n_layers: int, channels: int):
         super().__init__()
-        self.layers = nn.Sequential(
-            nn.Conv1d(n_layers, channels, 8, stride=4, padding=2),  # T -> T/4
-            nn.ReLU(),
-            nn.Conv1d(channels, 2 * channels, 4, stride=2, padding=1),  # T/4 -> T/8
-            nn.ReLU(),
-            nn.Conv1d(2 * channels, 2 * channels, 4, stride=2, padding=1),  # T/8 -> T/16
-            nn.ReLU(),
-            nn.Flatten(),
-        )
-        with torch.no_grad():
-            flat = self.layers(torch.zeros(1, n_layers, n_bins)).shape[1]
-        self.out = nn.Linear(flat, channels)
+        self.padded = -(-n_bins // 16) * 16
+        self.pieces = nn.Linear(4 * n_layers, channels)
+        self.pairs = nn.Linear(2 * channels, 2 * channels)
+        self.quads = nn.Linear(4 * channels, 2 * channels)
+        self.out = nn.Linear(2 * channels * self.padded // 16, channels)
 
     def forward(self, waveform):
         """(h, T, L) -> (h, channels)."""
-        return self.out(self.layers(waveform.transpose(1, 2)))  # (h, L, T) -> (h, C T/16) -> (h, channels)
+        h, n_bins, n_layers = waveform.shape
+        x = nn.functional.pad(waveform, (0, 0, 0, self.padded - n_bins))
+        x = torch.relu(self.pieces(x.reshape(h, self.padded // 4, 4 * n_layers)))  # (h, T/4, C)
+        x = torch.relu(self.pairs(x.reshape(h, self.padded // 8, -1)))  # (h, T/8, 2C)
+        x = torch.relu(self.quads(x.reshape(h, self.padded // 16, -1)))  # (h, T/16, 2C)
+        return self.out(x.flatten(1))
 
 
 class GridBlock(nn.Module):

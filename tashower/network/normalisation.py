@@ -9,7 +9,7 @@ from tashower.network.tiles import STATION_FEATURES
 #: Station features that are masks and stay as they are.
 _MASKS = ("exists", "working", "hit", "timed", "saturated")
 #: Station features that only a hit has; their statistics leave out the other cells.
-_OF_HITS = ("log_upper", "log_lower", "signal_residual", "plane_time", "front_residual", "window_start")
+_OF_HITS = ("log_upper", "log_lower", "signal_residual", "plane_time", "front_residual", "relative_residual", "window_start")
 
 
 def measure(sample: Sample) -> dict[str, torch.Tensor]:

@@ -34,6 +34,7 @@ STATION_FEATURES = (
     "signal_residual",  # ln of observed over expected, damped by 1 VEM
     "plane_time",  # arrival after the plane front of the fit [us]
     "front_residual",  # arrival after the curved front of the fit [100 ns], compressed
+    "relative_residual",  # the same over (front's delay + 20 ns), compressed: nearly in units of its error
     "window_start",  # start of the waveform after the curved front of the fit [us]
 )
 _VECTORS = (("x", "y"), ("axis_x", "axis_y"))
@@ -110,7 +111,8 @@ def make_tiles(events: Events, pulses: Pulses, fit: Reconstruction, n: int, n_bi
     log_ldf = log_lateral_distribution(r, per_event(slope(np.minimum(fit.zenith, 1.2))))
     expected = np.minimum(per_event(fit.s800) * np.exp(log_ldf) * array.detector.area, 1e6)
     plane = per_event(fit.t0) + plane_delay(dx, dy, dz, *axis)
-    front = plane + front_delay(r, log_ldf, per_event(fit.curvature))
+    delay = front_delay(r, log_ldf, per_event(np.maximum(fit.curvature, 0.1)))
+    front = plane + delay
     features |= {
         "x": dx / array.spacing, "y": dy / array.spacing, "z": dz / 100.0, "distance": r / array.spacing,
         "axis_x": axis[0], "axis_y": axis[1], "log_expected": np.log1p(expected),
@@ -129,6 +131,7 @@ def make_tiles(events: Events, pulses: Pulses, fit: Reconstruction, n: int, n_bi
         "log_upper": np.log1p(signal[:, 0]), "log_lower": np.log1p(signal[:, -1]),
         "signal_residual": np.log((1.0 + signal.mean(axis=1)) / (1.0 + expected[at])),
         "plane_time": np.where(timed, np.clip((time - plane[at]) / 1000.0, -5.0, 5.0), 0.0),
+        "relative_residual": np.arcsinh(np.clip(2.0 * residual / (0.01 * delay[at] + 0.2), -50.0, 50.0)),
         "front_residual": np.arcsinh(np.clip(residual, -50.0, 50.0)),
         "window_start": np.clip((events.hit_time[chosen] - front[at]) / 1000.0, -5.0, 5.0),
     }  # fmt: skip

@@ -20,7 +20,7 @@ GPUS = 1 if shutil.which("nvidia-smi") and CONFIG["training"]["device"] != "cpu"
 
 wildcard_constraints:
     split="calibration|train|validation|test",
-    chunk=r"\d{3,}",
+    chunk=r"[0-9]+",
     network="[a-z][a-z0-9_]*",
 
 
