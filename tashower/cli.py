@@ -94,7 +94,16 @@ def _show(args) -> None:
     if args.event is None:
         show_file(args.file)
     else:
-        show_event(args.file, args.event, args.fits, args.output)
+        show_event(args.file, args.event, args.fits, args.output, _fit_on_the_spot)
+
+
+def _fit_on_the_spot(events) -> tuple[dict, object]:
+    """Both fits, with the calibration of the default configuration that comes with the package."""
+    from tashower.config import load_config
+    from tashower.reconstruction.calibration import DEFAULT, read_calibration
+    from tashower.reconstruction.reconstruct import reconstruct
+
+    return reconstruct(events, read_calibration(DEFAULT), load_config().reconstruction)[:2]
 
 
 def _config(args) -> None:

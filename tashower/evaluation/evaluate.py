@@ -12,7 +12,7 @@ from tashower.evaluation import plots, tables
 from tashower.evaluation.display import draw_event
 from tashower.evaluation.scores import bootstrap_rows, explained_variance, residuals, summarise, with_error
 from tashower.events import provenance
-from tashower.events.file import read_arrays, read_events, read_reconstruction, written_aside
+from tashower.events.file import read_attributes, read_events, read_reconstruction, written_aside
 from tashower.events.model import PARAMETERS, Events, concatenate_rows, select_rows
 from tashower.physics.geometry import direction
 
@@ -200,8 +200,7 @@ def evaluate(config: Config, events_paths, fits_paths, networks: dict, calibrati
     scores, material = score(config, methods, truth, networks)
     scores["inputs"] = [Path(p).name for p in (*events_paths, *fits_paths)]
     scores["calibration"] = None if calibration is None else json.loads(Path(calibration).read_text())["errors"]
-    _, attributes = read_arrays(events_paths[0], "events", "1.0")
-    scores["simulation_commit"] = str(attributes["commit"])
+    scores["simulation_commit"] = read_attributes(events_paths[0])["commit"]
     output = Path(output)
     figures = output.parent / "figures"
     figures.mkdir(parents=True, exist_ok=True)

@@ -8,8 +8,8 @@ import numpy as np
 from tashower.errors import InputError
 from tashower.evaluation.display import draw_event
 from tashower.evaluation.tables import summary
-from tashower.events.file import read_arrays, read_events, read_reconstruction
-from tashower.events.model import FLAGS
+from tashower.events.file import read_attributes, read_events, read_reconstruction
+from tashower.events.model import FLAGS, select_events
 
 
 def _range(values, factor=1.0) -> str:
@@ -45,7 +45,8 @@ def _describe_reconstruction(path) -> list[str]:
     for name, table in tables.items():
         failed = ", ".join(f"{flag} {np.mean(table.flags >> bit & 1):.1%}" for bit, flag in enumerate(FLAGS))
         lines += [
-            f"{name}: {len(table.event_id):,} events, {table.valid.mean():.1%} valid, {table.passes_cuts.mean():.1%} pass the cuts",
+            f"{name}: {len(table.event_id):,} events, {table.valid.mean():.1%} valid, "
+            f"{table.passes_cuts.mean():.1%} pass the cuts",
             f"  fail: {failed}",
             f"  energy [EeV]: {_range(table.energy)}; zenith [deg]: {_range(np.degrees(table.zenith))}",
         ]
@@ -97,18 +98,12 @@ def show_file(path) -> None:
     elif path.suffix == ".pt":
         lines = _describe_checkpoint(path)
     else:
-        import h5py  # only to tell the kind
-
-        lines = []
-        with h5py.File(path, "r") as file:
-            kind = str(file.attrs.get("format", ""))
-        version = "1.0"
-        _, attributes = read_arrays(path, kind.removeprefix("tashower "), version)
-        lines.append(
-            f"{kind}, version {attributes['version']}, {attributes['software']}, commit {attributes['commit']}, "
+        attributes = read_attributes(path)
+        lines = [
+            f"{attributes['format']}, version {attributes['version']}, {attributes['software']}, commit {attributes['commit']}, "
             f"{attributes['created']}"
-        )
-        lines += _describe_events(path) if kind == "tashower events" else _describe_reconstruction(path)
+        ]
+        lines += _describe_events(path) if attributes["format"] == "tashower events" else _describe_reconstruction(path)
     print("\n".join(lines), flush=True)
 
 
@@ -127,8 +122,6 @@ def show_event(path, index: int, fits, output, reconstruct) -> None:
     ------
     InputError : no such event; files that do not belong together.
     """
-    from tashower.events.model import select_events
-
     events = read_events(path)
     if not 0 <= index < events.n_events:
         raise InputError(f"{path}: has no event {index}; it holds {events.n_events}, counted from 0")

@@ -1,5 +1,7 @@
 """The scores as text: Markdown tables, and a summary in words that follow from the numbers."""
 
+import itertools
+
 #: Names of the methods for people; a network that is not listed keeps its name.
 LABELS = {
     "free": "fit, free curvature",
@@ -66,7 +68,7 @@ def bin_rows(scores, quantity: str, by: str, digits=3) -> list[list[str]]:
     edges = scores["configuration"]["scores"][key]
     unit = "log10(E/eV)" if by == "by_energy" else "zenith [deg]"
     rows = [[unit, "events", *(label(name) for name in scores["methods"])]]
-    for k, (low, high) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+    for k, (low, high) in enumerate(itertools.pairwise(edges)):
         entries = [method[by][k] for method in scores["methods"].values()]
         rows.append([f"{low:g} – {high:g}", str(entries[0]["n"]), *(pm(entry[quantity], digits) for entry in entries)])
     return rows

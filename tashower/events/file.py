@@ -116,6 +116,25 @@ def read_arrays(path, kind: str, version: str) -> tuple[dict, dict]:
     return groups, attributes
 
 
+def read_attributes(path) -> dict[str, str]:
+    """Root attributes of any tashower HDF5 file, as text.
+
+    Raises
+    ------
+    InputError : no such file, not HDF5, not of tashower.
+    """
+    if not Path(path).is_file():
+        raise InputError(f"{path}: no such file")
+    try:
+        with h5py.File(path, "r") as file:
+            attributes = {name: str(value) for name, value in file.attrs.items()}
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read as HDF5 ({str(error).splitlines()[0]})") from None
+    if not attributes.get("format", "").startswith("tashower "):
+        raise InputError(f"{path}: not a file of tashower")
+    return attributes
+
+
 def _columns(table) -> dict:
     return {} if table is None else {f.name: getattr(table, f.name) for f in fields(table)}
 

@@ -7,8 +7,8 @@ from torch import nn
 class WaveformEncoder(nn.Module):
     """Waveforms of hit stations to a few numbers each: (h, T, L) -> (h, channels).
 
-    Convolutions whose stride is their width, written as matrix products over pieces of the waveform: on a CPU several times faster
-    than overlapping ones.
+    Convolutions whose stride is their width, written as matrix products over pieces of the waveform: on a CPU several times
+    faster than overlapping ones.
     """
 
     def __init__(self, n_bins: int, n_layers: int, channels: int):

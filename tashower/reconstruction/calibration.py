@@ -32,6 +32,8 @@ from tashower.reconstruction.fit import correct_bias, fit_events
 from tashower.reconstruction.pulses import find_pulses
 
 VERSION = 1
+#: Calibration of the default configuration, made by `make sample`; for a first look at an event.
+DEFAULT = Path(__file__).with_name("default_calibration.json")
 #: Hits farther than this from the true front [ns] are not of the shower.
 _NOT_OF_THE_SHOWER = 4000.0
 #: Fewest events that a calibration can be made from.
