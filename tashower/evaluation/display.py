@@ -7,7 +7,6 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 
-from tashower.evaluation.tables import label
 from tashower.events.model import Events, Pulses
 from tashower.physics.geometry import axis_components, axis_distance, plane_delay
 from tashower.physics.lateral import log_lateral_distribution, slope
@@ -16,7 +15,9 @@ from tashower.physics.shower_front import front_delay
 _TRUE, _LAYERS = "#009E73", ("#0072B2", "#D55E00")
 _FITTED = {"free": "#555555", "constrained": "#0072B2"}
 _OTHER = "#D55E00"
+_SHORT = {"free": "free fit", "constrained": "constrained fit"}
 _MOST_WAVEFORMS = 8
+_FARTHEST = 1000.0  # from the front [ns] that a hit may lie to be drawn with it
 
 
 def _row(table, index) -> dict | None:
@@ -71,13 +72,21 @@ def _waveforms(axis, events: Events, order, rows, r, plane, reference) -> None:
         height = max(vem.max(), 1e-3)
         time = (events.hit_time[h] - start - plane[i] + edges) / 1e3
         for layer in range(detector.n_layers):
-            axis.step(time, -k + 0.85 * vem[:, layer] / height, where="post", color=_LAYERS[layer % 2], lw=0.9)
+            axis.step(time, -k + 0.75 * vem[:, layer] / height, where="post", color=_LAYERS[layer % 2], lw=0.9)
         axis.text(
-            1.0, -k + 0.35, f"{r[i]:.0f} m, peak {height:.2g}", fontsize=8, ha="right", transform=axis.get_yaxis_transform()
-        )
+            0.99, -k + 0.72, f"{r[i]:.0f} m, highest bin {height:.2g} VEM", fontsize=8, ha="right",
+            transform=axis.get_yaxis_transform(), bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "pad": 1},
+        )  # fmt: skip
+    names = ("upper", "lower") if detector.n_layers == 2 else tuple(f"layer {i}" for i in range(detector.n_layers))
+    for layer, name in enumerate(names):
+        axis.plot([], [], color=_LAYERS[layer % 2], label=name)
     axis.set(
-        xlabel="time after the plane front [us]", yticks=[], title="waveforms by distance (blue upper, orange lower; VEM/bin)"
+        xlabel="time after the plane front [us]",
+        yticks=[],
+        title="waveforms by distance",
+        ylim=(-k - 0.35 if len(shown) else 0, 1.0),
     )
+    axis.legend(fontsize=8, loc="lower right", ncols=2)
 
 
 def _curves(front, residual, lateral, lateral_residual, r, time, density, showers, plane_of) -> None:
@@ -88,11 +97,12 @@ def _curves(front, residual, lateral, lateral_residual, r, time, density, shower
         after = time - shower["t0"] - plane
         log_ldf = log_lateral_distribution(own_r, eta)
         expected = front_delay(own_r, log_ldf, shower["curvature"])
+        line = {"color": colour, "ls": "--" if colour == _OTHER else "-", "label": name}
         front.plot(own_r, after, "o", color=colour, ms=4)
-        front.plot(fine, front_delay(fine, log_lateral_distribution(fine, eta), shower["curvature"]), color=colour, label=name)
+        front.plot(fine, front_delay(fine, log_lateral_distribution(fine, eta), shower["curvature"]), **line)
         residual.plot(own_r, after - expected, "o", color=colour, ms=4)
         lateral.plot(own_r, density, "o", color=colour, ms=4)
-        lateral.plot(fine, shower["s800"] * np.exp(log_lateral_distribution(fine, eta)), color=colour, label=name)
+        lateral.plot(fine, shower["s800"] * np.exp(log_lateral_distribution(fine, eta)), **line)
         lateral_residual.plot(
             own_r, np.log(np.maximum(density, 0.05) / (shower["s800"] * np.exp(log_ldf))), "o", color=colour, ms=4
         )
@@ -142,26 +152,34 @@ def draw_event(events: Events, index: int, tables: dict, pulses: Pulses, path) -
     for name, table in tables.items():
         found = _row(table, index)
         if found is not None and (name in _FITTED or len(tables) <= 3 or name == list(tables)[2]):
-            showers.append(
-                (label(name).replace("fit, ", "").replace("network: ", "network\n"), found, _FITTED.get(name, _OTHER))
-            )
+            showers.append((_SHORT.get(name, "network"), found, _FITTED.get(name, _OTHER)))
     reference = showers[0][1] if showers else None
     position = events.array.position[hits]
     r, plane = _around(reference, position) if reference else (np.zeros(len(hits)), np.zeros(len(hits)))
+    # Accidental hits stay in the footprint; in the other panels they would squeeze everything else.
+    near = np.ones(len(hits), bool)
+    if reference:
+        log_ldf = log_lateral_distribution(r, slope(reference["zenith"]))
+        after = time - reference["t0"] - plane
+        near = np.abs(after) < _FARTHEST + 2.0 * front_delay(r, log_ldf, reference["curvature"])
+        near &= np.abs(after) < 6.0 * _FARTHEST
     figure = plt.figure(figsize=(16, 9.5))
-    grid = figure.add_gridspec(4, 3, height_ratios=(3, 1, 3, 1.6), width_ratios=(1.25, 1, 1.1))
+    grid = figure.add_gridspec(4, 3, height_ratios=(3, 1, 3, 1.6), width_ratios=(1.25, 1, 1.0))
     _footprint(figure.add_subplot(grid[0:3, 0]), events, index, hits, time, signal, showers)
     if events.waveform is not None and len(rows):
-        _waveforms(figure.add_subplot(grid[0:4, 2]), events, np.argsort(r), rows, r, plane, reference)
-    if reference:
-        # Late accidentals would squeeze the picture.
-        near = np.abs(time - reference["t0"] - plane) < 6000.0
+        _waveforms(
+            figure.add_subplot(grid[0:4, 2]), events, np.flatnonzero(near)[np.argsort(r[near])], rows, r, plane, reference
+        )
+    if reference and near.any():
         axes = [figure.add_subplot(grid[k, 1]) for k in range(4)]
         _curves(
             *axes, r[near], time[near], signal[near] / events.array.detector.area, showers,
             lambda shower: _around(shower, position[near]),
         )  # fmt: skip
     _parameter_table(figure.add_subplot(grid[3, 0]), showers)
-    figure.suptitle(f"event {int(events.event_id[index])} (number {index} in the file), {len(rows)} stations with a hit")
+    figure.suptitle(
+        f"event {int(events.event_id[index])} (number {index} in the file), {len(rows)} stations with a hit"
+        + (f"; {(~near).sum()} of them far from the front, not drawn on the right" if not near.all() else "")
+    )
     figure.savefig(path, dpi=100)
     plt.close(figure)

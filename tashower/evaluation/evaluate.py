@@ -13,7 +13,7 @@ from tashower.evaluation.display import draw_event
 from tashower.evaluation.scores import bootstrap_rows, explained_variance, residuals, summarise, with_error
 from tashower.events import provenance
 from tashower.events.file import read_attributes, read_events, read_reconstruction, written_aside
-from tashower.events.model import PARAMETERS, Events, concatenate_rows, select_rows
+from tashower.events.model import PARAMETERS, Events, concatenate_rows, pulls, select_rows
 from tashower.physics.geometry import direction
 
 #: Explained variance of the direction correction by (waveforms, event features): Ivanov et al. 2020, arXiv:2005.07117.
@@ -79,25 +79,14 @@ def _quantities(found, truth, rows) -> dict:
     }
 
 
-def _pulls(fit, truth) -> np.ndarray:
-    """(n, 7) pulls of PARAMETERS."""
-    columns = []
-    for i, name in enumerate(PARAMETERS):
-        difference = getattr(fit, name) - getattr(truth, name)
-        if name == "azimuth":
-            difference = (difference + np.pi) % (2 * np.pi) - np.pi
-        columns.append(difference / np.sqrt(fit.covariance[:, i, i]))
-    return np.stack(columns, axis=1)
-
-
-def _pull_table(pulls) -> dict:
+def _pull_table(free_pulls) -> dict:
     return {
         name: {
             "mean": float(x.mean()),
             "width": float(x.std()),
             "width_68": float(np.diff(np.quantile(x, [0.159, 0.841]))[0] / 2),
         }
-        for name, x in zip(PARAMETERS, pulls.T, strict=True)
+        for name, x in zip(PARAMETERS, found.T, strict=True)
     }
 
 
@@ -151,7 +140,7 @@ def score(config: Config, methods: dict, truth, networks) -> tuple[dict, dict]:
         for name, r in found.items()
     }
     boot = rows_of(len(rows))
-    pulls = _pulls(select_rows(methods["free"], rows), chosen)
+    free_pulls = pulls(select_rows(methods["free"], rows), chosen)
     scores = {
         "format": "tashower scores", "version": 1, "software": provenance.software(), "commit": provenance.commit(),
         "created": provenance.now(), "versions": provenance.versions(), "configuration": as_dict(config),
@@ -166,10 +155,10 @@ def score(config: Config, methods: dict, truth, networks) -> tuple[dict, dict]:
         "ev_of_correction": {fit: _ev_table(found, networks, fit, boot) for fit in FITS},
         "ev_of_quantity": _quantities(found, chosen, boot),
         "methods": by,
-        "pulls_of_free_fit": _pull_table(pulls),
+        "pulls_of_free_fit": _pull_table(free_pulls),
         "histories": _histories(networks),
     }  # fmt: skip
-    return _clean(scores), {"found": found, "truth": chosen, "pulls": pulls, "rows": rows}
+    return _clean(scores), {"found": found, "truth": chosen, "pulls": free_pulls, "rows": rows}
 
 
 def _examples(config: Config, events_paths, fits_paths, networks) -> list:

@@ -9,10 +9,10 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 
-from tashower.evaluation.tables import cells, label
+from tashower.evaluation.tables import cells, full_network, label
 from tashower.events.model import PARAMETERS
 
-_PALETTE = ("#D55E00", "#009E73", "#CC79A7", "#F0E442", "#56B4E9")
+_PALETTE = ("#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 _FIT_COLOURS = {"free": "#555555", "constrained": "#0072B2"}
 _MARKERS = {"free": "s", "constrained": "D"}
 #: 68 % angular resolution of the Telescope Array surface detector: log10(E/eV) from, to, [deg] (ApJL 768 (2013) L1).
@@ -33,45 +33,50 @@ def _save(figure, folder, name) -> None:
     plt.close(figure)
 
 
-def _points(axis, scores, by, quantity) -> None:
-    """A quantity of every method against the middles of the bins, with bootstrap errors, spread a little sideways."""
+def _points(axis, scores, by, quantity, relative_to=None) -> None:
+    """A quantity of every method against the middles of the bins, with bootstrap errors, spread a little sideways.
+
+    relative_to : a method; its value divides that of the others (the error stays that of the numerator)
+    """
     key = "energy_edges_log10_ev" if by == "by_energy" else "zenith_edges_deg"
     edges = np.array(scores["configuration"]["scores"][key], dtype=float)
     middle, width = 0.5 * (edges[1:] + edges[:-1]), np.diff(edges)
+
+    def column(name, part):
+        return np.array([np.nan if e[quantity][part] is None else e[quantity][part] for e in scores["methods"][name][by]])
+
+    unit = 1.0 if relative_to is None else column(relative_to, "value")
     colour = colours(scores["methods"])
-    for k, (name, method) in enumerate(scores["methods"].items()):
-        value, error = (
-            np.array([np.nan if e[quantity][part] is None else e[quantity][part] for e in method[by]])
-            for part in ("value", "error")
-        )
-        at = middle + width * 0.1 * (k - 0.5 * (len(scores["methods"]) - 1))
+    n = len(scores["methods"])
+    for k, name in enumerate(scores["methods"]):
+        if name == relative_to:
+            continue
         axis.errorbar(
-            at,
-            value,
-            error,
-            fmt=_MARKERS.get(name, "o"),
-            ms=5,
-            color=colour[name],
-            lw=1.2,
-            capsize=2,
-            ls="-",
-            label=label(name),
-        )
+            middle + width * 0.6 / n * (k - 0.5 * (n - 1)), column(name, "value") / unit, column(name, "error") / unit,
+            fmt=_MARKERS.get(name, "o"), ms=5, color=colour[name], lw=1.2, capsize=2, label=label(name),
+        )  # fmt: skip
+    for edge in edges:
+        axis.axvline(edge, color="#bbbbbb", lw=0.6, zorder=0)
+    axis.grid(False, axis="x")
 
 
 def draw_angular_resolution(scores, folder) -> None:
-    """68 % opening angle against energy, with the Telescope Array's published values."""
-    figure, axis = plt.subplots(figsize=(7.5, 5))
-    _points(axis, scores, "by_energy", "angle_68_deg")
-    low, high = axis.get_xlim()
-    for k, (begin, end, value) in enumerate(PUBLISHED_ANGLE):
-        if end > low and begin < high:
-            axis.hlines(
-                value, max(begin, low), min(end, high), color="k", ls=":", label="TA published (2013)" if k == 1 else None
+    """68 % opening angle against energy, with the Telescope Array's published values, and its ratio to that of the free fit."""
+    figure, (top, bottom) = plt.subplots(2, 1, figsize=(7.5, 7), sharex=True, height_ratios=(2, 1))
+    _points(top, scores, "by_energy", "angle_68_deg")
+    low, high = top.get_xlim()
+    for begin, end, value in PUBLISHED_ANGLE:
+        if min(end, high) - max(begin, low) > 0.1:
+            first = not any(line.get_label().startswith("TA") for line in top.collections)
+            top.hlines(
+                value, max(begin, low), min(end, high), color="k", ls=":", label="TA published (2013)" if first else None
             )
-    axis.set(xlabel="log10(true energy / eV)", ylabel="68 % opening angle [deg]", xlim=(low, high))
-    axis.set_ylim(0, None)
-    axis.legend(fontsize=9)
+    top.set(ylabel="68 % opening angle [deg]", xlim=(low, high))
+    top.set_ylim(0, None)
+    top.legend(fontsize=9)
+    _points(bottom, scores, "by_energy", "angle_68_deg", relative_to="free")
+    bottom.axhline(1, color=_FIT_COLOURS["free"], lw=0.8)
+    bottom.set(xlabel="log10(true energy / eV)", ylabel="ratio to the free fit")
     _save(figure, folder, "angular_resolution")
 
 
@@ -127,11 +132,9 @@ def draw_opening_angles(scores, material, folder) -> None:
 
 
 def draw_residual_maps(scores, material, folder) -> None:
-    """Direction residuals of the fits and of the best network in the plane of the direction cosines."""
+    """Direction residuals of the fits and of the network that sees most in the plane of the direction cosines."""
     found = material["found"]
-    against = scores["ev_of_correction"]["free"]
-    networks = sorted(scores["networks"], key=lambda n: -(against[n]["axis"]["value"] or -9))
-    names = ["free", "constrained", *networks[:1]]
+    names = ["free", "constrained", *([full_network(scores)] if scores["networks"] else [])]
     largest = np.degrees(np.quantile(np.abs(found["free"].axis[:, :2]), 0.985))
     figure, axes = plt.subplots(1, len(names), figsize=(4.4 * len(names), 4.4), sharex=True, sharey=True)
     edges = np.linspace(-largest, largest, 51)

@@ -92,11 +92,15 @@ def square_array(
 def border_distance(array: Array, x, y) -> np.ndarray:
     """Distance [m] of ground points (same shape x, y) inside the convex border of the array; negative outside.
 
-    The distance to the nearest edge line of the convex hull of the stations. NaN stays NaN.
+    The distance to the nearest edge line of the convex hull of the stations. NaN stays NaN; stations on one line have no inside:
+    -inf.
     """
-    from scipy.spatial import ConvexHull
+    from scipy.spatial import ConvexHull, QhullError
 
-    hull = ConvexHull(array.position[:, :2])
+    try:
+        hull = ConvexHull(array.position[:, :2])
+    except QhullError:
+        return np.where(np.isnan(x) | np.isnan(y), np.nan, -np.inf)
     # equations: n.x + d <= 0 inside, |n| = 1
     x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
     normal, offset = hull.equations[:, :2], hull.equations[:, 2]

@@ -199,3 +199,14 @@ def concatenate_events(parts: list[Events]) -> Events:
         truth=concatenate_rows([p.truth for p in parts]),
         **{name: _concatenate([getattr(p, name) for p in parts]) for name in columns},
     )
+
+
+def pulls(reconstruction: Reconstruction, truth: Truth) -> np.ndarray:
+    """(n_events, 7) of (fitted - true) / error for PARAMETERS; NaN where invalid."""
+    result = np.empty((len(reconstruction.event_id), len(PARAMETERS)))
+    for i, name in enumerate(PARAMETERS):
+        difference = getattr(reconstruction, name) - getattr(truth, name)
+        if name == "azimuth":
+            difference = (difference + np.pi) % (2.0 * np.pi) - np.pi
+        result[:, i] = difference / np.sqrt(reconstruction.covariance[:, i, i])
+    return result

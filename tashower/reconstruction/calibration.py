@@ -14,7 +14,7 @@ from tashower.config import ReconstructionConfig
 from tashower.errors import InputError
 from tashower.events import provenance
 from tashower.events.file import written_aside
-from tashower.events.model import PARAMETERS, Events, Pulses, Reconstruction, Truth, select_rows
+from tashower.events.model import PARAMETERS, Events, Pulses, Reconstruction, Truth, pulls, select_rows
 from tashower.physics.geometry import axis_components, axis_distance, plane_delay
 from tashower.physics.lateral import log_lateral_distribution, slope
 from tashower.physics.shower_front import curvature_zenith_dependence, front_delay
@@ -158,17 +158,6 @@ def fit_errors(residuals: dict[str, np.ndarray], area: float) -> ErrorModel:
     poisson, fraction = np.exp(minimize(signal_loss, (0.5, np.log(0.15)), method="Nelder-Mead").x)
     errors = errors._replace(signal_poisson=poisson, signal_fraction=fraction)
     return ErrorModel(*(float(value) for value in errors))
-
-
-def pulls(reconstruction: Reconstruction, truth: Truth) -> np.ndarray:
-    """(n_events, 7) of (fitted - true) / error for PARAMETERS; NaN where invalid."""
-    result = np.empty((len(reconstruction.event_id), len(PARAMETERS)))
-    for i, name in enumerate(PARAMETERS):
-        difference = getattr(reconstruction, name) - getattr(truth, name)
-        if name == "azimuth":
-            difference = (difference + np.pi) % (2.0 * np.pi) - np.pi
-        result[:, i] = difference / np.sqrt(reconstruction.covariance[:, i, i])
-    return result
 
 
 def _weighted_median(values, weights) -> float:

@@ -121,13 +121,17 @@ def soft_distance(dx, dy, dz, n_x, n_y, n_z, on_ground):
 
 
 @compiled
-def evaluate(p, observed, area, dispersion, prior_mean, prior_weight, on_ground, gradient, curvature):
+def evaluate(p, observed, begin, end, area, dispersion, prior_mean, prior_weight, on_ground, gradient, curvature, rows):
     """The sum to minimise, half its gradient (7,) and half its curvature matrix (7, 7, Fisher information); both overwritten.
+
+    Stations begin to end - 1 are counted; rows : (2, 7) work space.
 
     Infinite where p is not a shower (horizontal, overflow).
     """
-    gradient[:] = 0.0
-    curvature[:] = 0.0
+    for i in range(7):
+        gradient[i] = 0.0
+        for j in range(7):
+            curvature[i, j] = 0.0
     sine2 = p[2] * p[2] + p[3] * p[3]
     if not (sine2 < LARGEST_SINE2 and abs(p[4]) < 14.0):
         return np.inf
@@ -137,9 +141,9 @@ def evaluate(p, observed, area, dispersion, prior_mean, prior_weight, on_ground,
     nz_by_nx, nz_by_ny = -n_x / n_z, -n_y / n_z
     s800 = math.exp(p[4])
     per_density = area / dispersion
-    by_time, by_log = np.empty(7), np.empty(7)
+    by_time, by_log = rows[0], rows[1]
     total = 0.0
-    for i in range(len(observed.x)):
+    for i in range(begin, end):
         use = observed.use[i]
         if use == 0:
             continue
@@ -187,19 +191,16 @@ def evaluate(p, observed, area, dispersion, prior_mean, prior_weight, on_ground,
         total += prior_weight * residual * residual
         gradient[6] += prior_weight * residual
         curvature[6, 6] += prior_weight
-    for i in range(7):
-        for j in range(i):
-            curvature[i, j] = curvature[j, i]
     return total
 
 
 @compiled
 def _add(gradient, curvature, by, slope, weight):
-    """gradient += slope by, upper triangle of curvature += weight by by^T."""
-    for i in range(7):
+    """gradient += slope by, curvature += weight by by^T."""
+    for i in range(7):  # the whole matrix: loops of fixed length become vector instructions
         gradient[i] += slope * by[i]
         scaled = weight * by[i]
-        for j in range(i, 7):
+        for j in range(7):
             curvature[i, j] += scaled * by[j]
 
 

@@ -23,7 +23,7 @@ from tashower.reconstruction.expectation import (
     set_weights,
     soft_distance,
 )
-from tashower.reconstruction.levenberg_marquardt import MOST_STEPS, cholesky, invert, minimise
+from tashower.reconstruction.levenberg_marquardt import CONVERGED, NEARLY_CONVERGED, cholesky, invert, minimise, solve
 
 #: A station is rejected when that lowers chi2 by more than this, one station at a time. The Telescope Array uses 4 (Ivanov
 #: 2012), which also takes away one good station in twenty and makes the pulls of the rest too narrow.
@@ -137,15 +137,27 @@ def start_size(observed, p, settings):
 
 
 @compiled
-def one_pass(p, observed, settings, most_steps, matrix):
-    """Weights and prior from the model p, then the minimum; p is overwritten. Returns (sum, converged)."""
+def prior_of(p, settings):
+    """(mean, 1/variance) of the prior on the curvature for the model p; variance infinite when it is free."""
+    n_z = math.sqrt(max(1.0 - p[2] * p[2] - p[3] * p[3], 1.0 - LARGEST_SINE2))
+    mean = math.exp(min(max(prior_log_curvature(n_z, p[4], settings.prior), -8.0), 8.0))
+    return mean, (mean * settings.prior_width) ** -2.0 if settings.constrained else 0.0
+
+
+@compiled
+def weights_of(p, observed, settings):
+    """Set the weights of all stations from the model p."""
     n_z = math.sqrt(max(1.0 - p[2] * p[2] - p[3] * p[3], 1.0 - LARGEST_SINE2))
     set_weights(p, observed, settings.area, settings.errors, zenith_factor(n_z), settings.on_ground)
-    mean = math.exp(min(max(prior_log_curvature(n_z, p[4], settings.prior), -8.0), 8.0))
-    # A loose prior keeps the first steps of the free fit in sight of a shower; the free fit itself has none.
-    weight = (mean * settings.prior_width) ** -2.0 if settings.constrained else 0.0
+
+
+@compiled
+def one_pass(p, observed, settings, converged, matrix):
+    """Weights and prior from the model p, then the minimum; p is overwritten. Returns (sum, converged)."""
+    weights_of(p, observed, settings)
+    mean, weight = prior_of(p, settings)
     return minimise(
-        p, observed, settings.area, settings.errors.signal_poisson, mean, weight, settings.on_ground, most_steps, matrix
+        p, observed, settings.area, settings.errors.signal_poisson, mean, weight, settings.on_ground, converged, matrix
     )
 
 
@@ -163,8 +175,8 @@ def nearest_signal(p, observed):
 def _best_start(p, observed, settings, matrix, ndof):
     """The first pass, repeated from a ring of other cores where the result is suspicious; the best minimum stays in p."""
     start = p.copy()
-    best, _ = one_pass(p, observed, settings, MOST_STEPS, matrix)
-    suspicious = not math.isfinite(best) or best > 3.0 * max(ndof, 1) or nearest_signal(p, observed) < _NEAR
+    best, _ = one_pass(p, observed, settings, NEARLY_CONVERGED, matrix)
+    suspicious = not math.isfinite(best) or best > 4.0 * max(ndof, 1) or nearest_signal(p, observed) < _NEAR
     if not suspicious:
         return
     trial = np.empty(N_PARAMETERS)
@@ -172,49 +184,63 @@ def _best_start(p, observed, settings, matrix, ndof):
     keep = p.copy()
     # The same weights for all starts, or their sums could not be compared.
     weights_from = p.copy() if math.isfinite(best) else start
-    for k in range(5):
+    for k in range(3):
         trial[:] = start
-        if k < 4:
-            trial[0] += _RING * math.cos(0.5 * math.pi * k + 0.4)
-            trial[1] += _RING * math.sin(0.5 * math.pi * k + 0.4)
+        if k < 2:
+            trial[0] += _RING * math.cos(math.pi * k + 0.4)
+            trial[1] += _RING * math.sin(math.pi * k + 0.4)
         start_size(observed, trial, settings)
-        one_pass(trial, observed, settings, MOST_STEPS, spare)
-        n_z = math.sqrt(max(1.0 - weights_from[2] ** 2 - weights_from[3] ** 2, 1.0 - LARGEST_SINE2))
-        total = compare(trial, weights_from, observed, settings, n_z)
-        if total < compare(keep, weights_from, observed, settings, n_z) - 1e-3:
+        one_pass(trial, observed, settings, NEARLY_CONVERGED, spare)
+        if compare(trial, weights_from, observed, settings) < compare(keep, weights_from, observed, settings) - 1e-3:
             keep[:] = trial
     p[:] = keep
 
 
 @compiled
-def compare(p, weights_from, observed, settings, n_z):
-    """The sum for p with the weights of another model."""
-    gradient, matrix = np.empty(N_PARAMETERS), np.empty((N_PARAMETERS, N_PARAMETERS))
-    set_weights(weights_from, observed, settings.area, settings.errors, zenith_factor(n_z), settings.on_ground)
-    mean = math.exp(min(max(prior_log_curvature(n_z, weights_from[4], settings.prior), -8.0), 8.0))
-    weight = (mean * settings.prior_width) ** -2.0 if settings.constrained else 0.0
+def compare(p, weights_from, observed, settings):
+    """The sum for p with the weights and the prior of another model."""
+    gradient, matrix, rows = np.empty(N_PARAMETERS), np.empty((N_PARAMETERS, N_PARAMETERS)), np.empty((2, N_PARAMETERS))
+    weights_of(weights_from, observed, settings)
+    mean, weight = prior_of(weights_from, settings)
     return evaluate(
-        p, observed, settings.area, settings.errors.signal_poisson, mean, weight, settings.on_ground, gradient, matrix
-    )
+        p, observed, 0, len(observed.x), settings.area, settings.errors.signal_poisson, mean, weight, settings.on_ground, gradient,
+        matrix, rows,
+    )  # fmt: skip
 
 
 @compiled
-def station_chi2(p, observed, settings, chi2):
-    """chi2 of every station, time and density together, into `chi2` (n,); returns the sum over stations with a signal."""
-    gradient, matrix = np.empty(N_PARAMETERS), np.empty((N_PARAMETERS, N_PARAMETERS))
-    total = 0.0
+def worst_station(p, observed, settings, matrix):
+    """(index of the station whose removal lowers the sum most, by how much, chi2 of all stations with a signal).
+
+    matrix : curvature at the minimum p
+
+    To second order the sum of the others falls from its value here by g (H - F)^-1 g, with H the curvature of all, F and g those
+    of the station: gradients add up to zero at the minimum.
+    """
+    gradient, own, rows = np.empty(N_PARAMETERS), np.empty((N_PARAMETERS, N_PARAMETERS)), np.empty((2, N_PARAMETERS))
+    factor, change = np.zeros((N_PARAMETERS, N_PARAMETERS)), np.empty(N_PARAMETERS)
+    worst, most, total = -1, 0.0, 0.0
     for i in range(len(observed.x)):
-        one = Observed(
-            observed.x[i : i + 1], observed.y[i : i + 1], observed.z[i : i + 1], observed.use[i : i + 1],
-            observed.time[i : i + 1], observed.density[i : i + 1], observed.time_weight[i : i + 1],
-            observed.signal_weight[i : i + 1], observed.shift[i : i + 1], observed.contained[i : i + 1],
+        if not observed.use[i] & TIME:
+            continue
+        chi2 = evaluate(
+            p, observed, i, i + 1, settings.area, settings.errors.signal_poisson, 0.0, 0.0, settings.on_ground, gradient,
+            own, rows,
         )  # fmt: skip
-        chi2[i] = evaluate(
-            p, one, settings.area, settings.errors.signal_poisson, 0.0, 0.0, settings.on_ground, gradient, matrix
-        )
-        if observed.use[i] & TIME:
-            total += chi2[i]
-    return total
+        total += chi2
+        if chi2 < 0.25 * OUTLIER_CHI2:
+            continue
+        own[:] = matrix - own
+        change[:] = gradient
+        if not cholesky(own, factor):
+            continue  # without this station the fit would be undetermined
+        solve(factor, change)
+        lower = chi2
+        for k in range(N_PARAMETERS):
+            lower += gradient[k] * change[k]
+        if lower > most:
+            worst, most = i, lower
+    return worst, most, total
 
 
 @compiled
@@ -234,8 +260,7 @@ def fit_one(observed, settings, p, covariance, start):
     Returns (chi2, ndof, stations used, stations rejected, good). chi2 counts the stations with a signal.
     """
     matrix = np.empty((N_PARAMETERS, N_PARAMETERS))
-    factor = np.zeros((N_PARAMETERS, N_PARAMETERS))
-    chi2 = np.empty(len(observed.x))
+    factor, spare = np.zeros((N_PARAMETERS, N_PARAMETERS)), np.empty((N_PARAMETERS, N_PARAMETERS))
     trial = np.empty(N_PARAMETERS)
     n_times = count(observed, TIME)
     if n_times < FEWEST_STATIONS:
@@ -248,23 +273,17 @@ def fit_one(observed, settings, p, covariance, start):
         p[:] = start
     ndof = n_times + count(observed, SIGNAL) - N_PARAMETERS
     _best_start(p, observed, settings, matrix, ndof)
-    total, good = one_pass(p, observed, settings, MOST_STEPS, matrix)
+    total, good = one_pass(p, observed, settings, CONVERGED, matrix)
+    worst, lower, chi2 = worst_station(p, observed, settings, matrix)
     rejected = 0
-    while good and rejected < MOST_OUTLIERS and n_times > FEWEST_STATIONS + 1:
-        station_chi2(p, observed, settings, chi2)
-        worst, most = -1, 0.25 * OUTLIER_CHI2
-        for i in range(len(observed.x)):
-            if observed.use[i] & TIME and chi2[i] > most:
-                worst, most = i, chi2[i]
-        if worst < 0:
-            break
+    # 0.7: a margin for what second order misses.
+    while good and rejected < MOST_OUTLIERS and n_times > FEWEST_STATIONS + 1 and lower > 0.7 * OUTLIER_CHI2:
         use = observed.use[worst]
         observed.use[worst] = 0
         trial[:] = p
-        mean = math.exp(min(max(prior_log_curvature(math.sqrt(1.0 - p[2] ** 2 - p[3] ** 2), p[4], settings.prior), -8.0), 8.0))
-        weight = (mean * settings.prior_width) ** -2.0 if settings.constrained else 0.0
+        mean, weight = prior_of(p, settings)
         without, fine = minimise(
-            trial, observed, settings.area, settings.errors.signal_poisson, mean, weight, settings.on_ground, MOST_STEPS, matrix
+            trial, observed, settings.area, settings.errors.signal_poisson, mean, weight, settings.on_ground, CONVERGED, spare
         )
         if not fine or total - without < OUTLIER_CHI2:
             observed.use[worst] = use
@@ -272,17 +291,12 @@ def fit_one(observed, settings, p, covariance, start):
         rejected += 1
         n_times -= 1
         p[:] = trial
-        total, good = one_pass(p, observed, settings, MOST_STEPS, matrix)
-    gradient = np.empty(N_PARAMETERS)
-    mean_chi2 = station_chi2(p, observed, settings, chi2)
-    n_z = math.sqrt(max(1.0 - p[2] * p[2] - p[3] * p[3], 1.0 - LARGEST_SINE2))
-    mean = math.exp(min(max(prior_log_curvature(n_z, p[4], settings.prior), -8.0), 8.0))
-    weight = (mean * settings.prior_width) ** -2.0 if settings.constrained else 0.0
-    evaluate(p, observed, settings.area, settings.errors.signal_poisson, mean, weight, settings.on_ground, gradient, matrix)
+        total, good = one_pass(p, observed, settings, CONVERGED, matrix)
+        worst, lower, chi2 = worst_station(p, observed, settings, matrix)
     if not good or not cholesky(matrix, factor):
         return np.nan, 0, n_times, rejected, False
     invert(factor, covariance)
-    return mean_chi2, n_times + count(observed, SIGNAL) - N_PARAMETERS, n_times, rejected, True
+    return chi2, n_times + count(observed, SIGNAL) - N_PARAMETERS, n_times, rejected, True
 
 
 @compiled

@@ -11,9 +11,10 @@ import numpy as np
 from tashower.physics.compiled import compiled
 from tashower.reconstruction.expectation import N_PARAMETERS, evaluate
 
-#: A step that changes the sum by less than this, or that would be shorter than this part of the errors, ends the fit.
-CONVERGED_SUM = 1e-5
-CONVERGED_STEP = 1e-3
+#: A step that changes the sum by less than this, or that would be shorter than its square root times the errors, ends the fit.
+CONVERGED = 1e-4
+#: The same for a pass whose weights are provisional.
+NEARLY_CONVERGED = 0.02
 MOST_STEPS = 60
 
 
@@ -60,8 +61,10 @@ def invert(factor, inverse):
 
 
 @compiled
-def minimise(p, observed, area, dispersion, prior_mean, prior_weight, on_ground, most_steps, matrix):
+def minimise(p, observed, area, dispersion, prior_mean, prior_weight, on_ground, converged, matrix):
     """Minimise `expectation.evaluate` from p, which is overwritten; `matrix` (7, 7) ends as the curvature at the minimum.
+
+    converged : CONVERGED or NEARLY_CONVERGED
 
     Returns (sum at the minimum, converged).
     """
@@ -70,11 +73,12 @@ def minimise(p, observed, area, dispersion, prior_mean, prior_weight, on_ground,
     damped = np.empty((N_PARAMETERS, N_PARAMETERS))
     factor = np.zeros((N_PARAMETERS, N_PARAMETERS))
     step, trial = np.empty(N_PARAMETERS), np.empty(N_PARAMETERS)
-    total = evaluate(p, observed, area, dispersion, prior_mean, prior_weight, on_ground, gradient, matrix)
+    n, rows = len(observed.x), np.empty((2, N_PARAMETERS))
+    total = evaluate(p, observed, 0, n, area, dispersion, prior_mean, prior_weight, on_ground, gradient, matrix, rows)
     if not math.isfinite(total):
         return np.inf, False
     damping, growth = 1e-3, 2.0
-    for _ in range(most_steps):
+    for _ in range(MOST_STEPS):
         damped[:] = matrix
         for i in range(N_PARAMETERS):
             damped[i, i] += damping * matrix[i, i] + 1e-300
@@ -87,12 +91,14 @@ def minimise(p, observed, area, dispersion, prior_mean, prior_weight, on_ground,
                 decrease += step[i] * (damping * matrix[i, i] * step[i] - gradient[i])
                 length = max(length, step[i] * step[i] * matrix[i, i])
                 trial[i] = p[i] + step[i]
-            if length < CONVERGED_STEP**2 and damping < 1.0:
+            if length < converged and damping < 1.0:
                 return total, True
-            new = evaluate(trial, observed, area, dispersion, prior_mean, prior_weight, on_ground, trial_gradient, trial_matrix)
+            new = evaluate(
+                trial, observed, 0, n, area, dispersion, prior_mean, prior_weight, on_ground, trial_gradient, trial_matrix, rows
+            )
             if new <= total:
                 gain = (total - new) / max(decrease, 1e-300)
-                done = total - new < CONVERGED_SUM and damping < 1.0
+                done = total - new < converged and damping < 1.0
                 p[:], gradient[:], matrix[:] = trial, trial_gradient, trial_matrix
                 total = new
                 if done:

@@ -17,7 +17,7 @@ SATURATED_VEM = 48.8
 SATURATED_COUNTS = 2000
 #: Time [bins] from the particle to the interpolated threshold crossing of its pulse, mean over the clock phase for pulses of
 #: 3 to 30 VEM (tests/reconstruction/test_pulses.py measures it). A constant moves t0 only.
-EDGE_DELAY = -0.36
+EDGE_DELAY = -0.59
 
 
 @compiled

@@ -50,12 +50,17 @@ def pulse_shape(bin_width: float) -> np.ndarray:
 def shape_pulses(impulse, pulse, trace):
     """trace = impulse convolved with the pulse; shapes (2, n), (k,), (2, n); trace is overwritten."""
     n = impulse.shape[1]
+    trace[:] = 0.0
     for layer in range(2):
-        shaped = trace[layer]
-        shaped[:] = 0.0
+        begin, end = 0, n
+        while end > 0 and impulse[layer, end - 1] == 0.0:
+            end -= 1
+        while begin < end and impulse[layer, begin] == 0.0:
+            begin += 1
         for j in range(len(pulse)):
-            weight, source, target = pulse[j], impulse[layer, : n - j], shaped[j:]
-            for i in range(n - j):
+            weight, last = pulse[j], min(end, n - j)
+            source, target = impulse[layer, begin:last], trace[layer, begin + j :]
+            for i in range(last - begin):
                 target[i] += source[i] * weight
 
 

@@ -12,7 +12,16 @@ from tashower.physics.compiled import compiled, formula
 from tashower.physics.constants import STATION_AREA
 from tashower.physics.lateral import log_lateral_distribution
 from tashower.physics.shower_front import thickness_shape
-from tashower.simulation.random_numbers import erlang, poisson, quick_moyal, quick_normal, uniform
+from tashower.simulation.random_numbers import (
+    EXPONENTIAL_TABLE,
+    MOYAL_TABLE,
+    NORMAL_TABLE,
+    erlang,
+    next_bits,
+    poisson,
+    quick,
+    uniform,
+)
 
 #: Width of the Moyal distribution of a muon's energy loss in units of its most probable loss. Model choice: a full width at
 #: half maximum of about 0.3, as thin scintillators show.
@@ -45,9 +54,9 @@ AIR_DENSITY = 0.105
 #: S800 [VEM/m^2] that the onset of the front refers to: a proton of 10 EeV at 30 degrees.
 ONSET_S800 = 27.0
 #: More particles of a kind than this are drawn per bin instead of one by one.
-MOST_INDIVIDUAL = 40.0
+MOST_INDIVIDUAL = 150.0
 #: ... and where a bin expects more than this their sum is drawn from its exact moments.
-MOST_INDIVIDUAL_IN_BIN = 3.0
+MOST_INDIVIDUAL_IN_BIN = 10.0
 _DELAY_REFERENCE = 1000.0  # distance at which the configuration gives the mean delays [m]
 
 
@@ -179,37 +188,33 @@ def _put(impulse, bin_width, time, upper, lower):
 
 
 @compiled
-def _light(state, loss):
-    """Light of an energy loss [VEM]: photoelectron statistics and the spread over the station."""
-    if loss <= 0.0:
-        return 0.0
-    light = loss + quick_normal(state) * math.sqrt(loss / PHOTOELECTRONS_PER_VEM + (LIGHT_SPREAD * loss) ** 2)
-    return max(light, 0.0)
+def _light(loss, z):
+    """Light of an energy loss [VEM]: photoelectron statistics and the spread over the station; z: a normal variate."""
+    return max(loss + z * math.sqrt(loss / PHOTOELECTRONS_PER_VEM + (LIGHT_SPREAD * loss) ** 2), 0.0)
 
 
 @compiled
-def _muon_loss(state, secant):
-    return secant * max(1.0 + MUON_LOSS_WIDTH * quick_moyal(state), 0.1)
+def _muon_light(bits, place, secant):
+    loss = secant * max(1.0 + MUON_LOSS_WIDTH * quick(MOYAL_TABLE, bits, place), 0.1)
+    return _light(loss, quick(NORMAL_TABLE, bits, place + 1))
 
 
 @compiled
-def put_muon(state, impulse, bin_width, time, secant):
-    """One muon: it crosses both layers, each with its own Landau-like loss."""
-    upper = _light(state, _muon_loss(state, secant))
-    lower = _light(state, _muon_loss(state, secant))
-    _put(impulse, bin_width, time, upper, lower)
+def put_particle(state, impulse, bin_width, time, secant):
+    """One particle. secant > 0: a muon, which crosses both layers, each with its own Landau-like loss.
 
-
-@compiled
-def put_electron(state, impulse, bin_width, time):
-    """One electromagnetic particle: both layers with the same loss, or one of them."""
-    loss = -ELECTRON_LOSS * math.log(uniform(state))
-    which = uniform(state)
-    upper = lower = 0.0
-    if which < 0.5 * (1.0 + ELECTRON_BOTH_LAYERS):
-        upper = _light(state, loss)
-    if which < ELECTRON_BOTH_LAYERS or which >= 0.5 * (1.0 + ELECTRON_BOTH_LAYERS):
-        lower = _light(state, loss)
+    secant 0: an electromagnetic particle, seen in both layers with the same loss, or in one of them.
+    """
+    bits = next_bits(state)
+    if secant > 0.0:
+        upper = _muon_light(bits, 0, secant)
+        lower = _muon_light(bits, 2, secant)
+    else:
+        loss = ELECTRON_LOSS * quick(EXPONENTIAL_TABLE, bits, 0)
+        which = np.float64(bits >> np.uint64(48)) * 2.0**-16
+        only_one = 0.5 * (1.0 - ELECTRON_BOTH_LAYERS)
+        upper = 0.0 if which < only_one else _light(loss, quick(NORMAL_TABLE, bits, 1))
+        lower = 0.0 if which > 1.0 - only_one else _light(loss, quick(NORMAL_TABLE, bits, 2))
     _put(impulse, bin_width, time, upper, lower)
 
 
@@ -241,17 +246,24 @@ def _put_many(state, impulse, k, expected, mean, common, own):
     Var = expected <x^2>, Cov of the layers = expected <x y>; common = sqrt<x y>, own = sqrt(<x^2> - <x y>).
     """
     root = math.sqrt(expected)
-    shared = expected * mean + root * common * quick_normal(state)
+    bits = next_bits(state)
+    shared = expected * mean + root * common * quick(NORMAL_TABLE, bits, 0)
     for layer in range(2):
         # Half a bin late on average: shared between the bin and the next.
-        light = 0.5 * max(shared + root * own * quick_normal(state), 0.0)
+        light = 0.5 * max(shared + root * own * quick(NORMAL_TABLE, bits, 1 + layer), 0.0)
         impulse[layer, k] += light
         impulse[layer, k + 1] += light
 
 
 @compiled
-def put_component(state, impulse, bin_width, start, mean_number, scale, shape, secant):
-    """All particles of one kind in a station; returns whether there is any.
+def draw_number(state, mean_number):
+    """Poisson number of particles of one kind; -1 where they are so many that they are drawn per bin."""
+    return poisson(state, mean_number) if mean_number < MOST_INDIVIDUAL else -1
+
+
+@compiled
+def put_component(state, impulse, bin_width, start, number, mean_number, scale, shape, secant):
+    """All particles of one kind in a station.
 
     Few are drawn one by one. Many are drawn per bin: the numbers in the bins are independent Poisson variates, and bins that
     expect few (the leading edge among them) are again drawn particle by particle.
@@ -260,19 +272,14 @@ def put_component(state, impulse, bin_width, start, mean_number, scale, shape, s
     ----------
     impulse : (2, n) float, light per layer and bin [VEM], added to
     start : onset [ns] after the first bin's start
-    mean_number : of particles
+    number, mean_number : of particles; number from `draw_number`
     scale, shape : of the gamma distribution of their delay [ns]
     secant : sec z for muons, 0 for electromagnetic particles
     """
-    if mean_number < MOST_INDIVIDUAL:
-        count = poisson(state, mean_number)
-        for _ in range(count):
-            time = start + scale * erlang(state, shape)
-            if secant > 0.0:
-                put_muon(state, impulse, bin_width, time, secant)
-            else:
-                put_electron(state, impulse, bin_width, time)
-        return count > 0
+    if number >= 0:
+        for _ in range(number):
+            put_particle(state, impulse, bin_width, start + scale * erlang(state, shape), secant)
+        return
     mean, square, product = light_moments(secant)
     common, own = math.sqrt(product), math.sqrt(square - product)
     above = 1.0
@@ -290,11 +297,6 @@ def put_component(state, impulse, bin_width, start, mean_number, scale, shape, s
         else:
             first, end = max(k * bin_width, start), (k + 1) * bin_width
             for _ in range(poisson(state, expected)):
-                time = first + (end - first) * uniform(state)
-                if secant > 0.0:
-                    put_muon(state, impulse, bin_width, time, secant)
-                else:
-                    put_electron(state, impulse, bin_width, time)
+                put_particle(state, impulse, bin_width, first + (end - first) * uniform(state), secant)
         if mean_number * above < 1e-2:
             break
-    return True

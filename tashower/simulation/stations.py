@@ -26,12 +26,13 @@ from tashower.simulation.particles import (
     LOCAL_POWER,
     MUON_SHAPE,
     ONSET_S800,
+    draw_number,
     late_signal_factor,
     late_time_factor,
     mean_numbers,
     muon_share_at,
     put_component,
-    put_muon,
+    put_particle,
 )
 from tashower.simulation.random_numbers import normal, seed_stream, uniform
 
@@ -121,6 +122,9 @@ def put_shower(state, front, shower, dx, dy, dz, r, bin_width, impulse):
     n_muons, n_electrons = mean_numbers(density, muon_share_at(r, shower.share), shower.n_z)
     n_muons *= late_signal_factor(along, r * tangent, LATE_ATTENUATION_MUONS)
     n_electrons *= late_signal_factor(along, r * tangent, LATE_ATTENUATION_ELECTRONS)
+    number_muons, number_electrons = draw_number(state, n_muons), draw_number(state, n_electrons)
+    if number_muons == 0 and number_electrons == 0:
+        return 0.0, False
     width = thickness_shape(r) * shower.front_scale * late
     onset = front_delay(r, log_ldf, front.onset * shower.front_scale * late * math.sqrt(ONSET_S800 / shower.s800))
     local = front.local * width * density**LOCAL_POWER * normal(state)
@@ -129,11 +133,11 @@ def put_shower(state, front, shower, dx, dy, dz, r, bin_width, impulse):
     phase = uniform(state) * bin_width
     first = math.floor((front_time - phase) / bin_width) * bin_width + phase
     start = front_time - first
-    muons = put_component(state, impulse, bin_width, start, n_muons, front.muon_scale * width, MUON_SHAPE, secant)
-    electrons = put_component(
-        state, impulse, bin_width, start, n_electrons, front.electron_scale * width, front.electron_shape, 0.0
-    )
-    return first, muons or electrons
+    put_component(state, impulse, bin_width, start, number_muons, n_muons, front.muon_scale * width, MUON_SHAPE, secant)
+    put_component(
+        state, impulse, bin_width, start, number_electrons, n_electrons, front.electron_scale * width, front.electron_shape, 0.0
+    )  # fmt: skip
+    return first, True
 
 
 @compiled
@@ -226,7 +230,7 @@ def simulate_event(state, front, shower, stations, conditions, pulse, work, hits
         if hit < -999 and ground2 < accidental_radius2 and uniform(state) < conditions.accidental_probability:
             work.impulse[:] = 0.0
             first = shower.t0 + (2.0 * uniform(state) - 1.0) * READOUT
-            put_muon(state, work.impulse, conditions.bin_width, conditions.bin_width * (1.0 + uniform(state)), 1.0)
+            put_particle(state, work.impulse, conditions.bin_width, conditions.bin_width * (1.0 + uniform(state)), 1.0)
             draw_station_state(state, stations.gain[s], stations.pedestal[s], conditions.calibration_spread, gain)
             hit = read_station(state, work, pulse, gain, stations.pedestal[s], hits.waveform[begin + n_hits])
         if hit < -999:

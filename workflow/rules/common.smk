@@ -48,3 +48,8 @@ def chunks(path, split):
 EVENTS = f"{RESULTS}/events/{{split}}/{{chunk}}.h5"
 FITS = f"{RESULTS}/reconstructions/{{split}}/{{chunk}}.h5"
 NETWORKS = list(CONFIG["networks"])
+
+
+def applied(name):
+    """Reconstruction files of one network for the test sample."""
+    return chunks(f"{RESULTS}/networks/{name}/{{split}}/{{chunk}}.h5", "test")

@@ -1,8 +1,3 @@
-def applied(name):
-    """Reconstruction files of one network for the test sample."""
-    return chunks(f"{RESULTS}/networks/{name}/{{split}}/{{chunk}}.h5", "test")
-
-
 rule score_methods:
     input:
         events=chunks(EVENTS, "test"),
@@ -10,9 +5,9 @@ rule score_methods:
         calibration=f"{RESULTS}/calibration.json",
         networks=[path for name in NETWORKS for path in applied(name)],
     output:
-        f"{RESULTS}/scores.json",
-        f"{RESULTS}/scores.md",
-        directory(f"{RESULTS}/figures"),
+        scores=f"{RESULTS}/scores.json",
+        tables=f"{RESULTS}/scores.md",
+        figures=directory(f"{RESULTS}/figures"),
     log:
         f"{RESULTS}/logs/score_methods.log",
     benchmark:
@@ -28,7 +23,7 @@ rule score_methods:
         code=package_code("physics", "events", "evaluation"),
     shell:
         "tashower score --config {params.config:q} --events {input.events} --fits {input.fits}"
-        " --network {params.networks} --calibration {input.calibration} --output {output[0]} 2>&1 | tee {log}"
+        " --network {params.networks} --calibration {input.calibration} --output {output.scores} 2>&1 | tee {log}"
 
 
 rule write_report:

@@ -5,8 +5,8 @@ rule train_network:
         validation_events=chunks(EVENTS, "validation"),
         validation_fits=chunks(FITS, "validation"),
     output:
-        f"{RESULTS}/networks/{{network}}/checkpoint.pt",
-        f"{RESULTS}/networks/{{network}}/history.json",
+        checkpoint=f"{RESULTS}/networks/{{network}}/checkpoint.pt",
+        history=f"{RESULTS}/networks/{{network}}/history.json",
     log:
         f"{RESULTS}/logs/train_network/{{network}}.log",
     benchmark:
@@ -27,7 +27,7 @@ rule train_network:
         "tashower train --config {params.config:q} --network {wildcards.network}"
         " --train-events {input.train_events} --train-fits {input.train_fits}"
         " --validation-events {input.validation_events} --validation-fits {input.validation_fits}"
-        " --output {output[0]} 2>&1 | tee {log}"
+        " --output {output.checkpoint} 2>&1 | tee {log}"
 
 
 rule apply_network:

@@ -1,0 +1,217 @@
+"""The joint fit: exact input, invariances, pulls, the reference implementation, and what it refuses."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from reconstruction.toy import calibration, draw_truth, toy_events
+
+from tashower.config import load_config
+from tashower.events.array import Array, square_array
+from tashower.events.model import PARAMETERS, pulls, select_events
+from tashower.physics.geometry import direction, opening_angle
+from tashower.reconstruction.fit import fit_events
+from tashower.reconstruction.reference import fit_with_scipy, observed_events
+
+SETTINGS = load_config().reconstruction
+
+
+def angle(table, truth):
+    return np.degrees(opening_angle(direction(table.zenith, table.azimuth), direction(truth.zenith, truth.azimuth)))
+
+
+@pytest.mark.parametrize("azimuth", [0.0, 37.0, 180.0, 291.0])
+@pytest.mark.parametrize("core", [(137.0, 421.0), (-311.0, -90.0)])
+@pytest.mark.parametrize("zenith", [0.5, 20.0, 43.0])
+def test_exact_times_and_signals_give_the_exact_shower(rng, zenith, azimuth, core):
+    truth = draw_truth(rng, 1, np.radians(zenith), np.radians(azimuth), core, 60.0)
+    events, pulses = toy_events(rng, truth, exact=True)
+    table = fit_events(events, pulses, calibration(truth), SETTINGS, "free")
+    # The silent stations pull a little: their expectation is not exactly 0.
+    assert angle(table, truth)[0] < 0.05
+    assert table.core_x[0] == pytest.approx(core[0], abs=8)
+    assert table.core_y[0] == pytest.approx(core[1], abs=8)
+    assert table.s800[0] == pytest.approx(60.0, rel=0.02)
+    assert table.t0[0] == pytest.approx(truth.t0[0], abs=6)
+    assert table.curvature[0] == pytest.approx(1.2, rel=0.03)
+    assert table.chi2[0] < 1.0
+    assert table.n_excluded[0] == 0
+
+
+@pytest.mark.parametrize("curvature", ["free", "constrained"])
+def test_pulls_are_unit_gaussians(rng, curvature):
+    truth = draw_truth(rng, 3000)
+    events, pulse = toy_events(rng, truth)
+    table = fit_events(events, pulse, calibration(truth), SETTINGS, curvature)
+    assert table.valid.mean() > 0.999
+    # sin(zenith) > 0.2: near the vertical the azimuth has no Gaussian error.
+    chosen = table.valid & (truth.zenith > 0.2)
+    found = pulls(table, truth)[chosen]
+    last = 7 if curvature == "free" else 6  # with a prior at the truth the curvature's pull is narrow
+    for i in range(last):
+        # Seven parameters from some thirty numbers: S800 keeps a second-order bias of 2.4 %, a third of its error. The
+        # calibration takes such biases away; here it is left out.
+        tolerance = 0.4 if PARAMETERS[i] == "s800" else 0.16
+        assert found[:, i].mean() == pytest.approx(0, abs=tolerance), PARAMETERS[i]
+        assert found[:, i].std() == pytest.approx(1, abs=0.12), PARAMETERS[i]
+    assert np.mean((table.chi2 / table.ndof)[chosen]) == pytest.approx(1, abs=0.15)
+
+
+def test_constrained_is_better_than_free(rng):
+    truth = draw_truth(rng, 1500, s800=15.0)
+    events, pulse = toy_events(rng, truth)
+    free, constrained = (fit_events(events, pulse, calibration(truth), SETTINGS, c) for c in ("free", "constrained"))
+    both = free.valid & constrained.valid
+    assert both.mean() > 0.99
+    assert np.mean(angle(constrained, truth)[both] ** 2) < np.mean(angle(free, truth)[both] ** 2)
+
+
+def test_translation_turning_and_time_shift(rng):
+    truth = draw_truth(rng, 40)
+    events, pulse = toy_events(rng, truth)
+    base = fit_events(events, pulse, calibration(truth), SETTINGS)
+    array = events.array
+    moved = replace(array, position=array.position + np.array([5000.0, -3000.0, 0.0]))
+    table = fit_events(replace(events, array=moved), pulse, calibration(truth), SETTINGS)
+    np.testing.assert_allclose(table.core_x - 5000, base.core_x, atol=0.5)
+    np.testing.assert_allclose(table.core_y + 3000, base.core_y, atol=0.5)
+    np.testing.assert_allclose(table.zenith, base.zenith, atol=1e-4)
+
+    turned = array.position.copy()
+    turned[:, 0], turned[:, 1] = -array.position[:, 1], array.position[:, 0]  # 90 degrees counter-clockwise
+    table = fit_events(replace(events, array=replace(array, position=turned)), pulse, calibration(truth), SETTINGS)
+    np.testing.assert_allclose(table.core_x, -base.core_y, atol=0.5)
+    np.testing.assert_allclose(np.cos(table.azimuth - base.azimuth - np.pi / 2), 1, atol=1e-5)
+
+    later = replace(pulse, arrival_time=pulse.arrival_time + 1e6)
+    table = fit_events(events, later, calibration(truth), SETTINGS)
+    np.testing.assert_allclose(table.t0 - 1e6, base.t0, atol=0.5)
+    np.testing.assert_allclose(table.chi2, base.chi2, atol=0.01)
+
+
+def test_inputs_stay_as_they_are(rng):
+    truth = draw_truth(rng, 5)
+    events, pulse = toy_events(rng, truth)
+    copies = pulse.arrival_time.copy(), pulse.signal.copy(), events.hit_station.copy()
+    fit_events(events, pulse, calibration(truth), SETTINGS)
+    for copy, column in zip(copies, (pulse.arrival_time, pulse.signal, events.hit_station), strict=True):
+        np.testing.assert_array_equal(copy, column)
+
+
+def test_same_minimum_as_scipy(rng):
+    """Compiled Levenberg-Marquardt and scipy's least squares on the same sums: the same minimum."""
+    truth = draw_truth(rng, 25)
+    events, pulse = toy_events(rng, truth)
+    cal = calibration(truth)
+    for curvature in ("free", "constrained"):
+        for observed in observed_events(events, pulse):
+            ours, reference = fit_with_scipy(observed, cal, events.array.detector.area, curvature == "constrained")
+            assert ours[0] == pytest.approx(reference[0], abs=2e-3, rel=1e-5)
+            np.testing.assert_allclose(ours[1][:2], reference[1][:2], atol=1.0)
+            np.testing.assert_allclose(ours[1][2:4], reference[1][2:4], atol=1e-4)
+
+
+def test_core_close_to_a_station(rng):
+    """Cores 10 to 60 m from a station, where one-start fits end in a wrong minimum."""
+    array = square_array(11, 11, 1200.0)
+    n = 300
+    truth = draw_truth(rng, n)
+    where, how_far = rng.uniform(0, 2 * np.pi, n), rng.uniform(10, 60, n)
+    truth = replace(truth, core_x=how_far * np.cos(where), core_y=how_far * np.sin(where))
+    events, pulse = toy_events(rng, truth, array)
+    table = fit_events(events, pulse, calibration(truth), SETTINGS)
+    good = np.hypot(table.core_x - truth.core_x, table.core_y - truth.core_y) < 400
+    assert good.mean() > 0.99
+    assert np.nanmax(np.abs(np.log(table.s800 / truth.s800))) < 1.0
+
+
+def test_outlier_is_rejected(rng):
+    truth = draw_truth(rng, 60, s800=60.0)
+    events, pulse = toy_events(rng, truth)
+    time = pulse.arrival_time.copy()
+    second = np.array(
+        [np.argsort(-pulse.signal[a:b, 0])[3] + a for a, b in zip(events.hit_offset[:-1], events.hit_offset[1:], strict=True)]
+    )
+    time[second] += 1500.0
+    table = fit_events(events, replace(pulse, arrival_time=time), calibration(truth), SETTINGS)
+    base = fit_events(events, pulse, calibration(truth), SETTINGS)
+    assert (table.n_excluded > base.n_excluded).mean() > 0.9
+    assert np.median(angle(table, truth)) < 2 * np.median(angle(base, truth)) + 0.1
+
+
+def test_saturated_stations_keep_their_time_only(rng):
+    truth = draw_truth(rng, 40, s800=60.0)
+    events, pulse = toy_events(rng, truth)
+    strongest = np.array(
+        [np.argmax(pulse.signal[a:b, 0]) + a for a, b in zip(events.hit_offset[:-1], events.hit_offset[1:], strict=True)]
+    )
+    saturated = pulse.saturated.copy()
+    saturated[strongest] = True
+    signal = pulse.signal.copy()
+    signal[strongest] *= 0.3  # a clipped signal, that must not be believed
+    table = fit_events(events, replace(pulse, saturated=saturated, signal=signal), calibration(truth), SETTINGS)
+    base = fit_events(events, pulse, calibration(truth), SETTINGS)
+    same = (table.n_excluded == 0) & (base.n_excluded == 0)
+    assert np.all(table.ndof[same] == base.ndof[same] - 1)
+    assert np.median(np.log(table.s800 / truth.s800)) == pytest.approx(0, abs=0.05)
+
+
+def test_silent_and_dead_stations_count(rng):
+    truth = draw_truth(rng, 1, np.radians(30), 1.0, (0.0, 0.0), 40.0)
+    events, pulse = toy_events(rng, truth, exact=True)
+    strongest = np.argmax(pulse.signal[:, 0])
+    keep = np.arange(events.n_hits) != strongest
+    hole = replace(
+        events, hit_offset=np.array([0, keep.sum()]), hit_station=events.hit_station[keep], hit_time=events.hit_time[keep]
+    )
+    without = replace(pulse, **{f: getattr(pulse, f)[keep] for f in pulse.__dataclass_fields__})
+    dead = replace(hole, dead_offset=np.array([0, 1]), dead_station=events.hit_station[[strongest]])
+    as_silent = fit_events(hole, without, calibration(truth), SETTINGS)
+    as_dead = fit_events(dead, without, calibration(truth), SETTINGS)
+    assert np.hypot(as_dead.core_x, as_dead.core_y)[0] < 15
+    # A silent station in the middle pushes the core away, or no shower fits at all.
+    assert not np.hypot(as_silent.core_x, as_silent.core_y)[0] < 50
+
+
+def test_every_setting_matters(rng):
+    truth = draw_truth(rng, 30)
+    events, pulse = toy_events(rng, truth)
+    cal = calibration(truth)
+    base = fit_events(events, pulse, cal, SETTINGS)
+    ground = fit_events(events, pulse, cal, replace(SETTINGS, distance="ground"))
+    assert not np.allclose(ground.core_x, base.core_x, atol=1.0)
+    for name, value, bit in (
+        ("min_stations", 20, 1), ("max_chi2_per_ndof", 1e-3, 2), ("max_zenith_deg", 1.0, 3), ("min_border_distance_m", 1e5, 4),
+        ("max_pointing_error_deg", 1e-3, 5), ("max_s800_error", 1e-4, 6),
+    ):  # fmt: skip
+        table = fit_events(events, pulse, cal, replace(SETTINGS, **{name: value}))
+        assert (table.flags >> bit & 1).sum() > (base.flags >> bit & 1).sum(), name
+    with pytest.raises(ValueError, match="curvature"):
+        fit_events(events, pulse, cal, SETTINGS, "loose")
+
+
+def invalid(events, pulse, truth):
+    table = fit_events(events, pulse, calibration(truth), SETTINGS)
+    for name in PARAMETERS:
+        assert np.isnan(getattr(table, name)[~table.valid]).all()
+    return ~table.valid
+
+
+def test_too_few_or_degenerate_stations_are_invalid(rng):
+    truth = draw_truth(rng, 3, s800=50.0)
+    line = square_array(3, 3, 1200.0)
+    line = Array(line.station_id, line.position * [1.0, 0.0, 0.0] + np.arange(9)[:, None] * [1.0, 0, 0], line.lattice, 1200.0)
+    events, pulse = toy_events(rng, truth, line, exact=True)
+    assert invalid(events, pulse, truth).all()
+
+    events, pulse = toy_events(rng, truth)
+    few = select_events(events, [0])
+    few = replace(few, hit_offset=np.array([0, 3]), hit_station=few.hit_station[:3], hit_time=few.hit_time[:3])
+    three = replace(few.pulses, **{f: getattr(few.pulses, f)[:3] for f in pulse.__dataclass_fields__})
+    assert invalid(few, three, draw_truth(rng, 1)).all()
+
+    for time in (np.full(events.n_hits, np.nan), rng.uniform(0, 1e9, events.n_hits)):
+        assert invalid(events, replace(pulse, arrival_time=time), truth).all()
+    empty = replace(events, hit_offset=np.zeros(4, np.int64), hit_station=events.hit_station[:0], hit_time=events.hit_time[:0])
+    nothing = replace(pulse, **{f: getattr(pulse, f)[:0] for f in pulse.__dataclass_fields__})
+    assert invalid(empty, nothing, truth).all()

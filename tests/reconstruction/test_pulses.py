@@ -1,0 +1,164 @@
+"""Pulse finding on made waveforms."""
+
+import numpy as np
+import pytest
+
+from tashower.events.array import square_array
+from tashower.events.model import Events
+from tashower.physics.compiled import compiled
+from tashower.reconstruction.pulses import EDGE_DELAY, SATURATED_COUNTS, find_pulses
+from tashower.simulation.electronics import digitise, pulse_shape, shape_pulses
+from tashower.simulation.random_numbers import seed_stream
+
+PEDESTAL, GAIN = 6.0, 40.0
+
+
+def events_of(waveforms, bin_width=20.0):
+    """One event with these waveforms, (n, T, 2)."""
+    from dataclasses import replace
+
+    from tashower.events.array import Detector
+
+    waveforms = np.asarray(waveforms)
+    n, n_bins, n_layers = waveforms.shape
+    array = replace(square_array(5, 5, 1200.0), detector=Detector(3.0, n_layers, bin_width, n_bins))
+    return Events(
+        array=array, event_id=np.zeros(1, np.int64), hit_offset=np.array([0, n]), hit_station=np.arange(n, dtype=np.int32),
+        hit_time=1000.0 * np.arange(n), waveform=waveforms.astype(np.uint16), pedestal=np.full((n, n_layers), PEDESTAL, np.float32),
+        counts_per_vem=np.full((n, n_layers), GAIN, np.float32), dead_offset=np.zeros(2, np.int64),
+        dead_station=np.zeros(0, np.int32), truth=None,
+    )  # fmt: skip
+
+
+def flat(n=1, n_bins=128):
+    return np.full((n, n_bins, 2), PEDESTAL)
+
+
+@compiled
+def noisy(seed, times, vem, waveforms):
+    """Waveforms of pulses of `vem` [VEM] at `times` [ns] in both layers, with noise and digitised."""
+    state = np.empty(4, np.uint64)
+    seed_stream(state, np.uint64(seed), np.uint64(0))
+    impulse, trace = np.zeros((2, 160), np.float32), np.zeros((2, 160), np.float32)
+    counts = np.zeros((128, 2), np.int32)
+    gain, pedestal = np.full(2, 40.0), np.full(2, 6.0)
+    for i in range(len(times)):
+        impulse[:] = 0.0
+        position = times[i] / 20.0
+        k = int(position)
+        for layer in range(2):
+            impulse[layer, k] = vem[i] * (1.0 - position + k)
+            impulse[layer, k + 1] = vem[i] * (position - k)
+        shape_pulses(impulse, PULSE, trace)
+        digitise(state, trace, 0, gain, pedestal, counts)
+        for j in range(128):
+            waveforms[i, j, 0], waveforms[i, j, 1] = counts[j, 0], counts[j, 1]
+
+
+PULSE = pulse_shape(20.0)
+
+
+def test_signal_and_time_of_noisy_pulses(rng):
+    n = 3000
+    times, vem = rng.uniform(600, 1200, n), np.repeat([3.0, 10.0, 30.0], n // 3)
+    waveforms = np.zeros((n, 128, 2))
+    noisy(7, times, vem, waveforms)
+    pulses = find_pulses(events_of(waveforms))
+    for size in (3.0, 10.0, 30.0):
+        of = vem == size
+        # Noise of 128 bins: 0.8 sqrt(128)/40 = 0.23 VEM per layer.
+        np.testing.assert_allclose(pulses.signal[of].mean(axis=0), size, atol=0.05)
+        assert pulses.signal[of, 0].std() == pytest.approx(0.23, abs=0.05)
+        late = (pulses.arrival_time - 1000.0 * np.arange(n) - times)[of]
+        assert abs(late.mean()) < 15.0  # larger pulses cross the threshold earlier
+        assert late.std() < 8.0
+    # EDGE_DELAY is the mean over sizes.
+    every = (pulses.arrival_time - 1000.0 * np.arange(n) - times).mean() / 20.0
+    assert every == pytest.approx(0.0, abs=0.1)
+
+
+def test_time_shift_moves_the_time_and_nothing_else(rng):
+    wave = flat()
+    wave[0, 40:46] += np.array([5, 60, 90, 70, 30, 8])[:, None]
+    base, later = find_pulses(events_of(wave)), find_pulses(events_of(np.roll(wave, 9, axis=1)))
+    assert later.arrival_time[0] - base.arrival_time[0] == pytest.approx(9 * 20.0)
+    for name in ("signal", "saturated", "n_peaks", "area_over_peak"):
+        np.testing.assert_array_equal(getattr(later, name), getattr(base, name))
+
+
+def test_bin_width_scales_the_time():
+    wave = flat()
+    wave[0, 40:60] += 50.0
+    narrow, wide = find_pulses(events_of(wave, 20.0)), find_pulses(events_of(wave, 25.0))
+    assert wide.arrival_time[0] / narrow.arrival_time[0] == pytest.approx(25.0 / 20.0)
+    assert wide.area_over_peak[0] / narrow.area_over_peak[0] == pytest.approx(25.0 / 20.0)
+
+
+def test_edge_needs_four_consecutive_bins():
+    wave = flat()
+    wave[0, 20:23] += 100.0
+    assert np.isnan(find_pulses(events_of(wave)).arrival_time[0])
+    wave[0, 23] += 100.0
+    # Threshold 3.75 counts of a step of 100 between the middles of bins 19 and 20.
+    assert find_pulses(events_of(wave)).arrival_time[0] == pytest.approx((19.5 + 0.0375 - EDGE_DELAY) * 20.0)
+
+
+def test_time_is_the_mean_of_the_layers_or_the_only_one():
+    wave = flat()
+    wave[0, 20:30, 0] += 100.0
+    wave[0, 24:34, 1] += 100.0
+    both = find_pulses(events_of(wave)).arrival_time[0]
+    only = wave.copy()
+    only[0, :, 1] = PEDESTAL
+    one = find_pulses(events_of(only)).arrival_time[0]
+    assert both - one == pytest.approx(2 * 20.0)
+
+
+def test_no_pulse_no_time():
+    found = find_pulses(events_of(flat(3)))
+    assert np.isnan(found.arrival_time).all()
+    np.testing.assert_allclose(found.signal, 0.0, atol=1e-5)
+    assert np.isnan(found.area_over_peak).all()
+    assert (found.n_peaks == 0).all()
+
+
+@pytest.mark.parametrize(("counts", "saturated"), [(1500.0, False), (SATURATED_COUNTS, True), (4095.0, True)])
+def test_saturation_by_counts(counts, saturated):
+    wave = flat()
+    wave[0, 40:45] = counts
+    events = events_of(wave)
+    from dataclasses import replace
+
+    events = replace(events, counts_per_vem=np.full((1, 2), 100.0, np.float32))
+    assert find_pulses(events).saturated[0] == saturated
+
+
+def test_saturation_by_signal_in_one_layer():
+    wave = flat()
+    wave[0, 40, 1] += 48.9 * GAIN - 40 * 2  # 46.9 VEM: below
+    assert not find_pulses(events_of(wave)).saturated[0]
+    wave[0, 40, 1] += 90.0
+    assert find_pulses(events_of(wave)).saturated[0]
+
+
+def test_peaks_are_counted_per_layer():
+    wave = flat()
+    for begin in (20, 40, 60):
+        wave[0, begin : begin + 6, 0] += np.array([20, 60, 90, 70, 30, 8])
+    wave[0, 20:26, 1] += np.array([20, 60, 90, 70, 30, 8])
+    wave[0, 50:53, 1] += 2.0  # noise
+    np.testing.assert_array_equal(find_pulses(events_of(wave)).n_peaks[0], [3, 1])
+
+
+def test_area_over_peak():
+    wave = flat()
+    wave[0, 30:40] += 50.0
+    assert find_pulses(events_of(wave)).area_over_peak[0] == pytest.approx(10 * 20.0)
+
+
+def test_one_layer():
+    wave = flat()[:, :, :1]
+    wave[0, 30:40] += 50.0
+    found = find_pulses(events_of(wave))
+    assert found.signal.shape == (1, 1)
+    assert found.signal[0, 0] == pytest.approx(500 / GAIN, rel=1e-5)

@@ -1,0 +1,113 @@
+"""Pulse shape, digitiser, triggers."""
+
+import numpy as np
+import pytest
+
+from tashower.simulation.electronics import (
+    LARGEST_COUNT,
+    LEVEL_2_COINCIDENCE,
+    digitise,
+    level_0_bin,
+    level_2_time,
+    passes_level_1,
+    pulse_shape,
+    respond,
+    shape_pulses,
+)
+from tashower.simulation.random_numbers import seed_stream
+
+PEDESTAL = np.array([6.0, 5.5])
+NEIGHBOURS = np.array([[1, 2, -1, -1], [0, -1, -1, -1], [0, -1, -1, -1]], np.int32)
+
+
+@pytest.mark.parametrize("bin_width", [5.0, 20.0, 25.0, 40.0])
+def test_pulse_has_unit_area_in_any_binning(bin_width):
+    pulse = pulse_shape(bin_width)
+    assert pulse.sum() == pytest.approx(1.0, abs=1e-6)
+    middle = (np.arange(len(pulse)) + 0.5) * bin_width
+    published = pulse_shape(20.0)
+    assert (pulse * middle).sum() == pytest.approx((published * (np.arange(12) + 0.5) * 20).sum(), abs=0.1 * bin_width)
+
+
+def test_shaping_conserves_light_and_moves_with_the_impulse():
+    pulse = pulse_shape(20.0)
+    impulse, trace, later = (np.zeros((2, 60), np.float32) for _ in range(3))
+    impulse[0, 7], impulse[1, 11] = 3.0, 2.0
+    shape_pulses(impulse, pulse, trace)
+    np.testing.assert_allclose(trace.sum(axis=1), [3.0, 2.0], rtol=1e-5)
+    shape_pulses(np.roll(impulse, 5, axis=1), pulse, later)
+    np.testing.assert_allclose(later, np.roll(trace, 5, axis=1), atol=1e-7)
+    assert (trace[0, :7] == 0).all()
+
+
+def test_response_is_linear_then_compressed_then_clipped():
+    assert respond(1234.4) == 1234
+    assert respond(-3.0) == 0
+    assert respond(2000.0) == 2000
+    assert respond(3000.0) == 2500
+    assert respond(1e9) == LARGEST_COUNT
+
+
+def test_digitised_trace_is_pedestal_plus_gain_times_light():
+    state = np.empty(4, np.uint64)
+    seed_stream(state, np.uint64(1), np.uint64(2))
+    trace = np.full((2, 4000), 2.0, np.float32)
+    trace[1] = 5.0
+    counts = np.zeros((4100, 2), np.int32)
+    digitise(state, trace, -50, np.array([40.0, 30.0]), PEDESTAL, counts)
+    inside = counts[60:4000]
+    np.testing.assert_allclose(inside.mean(axis=0), PEDESTAL + [80.0, 150.0], atol=0.06)
+    # Rounding adds 1/12 to the variance of the noise.
+    np.testing.assert_allclose(inside.std(axis=0), np.sqrt(0.75**2 + 1 / 12), atol=0.03)
+    assert counts[:50].mean() == pytest.approx(PEDESTAL.mean(), abs=0.2)
+
+
+def test_level_0_needs_both_layers_within_eight_bins():
+    counts = np.tile(np.array([6, 6], np.int32), (100, 1))
+    pedestal = np.array([6.0, 6.0])
+    assert level_0_bin(counts, pedestal) == -1
+    counts[40, 0] += 16
+    assert level_0_bin(counts, pedestal) == -1
+    counts[45, 1] += 16
+    assert level_0_bin(counts, pedestal) == 45
+    counts[45, 1] -= 16
+    counts[48, 1] += 16  # nine bins later: the first one has left the sum
+    assert level_0_bin(counts, pedestal) == -1
+    counts[44, 1] += 15  # at the threshold is not above it
+    assert level_0_bin(counts, pedestal) == -1
+
+
+def test_level_1_needs_both_layers():
+    counts = np.tile(np.array([6, 6], np.uint16), (128, 1))
+    pedestal = np.array([6.0, 6.0])
+    counts[30] += 151
+    assert passes_level_1(counts, pedestal)
+    counts[30, 1] -= 2
+    assert not passes_level_1(counts, pedestal)
+
+
+@pytest.mark.parametrize(
+    ("times", "level_1", "fires"),
+    [
+        ([0.0, 7999.0, 100.0], [True, True, True], True),
+        ([0.0, 8001.0, 100.0], [True, True, True], False),  # one neighbour too late
+        ([0.0, 5000.0, -5000.0], [True, True, True], False),  # the two neighbours too far from each other
+        ([0.0, 10.0, 20.0], [True, True, False], False),
+        ([0.0, 10.0, 20.0], [False, True, True], False),
+    ],
+)
+def test_level_2_is_three_stations_pairwise_in_coincidence(times, level_1, fires):
+    assert LEVEL_2_COINCIDENCE == 8000.0
+    slot = np.full(3, -1, np.int32)
+    station = np.arange(3, dtype=np.int32)
+    found = level_2_time(3, station, np.array(times), np.array(level_1), NEIGHBOURS, slot)
+    assert np.isfinite(found) == fires
+    assert (slot == -1).all()
+    if fires:
+        assert found == times[0]
+
+
+def test_level_2_of_two_stations_does_not_fire():
+    slot = np.full(3, -1, np.int32)
+    found = level_2_time(2, np.arange(2, dtype=np.int32), np.zeros(2), np.ones(2, bool), NEIGHBOURS, slot)
+    assert np.isnan(found)
