@@ -79,7 +79,7 @@ def _quantities(found, truth, rows) -> dict:
     }
 
 
-def _pull_table(free_pulls) -> dict:
+def _pull_table(found) -> dict:
     return {
         name: {
             "mean": float(x.mean()),

@@ -94,7 +94,7 @@ def pull_rows(scores) -> list[list[str]]:
     """Pulls of the free fit, with header."""
     rows = [["parameter", "mean", "width", "width of the middle 68 %"]]
     for name, entry in scores["pulls_of_free_fit"].items():
-        rows.append([name, *(f"{entry[k]:.3f}" for k in ("mean", "width", "width_68"))])
+        rows.append([name, *("—" if entry[k] is None else f"{entry[k]:.3f}" for k in ("mean", "width", "width_68"))])
     return rows
 
 

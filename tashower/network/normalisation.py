@@ -1,5 +1,7 @@
 """Normalisation of inputs and targets, from the training sample only, kept in the checkpoint."""
 
+import warnings
+
 import numpy as np
 import torch
 
@@ -32,7 +34,9 @@ def measure(sample: Sample) -> dict[str, torch.Tensor]:
     for a, b in (("x", "y"), ("axis_x", "axis_y")):
         i, j = STATION_FEATURES.index(a), STATION_FEATURES.index(b)
         width[[i, j]] = np.sqrt(0.5 * (width[i] ** 2 + width[j] ** 2))
-    low, middle, high = np.nanquantile(sample.event_features, [0.25, 0.5, 0.75], axis=0)
+    with np.errstate(invalid="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # a feature that no event has
+        low, middle, high = np.nanquantile(sample.event_features, [0.25, 0.5, 0.75], axis=0)
     target = np.sqrt(np.mean(sample.targets.astype(float) ** 2, axis=0))
     target[:2], target[2:4] = np.sqrt(np.mean(target[:2] ** 2)), np.sqrt(np.mean(target[2:4] ** 2))
     some = sample.tiles.waveform[:20_000].astype(np.float32)

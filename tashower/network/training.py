@@ -1,6 +1,7 @@
 """Training: one readable loop."""
 
 import json
+import math
 import sys
 import time
 from pathlib import Path
@@ -144,7 +145,8 @@ def train_network(config: Config, name: str, train_events, train_fits, validatio
 
     def rate(step):
         warm = min(1.0, (step + 1) / max(1.0, WARM_UP * steps))
-        return warm * 0.5 * (1.0 + np.cos(np.pi * min(step / steps, 1.0)))
+        # No numpy number: the state is loaded back as plain values only.
+        return warm * 0.5 * (1.0 + math.cos(math.pi * min(step / steps, 1.0)))
 
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, rate)
     state_path = Path(f"{output}.state")

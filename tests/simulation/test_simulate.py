@@ -180,8 +180,8 @@ def test_leading_edge_of_dense_stations_is_on_the_front(bright, zenith):
     h = hits_of(bright[zenith])
     chosen = (h["density"] > 15.0) & (h["r"] > 500)
     expected = front_delay(h["r"], h["log_ldf"], h["curvature"])[chosen]
-    # Within one bin of the waveform.
-    assert (h["after"][chosen] - expected).mean() == pytest.approx(0.0, abs=20.0)
+    # Within a bin and a half of the waveform.
+    assert (h["after"][chosen] - expected).mean() == pytest.approx(0.0, abs=30.0)
 
 
 def test_spread_of_the_leading_edge_is_that_of_a_first_arrival():

@@ -1,0 +1,121 @@
+"""Figures, report and event display of a small simulated sample: from files to pictures."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+
+from tashower.cli import main
+from tashower.events.file import read_events, read_reconstruction, write_reconstruction
+from tashower.reconstruction.calibration import DEFAULT
+
+CONFIG = "{scores: {bootstrap: 10, examples: 1}, samples: {test: 300}}"
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """Events, fits and two made networks: the fit itself under other names."""
+    folder = tmp_path_factory.mktemp("report")
+    events, fits = folder / "events.h5", folder / "fits.h5"
+    assert main(["simulate", "--config", CONFIG, "--output", str(events)]) == 0
+    assert main(["fit", str(events), "--calibration", str(DEFAULT), "--output", str(fits)]) == 0
+    tables, _, _ = read_reconstruction(fits)
+    for name in ("waveforms_and_features", "my_network"):
+        write_reconstruction(folder / f"{name}.h5", {name: tables["constrained"]}, {})
+    return folder, events, fits
+
+
+@pytest.fixture(scope="module")
+def scores(files):
+    folder, events, fits = files
+    output = folder / "out" / "scores.json"
+    networks = [f"{name}={folder}/{name}.h5" for name in ("waveforms_and_features", "my_network")]
+    words = ["score", "--config", CONFIG, "--events", str(events), "--fits", str(fits), "--network", *networks]
+    assert main([*words, "--calibration", str(DEFAULT), "--output", str(output)]) == 0
+    return output
+
+
+def test_scores_are_plain_json_with_what_made_them(scores):
+    content = json.loads(scores.read_text())
+    assert content["format"] == "tashower scores"
+    assert content["configuration"]["samples"]["test"] == 300
+    assert content["networks"]["my_network"] is None
+    same = content["ev_of_correction"]["constrained"]["my_network"]["axis"]["value"]
+    assert same == pytest.approx(0.0, abs=1e-9)
+    assert (scores.with_name("scores.md")).read_text().startswith("# Scores")
+
+
+@pytest.mark.parametrize(
+    "name", ["angular_resolution", "energy_resolution", "zenith_bias", "opening_angles", "residual_maps", "explained_variance",
+             "pulls", "event_1"],
+)  # fmt: skip
+def test_figure_is_drawn(scores, name):
+    picture = scores.parent / "figures" / f"{name}.png"
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert picture.stat().st_size > 10_000
+
+
+def test_report_is_one_file_that_needs_no_network(scores):
+    report = scores.with_name("report.html")
+    assert main(["report", "--config", CONFIG, "--scores", str(scores), "--output", str(report)]) == 0
+    text = report.read_text()
+    assert not re.findall(r'(?:src|href)="(?!data:|#)', text)
+    assert "<script" not in text
+    assert text.count("data:image/png") >= 8
+    anchors = re.findall(r'href="#(\w+)"', text)
+    assert all(f'id="{a}"' in text for a in anchors)
+    for words in ("What was run", "Explained variance", "What this does not contain"):
+        assert words in text
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[1]", '{"format": "other"}'])
+def test_report_of_something_else_is_refused(tmp_path, content, capsys):
+    path = tmp_path / "x.json"
+    path.write_text(content)
+    assert main(["report", "--scores", str(path), "--output", str(tmp_path / "r.html")]) == 2
+    assert "x.json" in capsys.readouterr().err
+    assert not (tmp_path / "r.html").exists()
+
+
+def test_files_that_do_not_belong_together_are_refused(files, tmp_path, capsys):
+    fits = files[2]
+    other = tmp_path / "other.h5"
+    assert main(["simulate", "--config", "{seed: 3, samples: {test: 50}}", "--output", str(other)]) == 0
+    words = ["score", "--config", CONFIG, "--events", str(other), "--fits", str(fits), "--output", str(tmp_path / "s.json")]
+    assert main(words) == 2
+    assert "is not a reconstruction of" in capsys.readouterr().err
+    assert not (tmp_path / "s.json").exists()
+
+
+@pytest.mark.parametrize("which", ["events", "fits", "scores", "calibration"])
+def test_show_summarises_every_kind_of_file(files, scores, which, capsys):
+    _, events, fits = files
+    path = {"events": events, "fits": fits, "scores": scores, "calibration": DEFAULT}[which]
+    assert main(["show", str(path)]) == 0
+    out = capsys.readouterr().out
+    assert str(path) in out
+    assert {"events": "stations", "fits": "pass the cuts", "scores": "triggered", "calibration": "time_floor"}[which] in out
+
+
+@pytest.mark.parametrize("with_fits", [True, False])
+def test_show_draws_an_event(files, tmp_path, with_fits, capsys):
+    _, events, fits = files
+    picture = tmp_path / "e.png"
+    words = ["show", str(events), "--event", "3", "--output", str(picture)]
+    assert main([*words, "--fits", str(fits)] if with_fits else words) == 0
+    assert str(picture) in capsys.readouterr().out
+    assert picture.stat().st_size > 50_000
+
+
+def test_every_event_can_be_drawn_or_is_refused(files, tmp_path):
+    """Also those without a valid fit."""
+    _, events, fits = files
+    flags = read_reconstruction(fits)[0]["free"].flags
+    invalid = np.flatnonzero(flags & 1)[:1]
+    for event in (*invalid, 0):
+        assert main(["show", str(events), "--event", str(event), "--fits", str(fits), "--output", str(tmp_path / "i.png")]) == 0
+    n = read_events(events).n_events
+    for event in (n, -1):
+        assert main(["show", str(events), "--event", str(event), "--output", str(tmp_path / "no.png")]) == 2
+    assert not (tmp_path / "no.png").exists()

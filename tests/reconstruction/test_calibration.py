@@ -1,0 +1,148 @@
+"""What the fit learns from simulation: recovered on made residuals, written and read, refused where it cannot be."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tashower.config import load_config
+from tashower.errors import InputError
+from tashower.events.model import PARAMETERS, pulls
+from tashower.physics.geometry import plane_delay
+from tashower.physics.shower_front import curvature_zenith_dependence
+from tashower.reconstruction.calibration import (
+    DEFAULT,
+    calibrate,
+    fit_curvature_prior,
+    fit_errors,
+    read_calibration,
+    write_calibration,
+)
+from tashower.reconstruction.expectation import ErrorModel, contained_fraction, density_error, time_error, time_shift
+from tashower.reconstruction.fit import correct_bias, fit_events
+from tashower.reconstruction.pulses import find_pulses
+from tashower.simulation.simulate import simulate_events
+
+SETTINGS = load_config().reconstruction
+
+
+@pytest.fixture(scope="module")
+def sample():
+    """A small simulated sample and its calibration."""
+    events = simulate_events(load_config(), "calibration", 0, 4000)
+    return events, calibrate(events, SETTINGS)
+
+
+def test_errors_are_recovered(rng):
+    true = ErrorModel(15.0, 1.5, 0.45, 1.6, 0.12, 0.3, -0.05, 0.0, 0.5, 800.0)
+    n = 60_000
+    r, zenith = rng.uniform(300, 2500, n), rng.uniform(0, 0.8, n)
+    density = 10 ** rng.uniform(0.0, 2.0, n)
+    factor = curvature_zenith_dependence(zenith)
+    expected = density * contained_fraction(r, factor, true)
+    found = fit_errors(
+        {
+            "r": r, "zenith": zenith, "density": density,
+            "time": time_shift(r, density, factor, true) + time_error(r, density, factor, true) * rng.normal(size=n),
+            "signal": expected + density_error(expected, 3.0, true) * rng.normal(size=n) - density,
+        }, 3.0,
+    )  # fmt: skip
+    trial_r, trial_density = np.array([600.0, 1200.0, 1800.0]), np.array([30.0, 5.0, 2.0])
+    for function in (time_error, time_shift):
+        np.testing.assert_allclose(
+            function(trial_r, trial_density, 0.8, found), function(trial_r, trial_density, 0.8, true), rtol=0.06, atol=2.0
+        )
+    np.testing.assert_allclose(contained_fraction(trial_r, 0.8, found), contained_fraction(trial_r, 0.8, true), atol=0.02)
+    np.testing.assert_allclose(density_error(trial_density, 3.0, found), density_error(trial_density, 3.0, true), rtol=0.06)
+
+
+def test_curvature_prior_is_recovered(rng):
+    from types import SimpleNamespace
+
+    n = 20_000
+    zenith, s800 = rng.uniform(0, 0.85, n), 10 ** rng.uniform(0.5, 2.2, n)
+    s, x = 1 / np.cos(zenith) - 1, np.log(s800)
+    log_a = 0.3 - 1.2 * s + 0.5 * s**2 - 0.1 * x + 0.05 * s * x + 0.08 * rng.normal(size=n)
+    coefficients, width = fit_curvature_prior(SimpleNamespace(zenith=zenith, s800=s800, curvature=np.exp(log_a)))
+    np.testing.assert_allclose(coefficients, (0.3, -1.2, 0.5, -0.1, 0.05), atol=0.1)
+    assert width == pytest.approx(0.08, rel=0.05)
+
+
+def test_pulls_after_calibration_on_events_that_it_did_not_see(sample):
+    _, calibration = sample
+    events = simulate_events(load_config(), "validation", 0, 4000)
+    for curvature in ("free", "constrained"):
+        table = fit_events(events, find_pulses(events), calibration, SETTINGS, curvature)
+        found = pulls(table, events.truth)[table.passes_cuts]
+        n = len(found)
+        assert n > 2000
+        for i, name in enumerate(PARAMETERS):
+            # 0.1 is promised; the rest is what samples of this size scatter.
+            assert abs(found[:, i].mean()) < 0.1 + 3 / np.sqrt(n), (curvature, name)
+            assert 0.88 < found[:, i].std() < 1.15, (curvature, name)
+
+
+def test_energy_has_no_bias(sample):
+    _, calibration = sample
+    events = simulate_events(load_config(), "validation", 5000, 3000)
+    table = fit_events(events, find_pulses(events), calibration, SETTINGS)
+    good = table.passes_cuts
+    ratio = np.log(table.energy / events.truth.energy)[good]
+    assert abs(np.median(ratio)) < 0.03
+    assert ratio.std() < 0.25
+
+
+def test_bias_is_taken_away_at_every_azimuth(sample):
+    """The correction turns with the shower, and t0 goes with the core."""
+    bias = replace(sample[1].pulls["free"], zenith=0.01, core=80.0, log_s800=0.1, t0=5.0, log_curvature=-0.2)
+    base = None
+    for azimuth in (0.0, 1.0, 2.5, 4.0):
+        p = np.array([[100.0, -50.0, 0.5, azimuth, 20.0, 7.0, 1.3]])
+        found = correct_bias(p, bias)[0]
+        moved = (found[:2] - p[0, :2]) @ [np.cos(azimuth), np.sin(azimuth)]
+        assert moved == pytest.approx(-80.0 * np.tan(0.5))
+        assert np.hypot(*(found[:2] - p[0, :2])) == pytest.approx(80.0 * np.tan(0.5))
+        assert found[2] == pytest.approx(0.5 - 0.01 * np.tan(0.5))
+        assert found[4] == pytest.approx(20 * np.exp(-0.1))
+        assert found[6] == pytest.approx(1.3 * np.exp(0.2))
+        d = found[:2] - p[0, :2]
+        n = (np.sin(0.5) * np.cos(azimuth), np.sin(0.5) * np.sin(azimuth), np.cos(0.5))
+        assert found[5] == pytest.approx(7.0 - 5.0 + plane_delay(d[0], d[1], 0.0, *n))
+        base = found[2] if base is None else base
+        assert found[2] == base
+
+
+def test_round_trip(sample, tmp_path):
+    _, calibration = sample
+    path = tmp_path / "c.json"
+    write_calibration(path, calibration, {"seed": 1}, ["a.h5"])
+    again = read_calibration(path)
+    assert again.errors == calibration.errors
+    assert again.curvature_coefficients == calibration.curvature_coefficients
+    assert again.pulls == calibration.pulls
+    np.testing.assert_array_equal(again.energy.log10_energy, calibration.energy.log10_energy)
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"format": "tashower calibration", "version": 99}',
+                                     '{"format": "tashower calibration", "version": 1}'])  # fmt: skip
+def test_no_calibration_is_refused(tmp_path, content):
+    path = tmp_path / "c.json"
+    path.write_text(content)
+    with pytest.raises(InputError, match=r"c\.json"):
+        read_calibration(path)
+
+
+def test_the_one_of_the_package_is_there():
+    calibration = read_calibration(DEFAULT)
+    assert set(calibration.pulls) == {"free", "constrained"}
+    assert 0 < calibration.curvature_width < 0.5
+
+
+def test_events_without_truth_or_too_few_are_refused(sample):
+    events, _ = sample
+    with pytest.raises(InputError, match="no truth"):
+        calibrate(replace(events, truth=None), SETTINGS)
+    from tashower.events.model import select_events
+
+    with pytest.raises(InputError, match="at least"):
+        calibrate(select_events(events, np.arange(50)), SETTINGS)
