@@ -1,0 +1,108 @@
+"""Speed of the joint fit against what a user would take: scipy, and iminuit with our compiled sum, event by event.
+
+    python benchmarks/fit.py
+
+Events of the default configuration, one core. Ours does all of `tashower fit`: clusters, start values, two passes, outliers,
+covariance, quality flags, energy. The others start from the same stations, start values and weights and make one pass.
+"""
+
+import time
+
+import numpy as np
+from scipy.optimize import least_squares
+
+from tashower.config import load_config
+from tashower.reconstruction.calibration import DEFAULT, read_calibration
+from tashower.reconstruction.expectation import evaluate
+from tashower.reconstruction.fit import fit_events, fit_plane, prior_of, start_core, start_size, weights_of
+from tashower.reconstruction.pulses import find_pulses
+from tashower.reconstruction.reference import observed_events, residual_vector, settings_of
+from tashower.simulation.simulate import simulate_events
+
+SCALE = np.array([50.0, 50.0, 0.02, 0.02, 0.1, 50.0, 0.3])
+N_OURS, N_SCIPY, N_MINUIT = 10_000, 150, 300
+
+
+def prepared(events, pulses, calibration, n):
+    """(Observed, start, mean and weight of the prior) of the first n events that have five stations or more, and settings."""
+    settings = settings_of(calibration, events.array.detector.area, False)
+    found = []
+    for observed in observed_events(events, pulses):
+        if (observed.use & 1).sum() < 5:
+            continue
+        p = np.zeros(7)
+        start_core(observed, p)
+        if fit_plane(observed, p):
+            start_size(observed, p, settings)
+            weights_of(p, observed, settings)
+            found.append((observed, p, *prior_of(p, settings)))
+        if len(found) == n:
+            break
+    return found, settings
+
+
+def with_scipy(cases, settings) -> float:
+    """Fits per second."""
+    started = time.perf_counter()
+    for observed, start, mean, weight in cases:
+        args = (observed, settings.area, settings.errors.signal_poisson, mean, weight)
+        least_squares(residual_vector, start, x_scale=SCALE, args=args)
+    return len(cases) / (time.perf_counter() - started)
+
+
+def with_minuit(cases, settings) -> float | None:
+    """Fits per second; None without iminuit."""
+    try:
+        from iminuit import Minuit
+    except ImportError:
+        return None
+    gradient, matrix, rows = np.empty(7), np.empty((7, 7)), np.empty((2, 7))
+
+    def fit(observed, start, mean, weight):
+        def cost(p):
+            n = len(observed.x)
+            value = evaluate(
+                np.asarray(p), observed, 0, n, settings.area, settings.errors.signal_poisson, mean, weight, False, gradient, matrix,
+                rows,
+            )  # fmt: skip
+            return value if np.isfinite(value) else 1e12
+
+        minuit = Minuit(cost, start)
+        minuit.errors = SCALE
+        minuit.errordef = Minuit.LEAST_SQUARES
+        minuit.migrad()
+
+    fit(*cases[0])
+    started = time.perf_counter()
+    for case in cases:
+        fit(*case)
+    return len(cases) / (time.perf_counter() - started)
+
+
+def main() -> None:
+    """Print fits per second and ratios."""
+    config, calibration = load_config(), read_calibration(DEFAULT)
+    events = simulate_events(config, "validation", 0, N_OURS)
+    pulses = find_pulses(events)
+    print("joint fit, default configuration, one core     events/s   ratio")
+    rates = {}
+    for curvature in ("free", "constrained"):
+        fit_events(events, pulses, calibration, config.reconstruction, curvature)
+        started = time.perf_counter()
+        fit_events(events, pulses, calibration, config.reconstruction, curvature)
+        rates[curvature] = events.n_events / (time.perf_counter() - started)
+    ours = rates["free"]
+    cases, settings = prepared(events, pulses, calibration, N_MINUIT)
+    print(f"  tashower, free curvature                     {ours:8.0f}       1")
+    print(f"  tashower, constrained curvature              {rates['constrained']:8.0f}   {ours / rates['constrained']:5.2f}")
+    scipy = with_scipy(cases[:N_SCIPY], settings)
+    print(f"  scipy.optimize.least_squares, numeric        {scipy:8.0f}   {ours / scipy:5.0f}")
+    minuit = with_minuit(cases, settings)
+    if minuit is None:
+        print("  iminuit is not installed (pip install iminuit)")
+    else:
+        print(f"  iminuit with the compiled sum                {minuit:8.0f}   {ours / minuit:5.0f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,79 @@
+"""Speed of a training step: waveforms of hit stations only, against the dense (N, N, T, 2) tile in the same network.
+
+    python benchmarks/network.py
+
+Default configuration, one CPU thread. The outputs are the same (a test shows it).
+"""
+
+import time
+
+import numpy as np
+import torch
+
+from tashower.config import load_config
+from tashower.events.model import select_events, select_rows
+from tashower.network.model import ShowerNetwork
+from tashower.network.sample import Sample, correction, take_batch
+from tashower.network.tiles import STATION_FEATURES, TARGETS, make_tiles
+from tashower.network.training import loss_of
+from tashower.reconstruction.calibration import DEFAULT, read_calibration
+from tashower.reconstruction.features import EVENT_FEATURES
+from tashower.reconstruction.pulses import find_pulses
+from tashower.reconstruction.reconstruct import reconstruct
+from tashower.simulation.simulate import simulate_events
+
+
+def made_sample(config) -> Sample:
+    """A small sample, made in memory."""
+    events = simulate_events(config, "train", 0, 3000)
+    tables, _, features = reconstruct(events, read_calibration(DEFAULT), config.reconstruction)
+    good = np.flatnonzero(tables["free"].passes_cuts)
+    chosen = select_events(events, good)
+    fit = select_rows(tables["free"], good)
+    tiles = make_tiles(chosen, find_pulses(chosen), fit, config.network.tile, config.network.n_bins)
+    columns = np.stack([np.nan_to_num(features[name][good]) for name in EVENT_FEATURES], axis=1).astype(np.float32)
+    first = np.concatenate([[0], np.cumsum(np.bincount(tiles.waveform_event, minlength=len(good)))]).astype(np.int64)
+    return Sample(tiles, columns, correction(fit, chosen.truth), first, good)
+
+
+def rate(network, sample, n, dense, batch_size) -> float:
+    """Events per second of forward and backward passes."""
+    optimiser = torch.optim.AdamW(network.parameters())
+    started, done = time.perf_counter(), 0
+    for step in range(n):
+        rows = np.arange(batch_size) + batch_size * (step % (len(sample.rows) // batch_size))
+        cells, features, waveform, place, targets = take_batch(sample, rows, step % 8, "cpu")
+        if dense:
+            whole = waveform.new_zeros(cells.shape[0] * cells.shape[1] ** 2, *waveform.shape[1:])
+            whole[place] = waveform
+            waveform, place = whole, torch.arange(len(whole))
+        loss = loss_of(network(cells, features, waveform, place), targets)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        done += batch_size
+    return done / (time.perf_counter() - started)
+
+
+def main() -> None:
+    """Print events per second and the ratio."""
+    torch.set_num_threads(1)
+    config = load_config()
+    sample, size = made_sample(config), config.network
+    torch.manual_seed(0)
+    network = ShowerNetwork(
+        tile=size.tile, n_bins=size.n_bins, n_layers=2, n_station_features=len(STATION_FEATURES),
+        n_event_features=len(EVENT_FEATURES), n_targets=len(TARGETS), waveforms=True, waveform_channels=size.waveform_channels,
+        station_channels=size.station_channels, grid_layers=size.grid_layers, dense_channels=size.dense_channels, dropout=0.0,
+    )  # fmt: skip
+    batch = config.training.batch_size
+    rate(network, sample, 2, False, batch)
+    sparse, dense = rate(network, sample, 20, False, batch), rate(network, sample, 6, True, batch)
+    hit = len(sample.tiles.waveform) / (len(sample.rows) * size.tile**2)
+    print("training step, default network, one thread     events/s   ratio")
+    print(f"  hit stations only ({100 * hit:.0f} % of the cells)           {sparse:8.0f}       1")
+    print(f"  dense tile                                   {dense:8.0f}   {sparse / dense:5.1f}")
+
+
+if __name__ == "__main__":
+    main()
