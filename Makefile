@@ -46,9 +46,12 @@ config: $(READY)
 	$(BIN)/tashower config --yaml > config/config.yaml
 	{ cat config/introduction.md; echo; $(BIN)/tashower config; } > config/README.md
 
-# The sample event file in data/.
+# The sample event file in data/, and the calibration that comes with the package.
 sample: $(READY)
 	$(BIN)/tashower simulate --config config/sample.yaml --split test --output data/sample.h5
+	mkdir -p build
+	$(BIN)/tashower simulate --split calibration --output build/calibration.h5
+	$(BIN)/tashower calibrate build/calibration.h5 --output tashower/reconstruction/default_calibration.json
 
 lint: $(READY)
 	$(BIN)/ruff check .

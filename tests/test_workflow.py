@@ -52,6 +52,20 @@ def test_bad_key_stops_the_run_and_is_named(words, message):
     assert "Traceback" not in done.all
 
 
+def test_networks_and_primaries_of_the_user_replace_the_default_ones(tmp_path):
+    """Snakemake by itself would merge them."""
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        f"results: {tmp_path}/r\nnetworks: {{mine: {{waveforms: false, event_features: true}}}}\nshowers: {{primaries: {{iron: 1}}}}\n"
+    )
+    done = snakemake("--dry-run", "--printshellcmds", "--configfile", str(path))
+    assert done.returncode == 0, done.all
+    assert "--network mine" in done.all
+    assert "waveforms_only" not in done.all
+    assert '"primaries": {"iron": 1}' in done.all
+    assert "helium" not in done.all
+
+
 def test_lint():
     done = snakemake("--lint")
     assert done.returncode == 0, done.all

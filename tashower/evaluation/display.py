@@ -89,7 +89,7 @@ def _waveforms(axis, events: Events, order, rows, r, plane, reference) -> None:
     axis.legend(fontsize=8, loc="lower right", ncols=2)
 
 
-def _curves(front, residual, lateral, lateral_residual, r, time, density, showers, plane_of) -> None:
+def _curves(front, residual, lateral, lateral_residual, r, time, density, saturated, showers, plane_of) -> None:
     fine = np.linspace(max(50.0, r.min() * 0.7), r.max() * 1.15, 300)
     for name, shower, colour in showers:
         eta = shower.get("slope", slope(shower["zenith"]))
@@ -101,17 +101,19 @@ def _curves(front, residual, lateral, lateral_residual, r, time, density, shower
         front.plot(own_r, after, "o", color=colour, ms=4)
         front.plot(fine, front_delay(fine, log_lateral_distribution(fine, eta), shower["curvature"]), **line)
         residual.plot(own_r, after - expected, "o", color=colour, ms=4)
-        lateral.plot(own_r, density, "o", color=colour, ms=4)
+        lateral.plot(own_r[~saturated], density[~saturated], "o", color=colour, ms=4)
+        lateral.plot(own_r[saturated], density[saturated], "^", mfc="none", color=colour, ms=6)
         lateral.plot(fine, shower["s800"] * np.exp(log_lateral_distribution(fine, eta)), **line)
-        lateral_residual.plot(
-            own_r, np.log(np.maximum(density, 0.05) / (shower["s800"] * np.exp(log_ldf))), "o", color=colour, ms=4
-        )
+        off = np.log(np.maximum(density, 0.05) / (shower["s800"] * np.exp(log_ldf)))
+        lateral_residual.plot(own_r[~saturated], off[~saturated], "o", color=colour, ms=4)
     front.set(ylabel="time after plane [ns]", title="shower front")
     residual.set(xlabel="distance to the axis [m]", ylabel="t - front [ns]")
     lateral.set(ylabel="signal density [VEM/m$^2$]", yscale="log", title="lateral distribution")
     lateral_residual.set(xlabel="distance to the axis [m]", ylabel="ln(S / LDF)")
     for axis in (residual, lateral_residual):
         axis.axhline(0, color="k", lw=0.8)
+    if saturated.any():
+        lateral.plot([], [], "^", mfc="none", color="k", ms=6, label="saturated: lower limit")
     front.legend(fontsize=8)
     lateral.legend(fontsize=8)
 
@@ -163,7 +165,7 @@ def draw_event(events: Events, index: int, tables: dict, pulses: Pulses, path) -
         after = time - reference["t0"] - plane
         near = np.abs(after) < _FARTHEST + 2.0 * front_delay(r, log_ldf, reference["curvature"])
         near &= np.abs(after) < 6.0 * _FARTHEST
-    figure = plt.figure(figsize=(16, 9.5))
+    figure = plt.figure(figsize=(16, 9.5), layout="constrained")
     grid = figure.add_gridspec(4, 3, height_ratios=(3, 1, 3, 1.6), width_ratios=(1.25, 1, 1.0))
     _footprint(figure.add_subplot(grid[0:3, 0]), events, index, hits, time, signal, showers)
     if events.waveform is not None and len(rows):
@@ -173,12 +175,12 @@ def draw_event(events: Events, index: int, tables: dict, pulses: Pulses, path) -
     if reference and near.any():
         axes = [figure.add_subplot(grid[k, 1]) for k in range(4)]
         _curves(
-            *axes, r[near], time[near], signal[near] / events.array.detector.area, showers,
+            *axes, r[near], time[near], signal[near] / events.array.detector.area, pulses.saturated[rows][near], showers,
             lambda shower: _around(shower, position[near]),
         )  # fmt: skip
     _parameter_table(figure.add_subplot(grid[3, 0]), showers)
     figure.suptitle(
-        f"event {int(events.event_id[index])} (number {index} in the file), {len(rows)} stations with a hit"
+        f"event {int(events.event_id[index])}, {len(rows)} stations with a hit"
         + (f"; {(~near).sum()} of them far from the front, not drawn on the right" if not near.all() else "")
     )
     figure.savefig(path, dpi=100)

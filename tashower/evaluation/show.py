@@ -7,7 +7,7 @@ import numpy as np
 
 from tashower.errors import InputError
 from tashower.evaluation.display import draw_event
-from tashower.evaluation.tables import summary
+from tashower.evaluation.tables import ev_rows, markdown_table, method_rows, summary
 from tashower.events.file import read_attributes, read_events, read_reconstruction
 from tashower.events.model import FLAGS, select_events
 
@@ -63,7 +63,7 @@ def _describe_json(path) -> list[str]:
         raise InputError(f"{path}: not a file of tashower") from None
     lines = [f"{kind}, version {content['version']}, {content['software']}, commit {content['commit']}, {content['created']}"]
     if kind == "tashower scores":
-        lines.append(summary(content))
+        lines += [summary(content), "", markdown_table(ev_rows(content)), "", markdown_table(method_rows(content))]
     elif kind == "tashower calibration":
         lines += [f"{name}: {value:.4g}" for name, value in content["errors"].items()]
         lines.append(f"curvature: rms of ln a {content['curvature_width']:.3f}")

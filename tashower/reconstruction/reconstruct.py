@@ -9,6 +9,8 @@ from tashower.reconstruction.features import event_features
 from tashower.reconstruction.fit import fit_events
 from tashower.reconstruction.pulses import find_pulses
 
+_WORTH_A_LINE = 1000  # events that take a noticeable time
+
 
 def reconstruct(
     events: Events, calibration: Calibration, settings: ReconstructionConfig
@@ -21,5 +23,6 @@ def reconstruct(
     tables = {}
     for curvature in ("free", "constrained"):
         tables[curvature] = fit_events(events, pulses, calibration, settings, curvature)
-        print(f"fit ({curvature} curvature): {events.n_events:,} events", file=sys.stderr, flush=True)
+        if events.n_events >= _WORTH_A_LINE:
+            print(f"fit ({curvature} curvature): {events.n_events:,} events", file=sys.stderr, flush=True)
     return tables, pulses, event_features(events, pulses, tables["free"])

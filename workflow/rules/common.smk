@@ -9,6 +9,12 @@ import tashower
 from tashower.config import complete
 from tashower.errors import InputError
 
+# Snakemake merges maps: a list of networks or primaries would add to the default ones instead of replacing them.
+if "networks" in GIVEN:
+    config["networks"] = GIVEN["networks"]
+if isinstance(GIVEN.get("showers"), dict) and "primaries" in GIVEN["showers"]:
+    config["showers"]["primaries"] = GIVEN["showers"]["primaries"]
+
 try:
     CONFIG = complete(config)
 except InputError as error:
