@@ -129,7 +129,11 @@ def _sections(config: Config, scores, figures: Path, benchmarks) -> list[tuple[s
     return [
         ("summary", "In short", ["<ul>", *(f"<li>{html.escape(s)}</li>" for s in tables.sentences(scores)), "</ul>"]),
         ("ev", "Explained variance of the direction", [table(tables.ev_rows(scores)), show("explained_variance")]),
-        ("all", "All scored events", [table(tables.method_rows(scores)), show("opening_angles"), show("residual_maps")]),
+        ("all", "All scored events", [
+            table(tables.method_rows(scores)), "<p>Reconstructed: part of the triggered events with a valid result. All other columns, "
+            "tables and figures are for the same events: those that pass the quality cuts of the free fit.</p>",
+            table(tables.fraction_rows(scores)), show("opening_angles"), show("residual_maps"),
+        ]),
         ("direction", "Direction", [
             show("angular_resolution"), "<h3>68 % opening angle [deg]</h3>", table(bins(scores, "angle_68_deg", "by_energy")),
             table(bins(scores, "angle_68_deg", "by_zenith")), show("zenith_bias"),

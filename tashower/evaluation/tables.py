@@ -60,13 +60,26 @@ def ev_rows(scores) -> list[list[str]]:
 
 def method_rows(scores) -> list[list[str]]:
     """Bias and resolution of every method over all scored events, with header."""
-    rows = [["method", "angle 68 % [deg]", "angle 99 % [deg]", "zenith bias [deg]", "core 68 % [m]", "ln E bias", "ln E 68 %"]]
+    rows = [
+        ["method", "reconstructed", "angle 68 % [deg]", "angle 99 % [deg]", "zenith bias [deg]", "core 68 % [m]", "ln E bias",
+         "ln E 68 %"]
+    ]  # fmt: skip
     for name, method in scores["methods"].items():
         entry = method["all"]
         rows.append([
-            label(name), pm(entry["angle_68_deg"]), pm(entry["angle_99_deg"], 2), pm(entry["zenith_bias_deg"]),
-            pm(entry["core_68_m"], 1), pm(entry["log_energy_bias"]), pm(entry["log_energy_68"]),
+            label(name), f"{100 * scores['fraction_valid'][name]:.1f} %", pm(entry["angle_68_deg"]),
+            pm(entry["angle_99_deg"], 2), pm(entry["zenith_bias_deg"]), pm(entry["core_68_m"], 1),
+            pm(entry["log_energy_bias"]), pm(entry["log_energy_68"]),
         ])  # fmt: skip
+    return rows
+
+
+def fraction_rows(scores) -> list[list[str]]:
+    """Part of the triggered events that is scored (passes the cuts of the free fit), by energy, with header."""
+    edges = scores["configuration"]["scores"]["energy_edges_log10_ev"]
+    rows = [["log10(E/eV)", "scored of triggered events"]]
+    for (low, high), part in zip(itertools.pairwise(edges), scores["fraction_scored_by_energy"], strict=True):
+        rows.append([f"{low:g} – {high:g}", "—" if part is None else f"{100 * part:.1f} %"])
     return rows
 
 
@@ -172,6 +185,8 @@ def as_markdown(scores) -> str:
         "Published: Ivanov et al. 2020, arXiv:2005.07117. Errors: bootstrap.",
         "## All scored events",
         markdown_table(method_rows(scores)),
+        "Reconstructed: part of the triggered events with a valid result; all other columns are for the events scored.",
+        markdown_table(fraction_rows(scores)),
         "## 68 % opening angle [deg] by energy",
         markdown_table(bin_rows(scores, "angle_68_deg", "by_energy")),
         "## 68 % opening angle [deg] by zenith",
