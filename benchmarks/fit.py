@@ -14,9 +14,10 @@ from scipy.optimize import least_squares
 from tashower.config import load_config
 from tashower.reconstruction.calibration import DEFAULT, read_calibration
 from tashower.reconstruction.expectation import evaluate
-from tashower.reconstruction.fit import fit_events, fit_plane, prior_of, start_core, start_size, weights_of
+from tashower.reconstruction.fit import fit_events, prior_of, weights_of
 from tashower.reconstruction.pulses import find_pulses
 from tashower.reconstruction.reference import observed_events, residual_vector, settings_of
+from tashower.reconstruction.start_values import fit_plane, start_core, start_size
 from tashower.simulation.simulate import simulate_events
 
 SCALE = np.array([50.0, 50.0, 0.02, 0.02, 0.1, 50.0, 0.3])

@@ -16,10 +16,11 @@ import numpy as np
 from tashower.config import load_config
 from tashower.physics.compiled import compiled
 from tashower.reconstruction.calibration import DEFAULT, read_calibration
-from tashower.reconstruction.fit import _best_start, compare, fit_events, fit_plane, one_pass, start_core, start_size
+from tashower.reconstruction.fit import _best_start, compare, fit_events, one_pass
 from tashower.reconstruction.levenberg_marquardt import CONVERGED
 from tashower.reconstruction.pulses import find_pulses
 from tashower.reconstruction.reference import observed_events, settings_of
+from tashower.reconstruction.start_values import fit_plane, start_core, start_size
 from tashower.simulation.simulate import simulate_events
 
 

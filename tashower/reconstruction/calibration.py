@@ -28,8 +28,9 @@ from tashower.reconstruction.expectation import (
     time_error,
     time_shift,
 )
-from tashower.reconstruction.fit import correct_bias, fit_events
+from tashower.reconstruction.fit import fit_events
 from tashower.reconstruction.pulses import find_pulses
+from tashower.reconstruction.quality import correct_bias
 
 VERSION = 1
 #: Calibration of the default configuration, made by `make sample`; for a first look at an event.

@@ -9,8 +9,9 @@ from tashower.physics.lateral import log_lateral_distribution, slope_of_secant
 from tashower.physics.shower_front import front_delay
 from tashower.reconstruction.clusters import SIGNAL, SILENT, TIME, neighbour_table
 from tashower.reconstruction.expectation import LARGEST_SINE2, N_PARAMETERS, SOFTENING, Observed
-from tashower.reconstruction.fit import FitSettings, fit_plane, observe, one_pass, prior_log_curvature, start_core, start_size
+from tashower.reconstruction.fit import observe, one_pass
 from tashower.reconstruction.levenberg_marquardt import CONVERGED
+from tashower.reconstruction.start_values import FitSettings, fit_plane, prior_log_curvature, start_core, start_size
 
 
 def settings_of(calibration, area: float, constrained: bool) -> FitSettings:

@@ -19,8 +19,9 @@ from tashower.reconstruction.calibration import (
     write_calibration,
 )
 from tashower.reconstruction.expectation import ErrorModel, contained_fraction, density_error, time_error, time_shift
-from tashower.reconstruction.fit import correct_bias, fit_events
+from tashower.reconstruction.fit import fit_events
 from tashower.reconstruction.pulses import find_pulses
+from tashower.reconstruction.quality import correct_bias
 from tashower.simulation.simulate import simulate_events
 
 SETTINGS = load_config().reconstruction

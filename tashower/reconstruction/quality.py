@@ -1,0 +1,71 @@
+"""From the fit's own parameters to those of the result: angles, biases taken away, quality flags."""
+
+import math
+
+import numpy as np
+
+from tashower.config import ReconstructionConfig
+from tashower.events.array import border_distance
+from tashower.events.model import FLAGS
+from tashower.physics.constants import SPEED_OF_LIGHT
+
+#: Results outside of these are not showers: invalid. S800 [VEM/m^2], error of the direction [rad], core outside the array [m].
+SANE_S800 = (0.05, 2e4)
+LARGEST_DIRECTION_ERROR = math.radians(30.0)
+FARTHEST_OUTSIDE = 3000.0
+
+
+def to_angles(p, covariance):
+    """Parameters and covariance of (core, zenith, azimuth, S800, t0, a) from those of (core, n_x, n_y, ln S800, t0, a)."""
+    n_x, n_y = p[:, 2], p[:, 3]
+    sine2 = np.minimum(n_x**2 + n_y**2, 1.0)
+    sine, cosine = np.sqrt(sine2), np.sqrt(1.0 - sine2)
+    safe = np.maximum(sine, 1e-9)
+    jacobian = np.zeros_like(covariance)
+    for i in (0, 1, 5, 6):
+        jacobian[:, i, i] = 1.0
+    jacobian[:, 2, 2], jacobian[:, 2, 3] = n_x / (safe * cosine), n_y / (safe * cosine)
+    jacobian[:, 3, 2], jacobian[:, 3, 3] = -n_y / safe**2, n_x / safe**2
+    s800 = np.exp(np.clip(p[:, 4], -700, 700))
+    jacobian[:, 4, 4] = s800
+    angles = p.copy()
+    angles[:, 2] = np.arcsin(sine)
+    angles[:, 3] = np.arctan2(n_y, n_x) % (2.0 * np.pi)
+    angles[:, 4] = s800
+    return angles, jacobian @ covariance @ jacobian.transpose(0, 2, 1)
+
+
+def correct_bias(p, pulls):
+    """Parameters (n, 7) in the order of PARAMETERS with the biases of a `calibration.FitPulls` taken away; a new array."""
+    p = p.copy()
+    with np.errstate(invalid="ignore"):
+        tangent = np.tan(np.minimum(p[:, 2], 1.2))
+        shift = pulls.core * tangent
+        p[:, 0] -= shift * np.cos(p[:, 3])
+        p[:, 1] -= shift * np.sin(p[:, 3])
+        # The front passes a core farther from the source later.
+        p[:, 5] += shift * np.sin(p[:, 2]) / SPEED_OF_LIGHT - pulls.t0
+        p[:, 2] = np.abs(p[:, 2] - pulls.zenith * tangent)
+        p[:, 4] *= np.exp(-pulls.log_s800)
+        p[:, 6] *= np.exp(-pulls.log_curvature)
+    return p
+
+
+def quality_flags(array, p, covariance, chi2, ndof, used, good, settings: ReconstructionConfig):
+    """Bit mask of the quality flags, in the order of `events.model.FLAGS`."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        pointing = np.sqrt(covariance[:, 2, 2] + np.sin(p[:, 2]) ** 2 * covariance[:, 3, 3])
+        inside = border_distance(array, p[:, 0], p[:, 1])
+        sane = good & np.isfinite(p).all(axis=1) & np.isfinite(covariance).all(axis=(1, 2)) & (ndof >= 0)
+        sane &= (p[:, 4] > SANE_S800[0]) & (p[:, 4] < SANE_S800[1]) & (inside > -FARTHEST_OUTSIDE)
+        sane &= (pointing < LARGEST_DIRECTION_ERROR) & (covariance[:, 2, 2] > 0)
+        failed = {
+            "invalid": ~sane,
+            "few_stations": used < settings.min_stations,
+            "bad_chi2": ~(chi2 < settings.max_chi2_per_ndof * np.maximum(ndof, 1)),
+            "zenith": ~(p[:, 2] < np.radians(settings.max_zenith_deg)),
+            "border": ~(inside >= settings.min_border_distance_m),
+            "pointing_error": ~(pointing < np.radians(settings.max_pointing_error_deg)),
+            "s800_error": ~(np.sqrt(covariance[:, 4, 4]) < settings.max_s800_error * p[:, 4]),
+        }
+    return sum(failed[name].astype(np.uint16) << np.uint16(bit) for bit, name in enumerate(FLAGS))
