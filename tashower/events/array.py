@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tashower.errors import InputError
+from tashower.events.lattice import fit_lattice, lattice_steps
 from tashower.physics.constants import BIN_WIDTH, N_BINS, STATION_AREA
 
 
@@ -25,9 +27,10 @@ class Array:
     ----------
     station_id : (n_stations,) int32, unique, any numbers
     position : (n_stations, 3) float64 [m], x east, y north, z up relative to the array's reference altitude
-    lattice : (n_stations, 2) int32, column (along x) and row (along y) of the lattice that the stations stand on
+    lattice : (n_stations, 2) int32, column and row (axial coordinates when hexagonal) of the lattice that the stations stand on
     spacing : distance between lattice neighbours [m]
     detector : what a station consists of
+    kind : "square", "hexagonal", or "irregular": then `lattice` means nothing
     """
 
     station_id: np.ndarray
@@ -35,6 +38,7 @@ class Array:
     lattice: np.ndarray
     spacing: float
     detector: Detector = Detector()
+    kind: str = "square"
 
     @property
     def n_stations(self) -> int:
@@ -87,6 +91,45 @@ def square_array(
         spacing=float(spacing),
         detector=detector or Detector(),
     )
+
+
+def array_from_positions(station_id, position, detector: Detector | None = None) -> Array:
+    """An array of stations anywhere: the lattice is found from the positions (n, 3) [m].
+
+    Raises
+    ------
+    InputError : a station number twice, a position that is not finite, two stations at the same place.
+    """
+    station_id, position = np.asarray(station_id), np.asarray(position, dtype=float)
+    if len(np.unique(station_id)) < len(station_id):
+        values, counts = np.unique(station_id, return_counts=True)
+        raise InputError(f"station {values[counts > 1][0]} is there twice")
+    bad = ~np.isfinite(position).all(axis=1)
+    if bad.any():
+        raise InputError(f"station {station_id[bad][0]}: its position is not finite")
+    if len(np.unique(position, axis=0)) < len(position):
+        raise InputError("two stations are at the same place")
+    found = fit_lattice(position)
+    return Array(station_id.astype(np.int32), position, found.coordinates, found.spacing, detector or Detector(), found.kind)
+
+
+def neighbour_table(array: Array, corners: bool = True) -> np.ndarray:
+    """(n_stations, k) indices of the neighbours of every station, -1 where there is none.
+
+    Square lattice: eight, or four without the corners. Hexagonal: six. Irregular: up to eight that are nearer than 1.5 times the
+    array's spacing.
+    """
+    if array.kind == "irregular":
+        reach = 1.5 * array.spacing
+        distance = np.linalg.norm(array.position[:, None, :2] - array.position[None, :, :2], axis=2)
+        np.fill_diagonal(distance, np.inf)
+        order = np.argsort(distance, axis=1, kind="stable")[:, :8]
+        return np.where(np.take_along_axis(distance, order, axis=1) < reach, order, -1).astype(np.int32)
+    steps = lattice_steps(array.kind)
+    if array.kind == "square" and not corners:
+        steps = tuple(step for step in steps if 0 in step)
+    index = {(int(c), int(r)): i for i, (c, r) in enumerate(array.lattice)}
+    return np.array([[index.get((int(c) + i, int(r) + j), -1) for i, j in steps] for c, r in array.lattice], np.int32)
 
 
 def border_distance(array: Array, x, y) -> np.ndarray:

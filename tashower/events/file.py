@@ -22,7 +22,7 @@ from tashower.events.array import Array, Detector
 from tashower.events.model import FLAGS, PARAMETERS, Events, Pulses, Reconstruction, Truth
 
 #: Version of the event file. The first number changes when an old reader would go wrong, the second when something is added.
-EVENT_VERSION = "1.0"
+EVENT_VERSION = "1.1"
 #: Version of the reconstruction file.
 RECONSTRUCTION_VERSION = "1.0"
 
@@ -157,7 +157,7 @@ def write_events(path, events: Events, configuration: dict, inputs=()) -> None:
         groups["pulses"] = _columns(events.pulses)
     if events.truth is not None:
         groups["truth"] = _columns(events.truth)
-    attributes = {"spacing": array.spacing, "detector": json.dumps(asdict(array.detector))}
+    attributes = {"spacing": array.spacing, "lattice_kind": array.kind, "detector": json.dumps(asdict(array.detector))}
     write_arrays(path, "events", EVENT_VERSION, groups, configuration, inputs, attributes)
 
 
@@ -195,6 +195,7 @@ def read_events(path) -> Events:
             lattice=array_columns["lattice"],
             spacing=float(attributes["spacing"]),
             detector=Detector(**json.loads(attributes["detector"])),
+            kind=str(attributes.get("lattice_kind", "square")),
         )
         events = Events(
             array=array,

@@ -92,7 +92,20 @@ def _fitted(position, kind, spacing, vectors):
         return np.inf, coordinates, spacing
     displacement = np.linalg.norm(position - columns @ affine, axis=1).max() / lengths.mean()
     unique = len(np.unique(coordinates, axis=0)) == len(position)
-    return (displacement if unique else np.inf), coordinates, float(lengths.mean())
+    if not unique or _emptiest_direction(coordinates, kind) < 0.25:
+        displacement = np.inf
+    return displacement, coordinates, float(lengths.mean())
+
+
+def _emptiest_direction(coordinates, kind) -> float:
+    """Number of neighbouring pairs along the basis vector (or the third hexagonal axis) with fewest, relative to that with most.
+
+    A rectangle can stand on every other point of a hexagonal lattice; then nobody has a neighbour along some axis.
+    """
+    known = {tuple(c) for c in coordinates.tolist()}
+    axes = ((1, 0), (0, 1)) if kind == "square" else ((1, 0), (0, 1), (1, -1))
+    pairs = [sum((c + i, r + j) in known for c, r in known) for i, j in axes]
+    return min(pairs) / max(max(pairs), 1)
 
 
 def fit_lattice(position) -> Lattice:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tashower.errors import InputError
 from tashower.events.array import Array
 from tashower.events.model import Events, Pulses, Reconstruction
 from tashower.physics.geometry import axis_components, axis_distance, plane_delay
@@ -37,6 +38,7 @@ STATION_FEATURES = (
     "relative_residual",  # the same over (front's delay + 20 ns), compressed: nearly in units of its error
     "window_start",  # start of the waveform after the curved front of the fit [us]
 )
+_WORDS = {"hexagonal": "a hexagonal one", "irregular": "none"}
 _VECTORS = (("x", "y"), ("axis_x", "axis_y"))
 #: What the network predicts: true minus fitted.
 TARGETS = ("axis_x", "axis_y", "core_x", "core_y", "log10_energy")
@@ -84,6 +86,8 @@ def make_tiles(events: Events, pulses: Pulses, fit: Reconstruction, n: int, n_bi
     Everything that refers to the shower (times, distances, expected signals) refers to the given fit: nothing of the truth.
     """
     array, n_events = events.array, events.n_events
+    if array.kind != "square":
+        raise InputError(f"the network needs stations on a square lattice: these stand on {_WORDS.get(array.kind, array.kind)}")
     index = np.full(array.lattice.max(axis=0) + 1, -1)
     index[tuple(array.lattice.T)] = np.arange(array.n_stations)
     # The tile's first cell, for the core to lie as near to its middle as whole cells allow.

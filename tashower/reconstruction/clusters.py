@@ -11,24 +11,17 @@ SMALLEST_SIGNAL = 1.4
 TIME, SIGNAL, SILENT = 1, 2, 4
 
 
-def neighbour_table(lattice: np.ndarray) -> np.ndarray:
-    """(n_stations, 8) indices of the eight neighbours on the lattice, -1 where there is none."""
-    index = {(int(c), int(r)): i for i, (c, r) in enumerate(lattice)}
-    steps = [(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1) if i or j]
-    return np.array([[index.get((int(c) + i, int(r) + j), -1) for i, j in steps] for c, r in lattice], np.int32)
-
-
 @compiled
 def largest_cluster(station, time, signal, neighbours, position, slot, label):
     """Label the hits of the cluster with the largest total signal by 1, others by 0; returns the number of its hits.
 
-    Two hits are linked when their stations are 8-connected and c |dt| < distance. Hits below SMALLEST_SIGNAL or without a
-    time do not take part.
+    Two hits are linked when their stations are neighbours (`events.array.neighbour_table`) and c |dt| < distance. Hits below
+    SMALLEST_SIGNAL or without a time do not take part.
 
     Parameters
     ----------
     station, time [ns], signal [VEM] : (n_hits,) of one event
-    neighbours : (n_stations, 8); position : (n_stations, 3) [m]
+    neighbours : (n_stations, k); position : (n_stations, 3) [m]
     slot : (n_stations,) int32 work space filled with -1, returned so
     label : (n_hits,) int32, overwritten
     """

@@ -5,9 +5,10 @@ import math
 import numpy as np
 
 from tashower.config import ReconstructionConfig
+from tashower.events.array import neighbour_table
 from tashower.events.model import Events, Pulses, Reconstruction
 from tashower.physics.compiled import compiled
-from tashower.reconstruction.clusters import SIGNAL, TIME, choose_stations, neighbour_table
+from tashower.reconstruction.clusters import SIGNAL, TIME, choose_stations
 from tashower.reconstruction.energy import look_up_energy
 from tashower.reconstruction.expectation import (
     LARGEST_SINE2,
@@ -281,7 +282,7 @@ def fit_events(
     begin = np.full((n, 7), np.nan) if start is None else np.asarray(start, dtype=float)
     fit_all(
         events.hit_offset, events.hit_station, pulses.arrival_time, density, pulses.saturated, events.dead_offset,
-        events.dead_station, neighbour_table(array.lattice), array.position, compiled_settings, begin, p, covariance, sums,
+        events.dead_station, neighbour_table(array), array.position, compiled_settings, begin, p, covariance, sums,
     )  # fmt: skip
     p, covariance = to_angles(p, covariance)
     if curvature in calibration.pulls:

@@ -3,11 +3,12 @@
 import numpy as np
 from scipy.optimize import least_squares
 
+from tashower.events.array import neighbour_table
 from tashower.events.model import Events, Pulses
 from tashower.physics.constants import SPEED_OF_LIGHT
 from tashower.physics.lateral import log_lateral_distribution, slope_of_secant
 from tashower.physics.shower_front import front_delay
-from tashower.reconstruction.clusters import SIGNAL, SILENT, TIME, neighbour_table
+from tashower.reconstruction.clusters import SIGNAL, SILENT, TIME
 from tashower.reconstruction.expectation import LARGEST_SINE2, N_PARAMETERS, SOFTENING, Observed
 from tashower.reconstruction.fit import observe, one_pass
 from tashower.reconstruction.levenberg_marquardt import CONVERGED
@@ -25,7 +26,7 @@ def settings_of(calibration, area: float, constrained: bool) -> FitSettings:
 def observed_events(events: Events, pulses: Pulses) -> list[Observed]:
     """What the fit sees of every event, times relative to their mean."""
     n_stations = events.array.n_stations
-    neighbours = neighbour_table(events.array.lattice)
+    neighbours = neighbour_table(events.array)
     area = float(events.array.detector.area)
     density = pulses.signal.mean(axis=1) / area
     found = []

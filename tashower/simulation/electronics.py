@@ -124,7 +124,7 @@ def passes_level_1(counts, pedestal):
 def level_2_time(n_hits, station, time, level_1, neighbours, slot):
     """Time [ns] of the first station that fires level 2 with two of its edge neighbours, pairwise within 8 us; NaN: none.
 
-    station, time, level_1 : of the hits (first n_hits entries count); neighbours : (n_stations, 4) index or -1;
+    station, time, level_1 : of the hits (first n_hits entries count); neighbours : (n_stations, k) index or -1;
     slot : (n_stations,) int32 work space filled with -1, returned so
     """
     for i in range(n_hits):
@@ -133,7 +133,7 @@ def level_2_time(n_hits, station, time, level_1, neighbours, slot):
     for i in range(n_hits):
         if not level_1[i] or time[i] >= found:
             continue
-        for a in range(4):
+        for a in range(neighbours.shape[1]):
             j = slot[neighbours[station[i], a]] if neighbours[station[i], a] >= 0 else -1
             if j < 0 or not level_1[j] or abs(time[j] - time[i]) > LEVEL_2_COINCIDENCE:
                 continue

@@ -6,7 +6,7 @@ import time
 import numpy as np
 
 from tashower.config import Config
-from tashower.events.array import Array, square_array
+from tashower.events.array import Array, neighbour_table, square_array
 from tashower.events.model import Events, select_rows
 from tashower.simulation.electronics import COUNTS_PER_VEM, GAIN_SPREAD, PEDESTAL, PEDESTAL_SPREAD, READOUT, pulse_shape
 from tashower.simulation.particles import front_model
@@ -30,13 +30,6 @@ def array_from_config(config: Config) -> Array:
     return square_array(a.columns, a.rows, a.spacing_m, a.jitter_m, a.altitude_spread_m, _array_generator(config))
 
 
-def _neighbours(lattice: np.ndarray) -> np.ndarray:
-    """(n, 4) indices of the edge neighbours on a square lattice, -1 where there is none."""
-    index = {(int(c), int(r)): i for i, (c, r) in enumerate(lattice)}
-    steps = ((1, 0), (-1, 0), (0, 1), (0, -1))
-    return np.array([[index.get((int(c) + i, int(r) + j), -1) for i, j in steps] for c, r in lattice], np.int32)
-
-
 def stations_from_config(config: Config) -> tuple[Array, Stations]:
     """The array, and what the compiled loop needs of it: monitored gains and pedestals are a station's for all events."""
     array = array_from_config(config)
@@ -46,7 +39,7 @@ def stations_from_config(config: Config) -> tuple[Array, Stations]:
     pedestal = PEDESTAL + PEDESTAL_SPREAD * rng.standard_normal(shape)
     # As stored in the file, so that simulation and reconstruction use the same numbers.
     gain, pedestal = (column.astype(np.float32).astype(float) for column in (gain, pedestal))
-    return array, Stations(array.position, _neighbours(array.lattice), gain, pedestal)
+    return array, Stations(array.position, neighbour_table(array, corners=False), gain, pedestal)
 
 
 def _conditions(config: Config, bin_width: float) -> Conditions:

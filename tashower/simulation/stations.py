@@ -49,7 +49,7 @@ class Stations(NamedTuple):
     """The array as the compiled loop needs it."""
 
     position: np.ndarray  #: (n, 3) [m]
-    neighbours: np.ndarray  #: (n, 4) int32, index of the edge neighbours or -1
+    neighbours: np.ndarray  #: (n, k) int32, index of the edge neighbours or -1
     gain: np.ndarray  #: (n, 2) monitored [counts per VEM]
     pedestal: np.ndarray  #: (n, 2) monitored [counts per bin]
 

@@ -1,6 +1,5 @@
 """Lattice coordinates of any layout."""
 
-
 import numpy as np
 import pytest
 
