@@ -28,6 +28,32 @@ def _simulate(args) -> None:
     print(f"{args.output}: {events.n_events} of {last - first} showers triggered, {events.n_hits} hits", flush=True)
 
 
+def _convert(args) -> None:
+    from tashower.events.convert.convert import convert
+    from tashower.events.file import write_events
+
+    events = convert(args.files, args.format, args.stations)
+    write_events(args.to, events, {}, args.files)
+    array = events.array
+    print(
+        f"{args.to}: {events.n_events} events, {events.n_hits} hits, {array.n_stations} stations on "
+        f"{'a ' + array.kind + ' lattice' if array.kind != 'irregular' else 'no lattice (the network needs one)'}",
+        flush=True,
+    )
+
+
+def _export(args) -> None:
+    from tashower.events.convert.ta_dst import write_dst
+    from tashower.events.convert.ta_text import write_text
+    from tashower.events.file import read_events
+    from tashower.reconstruction.pulses import find_pulses
+
+    events = read_events(args.events)
+    write = write_text if args.format == "ta_text" else write_dst
+    write(args.to, events, find_pulses(events))
+    print(f"{args.to}: {events.n_events} events", flush=True)
+
+
 def _calibrate(args) -> None:
     from tashower.config import as_dict, load_config
     from tashower.events.file import read_events
@@ -141,6 +167,17 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--split", default="test", choices=("calibration", "train", "validation", "test"), help="which sample")
     sub.add_argument("--chunk", type=int, help="which chunk of it; left out: all in one file")
     sub.add_argument("--output", required=True, help="event file to write")
+
+    sub = command("convert", _convert, "Turn files of an experiment into an event file.")
+    sub.add_argument("files", nargs="+", help="DST, text dump, YAML header of plain tables, or stations.csv hits.csv")
+    sub.add_argument("--to", required=True, help="event file to write")
+    sub.add_argument("--format", choices=("tables", "ta_dst", "ta_text"), help="left out: told from the content")
+    sub.add_argument("--stations", help="table of stations (station, x_m, y_m, z_m) for formats that do not hold all of them")
+
+    sub = command("export", _export, "Write simulated events in a format of the Telescope Array.")
+    sub.add_argument("events", help="event file")
+    sub.add_argument("--to", required=True, help="file to write; .gz and .bz2 are packed")
+    sub.add_argument("--format", default="ta_dst", choices=("ta_dst", "ta_text"), help="which format")
 
     sub = configured(command("calibrate", _calibrate, "Energy table, sigma_t and curvature prior from simulated events."))
     sub.add_argument("events", nargs="+", help="simulated event files, used for nothing else")

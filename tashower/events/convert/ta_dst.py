@@ -39,10 +39,10 @@ CLOCK = 50_000_000
 TIME_UNIT = 1200.0 / 0.299792458
 #: Mass number of CORSIKA's particle numbers.
 MASS_NUMBERS = {14: 1, 402: 4, 1407: 14, 5626: 56}
-_PARTICLES = {mass: number for number, mass in MASS_NUMBERS.items()}
+PARTICLES = {mass: number for number, mass in MASS_NUMBERS.items()}
 _BIN = 20.0
 _SECOND = 1e9
-_DATE, _CLOCK_TIME, _USEC = 80511, 120000, 381_966  # of exported events, which have no date
+DATE, CLOCK_TIME, USEC = 80511, 120000, 381_966  # of exported events, which have no date
 
 
 def read_events_banks(path) -> Iterator[dict[int, tuple[int, bytes]]]:
@@ -181,19 +181,19 @@ def _export_one(events: Events, pulses: Pulses, i: int) -> list[tuple[int, int, 
     rows = slice(*events.hit_offset[i : i + 2])
     array = events.array
     station = array.station_id[events.hit_station[rows]]
-    clkcnt, mclkcnt = clock_counts(events.hit_time[rows] + _USEC * 1e3)
+    clkcnt, mclkcnt = clock_counts(events.hit_time[rows] + USEC * 1e3)
     lower_first = events.waveform[rows][:, :, ::-1].transpose(0, 2, 1).astype(np.int32)
     pedestal, vem = events.pedestal[rows][:, ::-1].astype(float), events.counts_per_vem[rows][:, ::-1].astype(float)
     number = int(events.event_id[i]) % 2**31
     header = {
-        "event_num": number, "event_code": 0 if events.truth is not None else 1, "yymmdd": _DATE, "hhmmss": _CLOCK_TIME,
-        "usec": _USEC, "monyymmdd": _DATE, "monhhmmss": _CLOCK_TIME,
+        "event_num": number, "event_code": 0 if events.truth is not None else 1, "yymmdd": DATE, "hhmmss": CLOCK_TIME,
+        "usec": USEC, "monyymmdd": DATE, "monhhmmss": CLOCK_TIME,
     }  # fmt: skip
     banks = [(EVENT_BEGIN, 0, b"")]
     if events.truth is not None:
         t = events.truth
         banks.append((RUSDMC, 0, pack_rusdmc(
-            event_num=number, parttype=_PARTICLES.get(int(t.mass_number[i]), 0), corecounter=0, tc=0, energy=t.energy[i],
+            event_num=number, parttype=PARTICLES.get(int(t.mass_number[i]), 0), corecounter=0, tc=0, energy=t.energy[i],
             height=0.0, theta=t.zenith[i], phi=(t.azimuth[i] + np.pi) % (2 * np.pi),
             corexyz=np.array([t.core_x[i], t.core_y[i], 0.0]) * 100.0,
         )))  # fmt: skip
@@ -208,7 +208,7 @@ def _export_one(events: Events, pulses: Pulses, i: int) -> list[tuple[int, int, 
         fadcpa=pulses.signal[rows][:, ::-1] * vem, ped=pedestal, vem=vem,
     )))  # fmt: skip
     dead = array.station_id[events.dead_station[slice(*events.dead_offset[i : i + 2])]]
-    banks.append((BSDINFO, 0, pack_bsdinfo(_DATE, _CLOCK_TIME, _USEC, dead)))
+    banks.append((BSDINFO, 0, pack_bsdinfo(DATE, CLOCK_TIME, USEC, dead)))
     banks.append((EVENT_END, 0, b""))
     return banks
 
@@ -216,7 +216,8 @@ def _export_one(events: Events, pulses: Pulses, i: int) -> list[tuple[int, int, 
 def write_dst(path, events: Events, pulses: Pulses) -> None:
     """Write events with waveforms of two layers and 128 bins of 20 ns as a DST file: rusdraw, rufptn, bsdinfo, and rusdmc with truth.
 
-    Absolute times mean nothing: every event is put at 0.382 s, where ratios of clock counts are spread evenly. The altitude is relative to the array's reference.
+    Absolute times mean nothing: every event is put at 0.382 s, where ratios of clock counts are spread evenly. Altitudes are relative
+    to the array's reference.
 
     Raises
     ------

@@ -1,0 +1,245 @@
+"""Telescope Array formats: container, banks, round trips, what is refused."""
+
+import struct
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tashower.cli import main
+from tashower.config import load_config
+from tashower.errors import InputError
+from tashower.events.convert.convert import convert, tell_format
+from tashower.events.convert.dst import BLOCK, checksum, read_banks, write_banks
+from tashower.events.convert.ta_banks import RUSDRAW, unpack_rusdraw
+from tashower.events.convert.ta_dst import clock_counts, write_dst
+from tashower.events.convert.ta_text import write_text
+from tashower.events.file import read_events
+from tashower.reconstruction.pulses import find_pulses
+from tashower.simulation.simulate import simulate_events
+
+
+@pytest.fixture(scope="module")
+def events():
+    return simulate_events(load_config("{array: {columns: 9, rows: 9}, showers: {core_margin_m: -2400}}"), "test", 0, 25)
+
+
+@pytest.fixture(scope="module")
+def written(events, tmp_path_factory):
+    """The events in each format: {name: path}."""
+    folder = tmp_path_factory.mktemp("ta")
+    pulses = find_pulses(events)
+    paths = {name: folder / f"e.{name}" for name in ("dst", "dst.gz", "dst.bz2", "txt")}
+    for name, path in paths.items():
+        (write_text if name == "txt" else write_dst)(path, events, pulses)
+    return paths
+
+
+def test_checksum_of_the_published_check_value():
+    assert checksum(b"123456789") == 0x2189
+    assert checksum(b"") == 0
+
+
+@pytest.mark.parametrize("sizes", [[0], [1, 2, 3], [31_900, 50, 31_950], [200_000], [40] * 3000])
+def test_banks_of_any_size_round_trip(tmp_path, rng, sizes):
+    banks = [(100 + i, i % 3, rng.bytes(n)) for i, n in enumerate(sizes)]
+    write_banks(tmp_path / "x.dst", banks)
+    assert (tmp_path / "x.dst").stat().st_size % BLOCK == 0
+    assert list(read_banks(tmp_path / "x.dst")) == banks
+
+
+@pytest.mark.parametrize("name", ["dst", "dst.gz", "dst.bz2", "txt"])
+def test_simulated_events_round_trip(events, written, name):
+    found = convert([written[name]])
+    array, theirs = found.array, events.array
+    assert array.kind == "square"
+    np.testing.assert_array_equal(found.hit_offset, events.hit_offset)
+    np.testing.assert_array_equal(array.station_id[found.hit_station], theirs.station_id[events.hit_station])
+    np.testing.assert_array_equal(found.waveform, events.waveform)
+    np.testing.assert_allclose(found.hit_time, events.hit_time, atol=0.2)
+    mine = array.position[found.hit_station]
+    np.testing.assert_allclose(mine[:, :2], theirs.position[events.hit_station][:, :2], atol=1e-3)
+    shift = mine[:, 2] - theirs.position[events.hit_station][:, 2]
+    assert np.ptp(shift) < 1e-3  # altitudes relative to another reference
+    np.testing.assert_allclose(found.counts_per_vem, events.counts_per_vem, rtol=1e-6)
+    if name != "txt":  # the text dump has no pedestal
+        np.testing.assert_allclose(found.pedestal, events.pedestal, rtol=1e-6)
+        np.testing.assert_array_equal(found.event_id, np.where(events.event_id > 0, events.event_id, found.event_id))
+    for key in ("energy", "zenith", "azimuth", "mass_number"):
+        np.testing.assert_allclose(getattr(found.truth, key), getattr(events.truth, key), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(found.truth.core_x, events.truth.core_x, atol=0.01)
+    dead = [
+        set(theirs.station_id[events.dead_station[a:b]])
+        for a, b in zip(events.dead_offset, events.dead_offset[1:], strict=False)
+    ]
+    again = [
+        set(array.station_id[found.dead_station[a:b]]) for a, b in zip(found.dead_offset, found.dead_offset[1:], strict=False)
+    ]
+    assert all(b <= a for a, b in zip(dead, again, strict=True))
+
+
+def test_the_lower_layer_comes_first_in_the_file(events, written):
+    number, _, payload = next(b for b in read_banks(written["dst"]) if b[0] == RUSDRAW)
+    raw = unpack_rusdraw(payload, "here")
+    assert number == RUSDRAW
+    first = events.waveform[0]
+    np.testing.assert_array_equal(raw.window["fadc"][0, 0], first[:, 1])
+    np.testing.assert_array_equal(raw.window["fadc"][0, 1], first[:, 0])
+
+
+def test_direction_of_travel_in_the_file(events, written):
+    theta, phi = next(struct.unpack_from("<ff", b[2], 24) for b in read_banks(written["dst"]) if b[0] == 13105)
+    assert theta == pytest.approx(events.truth.zenith[0], abs=1e-5)
+    turned = (phi - events.truth.azimuth[0]) % (2 * np.pi)
+    assert turned == pytest.approx(np.pi, abs=1e-5)
+
+
+def test_clock_counts_are_better_than_a_nanosecond(rng):
+    time = 381_966_000.0 + rng.uniform(-40_000, 40_000, 1000)
+    count, rate = clock_counts(time)
+    np.testing.assert_allclose(count / rate * 1e9, time, atol=0.3)
+
+
+def test_first_of_consecutive_windows_is_kept(events, tmp_path):
+    """A station that was read out three times in a row, and once long before by an accidental muon."""
+    from tashower.events.convert.ta_banks import pack_rusdraw
+
+    wave = np.full((4, 2, 128), 6)
+    wave[:, :, 30:40] += np.array([200, 90, 30, 10])[:, None, None]
+    time = 3e8 + np.array([0.0, 2560.0, 5120.0, -30_000.0])
+    count, rate = clock_counts(time)
+    payload = pack_rusdraw(
+        {"event_num": 5}, [1010] * 4, count, rate, wave, np.full((4, 2), 40), np.full((4, 2), 48), np.full((4, 2), 40.0)
+    )
+    write_banks(tmp_path / "w.dst", [(RUSDRAW, 0, payload)])
+    found = convert([tmp_path / "w.dst"])
+    assert found.n_hits == 1
+    assert found.hit_time[0] == pytest.approx(3e8, abs=0.5)
+    np.testing.assert_array_equal(found.waveform[0, :, 0], wave[0, 1])
+    assert found.pedestal[0, 0] == 6.0
+
+
+def test_positions_from_a_list_or_nominal(events, written, tmp_path):
+    stations = tmp_path / "stations.csv"
+    array = events.array
+    lines = [f"{s},{x},{y},{z}" for s, (x, y, z) in zip(array.station_id, array.position, strict=True)]
+    stations.write_text("station,x_m,y_m,z_m\n" + "\n".join(lines) + "\n")
+    found = convert([written["dst"]], stations=stations)
+    assert found.array.n_stations == array.n_stations
+    np.testing.assert_array_equal(found.array.lattice, array.lattice)
+    stations.write_text("station,x_m,y_m,z_m\n" + "\n".join(lines[:5]) + "\n")
+    with pytest.raises(InputError, match="is not in the list of stations"):
+        convert([written["dst"]], stations=stations)
+
+
+@pytest.mark.parametrize("name", ["dst", "txt"])
+def test_command_line_there_and_back(events, written, name, tmp_path, capsys):
+    out = tmp_path / "e.h5"
+    assert main(["convert", str(written[name]), "--to", str(out)]) == 0
+    assert "25 events" in capsys.readouterr().out.replace(str(events.n_events), "25")
+    back = tmp_path / f"again.{name}"
+    assert main(["export", str(out), "--to", str(back), "--format", "ta_text" if name == "txt" else "ta_dst"]) == 0
+    np.testing.assert_array_equal(convert([back]).waveform, read_events(out).waveform)
+
+
+def test_converted_events_are_fitted_like_the_original(events, written, tmp_path):
+    from tashower.reconstruction.calibration import DEFAULT, read_calibration
+    from tashower.reconstruction.reconstruct import reconstruct
+
+    settings = load_config().reconstruction
+    mine, theirs = (reconstruct(e, read_calibration(DEFAULT), settings)[0]["free"] for e in (events, convert([written["dst"]])))
+    both = mine.passes_cuts & theirs.passes_cuts
+    assert both.sum() >= 5
+    np.testing.assert_allclose(mine.zenith[both], theirs.zenith[both], atol=2e-3)
+    np.testing.assert_allclose(mine.core_x[both], theirs.core_x[both], atol=10)
+
+
+def test_formats_that_cannot_hold_the_events_are_refused(events, tmp_path):
+    pulses = find_pulses(events)
+    other = replace(events, array=replace(events.array, detector=replace(events.array.detector, bin_width=25.0)))
+    for write, name in ((write_dst, "a.dst"), (write_text, "a.txt")):
+        with pytest.raises(InputError, match="20 ns"):
+            write(tmp_path / name, other, pulses)
+        with pytest.raises(InputError, match="waveforms"):
+            write(tmp_path / name, replace(events, waveform=None), pulses)
+        assert not (tmp_path / name).exists()
+
+
+def corrupted(rng, data: bytes) -> bytes:
+    """The bytes, damaged: cut, flipped, overwritten, doubled or emptied somewhere."""
+    kind, data = rng.integers(5), bytearray(data)
+    at = int(rng.integers(len(data)))
+    if kind == 0:
+        return bytes(data[:at])
+    if kind == 1:
+        for _ in range(int(rng.integers(1, 20))):
+            data[int(rng.integers(len(data)))] ^= int(rng.integers(1, 256))
+    elif kind == 2:
+        data[at : at + 4] = int(rng.integers(-(2**31), 2**31)).to_bytes(4, "little", signed=True)
+    elif kind == 3:
+        data[at:at] = data[at : at + int(rng.integers(1, 5000))]
+    else:
+        n = int(rng.integers(1, 2000))
+        data[at : at + n] = bytes(n)
+    return bytes(data)
+
+
+def fuzz(rng, path, data, suffix, n):
+    """n damaged copies: each converts or is refused with one clear message; nothing else happens."""
+    refused = 0
+    target = path / f"x{suffix}"
+    for _ in range(n):
+        target.write_bytes(corrupted(rng, data))
+        message = None
+        try:
+            convert([target])
+        except InputError as error:
+            message = str(error)
+        if message is not None:
+            refused += 1
+            assert str(target) in message
+            assert len(message) < 400
+    return refused
+
+
+@pytest.fixture(scope="module")
+def small(events, tmp_path_factory):
+    """Bytes of three events in each format."""
+    from tashower.events.model import select_events
+
+    folder, three = tmp_path_factory.mktemp("small"), select_events(events, [0, 1, 2])
+    pulses = find_pulses(three)
+    write_dst(folder / "a.dst", three, pulses)
+    write_text(folder / "a.txt", three, pulses)
+    return {".dst": (folder / "a.dst").read_bytes(), ".txt": (folder / "a.txt").read_bytes()}
+
+
+@pytest.mark.parametrize("suffix", [".dst", ".txt"])
+def test_damaged_files(rng, small, suffix, tmp_path):
+    assert fuzz(rng, tmp_path, small[suffix], suffix, 100) > 20
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("suffix", [".dst", ".txt"])
+def test_a_thousand_damaged_files(rng, small, suffix, tmp_path):
+    assert fuzz(rng, tmp_path, small[suffix], suffix, 1000) > 200
+
+
+def test_truncation_anywhere(rng, small, tmp_path):
+    """One byte less at the end, or anything less, is said."""
+    data = small[".dst"]
+    for length in rng.integers(0, len(data), 100):
+        (tmp_path / "t.dst").write_bytes(data[:length])
+        with pytest.raises(InputError, match=r"t\.dst"):
+            convert([tmp_path / "t.dst"], "ta_dst")
+
+
+@pytest.mark.parametrize("content", [b"", b"nonsense", b"\x1f\x8bnot gzip", b"BZhnot bzip2", b"`b" + bytes(40_000)])
+def test_other_files_are_refused_and_leave_nothing(tmp_path, content, capsys):
+    path = tmp_path / "x.dst"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"x\.dst"):
+        tell_format([path])
+    assert main(["convert", str(path), "--to", str(tmp_path / "o.h5")]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    assert [p.name for p in tmp_path.iterdir()] == ["x.dst"]
