@@ -57,14 +57,14 @@ def with_minuit(cases, settings) -> float | None:
         from iminuit import Minuit
     except ImportError:
         return None
-    gradient, matrix, rows = np.empty(7), np.empty((7, 7)), np.empty((2, 7))
+    gradient, matrix, work = np.empty(7), np.empty((7, 7)), np.empty((10, 4))
 
     def fit(observed, start, mean, weight):
         def cost(p):
             n = len(observed.x)
             value = evaluate(
                 np.asarray(p), observed, 0, n, settings.area, settings.errors.signal_poisson, mean, weight, False, gradient, matrix,
-                rows,
+                work,
             )  # fmt: skip
             return value if np.isfinite(value) else 1e12
 

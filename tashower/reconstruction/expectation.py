@@ -84,16 +84,28 @@ def time_spread(r, density, zenith_factor, errors):
 
 
 @formula
+def time_variance_of(spread, errors):
+    """sigma_t^2 [ns^2] for u from `time_spread`."""
+    return errors.time_floor**2 + spread * spread
+
+
+@formula
+def time_shift_of(spread, density, errors):
+    """Expected arrival time minus the formula [ns] for u from `time_spread`; density [VEM/m^2] is kept between 0.3 and 100."""
+    x = np.log(np.minimum(np.maximum(density, 0.3), 100.0))
+    return spread * (errors.b0 + x * (errors.b1 + x * errors.b2))
+
+
+@formula
 def time_error(r, density, zenith_factor, errors):
     """sigma_t [ns] at distance r [m], for the density [VEM/m^2] that the model expects (kept above 0.1)."""
-    return np.sqrt(errors.time_floor**2 + time_spread(r, density, zenith_factor, errors) ** 2)
+    return np.sqrt(time_variance_of(time_spread(r, density, zenith_factor, errors), errors))
 
 
 @formula
 def time_shift(r, density, zenith_factor, errors):
-    """Expected arrival time minus the formula [ns]; density [VEM/m^2] is kept between 0.3 and 100."""
-    x = np.log(np.minimum(np.maximum(density, 0.3), 100.0))
-    return time_spread(r, density, zenith_factor, errors) * (errors.b0 + x * (errors.b1 + x * errors.b2))
+    """Expected arrival time minus the formula [ns] at distance r [m], for the density [VEM/m^2] that the model expects."""
+    return time_shift_of(time_spread(r, density, zenith_factor, errors), density, errors)
 
 
 @formula
@@ -121,17 +133,14 @@ def soft_distance(dx, dy, dz, n_x, n_y, n_z, on_ground):
 
 
 @compiled
-def evaluate(p, observed, begin, end, area, dispersion, prior_mean, prior_weight, on_ground, gradient, curvature, rows):
+def evaluate(
+    p, observed, begin, end, area, dispersion, prior_mean, prior_weight, on_ground, gradient, curvature, work
+):  # fmt: skip
     """The sum to minimise, half its gradient (7,) and half its curvature matrix (7, 7, Fisher information); both overwritten.
 
-    Stations begin to end - 1 are counted; rows : (2, 7) work space.
-
+    Stations begin to end - 1 are counted; work : (10, 4) work space.
     Infinite where p is not a shower (horizontal, overflow).
     """
-    for i in range(7):
-        gradient[i] = 0.0
-        for j in range(7):
-            curvature[i, j] = 0.0
     sine2 = p[2] * p[2] + p[3] * p[3]
     if not (sine2 < LARGEST_SINE2 and abs(p[4]) < 14.0):
         return np.inf
@@ -141,7 +150,14 @@ def evaluate(p, observed, begin, end, area, dispersion, prior_mean, prior_weight
     nz_by_nx, nz_by_ny = -n_x / n_z, -n_y / n_z
     s800 = math.exp(p[4])
     per_density = area / dispersion
-    by_time, by_log = rows[0], rows[1]
+    # Derivatives of a time and of ln(density) by the first four parameters; those by ln S800, t0 and a are 0, 1 or `unit`. The
+    # sums over stations of their products are gathered in rows of four, which become vector instructions.
+    by_time, by_log, block = work[0], work[1], work[2:6]
+    with_s800, with_t0, with_a, slope = work[6], work[7], work[8], work[9]
+    for i in range(2, 10):
+        for j in range(4):
+            work[i, j] = 0.0
+    slope_s800 = slope_t0 = slope_a = s800_s800 = t0_t0 = t0_a = a_a = 0.0
     total = 0.0
     for i in range(begin, end):
         use = observed.use[i]
@@ -160,7 +176,6 @@ def evaluate(p, observed, begin, end, area, dispersion, prior_mean, prior_weight
         by_log[0], by_log[1] = l_by_r * r_by_x, l_by_r * r_by_y
         by_log[2] = l_by_r * r_by_nx + l_by_eta * eta_by_nz * nz_by_nx
         by_log[3] = l_by_r * r_by_ny + l_by_eta * eta_by_nz * nz_by_ny
-        by_log[4], by_log[5], by_log[6] = 1.0, 0.0, 0.0
         if use & TIME:
             unit = front_delay(r, log_ldf, 1.0)
             delay = p[6] * unit
@@ -169,39 +184,63 @@ def evaluate(p, observed, begin, end, area, dispersion, prior_mean, prior_weight
             by_time[1] = n_y / SPEED_OF_LIGHT + d_by_r * r_by_y - 0.5 * delay * by_log[1]
             by_time[2] = -q_by_nx / SPEED_OF_LIGHT + d_by_r * r_by_nx - 0.5 * delay * by_log[2]
             by_time[3] = -q_by_ny / SPEED_OF_LIGHT + d_by_r * r_by_ny - 0.5 * delay * by_log[3]
-            by_time[4], by_time[5], by_time[6] = 0.0, 1.0, unit
             weight = observed.time_weight[i]
             residual = p[5] - q / SPEED_OF_LIGHT + delay + observed.shift[i] - observed.time[i]
             total += weight * residual * residual
-            _add(gradient, curvature, by_time, weight * residual, weight)
+            _gather(by_time, weight, weight * residual, block, slope)
+            for j in range(4):
+                with_t0[j] += weight * by_time[j]
+                with_a[j] += weight * unit * by_time[j]
+            t0_t0 += weight
+            t0_a += weight * unit
+            a_a += weight * unit * unit
+            slope_t0 += weight * residual
+            slope_a += weight * residual * unit
         if use & (SIGNAL | SILENT):
             density = s800 * math.exp(log_ldf) * observed.contained[i]
             if observed.signal_weight[i] > 0.0:
-                weight = observed.signal_weight[i]
                 residual = density - observed.density[i]
-                total += weight * residual * residual
-                _add(gradient, curvature, by_log, weight * residual * density, weight * density * density)
+                scaled = observed.signal_weight[i] * density
+                total += observed.signal_weight[i] * residual * residual
+                weight, pull = scaled * density, scaled * residual
             else:
-                m = density * per_density
+                weight = density * per_density
                 k = max(observed.density[i], 0.0) * per_density
-                total += 2.0 * (m - k + (k * math.log(k / m) if k > 0.0 else 0.0))
-                _add(gradient, curvature, by_log, m - k, m)
-    if prior_weight > 0.0:
-        residual = p[6] - prior_mean
-        total += prior_weight * residual * residual
-        gradient[6] += prior_weight * residual
-        curvature[6, 6] += prior_weight
+                pull = weight - k
+                total += 2.0 * (pull + (k * math.log(k / weight) if k > 0.0 else 0.0))
+            _gather(by_log, weight, pull, block, slope)
+            for j in range(4):
+                with_s800[j] += weight * by_log[j]
+            s800_s800 += weight
+            slope_s800 += pull
+    residual = p[6] - prior_mean
+    total += prior_weight * residual * residual
+    gradient[4], gradient[5], gradient[6] = slope_s800, slope_t0, slope_a + prior_weight * residual
+    for i in range(4):
+        gradient[i] = slope[i]
+        for j in range(4):
+            curvature[i, j] = block[i, j]
+        curvature[i, 4] = curvature[4, i] = with_s800[i]
+        curvature[i, 5] = curvature[5, i] = with_t0[i]
+        curvature[i, 6] = curvature[6, i] = with_a[i]
+    curvature[4, 4], curvature[5, 5], curvature[6, 6] = s800_s800, t0_t0, a_a + prior_weight
+    curvature[4, 5] = curvature[5, 4] = curvature[4, 6] = curvature[6, 4] = 0.0
+    curvature[5, 6] = curvature[6, 5] = t0_a
     return total
 
 
 @compiled
-def _add(gradient, curvature, by, slope, weight):
-    """gradient += slope by, curvature += weight by by^T."""
-    for i in range(7):  # the whole matrix: loops of fixed length become vector instructions
-        gradient[i] += slope * by[i]
-        scaled = weight * by[i]
-        for j in range(7):
-            curvature[i, j] += scaled * by[j]
+def _gather(by, weight, pull, block, slope):
+    """block += weight by by^T, slope += pull by."""
+    # Read first: the compiler cannot know that `by` and `block` are different memory.
+    b0, b1, b2, b3 = by[0], by[1], by[2], by[3]
+    for i, b in enumerate((b0, b1, b2, b3)):
+        slope[i] += pull * b
+        scaled = weight * b
+        block[i, 0] += scaled * b0
+        block[i, 1] += scaled * b1
+        block[i, 2] += scaled * b2
+        block[i, 3] += scaled * b3
 
 
 @compiled
@@ -213,9 +252,13 @@ def set_weights(p, observed, area, errors, zenith_factor, on_ground):
     for i in range(len(observed.x)):
         r, _ = soft_distance(observed.x[i] - p[0], observed.y[i] - p[1], observed.z[i], n_x, n_y, n_z, on_ground)
         density = math.exp(min(p[4] + log_lateral_distribution(r, eta), 20.0))
-        observed.time_weight[i] = time_error(r, density, zenith_factor, errors) ** -2.0
-        observed.shift[i] = time_shift(r, density, zenith_factor, errors)
+        if observed.use[i] & TIME:
+            spread = time_spread(r, density, zenith_factor, errors)
+            observed.time_weight[i] = 1.0 / time_variance_of(spread, errors)
+            observed.shift[i] = time_shift_of(spread, density, errors)
+        else:
+            observed.time_weight[i] = observed.shift[i] = 0.0
         observed.contained[i] = contained_fraction(r, zenith_factor, errors)
         density *= observed.contained[i]
         gaussian = density >= POISSON_DENSITY and observed.use[i] != SILENT
-        observed.signal_weight[i] = density_error(density, area, errors) ** -2.0 if gaussian else 0.0
+        observed.signal_weight[i] = 1.0 / density_error(density, area, errors) ** 2 if gaussian else 0.0

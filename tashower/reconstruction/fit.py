@@ -103,12 +103,12 @@ def _best_start(p, observed, settings, matrix, ndof):
 @compiled
 def compare(p, weights_from, observed, settings):
     """The sum for p with the weights and the prior of another model."""
-    gradient, matrix, rows = np.empty(N_PARAMETERS), np.empty((N_PARAMETERS, N_PARAMETERS)), np.empty((2, N_PARAMETERS))
+    gradient, matrix, work = np.empty(N_PARAMETERS), np.empty((N_PARAMETERS, N_PARAMETERS)), np.empty((10, 4))
     weights_of(weights_from, observed, settings)
     mean, weight = prior_of(weights_from, settings)
     return evaluate(
         p, observed, 0, len(observed.x), settings.area, settings.errors.signal_poisson, mean, weight, settings.on_ground, gradient,
-        matrix, rows,
+        matrix, work,
     )  # fmt: skip
 
 
@@ -121,7 +121,7 @@ def worst_station(p, observed, settings, matrix):
     To second order the sum of the others falls from its value here by g (H - F)^-1 g, with H the curvature of all, F and g those
     of the station: gradients add up to zero at the minimum.
     """
-    gradient, own, rows = np.empty(N_PARAMETERS), np.empty((N_PARAMETERS, N_PARAMETERS)), np.empty((2, N_PARAMETERS))
+    gradient, own, work = np.empty(N_PARAMETERS), np.empty((N_PARAMETERS, N_PARAMETERS)), np.empty((10, 4))
     factor, change = np.zeros((N_PARAMETERS, N_PARAMETERS)), np.empty(N_PARAMETERS)
     worst, most, total = -1, 0.0, 0.0
     for i in range(len(observed.x)):
@@ -129,7 +129,7 @@ def worst_station(p, observed, settings, matrix):
             continue
         chi2 = evaluate(
             p, observed, i, i + 1, settings.area, settings.errors.signal_poisson, 0.0, 0.0, settings.on_ground, gradient,
-            own, rows,
+            own, work,
         )  # fmt: skip
         total += chi2
         if chi2 < 0.25 * OUTLIER_CHI2:

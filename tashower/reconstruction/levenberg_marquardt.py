@@ -73,8 +73,8 @@ def minimise(p, observed, area, dispersion, prior_mean, prior_weight, on_ground,
     damped = np.empty((N_PARAMETERS, N_PARAMETERS))
     factor = np.zeros((N_PARAMETERS, N_PARAMETERS))
     step, trial = np.empty(N_PARAMETERS), np.empty(N_PARAMETERS)
-    n, rows = len(observed.x), np.empty((2, N_PARAMETERS))
-    total = evaluate(p, observed, 0, n, area, dispersion, prior_mean, prior_weight, on_ground, gradient, matrix, rows)
+    n, work = len(observed.x), np.empty((10, 4))
+    total = evaluate(p, observed, 0, n, area, dispersion, prior_mean, prior_weight, on_ground, gradient, matrix, work)
     if not math.isfinite(total):
         return np.inf, False
     damping, growth = 1e-3, 2.0
@@ -94,7 +94,7 @@ def minimise(p, observed, area, dispersion, prior_mean, prior_weight, on_ground,
             if length < converged and damping < 1.0:
                 return total, True
             new = evaluate(
-                trial, observed, 0, n, area, dispersion, prior_mean, prior_weight, on_ground, trial_gradient, trial_matrix, rows
+                trial, observed, 0, n, area, dispersion, prior_mean, prior_weight, on_ground, trial_gradient, trial_matrix, work
             )
             if new <= total:
                 gain = (total - new) / max(decrease, 1e-300)
