@@ -9,6 +9,14 @@ from tashower.events.array import Array, Detector, array_from_positions
 from tashower.events.convert import ta_dst, ta_text
 from tashower.events.convert.assemble import Record, assemble
 from tashower.events.convert.dst import BLOCK, open_packed
+from tashower.events.convert.json_events import (
+    HISPARC_DETECTOR,
+    east_north_up,
+    is_hisparc,
+    read_auger,
+    read_hisparc,
+    read_json,
+)
 from tashower.events.convert.tables import read_stations, read_tables
 from tashower.events.model import Events
 
@@ -17,7 +25,12 @@ FORMATS = {
     "tables": "plain tables: a YAML header, or stations and hits as two CSV or Parquet files",
     "ta_dst": "Telescope Array DST (rusdraw, with rusdmc, rufptn, bsdinfo where present), plain, gzip or bzip2",
     "ta_text": "Telescope Array text dump",
+    "hisparc": "HiSPARC coincidences, one JSON file each",
+    "auger": "open data of the Pierre Auger Observatory, one JSON file an event",
 }
+
+#: Area of a water-Cherenkov station of Auger, 1.8 m in radius [m^2].
+AUGER_AREA = 10.18
 
 
 def tell_format(paths) -> str:
@@ -30,6 +43,8 @@ def tell_format(paths) -> str:
     path = Path(paths[0])
     if not path.is_file():
         raise InputError(f"{path}: no such file")
+    if path.suffix == ".json":
+        return "hisparc" if is_hisparc(read_json(path)) else "auger"
     if path.suffix in (".yaml", ".yml", ".csv", ".parquet"):
         return "tables"
     try:
@@ -54,6 +69,27 @@ def _listed_array(stations, detector: Detector | None = None) -> Array:
         return array_from_positions(station_id, position, detector)
     except InputError as error:
         raise InputError(f"{stations}: {error}") from None
+
+
+def _convert_json(paths, kind: str) -> Events:
+    """One JSON file an event; the array is that of all stations seen."""
+    records, places = [], {}
+    for path in paths:
+        record, found = (read_hisparc if kind == "hisparc" else read_auger)(path, read_json(path))
+        records.append(record)
+        places |= found
+    numbers = sorted(places)
+    position = np.array([places[s] for s in numbers], float).reshape(-1, 3)
+    if kind == "hisparc":
+        detector = Detector(4 * HISPARC_DETECTOR, 1, 2.5, 1)
+        position = east_north_up(*position.T, position.mean(axis=0))
+    else:
+        detector = Detector(AUGER_AREA, 1, 25.0, 1)
+        position = position - [0.0, 0.0, position[:, 2].mean()]
+    try:
+        return assemble(records, array_from_positions(np.array(numbers), position, detector))
+    except InputError as error:
+        raise InputError(f"{paths[0]}: {error}" if str(paths[0]) not in str(error) else str(error)) from None
 
 
 def convert(paths, kind: str | None = None, stations=None) -> Events:
@@ -81,6 +117,8 @@ def convert(paths, kind: str | None = None, stations=None) -> Events:
         else:
             raise InputError("plain tables are one YAML header, or two tables: stations and hits")
         return assemble(records, array)
+    if kind in ("hisparc", "auger"):
+        return _convert_json(paths, kind)
     records: list[Record] = []
     if kind == "ta_dst":
         array = _listed_array(stations) if stations else ta_dst.array_of(paths)
