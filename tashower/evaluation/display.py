@@ -15,7 +15,7 @@ from tashower.physics.shower_front import front_delay
 _TRUE, _LAYERS = "#009E73", ("#0072B2", "#D55E00")
 _FITTED = {"free": "#555555", "constrained": "#0072B2"}
 _OTHER = "#D55E00"
-_SHORT = {"free": "free fit", "constrained": "constrained fit"}
+_SHORT = {"free": "free fit", "constrained": "constrained fit", "plane": "plane front"}
 _MOST_WAVEFORMS = 8
 _FARTHEST = 1000.0  # from the front [ns] that a hit may lie to be drawn with it
 
@@ -50,12 +50,13 @@ def _footprint(axis, events: Events, index, hits, time, signal, showers) -> None
     for name, shower, colour in showers:
         n_x, n_y, _ = axis_components(shower["zenith"], shower["azimuth"])
         x, y = shower["core_x"] / 1e3, shower["core_y"] / 1e3
+        long = 2.5e-3 * events.array.spacing
         axis.annotate(
-            "", (x, y), (x + 3 * n_x, y + 3 * n_y), arrowprops={"arrowstyle": "-|>", "color": colour, "lw": 1.6}, zorder=4
+            "", (x, y), (x + long * n_x, y + long * n_y), arrowprops={"arrowstyle": "-|>", "color": colour, "lw": 1.6}, zorder=4
         )
         axis.plot(x, y, "+", color=colour, ms=12, mew=2, label=name, zorder=5)
     centre = np.average(where[:, :2], axis=0, weights=np.maximum(signal, 0.1))
-    half = max(3.0, np.abs(where[:, :2] - centre).max() + 1.0)
+    half = np.abs(where[:, :2] - centre).max() + 1e-3 * events.array.spacing
     axis.set(xlim=(centre[0] - half, centre[0] + half), ylim=(centre[1] - half, centre[1] + half))
     axis.set(xlabel="x east [km]", ylabel="y north [km]", aspect="equal", title="footprint: colour time, size signal")
     axis.legend(fontsize=8, loc="upper right")
@@ -153,6 +154,10 @@ def draw_event(events: Events, index: int, tables: dict, pulses: Pulses, path) -
         showers.append(("true", truth, _TRUE))
     for name, table in tables.items():
         found = _row(table, index)
+        if name == "plane" and any(label in _SHORT.values() for label, _, _ in showers):
+            continue  # only where the fit has no result
+        if name == "plane" and found is not None:
+            found["curvature"] = 0.0
         if found is not None and (name in _FITTED or len(tables) <= 3 or name == list(tables)[2]):
             showers.append((_SHORT.get(name, "network"), found, _FITTED.get(name, _OTHER)))
     reference = showers[0][1] if showers else None

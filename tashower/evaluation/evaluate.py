@@ -165,7 +165,10 @@ def _examples(config: Config, events_paths, fits_paths, networks) -> list:
     """Of the first file: a few events that pass the cuts, spread evenly in energy: (events, index, tables, pulses)."""
     events: Events = read_events(events_paths[0])
     fits, pulses, _ = read_reconstruction(fits_paths[0])
-    tables_of = {**fits, **{name: read_reconstruction(paths[0])[0][name] for name, paths in networks.items()}}
+    tables_of = {
+        **{name: fits[name] for name in FITS},
+        **{name: read_reconstruction(paths[0])[0][name] for name, paths in networks.items()},
+    }
     good = np.flatnonzero(fits["free"].passes_cuts)
     order = good[np.argsort(events.truth.energy[good])]
     wanted = np.linspace(0, len(order) - 1, config.scores.examples + 2)[1:-1].astype(int) if len(order) else []

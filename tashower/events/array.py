@@ -116,11 +116,11 @@ def array_from_positions(station_id, position, detector: Detector | None = None)
 def neighbour_table(array: Array, corners: bool = True) -> np.ndarray:
     """(n_stations, k) indices of the neighbours of every station, -1 where there is none.
 
-    Square lattice: eight, or four without the corners. Hexagonal: six. Irregular: up to eight that are nearer than 1.5 times the
+    Square lattice: eight, or four without the corners. Hexagonal: six. Irregular: up to eight that are nearer than three times the
     array's spacing.
     """
     if array.kind == "irregular":
-        reach = 1.5 * array.spacing
+        reach = 3.0 * array.spacing
         distance = np.linalg.norm(array.position[:, None, :2] - array.position[None, :, :2], axis=2)
         np.fill_diagonal(distance, np.inf)
         order = np.argsort(distance, axis=1, kind="stable")[:, :8]

@@ -35,7 +35,6 @@ OUTLIER_CHI2 = 12.0
 MOST_OUTLIERS = 4
 #: Fewest stations with a time for which the seven parameters are tried.
 FEWEST_STATIONS = 4
-_CAPACITY = 200  # stations of one event that the fit looks at
 _NEAR = 150.0  # a core this close [m] to a station with signal is checked from other starts
 _RING = 300.0  # how far away the other starts lie [m]
 
@@ -232,8 +231,8 @@ def fit_all(
     """Fit every event; p (n, 7), covariance (n, 7, 7), sums (n, 5) as of `fit_one` are overwritten."""
     n_stations = len(position)
     work = (
-        np.full(n_stations, -1, np.int32), np.empty(n_stations, np.int32), np.empty(_CAPACITY, np.int32),
-        np.empty(_CAPACITY, np.int32), np.empty((9, _CAPACITY)),
+        np.full(n_stations, -1, np.int32), np.empty(n_stations, np.int32), np.empty(n_stations, np.int32),
+        np.empty(n_stations, np.int32), np.empty((9, n_stations)),
     )  # fmt: skip
     for i in range(len(offset) - 1):
         observed, origin = observe(

@@ -11,10 +11,10 @@ import numpy as np
 from tashower.physics.compiled import compiled
 from tashower.reconstruction.expectation import N_PARAMETERS, evaluate
 
-#: A step that changes the sum by less than this, or that would be shorter than its square root times the errors, ends the fit.
-CONVERGED = 1e-4
+#: A step that changes the sum by less than this ends the fit; the last one, of a quadratic that is known, is taken on trust.
+CONVERGED = 1e-3
 #: The same for a pass whose weights are provisional.
-NEARLY_CONVERGED = 0.02
+NEARLY_CONVERGED = 0.05
 MOST_STEPS = 60
 
 
@@ -62,7 +62,7 @@ def invert(factor, inverse):
 
 @compiled
 def minimise(p, observed, area, dispersion, prior_mean, prior_weight, on_ground, converged, matrix):
-    """Minimise `expectation.evaluate` from p, which is overwritten; `matrix` (7, 7) ends as the curvature at the minimum.
+    """Minimise `expectation.evaluate` from p, which is overwritten; `matrix` (7, 7) ends as the curvature at the last point looked at.
 
     converged : CONVERGED or NEARLY_CONVERGED
 
@@ -86,13 +86,12 @@ def minimise(p, observed, area, dispersion, prior_mean, prior_weight, on_ground,
         if cholesky(damped, factor):
             solve(factor, step)
             decrease = 0.0  # that the quadratic model promises
-            length = 0.0
             for i in range(N_PARAMETERS):
                 decrease += step[i] * (damping * matrix[i, i] * step[i] - gradient[i])
-                length = max(length, step[i] * step[i] * matrix[i, i])
                 trial[i] = p[i] + step[i]
-            if length < converged and damping < 1.0:
-                return total, True
+            if decrease < converged and damping < 1.0:
+                p[:] = trial
+                return total - decrease, True
             new = evaluate(
                 trial, observed, 0, n, area, dispersion, prior_mean, prior_weight, on_ground, trial_gradient, trial_matrix, work
             )

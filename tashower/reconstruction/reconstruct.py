@@ -7,6 +7,7 @@ from tashower.events.model import Events, Pulses, Reconstruction
 from tashower.reconstruction.calibration import Calibration
 from tashower.reconstruction.features import event_features
 from tashower.reconstruction.fit import fit_events
+from tashower.reconstruction.plane import fit_planes
 from tashower.reconstruction.pulses import find_pulses
 
 _WORTH_A_LINE = 1000  # events that take a noticeable time
@@ -15,9 +16,9 @@ _WORTH_A_LINE = 1000  # events that take a noticeable time
 def reconstruct(
     events: Events, calibration: Calibration, settings: ReconstructionConfig
 ) -> tuple[dict[str, Reconstruction], Pulses, dict]:
-    """Pulses, the free and the constrained fit, and the event features (of the free fit).
+    """Pulses, the plane front, the free and the constrained fit, and the event features (of the free fit).
 
-    Returns ({"free": ..., "constrained": ...}, pulses, {feature: (n_events,) array}).
+    Returns ({"free": ..., "constrained": ..., "plane": ...}, pulses, {feature: (n_events,) array}).
     """
     pulses = find_pulses(events)
     tables = {}
@@ -25,4 +26,5 @@ def reconstruct(
         tables[curvature] = fit_events(events, pulses, calibration, settings, curvature)
         if events.n_events >= _WORTH_A_LINE:
             print(f"fit ({curvature} curvature): {events.n_events:,} events", file=sys.stderr, flush=True)
+    tables["plane"] = fit_planes(events, pulses)
     return tables, pulses, event_features(events, pulses, tables["free"])

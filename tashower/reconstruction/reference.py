@@ -32,8 +32,9 @@ def observed_events(events: Events, pulses: Pulses) -> list[Observed]:
     found = []
     for i in range(events.n_events):
         work = (
-            np.full(n_stations, -1, np.int32), np.empty(n_stations, np.int32), np.empty(200, np.int32), np.empty(200, np.int32),
-            np.empty((9, 200)),
+            np.full(n_stations, -1, np.int32), np.empty(n_stations, np.int32), np.empty(n_stations, np.int32),
+            np.empty(n_stations, np.int32),
+            np.empty((9, n_stations)),
         )  # fmt: skip
         dead = events.dead_station[slice(*events.dead_offset[i : i + 2])]
         observed, _ = observe(

@@ -12,6 +12,8 @@ from tashower.physics.shower_front import curvature_zenith_dependence
 from tashower.reconstruction.clusters import TIME
 from tashower.reconstruction.expectation import ErrorModel, soft_distance
 
+#: Sine of the largest zenith that a plane front is given.
+LARGEST_SINE = 0.9
 _ZENITH_TABLE = curvature_zenith_dependence(np.arccos(np.linspace(0.0, 1.0, 1001)).clip(0.0, 1.3))
 
 
@@ -73,9 +75,9 @@ def fit_plane(observed, p):
         p[3] = (a[1, 3] - a[1, 2] * p[5]) / a[1, 1]
         p[2] = (a[0, 3] - a[0, 1] * p[3] - a[0, 2] * p[5]) / a[0, 0]
         sine = math.hypot(p[2], p[3])
-        if sine > 0.9:  # a horizontal front: start from a zenith of 64 degrees
-            p[2] *= 0.9 / sine
-            p[3] *= 0.9 / sine
+        if sine > LARGEST_SINE:  # a horizontal front: start from 64 degrees
+            p[2] *= LARGEST_SINE / sine
+            p[3] *= LARGEST_SINE / sine
         n_z = math.sqrt(1.0 - p[2] * p[2] - p[3] * p[3])
     return True
 
