@@ -18,16 +18,18 @@ include: "workflow/rules/simulate.smk"
 include: "workflow/rules/reconstruct.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/data.smk"
 
 
 rule all:
     default_target: True
     input:
-        f"{RESULTS}/report.html",
+        REPORT,
 
 
 onsuccess:
-    print(f"\nThe report: {RESULTS}/report.html (scores: {RESULTS}/scores.json)")
+    scores = "" if DATA["files"] else f" (scores: {RESULTS}/scores.json)"
+    print(f"\nThe report: {REPORT}{scores}")
 
 
 onerror:

@@ -114,6 +114,14 @@ def _report(args) -> None:
     write_report(load_config(args.config), args.scores, args.benchmarks, args.output)
 
 
+def _report_data(args) -> None:
+    from tashower.config import load_config
+    from tashower.evaluation.data_report import report_data
+
+    networks = {name: paths[0] for name, paths in _named(args.network).items()}
+    report_data(load_config(args.config), args.events, args.fits, networks, args.simulated_fits or (), args.output)
+
+
 def _show(args) -> None:
     from tashower.evaluation.show import show_event, show_file
 
@@ -215,6 +223,13 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--scores", required=True, help="file that `tashower score` wrote")
     sub.add_argument("--benchmarks", help="folder of the workflow's benchmark files, for the times")
     sub.add_argument("--output", required=True, help="HTML file to write")
+
+    sub = configured(command("report-data", _report_data, "Write the report of measured events: one HTML file."))
+    sub.add_argument("--events", required=True, help="event file")
+    sub.add_argument("--fits", required=True, help="its reconstruction file")
+    sub.add_argument("--network", nargs="*", help="NAME=FILE of `tashower apply`")
+    sub.add_argument("--simulated-fits", nargs="*", help="reconstruction files of simulated events to compare with")
+    sub.add_argument("--output", required=True, help="HTML file to write; figures go beside it")
 
     sub = command("show", _show, "Summarise a file, or draw one of its events.")
     sub.add_argument("file", help="event, reconstruction or calibration file, or checkpoint")

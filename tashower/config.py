@@ -121,6 +121,17 @@ class InputsConfig:
 
 
 @dataclass(frozen=True)
+class DataConfig:
+    """Section `data`: measured events."""
+
+    files: tuple
+    format: str
+    stations: str
+    calibration: str
+    checkpoints: tuple
+
+
+@dataclass(frozen=True)
 class ScoresConfig:
     """Section `scores`."""
 
@@ -145,6 +156,7 @@ class Config:
     network: NetworkConfig
     training: TrainingConfig
     networks: dict
+    data: DataConfig
     scores: ScoresConfig
 
 
@@ -157,6 +169,7 @@ _SECTIONS = {
     "reconstruction": ReconstructionConfig,
     "network": NetworkConfig,
     "training": TrainingConfig,
+    "data": DataConfig,
     "scores": ScoresConfig,
 }
 
@@ -202,7 +215,8 @@ def complete(values: dict, where: str = "configuration") -> dict:
 def freeze(values: dict, where: str = "configuration") -> Config:
     """A `Config` from a dictionary, checked and completed."""
     whole = complete(values, where)
-    whole["scores"] = {k: tuple(v) if isinstance(v, list) else v for k, v in whole["scores"].items()}
+    for name in ("scores", "data"):
+        whole[name] = {k: tuple(v) if isinstance(v, list) else v for k, v in whole[name].items()}
     sections = {name: kind(**whole[name]) for name, kind in _SECTIONS.items()}
     networks = {name: InputsConfig(**inputs) for name, inputs in whole["networks"].items()}
     return Config(seed=whole["seed"], results=whole["results"], networks=networks, **sections)

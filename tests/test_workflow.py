@@ -101,3 +101,30 @@ def test_smoke_run_from_start_to_report(tmp_path):
                 assert "reconstruct_events" not in planned
     finally:
         shutil.rmtree(results, ignore_errors=True)
+
+
+@pytest.mark.slow
+def test_workflow_on_files_of_another_experiment(tmp_path):
+    """Simulated events as somebody's DST file: converted, fitted, reported beside the simulation; and without any truth."""
+    from tashower.cli import main
+
+    name = f"build/{tmp_path.name}"
+    results = ROOT / name
+    events, dst = tmp_path / "e.h5", tmp_path / "theirs.dst.gz"
+    assert main(["simulate", "--config", "{samples: {test: 150}, seed: 9}", "--output", str(events)]) == 0
+    assert main(["export", str(events), "--to", str(dst)]) == 0
+    config = tmp_path / "mine.yaml"
+    config.write_text(
+        f"results: {name}\nsamples: {{calibration: 3000, test: 500, chunk_size: 1000}}\nscores: {{bootstrap: 10}}\n"
+        f"data: {{files: [{dst}]}}\n"
+    )
+    shutil.rmtree(results, ignore_errors=True)
+    try:
+        done = snakemake("--configfile", str(config))
+        assert done.returncode == 0, done.all[-5000:]
+        report = (results / "data" / "report.html").read_text()
+        for words in ("Data against simulation", "Against the truth", "Method against method", "theirs.dst.gz"):
+            assert words in report
+        assert not (results / "networks").exists()
+    finally:
+        shutil.rmtree(results, ignore_errors=True)

@@ -58,7 +58,9 @@ _GLOSSARY = (
 )  # fmt: skip
 
 
-def _html_table(rows) -> str:
+def html_table(rows) -> str:
+    """Rows, the first of which is the header, as an HTML table."""
+
     def line(row, tag):
         return "<tr>" + "".join(f"<{tag}>{html.escape(str(c))}</{tag}>" for c in row) + "</tr>"
 
@@ -66,7 +68,8 @@ def _html_table(rows) -> str:
     return f'<div class="wide"><table><thead>{line(rows[0], "th")}</thead><tbody>{body}</tbody></table></div>'
 
 
-def _figure(path: Path, caption: str) -> str:
+def html_figure(path: Path, caption: str) -> str:
+    """A picture inside of the page, with its caption."""
     data = base64.b64encode(path.read_bytes()).decode()
     text = html.escape(caption)
     return f'<figure><img alt="{html.escape(path.stem)}" src="data:image/png;base64,{data}"><figcaption>{text}</figcaption></figure>'
@@ -105,9 +108,9 @@ def _what_was_run(config: Config, scores, benchmarks) -> list[str]:
         ["versions", ", ".join(f"{k} {v}" for k, v in scores["versions"].items())],
         ["machine", f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}"],
     ]  # fmt: skip
-    parts = [_html_table(rows)]
+    parts = [html_table(rows)]
     if benchmarks and Path(benchmarks).is_dir():
-        parts += ["<h3>Times</h3>", _html_table(read_times(benchmarks))]
+        parts += ["<h3>Times</h3>", html_table(read_times(benchmarks))]
     text = html.escape(json.dumps(scores["configuration"], indent=1))
     parts.append(f"<details><summary>The whole configuration</summary><pre>{text}</pre></details>")
     return parts
@@ -119,13 +122,13 @@ def _sections(config: Config, scores, figures: Path, benchmarks) -> list[tuple[s
 
     def show(name):
         path = figures / f"{name}.png"
-        return _figure(path, CAPTIONS[name].format(n=n)) if path.is_file() else ""
+        return html_figure(path, CAPTIONS[name].format(n=n)) if path.is_file() else ""
 
     examples = [
-        _figure(path, "An event of the test sample: footprint, front and lateral distribution with residuals, waveforms.")
+        html_figure(path, "An event of the test sample: footprint, front and lateral distribution with residuals, waveforms.")
         for path in sorted(figures.glob("event_*.png"))
     ]
-    table, bins = _html_table, tables.bin_rows
+    table, bins = html_table, tables.bin_rows
     return [
         ("summary", "In short", ["<ul>", *(f"<li>{html.escape(s)}</li>" for s in tables.sentences(scores)), "</ul>"]),
         ("ev", "Explained variance of the direction", [table(tables.ev_rows(scores)), show("explained_variance")]),
@@ -153,6 +156,17 @@ def _sections(config: Config, scores, figures: Path, benchmarks) -> list[tuple[s
     ]  # fmt: skip
 
 
+def page(title: str, lead: str, sections) -> str:
+    """One HTML page that needs nothing else, from (anchor, title, pieces of HTML) sections; empty ones are left out."""
+    sections = [(anchor, name, pieces) for anchor, name, pieces in sections if any(pieces)]
+    links = "".join(f'<a href="#{anchor}">{html.escape(name)}</a>' for anchor, name, _ in sections)
+    body = "".join(f'<h2 id="{anchor}">{html.escape(name)}</h2>{"".join(pieces)}' for anchor, name, pieces in sections)
+    return (
+        f'<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>tashower report</title><style>{_STYLE}</style></head>'
+        f"<body><h1>{html.escape(title)}</h1><p>{html.escape(lead)}</p><nav>{links}</nav>{body}</body></html>"
+    )
+
+
 def write_report(config: Config, scores_path, benchmarks, output) -> None:
     """Write the report of a scores.json, with the figures beside it, as one HTML file.
 
@@ -170,13 +184,8 @@ def write_report(config: Config, scores_path, benchmarks, output) -> None:
     if not isinstance(scores, dict) or scores.get("format") != "tashower scores":
         raise InputError(f"{scores_path}: not a tashower scores file")
     sections = _sections(config, scores, scores_path.parent / "figures", benchmarks)
-    links = "".join(f'<a href="#{anchor}">{html.escape(title)}</a>' for anchor, title, _ in sections)
-    body = "".join(f'<h2 id="{anchor}">{html.escape(title)}</h2>{"".join(pieces)}' for anchor, title, pieces in sections)
-    text = (
-        f'<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>tashower report</title><style>{_STYLE}</style></head>'
-        f"<body><h1>Air-shower reconstruction: fit against network</h1><p>{html.escape(provenance.software())}, simulated Telescope "
-        f"Array style events. {scores['n_scored']:,} events scored.</p><nav>{links}</nav>{body}</body></html>"
-    )
+    lead = f"{provenance.software()}, simulated Telescope Array style events. {scores['n_scored']:,} events scored."
+    text = page("Air-shower reconstruction: fit against network", lead, sections)
     with written_aside(output) as aside:
         aside.write_text(text)
     print(f"{output}: {len(text) / 1e6:.1f} MB", flush=True)

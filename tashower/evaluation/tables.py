@@ -6,6 +6,7 @@ import itertools
 LABELS = {
     "free": "fit, free curvature",
     "constrained": "fit, constrained curvature",
+    "plane": "plane front",
     "waveforms_and_features": "network: waveforms + features",
     "waveforms_only": "network: waveforms",
     "features_only": "network: features",

@@ -54,6 +54,10 @@ def chunks(path, split):
 EVENTS = f"{RESULTS}/events/{{split}}/{{chunk}}.h5"
 FITS = f"{RESULTS}/reconstructions/{{split}}/{{chunk}}.h5"
 NETWORKS = list(CONFIG["networks"])
+DATA = CONFIG["data"]
+# Trained networks to apply to data, by the name of the folder that each lies in.
+CHECKPOINTS = {Path(path).parent.name: path for path in DATA["checkpoints"]}
+REPORT = f"{RESULTS}/data/report.html" if DATA["files"] else f"{RESULTS}/report.html"
 
 
 def applied(name):

@@ -1,0 +1,99 @@
+rule convert_data:
+    input:
+        files=DATA["files"],
+        stations=[DATA["stations"]] if DATA["stations"] else [],
+    output:
+        f"{RESULTS}/data/events.h5",
+    log:
+        f"{RESULTS}/logs/convert_data.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/convert_data.tsv"
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=8000,
+        runtime=120,
+    params:
+        stations=["--stations", DATA["stations"]] if DATA["stations"] else [],
+        format=["--format", DATA["format"]] if DATA["format"] != "auto" else [],
+        code=package_code("physics", "events"),
+    shell:
+        "tashower convert {input.files:q} {params.stations:q} {params.format:q} --to {output} 2>&1 | tee {log}"
+
+
+rule fit_data:
+    input:
+        events=f"{RESULTS}/data/events.h5",
+        calibration=DATA["calibration"] or f"{RESULTS}/calibration.json",
+    output:
+        f"{RESULTS}/data/fits.h5",
+    log:
+        f"{RESULTS}/logs/fit_data.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/fit_data.tsv"
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        config=section("reconstruction"),
+        code=package_code("physics", "events", "reconstruction"),
+    shell:
+        "tashower fit {input.events} --calibration {input.calibration:q} --config {params.config:q}"
+        " --output {output} 2>&1 | tee {log}"
+
+
+rule apply_to_data:
+    input:
+        checkpoint=lambda wildcards: CHECKPOINTS[wildcards.network],
+        events=f"{RESULTS}/data/events.h5",
+        fits=f"{RESULTS}/data/fits.h5",
+    output:
+        f"{RESULTS}/data/networks/{{network}}.h5",
+    log:
+        f"{RESULTS}/logs/apply_to_data/{{network}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/apply_to_data/{{network}}.tsv"
+    conda:
+        "../../environment.yml"
+    threads: CONFIG["training"]["threads"]
+    resources:
+        mem_mb=4000,
+        runtime=60,
+        gpu=GPUS,
+    params:
+        code=package_code("network"),
+    shell:
+        "tashower apply {input.checkpoint:q} --events {input.events} --fits {input.fits}"
+        " --output {output} 2>&1 | tee {log}"
+
+
+rule report_data:
+    input:
+        events=f"{RESULTS}/data/events.h5",
+        fits=f"{RESULTS}/data/fits.h5",
+        simulated=[] if DATA["calibration"] else chunks(FITS, "test"),
+        networks=[f"{RESULTS}/data/networks/{name}.h5" for name in CHECKPOINTS],
+    output:
+        report(
+            f"{RESULTS}/data/report.html",
+            caption="../report/report.rst",
+            category="Report",
+        ),
+    log:
+        f"{RESULTS}/logs/report_data.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/report_data.tsv"
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        config=json.dumps(CONFIG, sort_keys=True),
+        networks=[f"{name}={RESULTS}/data/networks/{name}.h5" for name in CHECKPOINTS],
+        code=package_code("physics", "events", "evaluation"),
+    shell:
+        "tashower report-data --config {params.config:q} --events {input.events} --fits {input.fits}"
+        " --network {params.networks} --simulated-fits {input.simulated} --output {output} 2>&1 | tee {log}"
