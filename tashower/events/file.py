@@ -25,6 +25,8 @@ from tashower.events.model import FLAGS, PARAMETERS, Events, Pulses, Reconstruct
 EVENT_VERSION = "1.1"
 #: Version of the reconstruction file.
 RECONSTRUCTION_VERSION = "1.0"
+#: Largest ratio of the size in memory to that of the file that is believed: waveforms reach 10, columns of zeros 300.
+MOST_COMPRESSION = 3000
 
 _UNITS = {
     "position": "m", "spacing": "m", "hit_time": "ns", "waveform": "counts", "pedestal": "counts/bin",
@@ -110,7 +112,14 @@ def read_arrays(path, kind: str, version: str) -> tuple[dict, dict]:
                 raise InputError(f"{path}: holds {found or 'no tashower data'!r}, where 'tashower {kind}' is needed")
             if str(attributes.get("version", "0")).split(".")[0] != version.split(".")[0]:
                 raise InputError(f"{path}: version {attributes.get('version')}; this software reads version {version}")
-            groups = {g: {name: item[()] for name, item in file[g].items()} for g in file}
+            groups = {g: dict(file[g].items()) for g in file if isinstance(file[g], h5py.Group)}
+            items = [item for group in groups.values() for item in group.values()]
+            if not all(isinstance(item, h5py.Dataset) for item in items):
+                raise InputError(f"{path}: holds groups in groups, which no file of tashower does")
+            # A few bytes can claim an array of any size: nothing is allocated that the file cannot really hold.
+            if sum(item.nbytes for item in items) > MOST_COMPRESSION * path.stat().st_size + MOST_COMPRESSION:
+                raise InputError(f"{path}: claims to hold more than {MOST_COMPRESSION} times its own size")
+            groups = {g: {name: item[()] for name, item in group.items()} for g, group in groups.items()}
     except OSError as error:
         raise InputError(f"{path}: cannot be read as HDF5 ({str(error).splitlines()[0]})") from None
     return groups, attributes

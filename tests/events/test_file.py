@@ -145,3 +145,23 @@ def test_truncated_file(tmp_path, rng):
         path.write_bytes(whole[:cut])
         with pytest.raises(InputError, match=r"cut\.h5"):
             read_events(path)
+
+
+def test_a_small_file_cannot_claim_gigabytes(tmp_path, rng):
+    path = tmp_path / "e.h5"
+    write_events(path, make_events(rng, 3), {})
+    with h5py.File(path, "r+") as file:
+        del file["hits/waveform"]
+        file["hits"].create_dataset("waveform", (10**9, 128, 2), np.uint16, chunks=(1000, 128, 2))
+    assert path.stat().st_size < 10**6
+    with pytest.raises(InputError, match="its own size"):
+        read_events(path)
+
+
+def test_groups_in_groups_are_refused(tmp_path, rng):
+    path = tmp_path / "e.h5"
+    write_events(path, make_events(rng, 3), {})
+    with h5py.File(path, "r+") as file:
+        file["hits"].create_group("more")
+    with pytest.raises(InputError, match="groups in groups"):
+        read_events(path)
