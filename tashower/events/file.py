@@ -7,7 +7,9 @@ event file and the rule of its version.
 
 import json
 import os
+import re
 import tempfile
+import zlib
 from contextlib import contextmanager
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -27,6 +29,8 @@ EVENT_VERSION = "1.1"
 RECONSTRUCTION_VERSION = "1.0"
 #: Largest ratio of the size in memory to that of the file that is believed: waveforms reach 10, columns of zeros 300.
 MOST_COMPRESSION = 3000
+_STAMP, _STAMP_SIZE = "tashower file", 512
+_ON_PURPOSE = " (to use a file that you changed on purpose, leave out its first 512 bytes)"
 
 _UNITS = {
     "position": "m", "spacing": "m", "hit_time": "ns", "waveform": "counts", "pedestal": "counts/bin",
@@ -69,29 +73,69 @@ def write_arrays(path, kind: str, version: str, groups: dict, configuration: dic
     inputs : paths of the files it was made from; their names and provenance are stored
     attributes : further root attributes
     """
-    with written_aside(path) as aside, h5py.File(aside, "w") as file:
-        file.attrs["format"] = f"tashower {kind}"
-        file.attrs["version"] = version
-        file.attrs["software"] = provenance.software()
-        file.attrs["commit"] = provenance.commit()
-        file.attrs["created"] = provenance.now()
-        file.attrs["configuration"] = json.dumps(configuration, sort_keys=True)
-        file.attrs["inputs"] = json.dumps([Path(p).name for p in inputs])
-        for name, value in (attributes or {}).items():
-            file.attrs[name] = value
-        for group_name, columns in groups.items():
-            group = file.create_group(group_name)
-            for name, column in columns.items():
-                if column is None:
-                    continue
-                column = np.asarray(column)
-                options = {}
-                if column.size > 64:
-                    rows = max(1, min(len(column), (1 << 20) // max(1, column[:1].nbytes)))
-                    options = {**hdf5plugin.Bitshuffle(cname="lz4"), "chunks": (rows, *column.shape[1:])}
-                dataset = group.create_dataset(name, data=column, **options)
-                if name in _UNITS:
-                    dataset.attrs["unit"] = _UNITS[name]
+    with written_aside(path) as aside:
+        with h5py.File(aside, "w", userblock_size=_STAMP_SIZE) as file:
+            _fill(file, kind, version, groups, configuration, inputs, attributes)
+        _stamp(aside)
+
+
+def _fill(file, kind, version, groups, configuration, inputs, attributes) -> None:
+    file.attrs["format"] = f"tashower {kind}"
+    file.attrs["version"] = version
+    file.attrs["software"] = provenance.software()
+    file.attrs["commit"] = provenance.commit()
+    file.attrs["created"] = provenance.now()
+    file.attrs["configuration"] = json.dumps(configuration, sort_keys=True)
+    file.attrs["inputs"] = json.dumps([Path(p).name for p in inputs])
+    for name, value in (attributes or {}).items():
+        file.attrs[name] = value
+    for group_name, columns in groups.items():
+        group = file.create_group(group_name)
+        for name, column in columns.items():
+            if column is None:
+                continue
+            column = np.asarray(column)
+            options = {}
+            if column.size > 64:
+                rows = max(1, min(len(column), (1 << 20) // max(1, column[:1].nbytes)))
+                options = {**hdf5plugin.Bitshuffle(cname="lz4"), "chunks": (rows, *column.shape[1:])}
+            dataset = group.create_dataset(name, data=column, **options)
+            if name in _UNITS:
+                dataset.attrs["unit"] = _UNITS[name]
+
+
+def _checksum(file) -> int:
+    """CRC-32 of the rest of an open file."""
+    value = 0
+    while block := file.read(1 << 22):
+        value = zlib.crc32(block, value)
+    return value
+
+
+def _stamp(path) -> None:
+    """Write length and checksum into the block before the HDF5 content: damage is seen before HDF5 looks at it."""
+    with open(path, "r+b") as file:
+        file.seek(_STAMP_SIZE)
+        value = _checksum(file)
+        size = file.tell()
+        file.seek(0)
+        file.write(f"{_STAMP}, {size} bytes, crc32 {value:08x}\n".encode().ljust(_STAMP_SIZE, b"\0"))
+
+
+def _check_stamp(path) -> None:
+    """Refuse a damaged file. Files without a stamp, which others may write, are HDF5 from their first byte on."""
+    with open(path, "rb") as file:
+        begin = file.read(_STAMP_SIZE)
+        if begin.startswith(b"\x89HDF"):
+            return
+        found = re.fullmatch(rf"{_STAMP}, (\d+) bytes, crc32 ([0-9a-f]{{8}})\n\0*", begin.decode("latin-1"))
+        if found is None:
+            raise InputError(f"{path}: cannot be read as HDF5")
+        value = _checksum(file)
+        if file.tell() != int(found[1]):
+            raise InputError(f"{path}: {file.tell()} bytes, {found[1]} were written: cut, or changed{_ON_PURPOSE}")
+        if value != int(found[2], 16):
+            raise InputError(f"{path}: its checksum is wrong: damaged, or changed{_ON_PURPOSE}")
 
 
 def read_arrays(path, kind: str, version: str) -> tuple[dict, dict]:
@@ -104,6 +148,7 @@ def read_arrays(path, kind: str, version: str) -> tuple[dict, dict]:
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path}: no such file")
+    _check_stamp(path)
     try:
         with h5py.File(path, "r") as file:
             attributes = dict(file.attrs)
@@ -134,6 +179,7 @@ def read_attributes(path) -> dict[str, str]:
     """
     if not Path(path).is_file():
         raise InputError(f"{path}: no such file")
+    _check_stamp(path)
     try:
         with h5py.File(path, "r") as file:
             attributes = {name: str(value) for name, value in file.attrs.items()}

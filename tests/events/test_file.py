@@ -10,6 +10,7 @@ from hits import make_events, make_reconstruction, same
 
 from tashower.errors import InputError
 from tashower.events.file import (
+    read_attributes,
     read_events,
     read_reconstruction,
     write_arrays,
@@ -25,6 +26,12 @@ def same_but_array(a, b):
     np.testing.assert_array_equal(a.array.station_id, b.array.station_id)
     assert (a.array.spacing, a.array.detector) == (b.array.spacing, b.array.detector)
     same(a, replace(b, array=a.array))
+
+
+def without_stamp(path):
+    """The file as somebody else would write it: HDF5 from its first byte on."""
+    data = path.read_bytes()
+    path.write_bytes(data[512:] if data.startswith(b"tashower file") else data)
 
 
 @pytest.mark.parametrize("n_events", [0, 1, 40])
@@ -87,10 +94,12 @@ def test_wrong_kind_and_version(tmp_path, rng):
     with pytest.raises(InputError, match=r"other\.h5.*something"):
         read_events(tmp_path / "other.h5")
     write_events(tmp_path / "new.h5", events, {})
+    without_stamp(tmp_path / "new.h5")
     with h5py.File(tmp_path / "new.h5", "a") as file:
         file.attrs["version"] = "2.0"
     with pytest.raises(InputError, match=r"version 2\.0"):
         read_events(tmp_path / "new.h5")
+    without_stamp(tmp_path / "new.h5")
     with h5py.File(tmp_path / "new.h5", "a") as file:
         file.attrs["version"] = "1.7"
     read_events(tmp_path / "new.h5")
@@ -120,6 +129,7 @@ def test_not_a_file(tmp_path):
 def test_damaged_file_is_named(tmp_path, rng, name, value, words):
     path = tmp_path / "damaged.h5"
     write_events(path, make_events(rng, 6), {})
+    without_stamp(path)
     with h5py.File(path, "a") as file:
         del file[name]
         if value is not None:
@@ -131,6 +141,7 @@ def test_damaged_file_is_named(tmp_path, rng, name, value, words):
 def test_unknown_station(tmp_path, rng):
     path = tmp_path / "damaged.h5"
     write_events(path, make_events(rng, 6), {})
+    without_stamp(path)
     with h5py.File(path, "a") as file:
         file["hits/hit_station"][0] = 1000
     with pytest.raises(InputError, match="does not have"):
@@ -147,9 +158,35 @@ def test_truncated_file(tmp_path, rng):
             read_events(path)
 
 
+def test_file_without_a_stamp_is_read(tmp_path, rng):
+    events = make_events(rng, 3)
+    write_events(tmp_path / "e.h5", events, {})
+    without_stamp(tmp_path / "e.h5")
+    same_but_array(read_events(tmp_path / "e.h5"), events)
+
+
+def test_damage_anywhere_is_seen(tmp_path, rng):
+    path = tmp_path / "e.h5"
+    write_events(path, make_events(rng, 3), {})
+    data = path.read_bytes()
+    for _ in range(300):
+        damaged = bytearray(data)
+        if rng.random() < 0.3:
+            damaged = damaged[: rng.integers(len(data))]
+        else:
+            at = rng.integers(len(data))
+            damaged[at] ^= int(rng.integers(1, 256))
+        path.write_bytes(bytes(damaged))
+        with pytest.raises(InputError, match=r"e\.h5"):
+            read_events(path)
+        with pytest.raises(InputError, match=r"e\.h5"):
+            read_attributes(path)
+
+
 def test_a_small_file_cannot_claim_gigabytes(tmp_path, rng):
     path = tmp_path / "e.h5"
     write_events(path, make_events(rng, 3), {})
+    without_stamp(path)
     with h5py.File(path, "r+") as file:
         del file["hits/waveform"]
         file["hits"].create_dataset("waveform", (10**9, 128, 2), np.uint16, chunks=(1000, 128, 2))
@@ -161,6 +198,7 @@ def test_a_small_file_cannot_claim_gigabytes(tmp_path, rng):
 def test_groups_in_groups_are_refused(tmp_path, rng):
     path = tmp_path / "e.h5"
     write_events(path, make_events(rng, 3), {})
+    without_stamp(path)
     with h5py.File(path, "r+") as file:
         file["hits"].create_group("more")
     with pytest.raises(InputError, match="groups in groups"):
