@@ -10,6 +10,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 CONFIGFILE := $(if $(CONFIG),--configfile $(CONFIG))
+# The rules call `tashower`: that of this environment, whatever else is in the path.
+SNAKEMAKE := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake
 
 .PHONY: run test test-all smoke bench calibration-table config sample lint lock clean help
 .DEFAULT_GOAL := help
@@ -19,7 +21,7 @@ help:
 	@echo "others: test-all smoke bench calibration-table config sample lint lock clean"
 
 run: $(READY)
-	$(BIN)/snakemake --cores $(CORES) $(CONFIGFILE)
+	$(SNAKEMAKE) --cores $(CORES) $(CONFIGFILE)
 
 test: $(READY)
 	$(BIN)/python -m pytest -n 2 -m "not slow" -q
@@ -28,7 +30,7 @@ test-all: $(READY)
 	$(BIN)/python -m pytest -n 2 -q
 
 smoke: $(READY)
-	$(BIN)/snakemake --cores $(CORES) --configfile tests/config/smoke.yaml
+	$(SNAKEMAKE) --cores $(CORES) --configfile tests/config/smoke.yaml
 
 # Speed against what a user would take instead, as ratios in one run.
 bench: $(READY)
@@ -57,7 +59,7 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile workflow
-	$(BIN)/snakemake --lint
+	$(SNAKEMAKE) --lint
 
 # The lock holds no build of torch for a graphics card: where the build that the index gives needs such libraries, they are
 # added afterwards, so that a machine without a card is not made to fetch them.
