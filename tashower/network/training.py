@@ -114,6 +114,42 @@ def _train_epoch(network, optimiser, schedule, sample, norm, config, name, epoch
     return total
 
 
+def _schedule(optimiser, steps: int):
+    """Learning rate: a linear rise over WARM_UP of the steps, times half a cosine down to 0."""
+
+    def rate(step):
+        warm = min(1.0, (step + 1) / max(1.0, WARM_UP * steps))
+        # No numpy number: the state is loaded back as plain values only.
+        return warm * 0.5 * (1.0 + math.cos(math.pi * min(step / steps, 1.0)))
+
+    return torch.optim.lr_scheduler.LambdaLR(optimiser, rate)
+
+
+def _load_state(path: Path, identity: str, parts: dict, device) -> tuple[dict, list[dict]]:
+    """(best, history) of a training that was interrupted, its network, optimiser and schedule put back; else of a new one."""
+    new: tuple[dict, list[dict]] = {"loss": np.inf, "weights": None, "epoch": 0}, []
+    if not path.is_file():
+        return new
+    try:
+        state = torch.load(path, map_location=device, weights_only=True)
+        if state["identity"] != identity:
+            return new
+        for name, part in parts.items():
+            part.load_state_dict(state[name])
+    except Exception as error:  # torch raises many kinds for a damaged file
+        path.unlink()
+        raise InputError(f"{path}: damaged ({type(error).__name__}), and removed: start again") from None
+    history = json.loads(state["history"])
+    print(f"{path}: goes on after epoch {len(history)}", file=sys.stderr, flush=True)
+    return state["best"], history
+
+
+def _save_state(path: Path, identity: str, parts: dict, best: dict, history: list[dict]) -> None:
+    state = {"identity": identity, "best": best, "history": json.dumps(history)}
+    with written_aside(path) as aside:
+        torch.save(state | {name: part.state_dict() for name, part in parts.items()}, aside)
+
+
 def train_network(config: Config, name: str, train_events, train_fits, validation_events, validation_fits, output) -> None:
     """Train one network of `config.networks`; write its best checkpoint to `output` and the curve to history.json beside it.
 
@@ -141,33 +177,17 @@ def train_network(config: Config, name: str, train_events, train_fits, validatio
     architecture = _architecture(config, inputs, array)
     network = ShowerNetwork(**architecture).to(device)
     optimiser = torch.optim.AdamW(network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
-    steps = settings.epochs * max(1, len(sample.rows) // settings.batch_size)
-
-    def rate(step):
-        warm = min(1.0, (step + 1) / max(1.0, WARM_UP * steps))
-        # No numpy number: the state is loaded back as plain values only.
-        return warm * 0.5 * (1.0 + math.cos(math.pi * min(step / steps, 1.0)))
-
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, rate)
+    schedule = _schedule(optimiser, settings.epochs * max(1, len(sample.rows) // settings.batch_size))
     state_path = Path(f"{output}.state")
     identity = json.dumps([as_dict(config), name, len(sample.rows)], sort_keys=True)
-    best = {"loss": np.inf, "weights": None}
-    history: list[dict] = []
-    if state_path.is_file():
-        state = torch.load(state_path, map_location=device, weights_only=True)
-        if state["identity"] == identity:
-            network.load_state_dict(state["network"])
-            optimiser.load_state_dict(state["optimiser"])
-            schedule.load_state_dict(state["schedule"])
-            best, history = state["best"], json.loads(state["history"])
-            print(f"train {name}: goes on after epoch {len(history)}", file=sys.stderr, flush=True)
+    parts = {"network": network, "optimiser": optimiser, "schedule": schedule}
+    best, history = _load_state(state_path, identity, parts, device)
     targets = validation.targets / norm["target_width"].cpu().numpy()
     print(
         f"train {name}: {len(sample.rows):,} events on {device}, {len(validation.rows):,} to validate",
-        file=sys.stderr,
-        flush=True,
-    )
-    while len(history) < settings.epochs:
+        file=sys.stderr, flush=True,
+    )  # fmt: skip
+    while len(history) < min(settings.epochs, best["epoch"] + settings.patience):
         epoch, started = len(history), time.monotonic()
         learning_rate = schedule.get_last_lr()[0]
         train_loss = _train_epoch(network, optimiser, schedule, sample, norm, config, name, epoch, device)
@@ -181,24 +201,14 @@ def train_network(config: Config, name: str, train_events, train_fits, validatio
             "validation_ev": explained_variance(predicted, targets), "learning_rate": learning_rate, "seconds": seconds,
         })  # fmt: skip
         if loss < best["loss"]:
-            best = {
-                "loss": loss,
-                "weights": {k: v.detach().clone() for k, v in network.state_dict().items()},
-                "epoch": epoch + 1,
-            }
+            weights = {k: v.detach().clone() for k, v in network.state_dict().items()}
+            best = {"loss": loss, "weights": weights, "epoch": epoch + 1}
         print(
             f"train {name}: epoch {epoch + 1}/{settings.epochs}, loss {train_loss:.4f}, validation {loss:.4f}, "
             f"EV of the direction {history[-1]['validation_ev']:.3f}, {len(sample.rows) / seconds:,.0f} events/s",
             file=sys.stderr, flush=True,
         )  # fmt: skip
-        state = {
-            "identity": identity, "network": network.state_dict(), "optimiser": optimiser.state_dict(),
-            "schedule": schedule.state_dict(), "best": best, "history": json.dumps(history),
-        }  # fmt: skip
-        with written_aside(state_path) as aside:
-            torch.save(state, aside)
-        if epoch + 1 - best["epoch"] >= settings.patience:
-            break
+        _save_state(state_path, identity, parts, best, history)
     write_history(Path(output).with_name("history.json"), history)
     save_checkpoint(output, {
         "name": name, "inputs": {"waveforms": inputs.waveforms, "event_features": inputs.event_features},

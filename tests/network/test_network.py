@@ -270,6 +270,25 @@ def test_killed_training_goes_on_to_the_same_weights(trained, monkeypatch):
     assert not list((folder / "killed").glob("*.state"))
 
 
+def test_damaged_state_is_removed_and_said(trained):
+    folder, _, _, train = trained
+    (folder / "damaged").mkdir()
+    state = folder / "damaged" / "c.pt.state"
+    state.write_bytes(b"PK half of it")
+    with pytest.raises(InputError, match="start again"):
+        train(folder / "damaged" / "c.pt")
+    assert not state.exists()
+    train(folder / "damaged" / "c.pt")
+
+
+def test_training_stops_without_a_better_epoch(trained):
+    folder, config, _, train = trained
+    stuck = replace(config, training=replace(config.training, epochs=9, patience=2, learning_rate=1e-12))
+    _, history = train(folder / "stuck" / "c.pt", stuck)
+    best = min(history, key=lambda h: h["validation_loss"])["epoch"]
+    assert len(history) == min(9, best + 2)
+
+
 def test_applied_network_corrects_every_valid_event(trained):
     from tashower.events.file import read_reconstruction
     from tashower.network.apply import apply_network
