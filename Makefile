@@ -13,12 +13,12 @@ CONFIGFILE := $(if $(CONFIG),--configfile $(CONFIG))
 # The rules call `tashower`: that of this environment, whatever else is in the path.
 SNAKEMAKE := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake
 
-.PHONY: run test test-all smoke bench calibration-table config sample lint lock clean help
+.PHONY: run test test-all smoke bench calibration-table config sample samples lint lock clean help
 .DEFAULT_GOAL := help
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | head -5
-	@echo "others: test-all smoke bench calibration-table config sample lint lock clean"
+	@echo "others: test-all smoke bench calibration-table config sample samples lint lock clean"
 
 run: $(READY)
 	$(SNAKEMAKE) --cores $(CORES) $(CONFIGFILE)
@@ -54,6 +54,10 @@ sample: $(READY)
 	mkdir -p build
 	$(BIN)/tashower simulate --split calibration --output build/calibration.h5
 	$(BIN)/tashower calibrate build/calibration.h5 --output tashower/reconstruction/default_calibration.json
+
+# Small files of every foreign format, from the sample.
+samples: $(READY)
+	$(BIN)/python data/samples/make.py
 
 lint: $(READY)
 	$(BIN)/ruff check .

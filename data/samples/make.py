@@ -1,0 +1,90 @@
+"""Small files of every format that `tashower convert` reads, made from the first events of data/sample.h5 (`make samples`)."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from tashower.events.convert.ta_dst import write_dst
+from tashower.events.convert.ta_text import write_text
+from tashower.events.file import read_events
+from tashower.events.model import select_events
+from tashower.reconstruction.pulses import find_pulses
+
+HERE = Path(__file__).parent
+#: HiSPARC's stations stand a tenth as far apart: positions and times are scaled by this.
+SHRINK = 0.1
+#: Where the made HiSPARC array stands: longitude, latitude [deg], and metres per degree there.
+ORIGIN, METRES = (4.951, 52.356), (68_150.0, 111_260.0)
+
+
+def write_tables(events, pulses) -> None:
+    """stations.csv, hits.csv, waveforms.npy and their header."""
+    array, event = events.array, events.hit_event
+    lines = [f"{s},{x:.2f},{y:.2f},{z:.2f}" for s, (x, y, z) in zip(array.station_id, array.position, strict=True)]
+    (HERE / "stations.csv").write_text("station,x_m,y_m,z_m\n" + "\n".join(lines) + "\n")
+    rows = [
+        f"{events.event_id[event[h]]},{array.station_id[events.hit_station[h]]},{events.hit_time[h]:.2f},"
+        f"{pulses.signal[h].mean():.3f},{int(pulses.saturated[h])},{events.pedestal[h].mean():.4f},{events.counts_per_vem[h].mean():.4f}"
+        for h in range(events.n_hits)
+    ]
+    names = "event,station,time_ns,signal_vem,saturated,pedestal,counts_per_vem"
+    (HERE / "hits.csv").write_text(names + "\n" + "\n".join(rows) + "\n")
+    np.save(HERE / "waveforms.npy", events.waveform)
+    (HERE / "header.yaml").write_text(
+        "stations: stations.csv\nhits: hits.csv\nwaveforms: waveforms.npy\narea_m2: 3\nlayers: 2\nbin_width_ns: 20\n"
+    )
+
+
+def _strongest(events, pulses, i, n):
+    """Rows of the n strongest hits of event i that have a time."""
+    rows = np.arange(*events.hit_offset[i : i + 2])
+    rows = rows[np.isfinite(pulses.arrival_time[rows])]
+    return rows[np.argsort(-pulses.signal[rows].mean(axis=1))[:n]]
+
+
+def write_hisparc(events, pulses) -> None:
+    """A coincidence of the four strongest stations of the first event, on a tenth of the scale."""
+    rows = _strongest(events, pulses, 0, 4)
+    position = events.array.position[events.hit_station[rows]]
+    middle = position.mean(axis=0)
+    time = SHRINK * (pulses.arrival_time[rows] - pulses.arrival_time[rows].min())
+    stations = [
+        {
+            "number": 501 + k, "detectors": 4, "longitude": ORIGIN[0] + SHRINK * (x - middle[0]) / METRES[0],
+            "latitude": ORIGIN[1] + SHRINK * (y - middle[1]) / METRES[1], "altitude": 50.0 + SHRINK * (z - middle[2]),
+            "timestamp": 1_400_000_000, "nanoseconds": 500_000_000 + round(t), "mips": [round(2.0 + 0.5 * k, 2), 1.0, 1.5, 2.5],
+        }
+        for k, ((x, y, z), t) in enumerate(zip(position, time, strict=True))
+    ]  # fmt: skip
+    content = {"pk": 1, "timestamp": 1_400_000_000, "nanoseconds": 500_000_000, "events": stations}
+    (HERE / "hisparc.json").write_text(json.dumps(content, indent=1) + "\n")
+
+
+def write_auger(events, pulses) -> None:
+    """The eight strongest stations of the second event under the names of Auger's open data."""
+    rows = _strongest(events, pulses, 1, 8)
+    stations = []
+    for h in rows:
+        station = events.hit_station[h]
+        x, y, z = (round(float(value), 1) for value in events.array.position[station])
+        stations.append({
+            "id": int(events.array.station_id[station]), "x": x, "y": y, "z": z, "timeNS": round(float(pulses.arrival_time[h])),
+            "signal": round(float(pulses.signal[h].mean()), 2), "isLowGainSaturated": bool(pulses.saturated[h]),
+        })  # fmt: skip
+    (HERE / "auger.json").write_text(json.dumps({"id": 2, "stations": stations}, indent=1) + "\n")
+
+
+def main() -> None:
+    """Write them all."""
+    events = select_events(read_events(HERE.parent / "sample.h5"), np.arange(8))
+    pulses = find_pulses(events)
+    write_dst(HERE / "telescope_array.dst.gz", events, pulses)
+    write_text(HERE / "telescope_array.txt", events, pulses)
+    write_tables(events, pulses)
+    write_hisparc(events, pulses)
+    write_auger(events, pulses)
+
+
+if __name__ == "__main__":
+    main()
