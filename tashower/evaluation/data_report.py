@@ -24,7 +24,8 @@ _CAPTIONS = {
     "distributions": "Direction, size and quality of every method, events with a result.",
     "differences": "Every method against the free fit, event by event.",
     "residuals": "Times and signals of stations around the free fit against distance: points, median and middle 68 %. A slope or a "
-    "step means that the front or the lateral distribution of the fit is not that of the data.",
+    "step near the axis means that the front or the lateral distribution of the fit is not that of the data. Far out only stations "
+    "with an upward fluctuation, and accidental ones, are seen: both medians bend there in simulation as well.",
     "domain": "Event features of the data and of the simulation that calibration and networks come from. The distance is that of "
     "Kolmogorov and Smirnov: 0 the same, 1 apart.",
 }
