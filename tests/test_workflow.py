@@ -64,6 +64,23 @@ def test_networks_and_primaries_of_the_user_replace_the_default_ones(tmp_path):
     assert "helium" not in done.all
 
 
+def test_configuration_of_the_tutorial(tmp_path):
+    """The block of docs/new_data.md that runs the workflow on measured events."""
+    text = (ROOT / "docs" / "new_data.md").read_text()
+    block = text[text.index("    results: results-mine") : text.index("    make run CONFIG=mine.yaml")]
+    checkpoint = tmp_path / "my_network" / "checkpoint.pt"
+    checkpoint.parent.mkdir()
+    checkpoint.write_bytes(b"")
+    path = tmp_path / "mine.yaml"
+    lines = block.replace("results/networks/waveforms_and_features/checkpoint.pt", str(checkpoint)).splitlines()
+    path.write_text("\n".join(line.removeprefix("    ") for line in lines) + "\n")
+    done = snakemake("--dry-run", "--configfile", str(path))
+    assert done.returncode == 0, done.all
+    for rule in ("convert_data", "fit_data", "apply_to_data", "report_data", "calibrate_fit"):
+        assert rule in done.all
+    assert "train_network" not in done.all
+
+
 def test_lint():
     done = snakemake("--lint")
     assert done.returncode == 0, done.all

@@ -203,6 +203,15 @@ def fit_one(observed, settings, p, covariance, start):
 
 
 @compiled
+def work_space(n_stations):
+    """Arrays that `observe` uses again for every event."""
+    return (
+        np.full(n_stations, -1, np.int32), np.empty(n_stations, np.int32), np.empty(n_stations, np.int32),
+        np.empty(n_stations, np.int32), np.empty((9, n_stations)),
+    )  # fmt: skip
+
+
+@compiled
 def observe(begin, end, station, time, density, saturated, dead, neighbours, position, area, work):
     """`Observed` of one event from its hits; times relative to their mean, which is returned too (NaN without stations)."""
     slot, label, chosen, use, columns = work
@@ -229,11 +238,7 @@ def fit_all(
     offset, station, time, density, saturated, dead_offset, dead, neighbours, position, settings, start, p, covariance, sums
 ):
     """Fit every event; p (n, 7), covariance (n, 7, 7), sums (n, 5) as of `fit_one` are overwritten."""
-    n_stations = len(position)
-    work = (
-        np.full(n_stations, -1, np.int32), np.empty(n_stations, np.int32), np.empty(n_stations, np.int32),
-        np.empty(n_stations, np.int32), np.empty((9, n_stations)),
-    )  # fmt: skip
+    work = work_space(len(position))
     for i in range(len(offset) - 1):
         observed, origin = observe(
             offset[i], offset[i + 1], station, time, density, saturated, dead[dead_offset[i] : dead_offset[i + 1]],

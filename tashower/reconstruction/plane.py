@@ -8,7 +8,7 @@ from tashower.events.array import neighbour_table
 from tashower.events.model import Events, Pulses, Reconstruction
 from tashower.physics.compiled import compiled
 from tashower.reconstruction.clusters import TIME
-from tashower.reconstruction.fit import count, observe
+from tashower.reconstruction.fit import count, observe, work_space
 from tashower.reconstruction.start_values import LARGEST_SINE, fit_plane, start_core
 
 #: Fewest stations with a time.
@@ -18,11 +18,7 @@ FEWEST_STATIONS = 3
 @compiled
 def _fit_all(offset, station, time, density, saturated, dead_offset, dead, neighbours, position, area, p, used):
     """Plane front of every event: p (n, 7) columns 0 to 3 and 5, and the number of stations; p NaN where there is none."""
-    n_stations = len(position)
-    work = (
-        np.full(n_stations, -1, np.int32), np.empty(n_stations, np.int32), np.empty(n_stations, np.int32),
-        np.empty(n_stations, np.int32), np.empty((9, n_stations)),
-    )  # fmt: skip
+    work = work_space(len(position))
     for i in range(len(offset) - 1):
         observed, origin = observe(
             offset[i], offset[i + 1], station, time, density, saturated, dead[dead_offset[i] : dead_offset[i + 1]],

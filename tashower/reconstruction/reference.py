@@ -10,7 +10,7 @@ from tashower.physics.lateral import log_lateral_distribution, slope_of_secant
 from tashower.physics.shower_front import front_delay
 from tashower.reconstruction.clusters import SIGNAL, SILENT, TIME
 from tashower.reconstruction.expectation import LARGEST_SINE2, N_PARAMETERS, SOFTENING, Observed
-from tashower.reconstruction.fit import observe, one_pass
+from tashower.reconstruction.fit import observe, one_pass, work_space
 from tashower.reconstruction.levenberg_marquardt import CONVERGED
 from tashower.reconstruction.start_values import FitSettings, fit_plane, prior_log_curvature, start_core, start_size
 
@@ -31,11 +31,7 @@ def observed_events(events: Events, pulses: Pulses) -> list[Observed]:
     density = pulses.signal.mean(axis=1) / area
     found = []
     for i in range(events.n_events):
-        work = (
-            np.full(n_stations, -1, np.int32), np.empty(n_stations, np.int32), np.empty(n_stations, np.int32),
-            np.empty(n_stations, np.int32),
-            np.empty((9, n_stations)),
-        )  # fmt: skip
+        work = work_space(n_stations)  # of its own: the records keep views of it
         dead = events.dead_station[slice(*events.dead_offset[i : i + 2])]
         observed, _ = observe(
             events.hit_offset[i], events.hit_offset[i + 1], events.hit_station, pulses.arrival_time, density, pulses.saturated,

@@ -68,6 +68,12 @@ def read_table(path) -> dict[str, np.ndarray]:
     return {name: np.array(column, dtype=object) for name, column in zip(names, columns, strict=True)}
 
 
+def _short(value) -> str:
+    """A value of a file for a message: on one line, and not longer than a word or two."""
+    text = repr(value)
+    return text if len(text) <= 24 else f"{text[:20]}...{text[0]}"
+
+
 def numbers(table, name: str, path, kind=float) -> np.ndarray:
     """A column as numbers.
 
@@ -76,7 +82,7 @@ def numbers(table, name: str, path, kind=float) -> np.ndarray:
     InputError : names file, line and column: no such column, or an entry that is no number.
     """
     if name not in table:
-        raise InputError(f"{path}: has no column {name!r}; it has {', '.join(table)}")
+        raise InputError(f"{path}: has no column {name!r}; it has {', '.join(_short(n) for n in list(table)[:12])}")
     column = table[name]
     try:
         if kind is int:
@@ -89,7 +95,7 @@ def numbers(table, name: str, path, kind=float) -> np.ndarray:
                 if kind is int:
                     np.int64(int(value))
             except (ValueError, TypeError, OverflowError):
-                raise InputError(f"{path}, line {line}: {name} = {value!r} is not a number") from None
+                raise InputError(f"{path}, line {line}: {name} = {_short(value)} is not a number") from None
         raise
 
 
@@ -118,16 +124,16 @@ def read_header(path) -> dict:
         raise InputError(f"{path}: no such file")
     try:
         given = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (yaml.YAMLError, UnicodeDecodeError, ValueError) as error:
+    except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: not YAML ({str(error).splitlines()[0]})") from None
     if not isinstance(given, dict):
         raise InputError(f"{path}: not a list of keys and values")
     for key, value in given.items():
         if key not in HEADER:
-            raise InputError(f"{path}: unknown key {key!r}; known: {', '.join(HEADER)}")
+            raise InputError(f"{path}: unknown key {_short(key)}; known: {', '.join(HEADER)}")
         text = key in ("stations", "hits", "waveforms")
         if not isinstance(value, str if text else (int, float)) or isinstance(value, bool):
-            raise InputError(f"{path}: {key}: {value!r} is not {'a file name' if text else 'a number'}")
+            raise InputError(f"{path}: {key}: {_short(value)} is not {'a file name' if text else 'a number'}")
     header = {key: given.get(key, default) for key, (default, _) in HEADER.items()}
     for key in ("area_m2", "bin_width_ns"):
         if not 0 < header[key] < 1e9:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from events.convert.damage import fuzz
 
 from tashower.cli import main
 from tashower.errors import InputError
@@ -107,6 +108,7 @@ def test_hits_fit_on_an_irregular_array(folder, rng):
         ("header.yaml", "area_m2: 0.5", "area_m2: -1", "not a positive number"),
         ("header.yaml", "layers: 1", "layers: 3", "layers: 3"),
         ("header.yaml", "layers: 1", "layers: [", "not YAML"),
+        ("header.yaml", "layers: 1", "layers: " + "[" * 5000, "not YAML"),
         ("header.yaml", "layers: 1", "hits: none.csv", "none.csv: no such file"),
         ("header.yaml", "layers: 1", "waveforms: w.npy", "w.npy: no such file"),
     ],
@@ -144,3 +146,12 @@ def test_command_line(folder, capsys):
     assert main(["convert", str(folder / "header.yaml"), "--to", str(folder / "o.h5")]) == 0
     assert "square lattice" in capsys.readouterr().out
     assert read_events(folder / "o.h5").n_hits == 4
+
+
+def test_damaged_tables(rng, folder):
+    assert fuzz(rng, folder, HITS.encode(), ".csv", 100, [folder / "stations.csv"]) > 20
+
+
+@pytest.mark.slow
+def test_a_thousand_damaged_tables(rng, folder):
+    assert fuzz(rng, folder, HITS.encode(), ".csv", 1000, [folder / "stations.csv"]) > 200

@@ -1,0 +1,44 @@
+"""Damaged files: cut, flipped, overwritten, doubled or emptied somewhere."""
+
+from tashower.errors import InputError
+from tashower.events.convert.convert import convert
+
+
+def corrupted(rng, data: bytes) -> bytes:
+    """The bytes, damaged: cut, flipped, overwritten, doubled or emptied somewhere."""
+    kind, data = rng.integers(5), bytearray(data)
+    at = int(rng.integers(len(data)))
+    if kind == 0:
+        return bytes(data[:at])
+    if kind == 1:
+        for _ in range(int(rng.integers(1, 20))):
+            data[int(rng.integers(len(data)))] ^= int(rng.integers(1, 256))
+    elif kind == 2:
+        data[at : at + 4] = int(rng.integers(-(2**31), 2**31)).to_bytes(4, "little", signed=True)
+    elif kind == 3:
+        data[at:at] = data[at : at + int(rng.integers(1, 5000))]
+    else:
+        n = int(rng.integers(1, 2000))
+        data[at : at + n] = bytes(n)
+    return bytes(data)
+
+
+def fuzz(rng, path, data, suffix, n, also=()):
+    """n damaged copies: each converts or is refused with one clear message; nothing else happens. Returns how many are refused.
+
+    also : files to convert together with it
+    """
+    refused = 0
+    target = path / f"x{suffix}"
+    for _ in range(n):
+        target.write_bytes(corrupted(rng, data))
+        message = None
+        try:
+            convert([*also, target])
+        except InputError as error:
+            message = str(error)
+        if message is not None:
+            refused += 1
+            assert str(target) in message
+            assert len(message) < 400
+    return refused
