@@ -25,9 +25,9 @@ from tashower.simulation.simulate import simulate_events
 #: relation of the Telescope Array (Ivanov 2012, PhD thesis, Rutgers; ApJL 768 (2013) L1).
 PUBLISHED_S800 = {1: (19.0339, 0.0839, 1.0379, 0.7352, 1.090), 56: (18.9360, 0.4484, 1.0767, -0.0727, 1.077)}
 #: Delay of the front and its spread at 1200 m, 30 degrees [ns], by log10(E/eV): error model of the Telescope Array's fit (Ivanov
-#: 2012) with the realised spread after calibration.
+#: 2012) with the realised spread after calibration; recalled, not checked against its text.
 PUBLISHED_FRONT = {18.5: (400.0, 190.0), 19.0: (253.0, 140.0), 19.5: (149.0, 105.0)}
-#: 68 % opening angle [deg] and energy resolution by log10(E/eV) (ApJL 768 (2013) L1; Ivanov 2012); primary proton, E^-3.
+#: 68 % opening angle [deg] (ApJL 768 (2013) L1; Ivanov 2012) and energy resolution (recalled, not checked) by log10(E/eV).
 PUBLISHED_RESOLUTION = ((18.0, 18.5, 2.4, 0.36), (18.5, 19.0, 2.1, 0.29), (19.0, 20.5, 1.4, 0.19))
 SPECTRUM = "min_log10_energy_ev: 18, max_log10_energy_ev: 20.5, max_zenith_deg: 55, core_margin_m: 0"
 
@@ -136,7 +136,7 @@ def resolution_table(samples) -> None:
         "free fit",
         "ratio",
         "constrained fit",
-        "ln E, published",
+        "ln E, recalled",
         "free fit",
         "ratio",
     )
