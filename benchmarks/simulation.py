@@ -2,7 +2,7 @@
 
     python benchmarks/simulation.py
 
-Proton showers of 10^19 eV, default array, one core. The numpy versions draw every particle and leave out accidental hits,
+Proton showers of 10^19 eV, default array, one core, the best of a few runs. The numpy versions draw every particle and leave out accidental hits,
 stations out of service and progress: what they do less makes them faster, not slower.
 """
 
@@ -22,7 +22,7 @@ CONFIG = (
     "{showers: {min_log10_energy_ev: 19, max_log10_energy_ev: 19, primaries: {proton: 1}}, "
     "detector: {accidental_rate_khz: 0, out_of_service_fraction: 0}}"
 )
-N_BINS = 256
+N_BINS = 284  # of light, as in ours
 KEPT = 128
 
 
@@ -119,11 +119,14 @@ def main() -> None:
     """Print events per second and ratios."""
     config = load_config(CONFIG)
     simulate_events(config, "test", 0, 20)  # compiled
-    started = time.perf_counter()
-    events = simulate_events(config, "test", 0, 20_000)
-    ours = 20_000 / (time.perf_counter() - started)
-    by_chunk, chunk_hits = run_numpy(config, 600, 100, None)
-    by_station, station_hits = run_numpy(config, 60, 1, 1)
+    ours = 0.0
+    for _ in range(5):
+        events = None  # its memory is used again, as in a workflow of many chunks
+        started = time.perf_counter()
+        events = simulate_events(config, "test", 0, 20_000)
+        ours = max(ours, 20_000 / (time.perf_counter() - started))
+    by_chunk, chunk_hits = max(run_numpy(config, 600, 100, None) for _ in range(3))
+    by_station, station_hits = max(run_numpy(config, 60, 1, 1) for _ in range(3))
     print("simulation, proton 10^19 eV, one core          events/s   ratio   hits/event")
     print(f"  tashower (compiled)                          {ours:8.0f}       1   {events.n_hits / 20_000:10.1f}")
     print(f"  numpy, 100 events at once                    {by_chunk:8.0f}   {ours / by_chunk:5.0f}   {chunk_hits:10.1f}")

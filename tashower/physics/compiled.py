@@ -52,3 +52,16 @@ def compiled(function=None, **options):
         return numba.njit(function, **{"cache": True, "nogil": True, "error_model": "numpy", **options})
 
     return decorate if function is None else decorate(function)
+
+
+def inner(function=None, *, inline=True, **options):
+    """Decorator of a function that other loops call a million times: `compiled`, put into its caller (`inline`), and without
+    reference counts on arrays, which cost more than the arithmetic of a short function.
+
+    Such a function must not allocate: no array is made in it, and no slice is assigned to a slice.
+    """
+
+    def decorate(function):
+        return compiled(function, **{"_nrt": False, "forceinline": inline, **options})
+
+    return decorate if function is None else decorate(function)

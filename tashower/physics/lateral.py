@@ -40,7 +40,9 @@ def log_lateral_shape(r, eta, scale=LATERAL_SCALE):
     """ln f(r); r > 0 [m], eta dimensionless, scale = R_m [m]."""
     x = r / scale
     y = r / OUTER_SCALE
-    return -_INNER_SLOPE * np.log(x) - (eta - _INNER_SLOPE) * np.log(1.0 + x) - _OUTER_SLOPE * np.log(1.0 + y * y)
+    # The terms that do not depend on eta share one logarithm: (1.2 ln(x/(1 + x)) + 0.6 ln(1 + y^2)) = 0.6 ln(...).
+    inner = x / (1.0 + x)
+    return -_OUTER_SLOPE * np.log(inner * inner * (1.0 + y * y)) - eta * np.log(1.0 + x)
 
 
 @formula

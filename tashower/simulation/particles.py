@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tashower.physics.compiled import compiled, formula
+from tashower.physics.compiled import formula, inner
 from tashower.physics.constants import STATION_AREA
 from tashower.physics.lateral import log_lateral_distribution
 from tashower.physics.shower_front import thickness_shape
@@ -16,11 +16,12 @@ from tashower.simulation.random_numbers import (
     EXPONENTIAL_TABLE,
     MOYAL_TABLE,
     NORMAL_TABLE,
+    early_erlang,
     erlang,
+    late_erlang,
     next_bits,
     poisson,
     quick,
-    uniform,
 )
 
 #: Width of the Moyal distribution of a muon's energy loss in units of its most probable loss. Model choice: a full width at
@@ -173,49 +174,56 @@ def mean_leading_edge_curvature(front: FrontModel, s800, eta, share, front_scale
     return onset + first / (thickness_shape(r) * np.exp(-0.5 * log_ldf))
 
 
-@compiled
-def _put(impulse, bin_width, time, upper, lower):
-    """Share a deposit between the two bins around its time, so that the pulse shape moves with it."""
-    position = time / bin_width
+# The loop over particles runs in single precision; probabilities are in units of 2^-16.
+_ZERO, _ONE, _LEAST_LOSS, _LOSS_WIDTH, _ELECTRON_LOSS, _PER_PHOTOELECTRON, _SPREAD_SQUARE = np.array(
+    [0.0, 1.0, 0.1, MUON_LOSS_WIDTH, ELECTRON_LOSS, 1.0 / PHOTOELECTRONS_PER_VEM, LIGHT_SPREAD**2], np.float32
+)
+_ONLY_LOWER = np.uint64(round(2**15 * (1.0 - ELECTRON_BOTH_LAYERS)))
+_NOT_ONLY_UPPER = np.uint64(2**16) - _ONLY_LOWER
+
+
+@formula
+def light_spread(loss):
+    """Rms of the light of an energy loss [VEM]: photoelectron statistics, and where the particle crosses the station."""
+    return np.sqrt(loss * (_PER_PHOTOELECTRON + _SPREAD_SQUARE * loss))
+
+
+@inner(fastmath=True)
+def _put(impulse, position, upper, lower):
+    """Share a deposit between the two bins around its position [bins], so that the pulse shape moves with it."""
     k = int(position)
     if k < 0 or k + 1 >= impulse.shape[1]:
         return
-    late = position - k
-    impulse[0, k] += upper * (1.0 - late)
-    impulse[0, k + 1] += upper * late
-    impulse[1, k] += lower * (1.0 - late)
-    impulse[1, k + 1] += lower * late
+    late = np.float32(position - k)
+    upper_late, lower_late = upper * late, lower * late
+    impulse[0, k] += upper - upper_late
+    impulse[0, k + 1] += upper_late
+    impulse[1, k] += lower - lower_late
+    impulse[1, k + 1] += lower_late
 
 
-@compiled
-def _light(loss, z):
-    """Light of an energy loss [VEM]: photoelectron statistics and the spread over the station; z: a normal variate."""
-    return max(loss + z * math.sqrt(loss / PHOTOELECTRONS_PER_VEM + (LIGHT_SPREAD * loss) ** 2), 0.0)
-
-
-@compiled
-def _muon_light(bits, place, secant):
-    loss = secant * max(1.0 + MUON_LOSS_WIDTH * quick(MOYAL_TABLE, bits, place), 0.1)
-    return _light(loss, quick(NORMAL_TABLE, bits, place + 1))
-
-
-@compiled
-def put_particle(state, impulse, bin_width, time, secant):
-    """One particle. secant > 0: a muon, which crosses both layers, each with its own Landau-like loss.
-
-    secant 0: an electromagnetic particle, seen in both layers with the same loss, or in one of them.
-    """
+@inner(fastmath=True)
+def put_muon(state, impulse, position, secant):
+    """A muon, which crosses both layers, each with its own Landau-like loss; position in bins, secant: sec z, float32."""
     bits = next_bits(state)
-    if secant > 0.0:
-        upper = _muon_light(bits, 0, secant)
-        lower = _muon_light(bits, 2, secant)
-    else:
-        loss = ELECTRON_LOSS * quick(EXPONENTIAL_TABLE, bits, 0)
-        which = np.float64(bits >> np.uint64(48)) * 2.0**-16
-        only_one = 0.5 * (1.0 - ELECTRON_BOTH_LAYERS)
-        upper = 0.0 if which < only_one else _light(loss, quick(NORMAL_TABLE, bits, 1))
-        lower = 0.0 if which > 1.0 - only_one else _light(loss, quick(NORMAL_TABLE, bits, 2))
-    _put(impulse, bin_width, time, upper, lower)
+    upper = secant * max(_ONE + _LOSS_WIDTH * quick(MOYAL_TABLE, bits, 0), _LEAST_LOSS)
+    lower = secant * max(_ONE + _LOSS_WIDTH * quick(MOYAL_TABLE, bits, 2), _LEAST_LOSS)
+    upper += quick(NORMAL_TABLE, bits, 1) * light_spread(upper)
+    lower += quick(NORMAL_TABLE, bits, 3) * light_spread(lower)
+    _put(impulse, position, max(upper, _ZERO), max(lower, _ZERO))
+
+
+@inner(fastmath=True)
+def put_electron(state, impulse, position):
+    """An electromagnetic particle, seen in both layers with the same loss, or in one of them; position in bins."""
+    bits = next_bits(state)
+    loss = _ELECTRON_LOSS * quick(EXPONENTIAL_TABLE, bits, 0)
+    spread = light_spread(loss)
+    which = bits >> np.uint64(48)
+    # Both are computed and one is dropped: a branch would be guessed wrong for every third particle.
+    upper = max(loss + quick(NORMAL_TABLE, bits, 1) * spread, _ZERO)
+    lower = max(loss + quick(NORMAL_TABLE, bits, 2) * spread, _ZERO)
+    _put(impulse, position, upper if which >= _ONLY_LOWER else _ZERO, lower if which < _NOT_ONLY_UPPER else _ZERO)
 
 
 # Exact moments of the light of one particle: variance of a muon's vertical loss; mean square and mean product of the two
@@ -239,7 +247,7 @@ def light_moments(secant):
     return ELECTRON_MEAN_LOSS, _ELECTRON_SQUARE, _ELECTRON_PRODUCT
 
 
-@compiled
+@inner
 def _put_many(state, impulse, k, expected, mean, common, own):
     """Light of a Poisson number of particles with mean `expected` in bin k: normal with the exact compound moments.
 
@@ -255,18 +263,26 @@ def _put_many(state, impulse, k, expected, mean, common, own):
         impulse[layer, k + 1] += light
 
 
-@compiled
+@inner
 def draw_number(state, mean_number):
     """Poisson number of particles of one kind; -1 where they are so many that they are drawn per bin."""
     return poisson(state, mean_number) if mean_number < MOST_INDIVIDUAL else -1
 
 
-@compiled
+@inner
+def _put_particle(state, impulse, position, secant):
+    if secant > 0.0:
+        put_muon(state, impulse, position, np.float32(secant))
+    else:
+        put_electron(state, impulse, position)
+
+
+@inner(inline=False)
 def put_component(state, impulse, bin_width, start, number, mean_number, scale, shape, secant):
     """All particles of one kind in a station.
 
-    Few are drawn one by one. Many are drawn per bin: the numbers in the bins are independent Poisson variates, and bins that
-    expect few (the leading edge among them) are again drawn particle by particle.
+    Few are drawn one by one. Of many, those that come in bins that expect more than `MOST_INDIVIDUAL_IN_BIN` are drawn per bin,
+    those before (the leading edge) and after one by one: the numbers of the three parts are independent Poisson variates.
 
     Parameters
     ----------
@@ -276,27 +292,44 @@ def put_component(state, impulse, bin_width, start, number, mean_number, scale, 
     scale, shape : of the gamma distribution of their delay [ns]
     secant : sec z for muons, 0 for electromagnetic particles
     """
-    if number >= 0:
-        for _ in range(number):
-            put_particle(state, impulse, bin_width, start + scale * erlang(state, shape), secant)
-        return
+    onset, step = start / bin_width, scale / bin_width
+    if number < 0:
+        number = _put_dense_part(state, impulse, onset, step, mean_number, shape, secant)
+    for _ in range(number):
+        _put_particle(state, impulse, onset + step * erlang(state, shape), secant)
+
+
+@inner(inline=False)
+def _put_dense_part(state, impulse, onset, step, mean_number, shape, secant):
+    """Everything, when there are bins that expect many particles; returns the number that is left to be drawn.
+
+    onset, step : start and scale of the delays [bins]
+    """
+    bins = 1.0 / step
+    k = int(onset)
+    x = (k + 1 - onset) * bins  # end of bin k in units of the scale
+    fall, fall_per_bin = math.exp(-x), math.exp(-bins)
+    above, still = 1.0, fall * gamma_polynomial(x, shape)
+    while mean_number * (above - still) <= MOST_INDIVIDUAL_IN_BIN:
+        if x > shape or k + 2 >= impulse.shape[1]:
+            return poisson(state, mean_number)  # past the maximum
+        k += 1
+        x += bins
+        fall *= fall_per_bin
+        above, still = still, fall * gamma_polynomial(x, shape)
+    end = x - bins
+    for _ in range(poisson(state, mean_number * (1.0 - above))):
+        _put_particle(state, impulse, onset + step * early_erlang(state, shape, end), secant)
     mean, square, product = light_moments(secant)
     common, own = math.sqrt(product), math.sqrt(square - product)
-    above = 1.0
-    x = ((int(start / bin_width) + 1) * bin_width - start) / scale
-    step = bin_width / scale
-    fall, fall_per_bin = math.exp(-x), math.exp(-step)
-    for k in range(int(start / bin_width), impulse.shape[1] - 1):
-        still = fall * gamma_polynomial(x, shape)
-        expected = mean_number * (above - still)
-        above = still
-        x += step
+    while mean_number * (above - still) > MOST_INDIVIDUAL_IN_BIN:
+        _put_many(state, impulse, k, mean_number * (above - still), mean, common, own)
+        if k + 2 >= impulse.shape[1]:
+            return 0
+        k += 1
+        x += bins
         fall *= fall_per_bin
-        if expected > MOST_INDIVIDUAL_IN_BIN:
-            _put_many(state, impulse, k, expected, mean, common, own)
-        else:
-            first, end = max(k * bin_width, start), (k + 1) * bin_width
-            for _ in range(poisson(state, expected)):
-                put_particle(state, impulse, bin_width, first + (end - first) * uniform(state), secant)
-        if mean_number * above < 1e-2:
-            break
+        above, still = still, fall * gamma_polynomial(x, shape)
+    for _ in range(poisson(state, mean_number * above)):
+        _put_particle(state, impulse, onset + step * late_erlang(state, shape, x - bins), secant)
+    return 0

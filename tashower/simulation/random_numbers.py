@@ -11,7 +11,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from tashower.config import SPLITS
-from tashower.physics.compiled import compiled
+from tashower.physics.compiled import compiled, inner
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
@@ -23,10 +23,12 @@ _MIDDLES = (np.arange(4096) + 0.5) / 4096
 
 #: Quantiles of the standard normal, exponential and Moyal distributions at the middles of 4096 equal probabilities. A draw takes
 #: a tenth of an exact one's time; beyond one in 8192 it has no tail, and its rms is 0.9996, 0.9995 and 0.994 of the exact one.
-#: Used where thousands of small contributions add up: electronic noise, light, energy loss.
-NORMAL_TABLE = ndtri(_MIDDLES)
-EXPONENTIAL_TABLE = -np.log1p(-_MIDDLES)
-MOYAL_TABLE = -2.0 * np.log(ndtri(0.5 + 0.5 * (1.0 - _MIDDLES)))
+#: Used for light, energy loss and calibration errors.
+NORMAL_TABLE = ndtri(_MIDDLES).astype(np.float32)
+EXPONENTIAL_TABLE = -np.log1p(-_MIDDLES).astype(np.float32)
+MOYAL_TABLE = (-2.0 * np.log(ndtri(0.5 + 0.5 * (1.0 - _MIDDLES)))).astype(np.float32)
+
+_INVERSE = 1.0 / np.maximum(np.arange(64), 1.0)  # 1/k; a Poisson variate of mean 10 exceeds 63 once in 1e29
 
 #: What a stream is for; every purpose has its own key.
 PURPOSES = ("array", "shower", "throw", "detector")
@@ -38,7 +40,7 @@ def stream_key(seed: int, split: str, purpose: str) -> np.uint64:
     return np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0]
 
 
-@compiled
+@inner(inline=False)
 def seed_stream(state, key, number):
     """Start stream `number` (uint64) of `key` (uint64) in `state`, (4,) uint64, overwritten."""
     x = key + (np.uint64(number) + np.uint64(1)) * _GOLDEN
@@ -53,7 +55,7 @@ def seed_stream(state, key, number):
         x ^= z << np.uint64(1)
 
 
-@compiled
+@inner
 def next_bits(state):
     """The next 64 random bits."""
     s0, s1, s2, s3 = state[0], state[1], state[2], state[3]
@@ -70,19 +72,19 @@ def next_bits(state):
     return result
 
 
-@compiled
+@inner
 def uniform(state):
     """Uniform in (0, 1): never 0, so that its logarithm is finite."""
     return (np.float64(next_bits(state) >> np.uint64(11)) + 0.5) * _TO_UNIT
 
 
-@compiled
+@inner
 def normal(state):
     """Standard normal (Box and Muller 1958)."""
     return math.sqrt(-2.0 * math.log(uniform(state))) * math.cos(2.0 * math.pi * uniform(state))
 
 
-@compiled
+@inner
 def erlang(state, shape):
     """Gamma variate of whole-number shape and scale 1: minus the logarithm of a product of uniforms, each of 32 bits."""
     bits = next_bits(state)
@@ -94,7 +96,41 @@ def erlang(state, shape):
     return -math.log(product)
 
 
-@compiled
+@inner(inline=False)
+def early_erlang(state, shape, end):
+    """Gamma variate of whole-number shape and scale 1, given that it is below `end`.
+
+    The largest of `shape` uniforms times `end` has density t^(shape - 1); it is accepted with probability exp(-t): for an `end` of
+    a few at most.
+    """
+    while True:
+        largest = uniform(state)
+        for _ in range(1, shape):
+            largest = max(largest, uniform(state))
+        if uniform(state) < math.exp(-end * largest):
+            return end * largest
+
+
+@inner(inline=False)
+def late_erlang(state, shape, begin):
+    """Gamma variate of whole-number shape and scale 1, given that it is above `begin`.
+
+    Counted as a Poisson process, j < shape points came before `begin` with weight begin^j/j!; shape - j are still to come.
+    """
+    total = term = 1.0
+    for j in range(1, shape):
+        term *= begin / j
+        total += term
+    chosen = uniform(state) * total
+    term, came = 1.0, 0
+    while chosen > term and came < shape - 1:
+        chosen -= term
+        came += 1
+        term *= begin / came
+    return begin + erlang(state, shape - came)
+
+
+@inner
 def quick(table, bits, place):
     """Variate from one of the tables: 12 of the 64 random bits choose the entry; place 0 to 4 says which 12.
 
@@ -103,31 +139,26 @@ def quick(table, bits, place):
     return table[(bits >> np.uint64(12 * place)) & np.uint64(4095)]
 
 
-@compiled
-def quick_normal(state):
-    """Standard normal from `NORMAL_TABLE`."""
-    return quick(NORMAL_TABLE, next_bits(state), 0)
-
-
-@compiled
+@inner
 def poisson(state, mean):
-    """Poisson variate: products of uniforms below 10; above, the normal quantile with its first Cornish-Fisher correction.
+    """Poisson variate: inverted from one uniform below 10; above, the normal quantile with its first Cornish-Fisher correction.
 
     mean + sqrt(mean) z + (z^2 - 1)/6, rounded: mean, variance and skewness are right to a few parts in a thousand.
     """
     if mean <= 0.0:
         return 0
     if mean >= 10.0:
-        z = quick_normal(state)
+        z = quick(NORMAL_TABLE, next_bits(state), 0)
         return max(int(mean + math.sqrt(mean) * z + (z * z - 1.0) / 6.0 + 0.5), 0)
-    product = uniform(state)
-    if product < 1.0 - mean:  # exp(-mean) is larger still
+    left = uniform(state)
+    if left < 1.0 - mean:  # exp(-mean) is larger still
         return 0
-    limit = math.exp(-mean)
+    probability = math.exp(-mean)
     count = 0
-    while product > limit:
-        product *= uniform(state)
+    while left > probability and count < len(_INVERSE) - 1:
+        left -= probability
         count += 1
+        probability *= mean * _INVERSE[count]
     return count
 
 

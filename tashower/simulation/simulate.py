@@ -8,15 +8,15 @@ import numpy as np
 from tashower.config import Config
 from tashower.events.array import Array, neighbour_table, square_array
 from tashower.events.model import Events, select_rows
-from tashower.simulation.electronics import COUNTS_PER_VEM, GAIN_SPREAD, PEDESTAL, PEDESTAL_SPREAD, READOUT, pulse_shape
+from tashower.simulation.electronics import COUNTS_PER_VEM, GAIN_SPREAD, PEDESTAL, PEDESTAL_SPREAD, READOUT, electronics
 from tashower.simulation.particles import front_model
 from tashower.simulation.random_numbers import stream_key
 from tashower.simulation.showers import draw_showers
-from tashower.simulation.stations import Conditions, Hits, Stations, Work, simulate_block
+from tashower.simulation.stations import Conditions, Hits, Stations, simulate_block, work_space
 
 _SPLIT_OF_ARRAY = "calibration"  # the array is the same in all splits
 _BLOCK = 1000  # events between two reports of progress
-_CAPACITY = 20_000  # hits in the buffer
+_CAPACITY = 20_000  # hits for which there is room at first
 _SECONDS_BETWEEN_REPORTS = 5.0
 
 
@@ -68,23 +68,11 @@ def simulate_events(config: Config, split: str, first: int, n: int) -> Events:
     rows = np.stack([getattr(truth, name) for name in columns], axis=1)
     n_events = len(rows)
     numbers = (np.arange(n_events) + first * config.showers.throws).astype(np.uint64)
-    work = Work(
-        impulse=np.zeros((2, detector.n_bins + 128), np.float32),
-        trace=np.zeros((2, detector.n_bins + 128), np.float32),
-        counts=np.zeros((detector.n_bins + 48, 2), np.int32),
-        slot=np.full(array.n_stations, -1, np.int32),
-        level_1=np.zeros(array.n_stations, bool),
-        time=np.zeros(array.n_stations),
-    )
-    capacity = max(_CAPACITY, 2 * array.n_stations)
-    hits = Hits(np.empty(capacity, np.int32), np.empty(capacity), np.empty((capacity, detector.n_bins, 2), np.uint16))
+    work = work_space(array.n_stations, detector.n_bins)
+    hits, used = _empty_hits(_CAPACITY + array.n_stations, detector.n_bins), 0
     key = stream_key(config.seed, split, "detector")
-    front, conditions, pulse = (
-        front_model(config.front),
-        _conditions(config, detector.bin_width),
-        pulse_shape(detector.bin_width),
-    )
-    n_hits, n_dead, dead_lists, parts = np.zeros(n_events, np.int64), np.zeros(n_events, np.int64), [], []
+    front, conditions = front_model(config.front), _conditions(config, detector.bin_width)
+    n_hits, n_dead, dead_lists = np.zeros(n_events, np.int64), np.zeros(n_events, np.int64), []
     started = reported = time.monotonic()
     for block in range(0, n_events, _BLOCK):
         end = min(block + _BLOCK, n_events)
@@ -92,13 +80,14 @@ def simulate_events(config: Config, split: str, first: int, n: int) -> Events:
         window = slice(block, end)
         done = 0
         while done < end - block:
-            upto = simulate_block(
-                done, key, numbers[window], rows[window], truth.t0[window], front, stations, conditions, pulse, work, hits,
-                n_hits[window], dead, n_dead[window],
+            done, used = simulate_block(
+                done, used, key, numbers[window], rows[window], truth.t0[window], front, stations, conditions,
+                electronics(detector.bin_width), work, hits, n_hits[window], dead, n_dead[window],
             )  # fmt: skip
-            used = int(n_hits[window][done:upto].sum())
-            parts.append(tuple(column[:used].copy() for column in hits))
-            done = upto
+            if done < end - block:
+                # As many hits per event are expected of what is left, and a tenth more.
+                expected = int(1.1 * used * n_events / max(block + done, 1))
+                hits = _with_room(hits, used, max(expected, 2 * used) + array.n_stations)
         triggered = n_hits[window] > 0
         mask = np.arange(array.n_stations) < n_dead[window][:, None]
         dead_lists.append(dead[mask & triggered[:, None]])
@@ -109,12 +98,23 @@ def simulate_events(config: Config, split: str, first: int, n: int) -> Events:
                 file=sys.stderr,
                 flush=True,
             )
-    return _assemble(array, stations, truth, numbers, n_hits, n_dead, dead_lists, parts)
+    return _assemble(array, stations, truth, numbers, n_hits, n_dead, dead_lists, Hits(*(column[:used] for column in hits)))
 
 
-def _assemble(array, stations, truth, numbers, n_hits, n_dead, dead_lists, parts) -> Events:
+def _empty_hits(n: int, n_bins: int) -> Hits:
+    return Hits(np.empty(n, np.int32), np.empty(n), np.empty((n, n_bins, 2), np.uint16))
+
+
+def _with_room(hits: Hits, used: int, n: int) -> Hits:
+    """The first `used` hits in arrays for n hits; memory that no hit is written to costs nothing."""
+    larger = _empty_hits(n, hits.waveform.shape[1])
+    for old, new in zip(hits, larger, strict=True):
+        new[:used] = old[:used]
+    return larger
+
+
+def _assemble(array, stations, truth, numbers, n_hits, n_dead, dead_lists, hits) -> Events:
     """Events from what the blocks left behind: those with hits, times as the file keeps them."""
-    station = np.concatenate([p[0] for p in parts])
     triggered = n_hits > 0
 
     def offsets(length):
@@ -124,11 +124,11 @@ def _assemble(array, stations, truth, numbers, n_hits, n_dead, dead_lists, parts
         array=array,
         event_id=numbers[triggered].astype(np.int64),
         hit_offset=offsets(n_hits),
-        hit_station=station,
-        hit_time=np.concatenate([p[1] for p in parts]),
-        waveform=np.concatenate([p[2] for p in parts]),
-        pedestal=stations.pedestal[station].astype(np.float32),
-        counts_per_vem=stations.gain[station].astype(np.float32),
+        hit_station=hits.station,
+        hit_time=hits.time,
+        waveform=hits.waveform,
+        pedestal=stations.pedestal.astype(np.float32)[hits.station],
+        counts_per_vem=stations.gain.astype(np.float32)[hits.station],
         dead_offset=offsets(n_dead),
         dead_station=np.concatenate(dead_lists),
         truth=select_rows(truth, triggered),

@@ -5,18 +5,20 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tashower.physics.compiled import compiled
+from tashower.physics.compiled import compiled, inner
 from tashower.physics.geometry import axis_components, axis_distance, distance_along_axis, plane_delay
 from tashower.physics.lateral import log_lateral_distribution
 from tashower.physics.shower_front import front_delay, thickness_shape
 from tashower.simulation.electronics import (
     BINS_BEFORE,
+    BLOCK,
     LEVEL_0_BINS,
     READOUT,
     digitise,
     draw_station_state,
     level_0_bin,
     level_2_time,
+    light_of,
     passes_level_1,
     shape_pulses,
 )
@@ -32,7 +34,7 @@ from tashower.simulation.particles import (
     mean_numbers,
     muon_share_at,
     put_component,
-    put_particle,
+    put_muon,
 )
 from tashower.simulation.random_numbers import normal, seed_stream, uniform
 
@@ -40,8 +42,9 @@ from tashower.simulation.random_numbers import normal, seed_stream, uniform
 CLOSEST = 2.0
 #: Stations with fewer expected particles than this are passed over.
 FEWEST_PARTICLES = 0.01
-_SPARE_BINS = 48  # digitised beyond the window, so that the crossing can be found with noise
-_LEAD_BINS = 36  # digitised before the noise-free crossing
+#: Bins digitised beyond the window, so that the crossing can be found with noise; and those before the noise-free crossing.
+SPARE_BINS = 48
+LEAD_BINS = 36
 _PROBABLE_COUNTS = 10.0  # noise-free 8-bin sum below which level 0 (15 counts) is out of the noise's reach
 
 
@@ -82,12 +85,27 @@ class Shower(NamedTuple):
 class Work(NamedTuple):
     """Arrays that are used again and again."""
 
-    impulse: np.ndarray  #: (2, n_bins + 128) light before the pulse shape
-    trace: np.ndarray  #: the same after it
-    counts: np.ndarray  #: (n_bins + 48, 2) int32
+    impulse: np.ndarray  #: (2, n) float32, light before the pulse shape; n: lead + n_bins + 128 and more
+    trace: np.ndarray  #: (2, n + n_bins + 48) float32, light after it; empty from n on
+    counts: np.ndarray  #: (2, n_bins + 48) int32
     slot: np.ndarray  #: (n_stations,) int32, -1
     level_1: np.ndarray  #: (n_stations,) bool
     time: np.ndarray  #: (n_stations,) time of the level-0 crossing of each hit
+    gain: np.ndarray  #: (2,) true gain of a station's layers
+
+
+def work_space(n_stations: int, n_bins: int) -> Work:
+    """Arrays for `simulate_block`, one set per thread."""
+    n_light = -(-(LEAD_BINS + n_bins + 128) // BLOCK) * BLOCK
+    return Work(
+        impulse=np.zeros((2, n_light), np.float32),
+        trace=np.zeros((2, n_light + n_bins + SPARE_BINS), np.float32),
+        counts=np.zeros((2, n_bins + SPARE_BINS), np.int32),
+        slot=np.full(n_stations, -1, np.int32),
+        level_1=np.zeros(n_stations, bool),
+        time=np.zeros(n_stations),
+        gain=np.zeros(2),
+    )
 
 
 class Hits(NamedTuple):
@@ -98,7 +116,7 @@ class Hits(NamedTuple):
     waveform: np.ndarray  #: (capacity, n_bins, 2) uint16
 
 
-@compiled
+@inner
 def reach(shower):
     """Axis distance [m] beyond which a station expects fewer than `FEWEST_PARTICLES` muons."""
     r = 1000.0
@@ -110,28 +128,32 @@ def reach(shower):
     return r
 
 
-@compiled
+@inner
 def put_shower(state, front, shower, dx, dy, dz, r, bin_width, impulse):
-    """Light of the shower in a station at (dx, dy, dz) [m] from the core; returns (time of the first bin [ns], any)."""
+    """Light of the shower in a station at (dx, dy, dz) [m] from the core; returns (time of the first bin [ns], any).
+
+    impulse : (2, n) of which the first `LEAD_BINS` stay empty; overwritten where there is any light
+    """
     secant = 1.0 / shower.n_z
     tangent = math.sqrt(max(secant * secant - 1.0, 0.0))
     log_ldf = log_lateral_distribution(r, shower.eta)
     density = shower.s800 * math.exp(log_ldf)
     along = distance_along_axis(dx, dy, dz, shower.n_x, shower.n_y, shower.n_z)
-    late = late_time_factor(along)
     n_muons, n_electrons = mean_numbers(density, muon_share_at(r, shower.share), shower.n_z)
     n_muons *= late_signal_factor(along, r * tangent, LATE_ATTENUATION_MUONS)
     n_electrons *= late_signal_factor(along, r * tangent, LATE_ATTENUATION_ELECTRONS)
     number_muons, number_electrons = draw_number(state, n_muons), draw_number(state, n_electrons)
     if number_muons == 0 and number_electrons == 0:
         return 0.0, False
+    impulse[:] = 0.0
+    late = late_time_factor(along)
     width = thickness_shape(r) * shower.front_scale * late
     onset = front_delay(r, log_ldf, front.onset * shower.front_scale * late * math.sqrt(ONSET_S800 / shower.s800))
-    local = front.local * width * density**LOCAL_POWER * normal(state)
+    local = front.local * width * math.exp(LOCAL_POWER * (math.log(shower.s800) + log_ldf)) * normal(state)
     front_time = shower.t0 + plane_delay(dx, dy, dz, shower.n_x, shower.n_y, shower.n_z) + onset + local
     # The clock of a station knows nothing of the shower.
     phase = uniform(state) * bin_width
-    first = math.floor((front_time - phase) / bin_width) * bin_width + phase
+    first = (math.floor((front_time - phase) / bin_width) - LEAD_BINS) * bin_width + phase
     start = front_time - first
     put_component(state, impulse, bin_width, start, number_muons, n_muons, front.muon_scale * width, MUON_SHAPE, secant)
     put_component(
@@ -140,45 +162,55 @@ def put_shower(state, front, shower, dx, dy, dz, r, bin_width, impulse):
     return first, True
 
 
-@compiled
-def _next_probable_bin(trace, gain, begin):
-    """First bin from `begin` on at which the noise-free 8-bin sums of both layers come near level 0; -1: none."""
-    upper = lower = 0.0
-    for k in range(begin, trace.shape[1]):
+@inner(fastmath=True)
+def _next_probable_bin(trace, least, begin, end):
+    """First bin of [begin, end) at which the light of 8 bins exceeds `least` (2,) [VEM] in both layers; -1: none.
+
+    Bins before `begin` count as empty.
+    """
+    upper = lower = np.float32(0.0)
+    for k in range(begin, min(begin + LEVEL_0_BINS, end)):
         upper += trace[0, k]
         lower += trace[1, k]
-        if k - LEVEL_0_BINS >= begin:
-            upper -= trace[0, k - LEVEL_0_BINS]
-            lower -= trace[1, k - LEVEL_0_BINS]
-        if upper * gain[0] > _PROBABLE_COUNTS and lower * gain[1] > _PROBABLE_COUNTS:
+        if upper > least[0] and lower > least[1]:
+            return k
+    for k in range(begin + LEVEL_0_BINS, end):
+        upper += trace[0, k] - trace[0, k - LEVEL_0_BINS]
+        lower += trace[1, k] - trace[1, k - LEVEL_0_BINS]
+        if upper > least[0] and lower > least[1]:
             return k
     return -1
 
 
-@compiled
-def read_station(state, work, pulse, gain, pedestal, waveform):
-    """Digitise a station's light; returns the trace bin at which the window starts, or a value below -999: no level 0.
+@inner
+def read_station(state, work, electronics, gain, pedestal, waveform):
+    """Digitise a station's light; returns (trace bin at which the window starts, level 1); a bin below -999: no level 0.
 
     waveform : (n_bins, 2) uint16, overwritten when there is a level 0
     """
-    shape_pulses(work.impulse, pulse, work.trace)
-    n_bins = waveform.shape[0]
-    probable = _next_probable_bin(work.trace, gain, 0)
+    least = (np.float32(_PROBABLE_COUNTS / gain[0]), np.float32(_PROBABLE_COUNTS / gain[1]))
+    upper, lower, end = light_of(work.impulse)
+    if upper <= least[0] or lower <= least[1]:
+        return -1000, False
+    shape_pulses(work.impulse, end, electronics.pulse, work.trace)
+    n_bins, n_light = waveform.shape[0], work.impulse.shape[1]
+    probable = _next_probable_bin(work.trace, least, LEAD_BINS, n_light)
     while probable >= 0:
-        first = probable - _LEAD_BINS
-        digitise(state, work.trace, first, gain, pedestal, work.counts)
+        first = probable - LEAD_BINS
+        digitise(state, work.trace, first, gain, pedestal, electronics.noise, work.counts)
         crossing = level_0_bin(work.counts, pedestal)
         begin = max(crossing - BINS_BEFORE, 0)
-        if crossing >= 0 and begin + n_bins <= work.counts.shape[0]:
+        if crossing >= 0 and begin + n_bins <= work.counts.shape[1]:
+            first_layer, second_layer = work.counts[0, begin : begin + n_bins], work.counts[1, begin : begin + n_bins]
             for i in range(n_bins):
-                waveform[i, 0] = work.counts[begin + i, 0]
-                waveform[i, 1] = work.counts[begin + i, 1]
-            return first + begin
-        probable = _next_probable_bin(work.trace, gain, probable + LEVEL_0_BINS)
-    return -1000
+                waveform[i, 0] = first_layer[i]
+                waveform[i, 1] = second_layer[i]
+            return first + begin, passes_level_1(work.counts, begin, n_bins, pedestal)
+        probable = _next_probable_bin(work.trace, least, probable + LEVEL_0_BINS, n_light)
+    return -1000, False
 
 
-@compiled
+@inner(inline=False)
 def _draw_dead(state, fraction, n_stations, dead):
     """Stations out of service, in increasing order, into `dead`; returns their number (gaps are geometric)."""
     n_dead = 0
@@ -193,8 +225,8 @@ def _draw_dead(state, fraction, n_stations, dead):
         n_dead += 1
 
 
-@compiled
-def simulate_event(state, front, shower, stations, conditions, pulse, work, hits, begin, dead):
+@inner(inline=False)
+def simulate_event(state, front, shower, stations, conditions, electronics, work, hits, begin, dead):
     """One event: hits go to `hits` from `begin` on, stations out of service into `dead`.
 
     Returns (n_hits, n_dead); n_hits is 0 when the array does not trigger. Not included: a second window of the same station,
@@ -205,7 +237,7 @@ def simulate_event(state, front, shower, stations, conditions, pulse, work, hits
     farthest = reach(shower)
     farthest_ground2 = (farthest / shower.n_z) ** 2
     accidental_radius2 = conditions.accidental_radius**2
-    gain = np.empty(2)
+    gain = work.gain
     next_dead = 0
     n_hits = 0
     for s in range(n_stations):
@@ -219,27 +251,26 @@ def simulate_event(state, front, shower, stations, conditions, pulse, work, hits
         if ground2 > farthest_ground2 and ground2 > accidental_radius2:
             continue
         r = max(axis_distance(dx, dy, dz, shower.n_x, shower.n_y, shower.n_z), CLOSEST)
-        hit = -1000
+        hit, level_1 = -1000, False
         first = 0.0
         if r < farthest:
-            work.impulse[:] = 0.0
             first, any_light = put_shower(state, front, shower, dx, dy, dz, r, conditions.bin_width, work.impulse)
             if any_light:
                 draw_station_state(state, stations.gain[s], stations.pedestal[s], conditions.calibration_spread, gain)
-                hit = read_station(state, work, pulse, gain, stations.pedestal[s], hits.waveform[begin + n_hits])
+                hit, level_1 = read_station(state, work, electronics, gain, stations.pedestal[s], hits.waveform[begin + n_hits])
         if hit < -999 and ground2 < accidental_radius2 and uniform(state) < conditions.accidental_probability:
             work.impulse[:] = 0.0
             first = shower.t0 + (2.0 * uniform(state) - 1.0) * READOUT
-            put_particle(state, work.impulse, conditions.bin_width, conditions.bin_width * (1.0 + uniform(state)), 1.0)
+            put_muon(state, work.impulse, LEAD_BINS + uniform(state), np.float32(1.0))
             draw_station_state(state, stations.gain[s], stations.pedestal[s], conditions.calibration_spread, gain)
-            hit = read_station(state, work, pulse, gain, stations.pedestal[s], hits.waveform[begin + n_hits])
+            hit, level_1 = read_station(state, work, electronics, gain, stations.pedestal[s], hits.waveform[begin + n_hits])
         if hit < -999:
             continue
         i = begin + n_hits
         hits.station[i] = s
         hits.time[i] = first + hit * conditions.bin_width
         work.time[n_hits] = hits.time[i] + BINS_BEFORE * conditions.bin_width
-        work.level_1[n_hits] = passes_level_1(hits.waveform[i], stations.pedestal[s])
+        work.level_1[n_hits] = level_1
         n_hits += 1
     station = hits.station[begin : begin + n_hits]
     trigger = level_2_time(n_hits, station, work.time, work.level_1, stations.neighbours, work.slot)
@@ -248,7 +279,7 @@ def simulate_event(state, front, shower, stations, conditions, pulse, work, hits
     return _keep_read_out(trigger, n_hits, work, hits, begin), n_dead
 
 
-@compiled
+@inner(inline=False)
 def _keep_read_out(trigger, n_hits, work, hits, begin):
     """Close up the hits within the read-out time around the trigger; returns their number."""
     kept = 0
@@ -258,12 +289,14 @@ def _keep_read_out(trigger, n_hits, work, hits, begin):
         if kept < i:
             hits.station[begin + kept] = hits.station[begin + i]
             hits.time[begin + kept] = hits.time[begin + i]
-            hits.waveform[begin + kept] = hits.waveform[begin + i]
+            for k in range(hits.waveform.shape[1]):
+                for layer in range(2):
+                    hits.waveform[begin + kept, k, layer] = hits.waveform[begin + i, k, layer]
         kept += 1
     return kept
 
 
-@compiled
+@inner
 def shower_of(truth_row, t0):
     """`Shower` from (zenith, azimuth, core_x, core_y, s800, slope, muon_share, front_scale) and the time of the core."""
     n_x, n_y, n_z = axis_components(truth_row[0], truth_row[1])
@@ -271,20 +304,23 @@ def shower_of(truth_row, t0):
 
 
 @compiled
-def simulate_block(begin, key, numbers, truth, t0, front, stations, conditions, pulse, work, hits, n_hits, dead, n_dead):
-    """Events from row `begin` on, until they are done or the next one may not fit into `hits`.
+def simulate_block(
+    begin, used, key, numbers, truth, t0, front, stations, conditions, electronics, work, hits, n_hits, dead, n_dead
+):  # fmt: skip
+    """Events from row `begin` on, until they are done or the next one may not fit into `hits`, of which `used` are taken.
 
     numbers : (n,) stream numbers; truth : (n, 8) see `shower_of`; n_hits, n_dead : (n,) int64, overwritten;
-    dead : (n, n_stations) int32. Returns the row to go on with.
+    dead : (n, n_stations) int32. Returns (the row to go on with, hits used).
     """
     n_stations = stations.position.shape[0]
     state = np.empty(4, np.uint64)
-    used = 0
     for i in range(begin, len(numbers)):
         if used + n_stations > len(hits.station):
-            return i
+            return i, used
         seed_stream(state, key, np.uint64(numbers[i]))
         shower = shower_of(truth[i], t0[i])
-        n_hits[i], n_dead[i] = simulate_event(state, front, shower, stations, conditions, pulse, work, hits, used, dead[i])
+        n_hits[i], n_dead[i] = simulate_event(
+            state, front, shower, stations, conditions, electronics, work, hits, used, dead[i]
+        )
         used += n_hits[i]
-    return len(numbers)
+    return len(numbers), used

@@ -7,7 +7,7 @@ from tashower.events.array import square_array
 from tashower.events.model import Events
 from tashower.physics.compiled import compiled
 from tashower.reconstruction.pulses import EDGE_DELAY, SATURATED_COUNTS, find_pulses
-from tashower.simulation.electronics import digitise, pulse_shape, shape_pulses
+from tashower.simulation.electronics import digitise, electronics, shape_pulses
 from tashower.simulation.random_numbers import seed_stream
 
 PEDESTAL, GAIN = 6.0, 40.0
@@ -35,12 +35,12 @@ def flat(n=1, n_bins=128):
 
 
 @compiled
-def noisy(seed, times, vem, waveforms):
+def noisy(seed, times, vem, pulse, noise, waveforms):
     """Waveforms of pulses of `vem` [VEM] at `times` [ns] in both layers, with noise and digitised."""
     state = np.empty(4, np.uint64)
     seed_stream(state, np.uint64(seed), np.uint64(0))
     impulse, trace = np.zeros((2, 160), np.float32), np.zeros((2, 160), np.float32)
-    counts = np.zeros((128, 2), np.int32)
+    counts = np.zeros((2, 128), np.int32)
     gain, pedestal = np.full(2, 40.0), np.full(2, 6.0)
     for i in range(len(times)):
         impulse[:] = 0.0
@@ -49,20 +49,17 @@ def noisy(seed, times, vem, waveforms):
         for layer in range(2):
             impulse[layer, k] = vem[i] * (1.0 - position + k)
             impulse[layer, k + 1] = vem[i] * (position - k)
-        shape_pulses(impulse, PULSE, trace)
-        digitise(state, trace, 0, gain, pedestal, counts)
+        shape_pulses(impulse, 160, pulse, trace)
+        digitise(state, trace, 0, gain, pedestal, noise, counts)
         for j in range(128):
-            waveforms[i, j, 0], waveforms[i, j, 1] = counts[j, 0], counts[j, 1]
-
-
-PULSE = pulse_shape(20.0)
+            waveforms[i, j, 0], waveforms[i, j, 1] = counts[0, j], counts[1, j]
 
 
 def test_signal_and_time_of_noisy_pulses(rng):
     n = 3000
     times, vem = rng.uniform(600, 1200, n), np.repeat([3.0, 10.0, 30.0], n // 3)
     waveforms = np.zeros((n, 128, 2))
-    noisy(7, times, vem, waveforms)
+    noisy(7, times, vem, *electronics(20.0), waveforms)
     pulses = find_pulses(events_of(waveforms))
     for size in (3.0, 10.0, 30.0):
         of = vem == size

@@ -2,13 +2,18 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from tashower.simulation.electronics import (
+    BLOCK,
     LARGEST_COUNT,
     LEVEL_2_COINCIDENCE,
+    NOISE,
     digitise,
+    electronics,
     level_0_bin,
     level_2_time,
+    light_of,
     passes_level_1,
     pulse_shape,
     respond,
@@ -30,14 +35,47 @@ def test_pulse_has_unit_area_in_any_binning(bin_width):
 
 
 def test_shaping_conserves_light_and_moves_with_the_impulse():
-    pulse = pulse_shape(20.0)
-    impulse, trace, later = (np.zeros((2, 60), np.float32) for _ in range(3))
+    pulse = electronics(20.0).pulse
+    impulse, trace, later = (np.zeros((2, 64), np.float32) for _ in range(3))
     impulse[0, 7], impulse[1, 11] = 3.0, 2.0
-    shape_pulses(impulse, pulse, trace)
+    shape_pulses(impulse, 12, pulse, trace)
     np.testing.assert_allclose(trace.sum(axis=1), [3.0, 2.0], rtol=1e-5)
-    shape_pulses(np.roll(impulse, 5, axis=1), pulse, later)
+    shape_pulses(np.roll(impulse, 5, axis=1), 17, pulse, later)
     np.testing.assert_allclose(later, np.roll(trace, 5, axis=1), atol=1e-7)
     assert (trace[0, :7] == 0).all()
+
+
+@pytest.mark.parametrize("bin_width", [5.0, 20.0, 25.0, 40.0])
+def test_shaping_is_a_convolution_with_the_pulse(bin_width):
+    rng = np.random.default_rng(3)
+    pulse = electronics(bin_width).pulse
+    impulse, trace = np.zeros((2, 128), np.float32), np.full((2, 150), np.nan, np.float32)
+    impulse[:, 40:90] = rng.random((2, 50))
+    shape_pulses(impulse, 96, pulse, trace)
+    for layer in range(2):
+        expected = np.convolve(impulse[layer], pulse_shape(bin_width))[:128]
+        np.testing.assert_allclose(trace[layer, :128], expected, atol=1e-5)
+    assert np.isnan(trace[:, 128:]).all()
+
+
+@pytest.mark.parametrize("last", [0, BLOCK - 1, BLOCK, 2 * BLOCK + 3, 4 * BLOCK - 1])
+def test_light_of_an_impulse(last):
+    impulse = np.zeros((2, 4 * BLOCK), np.float32)
+    assert light_of(impulse) == (0.0, 0.0, 0)
+    impulse[0, last // 2] += 2.0
+    impulse[1, last] += 3.0
+    upper, lower, end = light_of(impulse)
+    assert (upper, lower) == (2.0, 3.0)
+    assert last < end <= last + BLOCK
+
+
+def test_noise_is_normal_and_independent_from_bin_to_bin():
+    noise = electronics(20.0).noise
+    assert stats.kstest(noise / NOISE, "norm").pvalue > 0.01
+    assert noise.mean() == pytest.approx(0.0, abs=1e-4)
+    assert noise.std() == pytest.approx(NOISE, rel=1e-4)
+    for lag in (1, 2, 7, 128):
+        assert np.corrcoef(noise[:-lag], noise[lag:])[0, 1] == pytest.approx(0.0, abs=5 / np.sqrt(len(noise)))
 
 
 def test_response_is_linear_then_compressed_then_clipped():
@@ -51,11 +89,13 @@ def test_response_is_linear_then_compressed_then_clipped():
 def test_digitised_trace_is_pedestal_plus_gain_times_light():
     state = np.empty(4, np.uint64)
     seed_stream(state, np.uint64(1), np.uint64(2))
-    trace = np.full((2, 4000), 2.0, np.float32)
+    trace = np.full((2, 4100), 2.0, np.float32)
     trace[1] = 5.0
-    counts = np.zeros((4100, 2), np.int32)
-    digitise(state, trace, -50, np.array([40.0, 30.0]), PEDESTAL, counts)
-    inside = counts[60:4000]
+    trace[:, :60] = 0.0
+    counts = np.zeros((2, 4050), np.int32)
+    digitise(state, trace, 10, np.array([40.0, 30.0]), PEDESTAL, electronics(20.0).noise, counts)
+    counts = counts.T
+    inside = counts[50:]
     np.testing.assert_allclose(inside.mean(axis=0), PEDESTAL + [80.0, 150.0], atol=0.06)
     # Rounding adds 1/12 to the variance of the noise.
     np.testing.assert_allclose(inside.std(axis=0), np.sqrt(0.75**2 + 1 / 12), atol=0.03)
@@ -63,27 +103,28 @@ def test_digitised_trace_is_pedestal_plus_gain_times_light():
 
 
 def test_level_0_needs_both_layers_within_eight_bins():
-    counts = np.tile(np.array([6, 6], np.int32), (100, 1))
+    counts = np.full((2, 100), 6, np.int32)
     pedestal = np.array([6.0, 6.0])
     assert level_0_bin(counts, pedestal) == -1
-    counts[40, 0] += 16
+    counts[0, 40] += 16
     assert level_0_bin(counts, pedestal) == -1
-    counts[45, 1] += 16
+    counts[1, 45] += 16
     assert level_0_bin(counts, pedestal) == 45
-    counts[45, 1] -= 16
-    counts[48, 1] += 16  # nine bins later: the first one has left the sum
+    counts[1, 45] -= 16
+    counts[1, 48] += 16  # nine bins later: the first one has left the sum
     assert level_0_bin(counts, pedestal) == -1
-    counts[44, 1] += 15  # at the threshold is not above it
+    counts[1, 44] += 15  # at the threshold is not above it
     assert level_0_bin(counts, pedestal) == -1
 
 
 def test_level_1_needs_both_layers():
-    counts = np.tile(np.array([6, 6], np.uint16), (128, 1))
+    counts = np.full((2, 176), 6, np.int32)
     pedestal = np.array([6.0, 6.0])
-    counts[30] += 151
-    assert passes_level_1(counts, pedestal)
-    counts[30, 1] -= 2
-    assert not passes_level_1(counts, pedestal)
+    counts[:, 30] += 151
+    assert passes_level_1(counts, 5, 128, pedestal)
+    assert not passes_level_1(counts, 31, 128, pedestal)
+    counts[1, 30] -= 2
+    assert not passes_level_1(counts, 5, 128, pedestal)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,9 @@ from tashower.simulation.random_numbers import (
     MOYAL_TABLE,
     NORMAL_TABLE,
     draw_uniforms,
+    early_erlang,
     erlang,
+    late_erlang,
     next_bits,
     normal,
     poisson,
@@ -39,6 +41,27 @@ def draw(which, parameter, n):
         else:
             found[i] = poisson(state, parameter)
     return found
+
+
+@compiled
+def draw_part(late, shape, limit, n):
+    state = np.empty(4, np.uint64)
+    seed_stream(state, KEY, np.uint64(5))
+    found = np.empty(n)
+    for i in range(n):
+        found[i] = late_erlang(state, shape, limit) if late else early_erlang(state, shape, limit)
+    return found
+
+
+@pytest.mark.parametrize("shape", [1, 2, 3, 5])
+@pytest.mark.parametrize("limit", [0.05, 0.7, 3.0])
+def test_early_and_late_parts_of_the_gamma_distribution(shape, limit):
+    gamma = stats.gamma(shape)
+    below = gamma.cdf(limit)
+    early = stats.kstest(draw_part(False, shape, limit, N), lambda t: gamma.cdf(np.clip(t, 0, limit)) / below)
+    late = stats.kstest(draw_part(True, shape, limit, N), lambda t: np.clip(gamma.cdf(t) - below, 0, 1) / (1 - below))
+    assert early.pvalue > 1e-3
+    assert late.pvalue > 1e-3
 
 
 @compiled
