@@ -2,8 +2,9 @@
 
     python benchmarks/fit.py
 
-Events of the default configuration, one core. Ours does all of `tashower fit`: clusters, start values, two passes, outliers,
-covariance, quality flags, energy. The others start from the same stations, start values and weights and make one pass.
+Events of the default configuration, one core, the best of a few runs. Ours does all of `tashower fit`: clusters, start values,
+two passes, outliers, covariance, quality flags, energy. The others start from the same stations, start values and weights and
+make one pass.
 """
 
 import time
@@ -33,7 +34,7 @@ def prepared(events, pulses, calibration, n):
             continue
         p = np.zeros(7)
         start_core(observed, p)
-        if fit_plane(observed, p):
+        if fit_plane(observed, p, np.zeros((3, 4))):
             start_size(observed, p, settings)
             weights_of(p, observed, settings)
             found.append((observed, p, *prior_of(p, settings)))
@@ -88,17 +89,19 @@ def main() -> None:
     print("joint fit, default configuration, one core     events/s   ratio")
     rates = {}
     for curvature in ("free", "constrained"):
-        fit_events(events, pulses, calibration, config.reconstruction, curvature)
-        started = time.perf_counter()
-        fit_events(events, pulses, calibration, config.reconstruction, curvature)
-        rates[curvature] = events.n_events / (time.perf_counter() - started)
+        seconds = []
+        for _ in range(8):  # the first one compiles
+            started = time.perf_counter()
+            fit_events(events, pulses, calibration, config.reconstruction, curvature)
+            seconds.append(time.perf_counter() - started)
+        rates[curvature] = events.n_events / min(seconds)
     ours = rates["free"]
     cases, settings = prepared(events, pulses, calibration, N_MINUIT)
     print(f"  tashower, free curvature                     {ours:8.0f}       1")
     print(f"  tashower, constrained curvature              {rates['constrained']:8.0f}   {ours / rates['constrained']:5.2f}")
-    scipy = with_scipy(cases[:N_SCIPY], settings)
+    scipy = max(with_scipy(cases[:N_SCIPY], settings) for _ in range(3))
     print(f"  scipy.optimize.least_squares, numeric        {scipy:8.0f}   {ours / scipy:5.0f}")
-    minuit = with_minuit(cases, settings)
+    minuit = max((with_minuit(cases, settings) for _ in range(3)), key=lambda rate: rate or 0.0)
     if minuit is None:
         print("  iminuit is not installed (pip install iminuit)")
     else:

@@ -2,8 +2,8 @@
 
     python benchmarks/simulation.py
 
-Proton showers of 10^19 eV, default array, one core, the best of a few runs. The numpy versions draw every particle and leave out accidental hits,
-stations out of service and progress: what they do less makes them faster, not slower.
+Proton showers of 10^19 eV, default array, one core, the best of a few runs. The numpy versions draw every particle and leave out
+accidental hits, stations out of service and progress: what they do less makes them faster, not slower.
 """
 
 import time

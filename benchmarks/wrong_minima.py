@@ -17,7 +17,7 @@ from tashower.config import load_config
 from tashower.physics.compiled import compiled
 from tashower.reconstruction.calibration import DEFAULT, read_calibration
 from tashower.reconstruction.fit import _best_start, compare, fit_events, one_pass
-from tashower.reconstruction.levenberg_marquardt import CONVERGED
+from tashower.reconstruction.levenberg_marquardt import CONVERGED, scratch_space
 from tashower.reconstruction.pulses import find_pulses
 from tashower.reconstruction.reference import observed_events, settings_of
 from tashower.reconstruction.start_values import fit_plane, start_core, start_size
@@ -29,15 +29,16 @@ def sums(observed, settings, true_core, own, best):
     """Fit once as `fit_one` does (without outlier removal), and from many starts; (sum of ours, lowest sum), same weights."""
     matrix = np.empty((7, 7))
     start_core(observed, own)
-    if not fit_plane(observed, own):
+    scratch = scratch_space()
+    if not fit_plane(observed, own, scratch.normal):
         return np.nan, np.nan
     start_size(observed, own, settings)
     start = own.copy()
     ndof = -7
     for i in range(len(observed.x)):
         ndof += (observed.use[i] & 1) + (observed.use[i] >> 1 & 1)
-    _best_start(own, observed, settings, matrix, ndof)
-    one_pass(own, observed, settings, CONVERGED, matrix)
+    _best_start(own, observed, settings, matrix, ndof, scratch)
+    one_pass(own, observed, settings, CONVERGED, matrix, scratch)
     best[:] = own
     trial = np.empty(7)
     for k in range(21):
@@ -49,13 +50,13 @@ def sums(observed, settings, true_core, own, best):
         else:
             trial[:2] = true_core
         start_size(observed, trial, settings)
-        one_pass(trial, observed, settings, CONVERGED, matrix)
-        one_pass(trial, observed, settings, CONVERGED, matrix)
-        lower = compare(trial, best, observed, settings) < compare(best, best, observed, settings) - 1e-3
+        one_pass(trial, observed, settings, CONVERGED, matrix, scratch)
+        one_pass(trial, observed, settings, CONVERGED, matrix, scratch)
+        lower = compare(trial, best, observed, settings, scratch) < compare(best, best, observed, settings, scratch) - 1e-3
         # Only a result that is better with its own weights as well is a better minimum.
-        if lower and compare(trial, trial, observed, settings) < compare(best, trial, observed, settings):
+        if lower and compare(trial, trial, observed, settings, scratch) < compare(best, trial, observed, settings, scratch):
             best[:] = trial
-    return compare(own, best, observed, settings), compare(best, best, observed, settings)
+    return compare(own, best, observed, settings, scratch), compare(best, best, observed, settings, scratch)
 
 
 def main(n_events: int = 20_000) -> None:

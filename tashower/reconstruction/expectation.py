@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tashower.physics.compiled import compiled, formula
+from tashower.physics.compiled import formula, inner
 from tashower.physics.constants import SPEED_OF_LIGHT
 from tashower.physics.lateral import SLOPE_BY_SECANT, log_lateral_derivatives, log_lateral_distribution, slope_of_secant
 from tashower.physics.shower_front import front_delay, log_thickness_derivative, thickness_shape
@@ -32,6 +32,8 @@ N_PARAMETERS = 7
 POISSON_DENSITY = 4.0
 #: The distance to the axis is sqrt(r^2 + this^2) [m]: keeps the fit off the singularity of the lateral distribution.
 SOFTENING = 10.0
+#: What the compiler may do to sums and quotients of the inner loops: change the rounding, but not how infinity and NaN work.
+ROUNDING = {"contract", "arcp", "reassoc"}
 #: Largest n_x^2 + n_y^2 that the fit may try: a zenith of 75 degrees.
 LARGEST_SINE2 = 0.933
 
@@ -80,7 +82,9 @@ class Observed(NamedTuple):
 @formula
 def time_spread(r, density, zenith_factor, errors):
     """u [ns], the part of sigma_t that grows with the distance r [m] and falls with the expected density [VEM/m^2]."""
-    return errors.time_scale * zenith_factor * thickness_shape(r) * np.maximum(density, 0.1) ** -errors.time_power
+    return (
+        errors.time_scale * zenith_factor * thickness_shape(r) * np.exp(-errors.time_power * np.log(np.maximum(density, 0.1)))
+    )
 
 
 @formula
@@ -121,7 +125,7 @@ def density_error(density, area, errors):
     return np.sqrt(errors.signal_poisson * density / area + (errors.signal_fraction * density) ** 2)
 
 
-@compiled
+@inner(fastmath=ROUNDING)
 def soft_distance(dx, dy, dz, n_x, n_y, n_z, on_ground):
     """(distance [m], q = n.d): perpendicular to the axis or on the ground, softened."""
     q = n_x * dx + n_y * dy + n_z * dz
@@ -132,7 +136,95 @@ def soft_distance(dx, dy, dz, n_x, n_y, n_z, on_ground):
     return math.sqrt(max(r2, 0.0) + SOFTENING * SOFTENING), q
 
 
-@compiled
+class Trial(NamedTuple):
+    """A point of the parameters, as the stations need it."""
+
+    core_x: float  #: [m]
+    core_y: float  #: [m]
+    n_x: float
+    n_y: float
+    n_z: float
+    s800: float  #: [VEM/m^2]
+    t0: float  #: [ns]
+    curvature: float  #: [ns]
+    eta: float
+    eta_by_nz: float
+    per_density: float  #: effective particles per density, A/phi
+    on_ground: bool
+
+
+@inner(fastmath=ROUNDING)
+def is_shower(p):
+    """p may be looked at: not horizontal, not too large or small; False for NaN."""
+    return p[2] * p[2] + p[3] * p[3] < LARGEST_SINE2 and abs(p[4]) < 14.0
+
+
+@inner(fastmath=ROUNDING)
+def trial_of(p, area, dispersion, on_ground):
+    """`Trial` from the parameters."""
+    n_z = math.sqrt(1.0 - p[2] * p[2] - p[3] * p[3])
+    return Trial(
+        p[0], p[1], p[2], p[3], n_z, math.exp(p[4]), p[5], p[6], slope_of_secant(1.0 / n_z), -SLOPE_BY_SECANT / (n_z * n_z),
+        area / dispersion, on_ground,
+    )  # fmt: skip
+
+
+@inner(fastmath=ROUNDING)
+def station_terms(trial, observed, i):
+    """What station i adds to the sum and its derivatives.
+
+    Returns ((derivatives of the time by the first four parameters, by a, weight, residual), (derivatives of ln(density) by the
+    first four, weight, pull), terms of the sum). The other derivatives are 0 or 1; weights are 0 for what is not used.
+    """
+    use = observed.use[i]
+    n_x, n_y, n_z = trial.n_x, trial.n_y, trial.n_z
+    nz_by_nx, nz_by_ny = -n_x / n_z, -n_y / n_z
+    dx, dy, dz = observed.x[i] - trial.core_x, observed.y[i] - trial.core_y, observed.z[i]
+    r, q = soft_distance(dx, dy, dz, n_x, n_y, n_z, trial.on_ground)
+    log_ldf = log_lateral_distribution(r, trial.eta)
+    l_by_r, l_by_eta = log_lateral_derivatives(r, trial.eta)
+    q_by_nx, q_by_ny = dx + dz * nz_by_nx, dy + dz * nz_by_ny
+    if trial.on_ground:
+        r_by_x, r_by_y, r_by_nx, r_by_ny = -dx / r, -dy / r, 0.0, 0.0
+    else:
+        r_by_x, r_by_y = (q * n_x - dx) / r, (q * n_y - dy) / r
+        r_by_nx, r_by_ny = -q * q_by_nx / r, -q * q_by_ny / r
+    l_by_x, l_by_y = l_by_r * r_by_x, l_by_r * r_by_y
+    l_by_nx = l_by_r * r_by_nx + l_by_eta * trial.eta_by_nz * nz_by_nx
+    l_by_ny = l_by_r * r_by_ny + l_by_eta * trial.eta_by_nz * nz_by_ny
+    t_by_x = t_by_y = t_by_nx = t_by_ny = unit = time_weight = residual = terms = 0.0
+    if use & TIME:
+        unit = front_delay(r, log_ldf, 1.0)
+        delay = trial.curvature * unit
+        d_by_r = delay * log_thickness_derivative(r)
+        t_by_x = n_x / SPEED_OF_LIGHT + d_by_r * r_by_x - 0.5 * delay * l_by_x
+        t_by_y = n_y / SPEED_OF_LIGHT + d_by_r * r_by_y - 0.5 * delay * l_by_y
+        t_by_nx = -q_by_nx / SPEED_OF_LIGHT + d_by_r * r_by_nx - 0.5 * delay * l_by_nx
+        t_by_ny = -q_by_ny / SPEED_OF_LIGHT + d_by_r * r_by_ny - 0.5 * delay * l_by_ny
+        time_weight = observed.time_weight[i]
+        residual = trial.t0 - q / SPEED_OF_LIGHT + delay + observed.shift[i] - observed.time[i]
+        terms += time_weight * residual * residual
+    weight = pull = 0.0
+    if use & (SIGNAL | SILENT):
+        density = trial.s800 * math.exp(log_ldf) * observed.contained[i]
+        if observed.signal_weight[i] > 0.0:
+            difference = density - observed.density[i]
+            scaled = observed.signal_weight[i] * density
+            terms += observed.signal_weight[i] * difference * difference
+            weight, pull = scaled * density, scaled * difference
+        else:
+            weight = density * trial.per_density
+            k = max(observed.density[i], 0.0) * trial.per_density
+            pull = weight - k
+            terms += 2.0 * (pull + (k * math.log(k / weight) if k > 0.0 else 0.0))
+    return (
+        (t_by_x, t_by_y, t_by_nx, t_by_ny, unit, time_weight, residual),
+        (l_by_x, l_by_y, l_by_nx, l_by_ny, weight, pull),
+        terms,
+    )
+
+
+@inner(inline=False, fastmath=ROUNDING)
 def evaluate(
     p, observed, begin, end, area, dispersion, prior_mean, prior_weight, on_ground, gradient, curvature, work
 ):  # fmt: skip
@@ -141,20 +233,13 @@ def evaluate(
     Stations begin to end - 1 are counted; work : (10, 4) work space.
     Infinite where p is not a shower (horizontal, overflow).
     """
-    sine2 = p[2] * p[2] + p[3] * p[3]
-    if not (sine2 < LARGEST_SINE2 and abs(p[4]) < 14.0):
+    if not is_shower(p):
         return np.inf
-    n_x, n_y, n_z = p[2], p[3], math.sqrt(1.0 - sine2)
-    eta = slope_of_secant(1.0 / n_z)
-    eta_by_nz = -SLOPE_BY_SECANT / (n_z * n_z)
-    nz_by_nx, nz_by_ny = -n_x / n_z, -n_y / n_z
-    s800 = math.exp(p[4])
-    per_density = area / dispersion
-    # Derivatives of a time and of ln(density) by the first four parameters; those by ln S800, t0 and a are 0, 1 or `unit`. The
-    # sums over stations of their products are gathered in rows of four, which become vector instructions.
-    by_time, by_log, block = work[0], work[1], work[2:6]
-    with_s800, with_t0, with_a, slope = work[6], work[7], work[8], work[9]
-    for i in range(2, 10):
+    trial = trial_of(p, area, dispersion, on_ground)
+    # Sums over stations of products of derivatives are gathered in rows of four, which become vector instructions.
+    block = work[0:4]
+    slope, with_s800, with_t0, with_a = work[4], work[5], work[6], work[7]
+    for i in range(8):
         for j in range(4):
             work[i, j] = 0.0
     slope_s800 = slope_t0 = slope_a = s800_s800 = t0_t0 = t0_a = a_a = 0.0
@@ -163,54 +248,22 @@ def evaluate(
         use = observed.use[i]
         if use == 0:
             continue
-        dx, dy, dz = observed.x[i] - p[0], observed.y[i] - p[1], observed.z[i]
-        r, q = soft_distance(dx, dy, dz, n_x, n_y, n_z, on_ground)
-        log_ldf = log_lateral_distribution(r, eta)
-        l_by_r, l_by_eta = log_lateral_derivatives(r, eta)
-        q_by_nx, q_by_ny = dx + dz * nz_by_nx, dy + dz * nz_by_ny
-        if on_ground:
-            r_by_x, r_by_y, r_by_nx, r_by_ny = -dx / r, -dy / r, 0.0, 0.0
-        else:
-            r_by_x, r_by_y = (q * n_x - dx) / r, (q * n_y - dy) / r
-            r_by_nx, r_by_ny = -q * q_by_nx / r, -q * q_by_ny / r
-        by_log[0], by_log[1] = l_by_r * r_by_x, l_by_r * r_by_y
-        by_log[2] = l_by_r * r_by_nx + l_by_eta * eta_by_nz * nz_by_nx
-        by_log[3] = l_by_r * r_by_ny + l_by_eta * eta_by_nz * nz_by_ny
+        times, densities, terms = station_terms(trial, observed, i)
+        total += terms
         if use & TIME:
-            unit = front_delay(r, log_ldf, 1.0)
-            delay = p[6] * unit
-            d_by_r = delay * log_thickness_derivative(r)
-            by_time[0] = n_x / SPEED_OF_LIGHT + d_by_r * r_by_x - 0.5 * delay * by_log[0]
-            by_time[1] = n_y / SPEED_OF_LIGHT + d_by_r * r_by_y - 0.5 * delay * by_log[1]
-            by_time[2] = -q_by_nx / SPEED_OF_LIGHT + d_by_r * r_by_nx - 0.5 * delay * by_log[2]
-            by_time[3] = -q_by_ny / SPEED_OF_LIGHT + d_by_r * r_by_ny - 0.5 * delay * by_log[3]
-            weight = observed.time_weight[i]
-            residual = p[5] - q / SPEED_OF_LIGHT + delay + observed.shift[i] - observed.time[i]
-            total += weight * residual * residual
-            _gather(by_time, weight, weight * residual, block, slope)
-            for j in range(4):
-                with_t0[j] += weight * by_time[j]
-                with_a[j] += weight * unit * by_time[j]
+            b0, b1, b2, b3, unit, weight, residual = times
+            _gather(b0, b1, b2, b3, weight, weight * residual, block, slope)
+            _add(b0, b1, b2, b3, weight, with_t0)
+            _add(b0, b1, b2, b3, weight * unit, with_a)
             t0_t0 += weight
             t0_a += weight * unit
             a_a += weight * unit * unit
             slope_t0 += weight * residual
             slope_a += weight * residual * unit
         if use & (SIGNAL | SILENT):
-            density = s800 * math.exp(log_ldf) * observed.contained[i]
-            if observed.signal_weight[i] > 0.0:
-                residual = density - observed.density[i]
-                scaled = observed.signal_weight[i] * density
-                total += observed.signal_weight[i] * residual * residual
-                weight, pull = scaled * density, scaled * residual
-            else:
-                weight = density * per_density
-                k = max(observed.density[i], 0.0) * per_density
-                pull = weight - k
-                total += 2.0 * (pull + (k * math.log(k / weight) if k > 0.0 else 0.0))
-            _gather(by_log, weight, pull, block, slope)
-            for j in range(4):
-                with_s800[j] += weight * by_log[j]
+            b0, b1, b2, b3, weight, pull = densities
+            _gather(b0, b1, b2, b3, weight, pull, block, slope)
+            _add(b0, b1, b2, b3, weight, with_s800)
             s800_s800 += weight
             slope_s800 += pull
     residual = p[6] - prior_mean
@@ -229,21 +282,26 @@ def evaluate(
     return total
 
 
-@compiled
-def _gather(by, weight, pull, block, slope):
-    """block += weight by by^T, slope += pull by."""
-    # Read first: the compiler cannot know that `by` and `block` are different memory.
-    b0, b1, b2, b3 = by[0], by[1], by[2], by[3]
-    for i, b in enumerate((b0, b1, b2, b3)):
-        slope[i] += pull * b
-        scaled = weight * b
-        block[i, 0] += scaled * b0
-        block[i, 1] += scaled * b1
-        block[i, 2] += scaled * b2
-        block[i, 3] += scaled * b3
+@inner(fastmath=ROUNDING)
+def _add(b0, b1, b2, b3, weight, row):
+    """row += weight (b0, b1, b2, b3)."""
+    row[0] += weight * b0
+    row[1] += weight * b1
+    row[2] += weight * b2
+    row[3] += weight * b3
 
 
-@compiled
+@inner(fastmath=ROUNDING)
+def _gather(b0, b1, b2, b3, weight, pull, block, slope):
+    """block += weight b b^T, slope += pull b."""
+    _add(b0, b1, b2, b3, pull, slope)
+    _add(b0, b1, b2, b3, weight * b0, block[0])
+    _add(b0, b1, b2, b3, weight * b1, block[1])
+    _add(b0, b1, b2, b3, weight * b2, block[2])
+    _add(b0, b1, b2, b3, weight * b3, block[3])
+
+
+@inner(inline=False, fastmath=ROUNDING)
 def set_weights(p, observed, area, errors, zenith_factor, on_ground):
     """Weights, time shift and contained part of every station from the model p; all four columns are overwritten."""
     n_x, n_y = p[2], p[3]

@@ -7,8 +7,8 @@ import numpy as np
 from tashower.config import ReconstructionConfig
 from tashower.events.array import neighbour_table
 from tashower.events.model import Events, Pulses, Reconstruction
-from tashower.physics.compiled import compiled
-from tashower.reconstruction.clusters import SIGNAL, TIME, choose_stations
+from tashower.physics.compiled import compiled, inner
+from tashower.reconstruction.clusters import SIGNAL, SILENT, TIME, choose_stations
 from tashower.reconstruction.energy import look_up_energy
 from tashower.reconstruction.expectation import (
     LARGEST_SINE2,
@@ -16,8 +16,19 @@ from tashower.reconstruction.expectation import (
     Observed,
     evaluate,
     set_weights,
+    station_terms,
+    trial_of,
 )
-from tashower.reconstruction.levenberg_marquardt import CONVERGED, NEARLY_CONVERGED, cholesky, invert, minimise, solve
+from tashower.reconstruction.levenberg_marquardt import (
+    CONVERGED,
+    NEARLY_CONVERGED,
+    cholesky,
+    copy_vector,
+    invert,
+    minimise,
+    scratch_space,
+    solve,
+)
 from tashower.reconstruction.quality import correct_bias, quality_flags, to_angles
 from tashower.reconstruction.start_values import (
     FitSettings,
@@ -39,7 +50,7 @@ _NEAR = 150.0  # a core this close [m] to a station with signal is checked from 
 _RING = 300.0  # how far away the other starts lie [m]
 
 
-@compiled
+@inner
 def prior_of(p, settings):
     """(mean, 1/variance) of the prior on the curvature for the model p; the second is 0 where it is free."""
     n_z = math.sqrt(max(1.0 - p[2] * p[2] - p[3] * p[3], 1.0 - LARGEST_SINE2))
@@ -47,24 +58,24 @@ def prior_of(p, settings):
     return mean, (mean * settings.prior_width) ** -2.0 if settings.constrained else 0.0
 
 
-@compiled
+@inner
 def weights_of(p, observed, settings):
     """Set the weights of all stations from the model p."""
     n_z = math.sqrt(max(1.0 - p[2] * p[2] - p[3] * p[3], 1.0 - LARGEST_SINE2))
     set_weights(p, observed, settings.area, settings.errors, zenith_factor(n_z), settings.on_ground)
 
 
-@compiled
-def one_pass(p, observed, settings, converged, matrix):
+@inner(inline=False)
+def one_pass(p, observed, settings, converged, matrix, scratch):
     """Weights and prior from the model p, then the minimum; p is overwritten. Returns (sum, converged)."""
     weights_of(p, observed, settings)
     mean, weight = prior_of(p, settings)
     return minimise(
-        p, observed, settings.area, settings.errors.signal_poisson, mean, weight, settings.on_ground, converged, matrix
+        p, observed, settings.area, settings.errors.signal_poisson, mean, weight, settings.on_ground, converged, matrix, scratch
     )
 
 
-@compiled
+@inner(inline=False)
 def nearest_signal(p, observed):
     """Ground distance [m] from the core to the nearest station with a signal."""
     nearest = 1e9
@@ -74,45 +85,47 @@ def nearest_signal(p, observed):
     return nearest
 
 
-@compiled
-def _best_start(p, observed, settings, matrix, ndof):
+@inner(inline=False)
+def _best_start(p, observed, settings, matrix, ndof, scratch):
     """The first pass, repeated from a ring of other cores where the result is suspicious; the best minimum stays in p."""
-    start = p.copy()
-    best, _ = one_pass(p, observed, settings, NEARLY_CONVERGED, matrix)
-    suspicious = not math.isfinite(best) or best > 4.0 * max(ndof, 1) or nearest_signal(p, observed) < _NEAR
-    if not suspicious:
+    start, best, other, weights_from = scratch.start, scratch.best, scratch.other, scratch.weights_from
+    copy_vector(p, start)
+    total, _ = one_pass(p, observed, settings, NEARLY_CONVERGED, matrix, scratch)
+    good = math.isfinite(total)
+    # Silent stations have terms in the sum, too.
+    if good and total <= 4.0 * max(ndof + count(observed, SILENT), 1) and nearest_signal(p, observed) >= _NEAR:
         return
-    trial = np.empty(N_PARAMETERS)
-    spare = np.empty((N_PARAMETERS, N_PARAMETERS))
-    keep = p.copy()
+    copy_vector(p, best)
     # The same weights for all starts, or their sums could not be compared.
-    weights_from = p.copy() if math.isfinite(best) else start
+    copy_vector(p if good else start, weights_from)
     for k in range(3):
-        trial[:] = start
+        copy_vector(start, other)
         if k < 2:
-            trial[0] += _RING * math.cos(math.pi * k + 0.4)
-            trial[1] += _RING * math.sin(math.pi * k + 0.4)
-        start_size(observed, trial, settings)
-        one_pass(trial, observed, settings, NEARLY_CONVERGED, spare)
-        if compare(trial, weights_from, observed, settings) < compare(keep, weights_from, observed, settings) - 1e-3:
-            keep[:] = trial
-    p[:] = keep
+            other[0] += _RING * math.cos(math.pi * k + 0.4)
+            other[1] += _RING * math.sin(math.pi * k + 0.4)
+        start_size(observed, other, settings)
+        one_pass(other, observed, settings, NEARLY_CONVERGED, scratch.spare, scratch)
+        if (
+            compare(other, weights_from, observed, settings, scratch)
+            < compare(best, weights_from, observed, settings, scratch) - 1e-3
+        ):
+            copy_vector(other, best)
+    copy_vector(best, p)
 
 
-@compiled
-def compare(p, weights_from, observed, settings):
+@inner(inline=False)
+def compare(p, weights_from, observed, settings, scratch):
     """The sum for p with the weights and the prior of another model."""
-    gradient, matrix, work = np.empty(N_PARAMETERS), np.empty((N_PARAMETERS, N_PARAMETERS)), np.empty((10, 4))
     weights_of(weights_from, observed, settings)
     mean, weight = prior_of(weights_from, settings)
     return evaluate(
-        p, observed, 0, len(observed.x), settings.area, settings.errors.signal_poisson, mean, weight, settings.on_ground, gradient,
-        matrix, work,
+        p, observed, 0, len(observed.x), settings.area, settings.errors.signal_poisson, mean, weight, settings.on_ground,
+        scratch.gradient, scratch.trial_matrix, scratch.sums,
     )  # fmt: skip
 
 
-@compiled
-def worst_station(p, observed, settings, matrix):
+@inner(inline=False)
+def worst_station(p, observed, settings, matrix, scratch):
     """(index of the station whose removal lowers the sum most, by how much, chi2 of all stations with a signal).
 
     matrix : curvature at the minimum p
@@ -120,21 +133,23 @@ def worst_station(p, observed, settings, matrix):
     To second order the sum of the others falls from its value here by g (H - F)^-1 g, with H the curvature of all, F and g those
     of the station: gradients add up to zero at the minimum.
     """
-    gradient, own, work = np.empty(N_PARAMETERS), np.empty((N_PARAMETERS, N_PARAMETERS)), np.empty((10, 4))
-    factor, change = np.zeros((N_PARAMETERS, N_PARAMETERS)), np.empty(N_PARAMETERS)
+    gradient, own, factor, change = scratch.gradient, scratch.trial_matrix, scratch.factor, scratch.step
+    area, dispersion, on_ground = settings.area, settings.errors.signal_poisson, settings.on_ground
+    n = len(observed.x)
+    here = trial_of(p, area, dispersion, on_ground)
     worst, most, total = -1, 0.0, 0.0
-    for i in range(len(observed.x)):
+    for i in range(n):
         if not observed.use[i] & TIME:
             continue
-        chi2 = evaluate(
-            p, observed, i, i + 1, settings.area, settings.errors.signal_poisson, 0.0, 0.0, settings.on_ground, gradient,
-            own, work,
-        )  # fmt: skip
+        _, _, chi2 = station_terms(here, observed, i)
         total += chi2
         if chi2 < 0.25 * OUTLIER_CHI2:
             continue
-        own[:] = matrix - own
-        change[:] = gradient
+        evaluate(p, observed, i, i + 1, area, dispersion, 0.0, 0.0, on_ground, gradient, own, scratch.sums)
+        for j in range(N_PARAMETERS):
+            change[j] = gradient[j]
+            for k in range(N_PARAMETERS):
+                own[j, k] = matrix[j, k] - own[j, k]
         if not cholesky(own, factor):
             continue  # without this station the fit would be undetermined
         solve(factor, change)
@@ -146,7 +161,7 @@ def worst_station(p, observed, settings, matrix):
     return worst, most, total
 
 
-@compiled
+@inner(inline=False)
 def count(observed, bit):
     """Number of stations that are used for `bit`."""
     n = 0
@@ -156,49 +171,56 @@ def count(observed, bit):
     return n
 
 
-@compiled
-def fit_one(observed, settings, p, covariance, start):
+@inner(inline=False)
+def fit_one(observed, settings, p, covariance, start, scratch):
     """Fit one event; p (7,) and covariance (7, 7) are overwritten. start: (7,) parameters to begin with, or NaN.
 
     Returns (chi2, ndof, stations used, stations rejected, good). chi2 counts the stations with a signal.
     """
-    matrix = np.empty((N_PARAMETERS, N_PARAMETERS))
-    factor, spare = np.zeros((N_PARAMETERS, N_PARAMETERS)), np.empty((N_PARAMETERS, N_PARAMETERS))
-    trial = np.empty(N_PARAMETERS)
+    matrix, trial = covariance, scratch.other  # the curvature is inverted in place
     n_times = count(observed, TIME)
     if n_times < FEWEST_STATIONS:
         return np.nan, 0, n_times, 0, False
     start_core(observed, p)
-    if not fit_plane(observed, p):
+    if not fit_plane(observed, p, scratch.normal):
         return np.nan, 0, n_times, 0, False
     start_size(observed, p, settings)
     if not math.isnan(start[0]):
-        p[:] = start
+        copy_vector(start, p)
     ndof = n_times + count(observed, SIGNAL) - N_PARAMETERS
-    _best_start(p, observed, settings, matrix, ndof)
-    total, good = one_pass(p, observed, settings, CONVERGED, matrix)
-    worst, lower, chi2 = worst_station(p, observed, settings, matrix)
+    _best_start(p, observed, settings, matrix, ndof, scratch)
+    total, good = one_pass(p, observed, settings, CONVERGED, matrix, scratch)
+    worst, lower, chi2 = worst_station(p, observed, settings, matrix, scratch)
     rejected = 0
     # 0.7: a margin for what second order misses.
     while good and rejected < MOST_OUTLIERS and n_times > FEWEST_STATIONS + 1 and lower > 0.7 * OUTLIER_CHI2:
         use = observed.use[worst]
         observed.use[worst] = 0
-        trial[:] = p
+        copy_vector(p, trial)
         mean, weight = prior_of(p, settings)
         without, fine = minimise(
-            trial, observed, settings.area, settings.errors.signal_poisson, mean, weight, settings.on_ground, CONVERGED, spare
+            trial,
+            observed,
+            settings.area,
+            settings.errors.signal_poisson,
+            mean,
+            weight,
+            settings.on_ground,
+            CONVERGED,
+            scratch.spare,
+            scratch,
         )
         if not fine or total - without < OUTLIER_CHI2:
             observed.use[worst] = use
             break
         rejected += 1
         n_times -= 1
-        p[:] = trial
-        total, good = one_pass(p, observed, settings, CONVERGED, matrix)
-        worst, lower, chi2 = worst_station(p, observed, settings, matrix)
-    if not good or not cholesky(matrix, factor):
+        copy_vector(trial, p)
+        total, good = one_pass(p, observed, settings, CONVERGED, matrix, scratch)
+        worst, lower, chi2 = worst_station(p, observed, settings, matrix, scratch)
+    if not good or not cholesky(matrix, scratch.factor):
         return np.nan, 0, n_times, rejected, False
-    invert(factor, covariance)
+    invert(scratch.factor, covariance, scratch.step)
     return chi2, n_times + count(observed, SIGNAL) - N_PARAMETERS, n_times, rejected, True
 
 
@@ -238,13 +260,13 @@ def fit_all(
     offset, station, time, density, saturated, dead_offset, dead, neighbours, position, settings, start, p, covariance, sums
 ):
     """Fit every event; p (n, 7), covariance (n, 7, 7), sums (n, 5) as of `fit_one` are overwritten."""
-    work = work_space(len(position))
+    work, scratch = work_space(len(position)), scratch_space()
     for i in range(len(offset) - 1):
         observed, origin = observe(
             offset[i], offset[i + 1], station, time, density, saturated, dead[dead_offset[i] : dead_offset[i + 1]],
             neighbours, position, settings.area, work,
         )  # fmt: skip
-        chi2, ndof, used, rejected, good = fit_one(observed, settings, p[i], covariance[i], start[i])
+        chi2, ndof, used, rejected, good = fit_one(observed, settings, p[i], covariance[i], start[i], scratch)
         p[i, 5] += origin
         sums[i, 0], sums[i, 1], sums[i, 2], sums[i, 3], sums[i, 4] = chi2, ndof, used, rejected, good
 

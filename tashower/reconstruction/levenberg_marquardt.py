@@ -5,81 +5,126 @@ so that Poisson terms are treated like squares.
 """
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
-from tashower.physics.compiled import compiled
+from tashower.physics.compiled import compiled, inner
 from tashower.reconstruction.expectation import N_PARAMETERS, evaluate
 
 #: A step that changes the sum by less than this ends the fit; the last one, of a quadratic that is known, is taken on trust.
 CONVERGED = 1e-3
 #: The same for a pass whose weights are provisional.
-NEARLY_CONVERGED = 0.05
+NEARLY_CONVERGED = 0.2
 MOST_STEPS = 60
 
 
+class Scratch(NamedTuple):
+    """Arrays that the fit uses again and again; what is in them between two calls means nothing."""
+
+    gradient: np.ndarray  #: (7,)
+    trial_gradient: np.ndarray
+    step: np.ndarray
+    trial: np.ndarray
+    trial_matrix: np.ndarray  #: (7, 7)
+    damped: np.ndarray
+    factor: np.ndarray
+    sums: np.ndarray  #: (10, 4), for `expectation.evaluate`
+    start: np.ndarray  #: (7,)
+    best: np.ndarray
+    other: np.ndarray
+    weights_from: np.ndarray
+    spare: np.ndarray  #: (7, 7)
+    normal: np.ndarray  #: (3, 4)
+
+
 @compiled
+def scratch_space():
+    """A new `Scratch`."""
+    n = N_PARAMETERS
+    return Scratch(
+        np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n), np.zeros((n, n)), np.zeros((n, n)), np.zeros((n, n)), np.zeros((10, 4)),
+        np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n), np.zeros((n, n)), np.zeros((3, 4)),
+    )  # fmt: skip
+
+
+@inner
+def copy_vector(source, target):
+    """target[:] = source for (7,)."""
+    for i in range(N_PARAMETERS):
+        target[i] = source[i]
+
+
+@inner
+def copy_matrix(source, target):
+    """target[:] = source for (7, 7)."""
+    for i in range(N_PARAMETERS):
+        for j in range(N_PARAMETERS):
+            target[i, j] = source[i, j]
+
+
+@inner(inline=False)
 def cholesky(matrix, factor):
-    """Lower triangle of the Cholesky factor of a (7, 7) matrix into `factor`; returns False if it is not positive definite."""
+    """Lower triangle of the Cholesky factor of a (7, 7) matrix, its diagonal inverted; False if it is not positive definite."""
     for j in range(N_PARAMETERS):
         total = matrix[j, j]
         for k in range(j):
             total -= factor[j, k] * factor[j, k]
         if not total > 1e-14 * matrix[j, j]:
             return False
-        factor[j, j] = math.sqrt(total)
+        inverse = 1.0 / math.sqrt(total)
+        factor[j, j] = inverse
         for i in range(j + 1, N_PARAMETERS):
             total = matrix[i, j]
             for k in range(j):
                 total -= factor[i, k] * factor[j, k]
-            factor[i, j] = total / factor[j, j]
+            factor[i, j] = total * inverse
     return True
 
 
-@compiled
+@inner(inline=False)
 def solve(factor, right):
-    """Solve factor factor^T x = right in place."""
+    """Solve factor factor^T x = right in place; factor from `cholesky`."""
     for i in range(N_PARAMETERS):
+        total = right[i]
         for k in range(i):
-            right[i] -= factor[i, k] * right[k]
-        right[i] /= factor[i, i]
+            total -= factor[i, k] * right[k]
+        right[i] = total * factor[i, i]
     for i in range(N_PARAMETERS - 1, -1, -1):
+        total = right[i]
         for k in range(i + 1, N_PARAMETERS):
-            right[i] -= factor[k, i] * right[k]
-        right[i] /= factor[i, i]
+            total -= factor[k, i] * right[k]
+        right[i] = total * factor[i, i]
 
 
-@compiled
-def invert(factor, inverse):
-    """Inverse of factor factor^T into `inverse`, (7, 7)."""
-    column = np.empty(N_PARAMETERS)
+@inner(inline=False)
+def invert(factor, inverse, column):
+    """Inverse of factor factor^T into `inverse`, (7, 7); column : (7,) work space."""
     for j in range(N_PARAMETERS):
-        column[:] = 0.0
-        column[j] = 1.0
+        for i in range(N_PARAMETERS):
+            column[i] = 1.0 if i == j else 0.0
         solve(factor, column)
-        inverse[:, j] = column
+        for i in range(N_PARAMETERS):
+            inverse[i, j] = column[i]
 
 
-@compiled
-def minimise(p, observed, area, dispersion, prior_mean, prior_weight, on_ground, converged, matrix):
+@inner(inline=False)
+def minimise(p, observed, area, dispersion, prior_mean, prior_weight, on_ground, converged, matrix, scratch):
     """Minimise `expectation.evaluate` from p, which is overwritten; `matrix` (7, 7) ends as the curvature at the last point looked at.
 
     converged : CONVERGED or NEARLY_CONVERGED
 
     Returns (sum at the minimum, converged).
     """
-    gradient, trial_gradient = np.empty(N_PARAMETERS), np.empty(N_PARAMETERS)
-    trial_matrix = np.empty((N_PARAMETERS, N_PARAMETERS))
-    damped = np.empty((N_PARAMETERS, N_PARAMETERS))
-    factor = np.zeros((N_PARAMETERS, N_PARAMETERS))
-    step, trial = np.empty(N_PARAMETERS), np.empty(N_PARAMETERS)
-    n, work = len(observed.x), np.empty((10, 4))
-    total = evaluate(p, observed, 0, n, area, dispersion, prior_mean, prior_weight, on_ground, gradient, matrix, work)
+    gradient, trial_gradient, trial_matrix = scratch.gradient, scratch.trial_gradient, scratch.trial_matrix
+    damped, factor, step, trial = scratch.damped, scratch.factor, scratch.step, scratch.trial
+    n, sums = len(observed.x), scratch.sums
+    total = evaluate(p, observed, 0, n, area, dispersion, prior_mean, prior_weight, on_ground, gradient, matrix, sums)
     if not math.isfinite(total):
         return np.inf, False
     damping, growth = 1e-3, 2.0
     for _ in range(MOST_STEPS):
-        damped[:] = matrix
+        copy_matrix(matrix, damped)
         for i in range(N_PARAMETERS):
             damped[i, i] += damping * matrix[i, i] + 1e-300
             step[i] = -gradient[i]
@@ -90,15 +135,17 @@ def minimise(p, observed, area, dispersion, prior_mean, prior_weight, on_ground,
                 decrease += step[i] * (damping * matrix[i, i] * step[i] - gradient[i])
                 trial[i] = p[i] + step[i]
             if decrease < converged and damping < 1.0:
-                p[:] = trial
+                copy_vector(trial, p)
                 return total - decrease, True
             new = evaluate(
-                trial, observed, 0, n, area, dispersion, prior_mean, prior_weight, on_ground, trial_gradient, trial_matrix, work
+                trial, observed, 0, n, area, dispersion, prior_mean, prior_weight, on_ground, trial_gradient, trial_matrix, sums
             )
             if new <= total:
                 gain = (total - new) / max(decrease, 1e-300)
                 done = total - new < converged and damping < 1.0
-                p[:], gradient[:], matrix[:] = trial, trial_gradient, trial_matrix
+                copy_vector(trial, p)
+                copy_vector(trial_gradient, gradient)
+                copy_matrix(trial_matrix, matrix)
                 total = new
                 if done:
                     return total, True

@@ -18,7 +18,7 @@ FEWEST_STATIONS = 3
 @compiled
 def _fit_all(offset, station, time, density, saturated, dead_offset, dead, neighbours, position, area, p, used):
     """Plane front of every event: p (n, 7) columns 0 to 3 and 5, and the number of stations; p NaN where there is none."""
-    work = work_space(len(position))
+    work, normal = work_space(len(position)), np.zeros((3, 4))
     for i in range(len(offset) - 1):
         observed, origin = observe(
             offset[i], offset[i + 1], station, time, density, saturated, dead[dead_offset[i] : dead_offset[i + 1]],
@@ -29,7 +29,7 @@ def _fit_all(offset, station, time, density, saturated, dead_offset, dead, neigh
             continue
         row = np.zeros(7)
         start_core(observed, row)
-        if fit_plane(observed, row) and math.hypot(row[2], row[3]) < LARGEST_SINE - 1e-9:
+        if fit_plane(observed, row, normal) and math.hypot(row[2], row[3]) < LARGEST_SINE - 1e-9:
             row[5] += origin
             p[i] = row
 

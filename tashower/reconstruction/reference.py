@@ -11,7 +11,7 @@ from tashower.physics.shower_front import front_delay
 from tashower.reconstruction.clusters import SIGNAL, SILENT, TIME
 from tashower.reconstruction.expectation import LARGEST_SINE2, N_PARAMETERS, SOFTENING, Observed
 from tashower.reconstruction.fit import observe, one_pass, work_space
-from tashower.reconstruction.levenberg_marquardt import CONVERGED
+from tashower.reconstruction.levenberg_marquardt import CONVERGED, scratch_space
 from tashower.reconstruction.start_values import FitSettings, fit_plane, prior_log_curvature, start_core, start_size
 
 
@@ -69,14 +69,15 @@ def fit_with_scipy(observed: Observed, calibration, area: float, constrained: bo
     settings = settings_of(calibration, area, constrained)
     p = np.zeros(N_PARAMETERS)
     start_core(observed, p)
-    fit_plane(observed, p)
+    scratch = scratch_space()
+    fit_plane(observed, p, scratch.normal)
     start_size(observed, p, settings)
     begin = p.copy()
     n_z = np.sqrt(1.0 - p[2] ** 2 - p[3] ** 2)
     mean = float(np.exp(prior_log_curvature(n_z, p[4], settings.prior)))
     weight = (mean * settings.prior_width) ** -2.0 if constrained else 0.0
     matrix = np.empty((N_PARAMETERS, N_PARAMETERS))
-    total, _ = one_pass(p, observed, settings, CONVERGED, matrix)  # also sets the weights, from the start
+    total, _ = one_pass(p, observed, settings, CONVERGED, matrix, scratch)  # also sets the weights, from the start
     args = (observed, area, settings.errors.signal_poisson, mean, weight)
     scale = np.array([50.0, 50.0, 0.02, 0.02, 0.1, 50.0, 0.3])
     found = least_squares(residual_vector, begin, x_scale=scale, args=args, xtol=1e-12, ftol=1e-12, gtol=1e-12)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tashower.physics.compiled import compiled
+from tashower.physics.compiled import inner
 from tashower.physics.constants import SPEED_OF_LIGHT
 from tashower.physics.lateral import log_lateral_distribution, slope_of_secant
 from tashower.physics.shower_front import curvature_zenith_dependence
@@ -28,13 +28,13 @@ class FitSettings(NamedTuple):
     on_ground: bool
 
 
-@compiled
+@inner
 def zenith_factor(n_z):
     """`curvature_zenith_dependence` from a table in cos z."""
     return _ZENITH_TABLE[min(max(int(n_z * 1000.0 + 0.5), 0), 1000)]
 
 
-@compiled
+@inner
 def prior_log_curvature(n_z, log_s800, coefficients):
     """<ln a> of showers of this zenith and S800."""
     s = 1.0 / n_z - 1.0
@@ -42,15 +42,18 @@ def prior_log_curvature(n_z, log_s800, coefficients):
     return c[0] + s * (c[1] + s * c[2]) + log_s800 * (c[3] + s * c[4])
 
 
-@compiled
-def fit_plane(observed, p):
+@inner(inline=False)
+def fit_plane(observed, p, a):
     """Plane front through the times: sets p[2], p[3] (n_x, n_y) and p[5] (t0 at the core in p[0], p[1]); False if degenerate.
 
     t = t0 - n.(x - core)/c, least squares with equal weights; the altitude enters with n_z of the previous of three rounds.
+    a : (3, 4) work space.
     """
     n_z = 1.0
     for _ in range(3):
-        a = np.zeros((3, 4))
+        for j in range(3):
+            for k in range(4):
+                a[j, k] = 0.0
         for i in range(len(observed.x)):
             if not observed.use[i] & TIME:
                 continue
@@ -82,7 +85,7 @@ def fit_plane(observed, p):
     return True
 
 
-@compiled
+@inner(inline=False)
 def start_core(observed, p):
     """Core at the centre of gravity of the stations, weighted with the square root of the density."""
     total = x = y = 0.0
@@ -95,7 +98,7 @@ def start_core(observed, p):
     p[0], p[1] = x / total, y / total
 
 
-@compiled
+@inner(inline=False)
 def start_size(observed, p, settings):
     """S800 and curvature for the core and direction in p: mean of ln(S_i/LDF_i), and the prior's mean."""
     n_z = math.sqrt(1.0 - p[2] * p[2] - p[3] * p[3])
