@@ -12,6 +12,7 @@ import numpy as np
 from scipy.optimize import least_squares
 
 from tashower.config import load_config
+from tashower.physics.constants import STATION_AREA
 from tashower.physics.lateral import log_lateral_distribution, mean_s800, slope
 from tashower.physics.shower_front import curvature_zenith_dependence, front_delay, thickness_shape
 from tashower.simulation.particles import LOCAL_POWER, MUON_SHAPE, ONSET_S800, front_model, mean_numbers, muon_share_at
@@ -29,7 +30,7 @@ def first_particle(log_e: float, front, rng) -> tuple[float, float, float, float
     log_ldf = log_lateral_distribution(DISTANCE, slope(ZENITH))
     density = s800 * np.exp(log_ldf)
     share = muon_share_at(DISTANCE, muon_share(ZENITH, 1, energy))
-    muons, electrons = (rng.poisson(n, N_DRAWS) for n in mean_numbers(density, share, np.cos(ZENITH)))
+    muons, electrons = (rng.poisson(n, N_DRAWS) for n in mean_numbers(STATION_AREA * density, share, np.cos(ZENITH)))
     width, first = thickness_shape(DISTANCE) * scale, np.full(N_DRAWS, np.inf)
     for i in range(N_DRAWS):
         delays = (

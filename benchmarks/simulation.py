@@ -50,7 +50,7 @@ def simulate_stations(rng, front, truth, shower, position):
     log_ldf = log_lateral_distribution(r, truth.slope[shower])
     density = truth.s800[shower] * np.exp(log_ldf)
     along, tangent = distance_along_axis(*d, *n_axis), np.tan(truth.zenith[shower])
-    muons, electrons = particles.mean_numbers(density, particles.muon_share_at(r, truth.muon_share[shower]), n_axis[2])
+    muons, electrons = particles.mean_numbers(3.0 * density, particles.muon_share_at(r, truth.muon_share[shower]), n_axis[2])
     muons = rng.poisson(muons * particles.late_signal_factor(along, r * tangent, particles.LATE_ATTENUATION_MUONS))
     electrons = rng.poisson(electrons * particles.late_signal_factor(along, r * tangent, particles.LATE_ATTENUATION_ELECTRONS))
     reached = muons + electrons > 0

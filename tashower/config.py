@@ -18,6 +18,7 @@ SPLITS = ("calibration", "train", "validation", "test")
 class ArrayConfig:
     """Section `array`."""
 
+    lattice: str
     columns: int
     rows: int
     spacing_m: float
@@ -29,6 +30,10 @@ class ArrayConfig:
 class DetectorConfig:
     """Section `detector`."""
 
+    layers: int
+    area_m2: float
+    bin_width_ns: float
+    bins: int
     out_of_service_fraction: float
     calibration_spread: float
     accidental_rate_khz: float

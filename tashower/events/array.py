@@ -68,29 +68,56 @@ def square_array(
     Station ids are 100 (column + 1) + (row + 1), as the Telescope Array numbers its stations.
     """
     column, row = (a.ravel() for a in np.meshgrid(np.arange(columns), np.arange(rows), indexing="ij"))
-    position = np.zeros((columns * rows, 3))
-    position[:, 0] = (column - (columns - 1) / 2) * spacing
-    position[:, 1] = (row - (rows - 1) / 2) * spacing
-    if jitter or altitude_spread:
-        if rng is None:
-            raise ValueError("square_array: a generator is needed to displace the stations")
-        position[:, :2] += rng.normal(0.0, jitter, (len(position), 2)) if jitter else 0.0
-        if altitude_spread:
-            # A sum of a few plane waves with wavelengths of 5 to 20 km: rolling terrain with the wanted rms.
-            waves = 2 * np.pi / rng.uniform(5e3, 20e3, 12)
-            heading, phase = rng.uniform(0, 2 * np.pi, (2, 12))
-            along = position[:, :1] * np.cos(heading) + position[:, 1:2] * np.sin(heading)
-            terrain = np.cos(along * waves + phase).sum(axis=1)
-            terrain -= terrain.mean()
-            deviation = terrain.std()
-            position[:, 2] = terrain * (altitude_spread / deviation if deviation > 0 else 0.0)
-    return Array(
-        station_id=(100 * (column + 1) + row + 1).astype(np.int32),
-        position=position,
-        lattice=np.stack([column, row], axis=1).astype(np.int32),
-        spacing=float(spacing),
-        detector=detector or Detector(),
-    )
+    ground = np.stack([column - (columns - 1) / 2, row - (rows - 1) / 2], axis=1) * spacing
+    position = _displaced(ground, jitter, altitude_spread, rng)
+    lattice = np.stack([column, row], axis=1)
+    return Array(_numbers(column, row), position, lattice.astype(np.int32), float(spacing), detector or Detector())
+
+
+def hexagonal_array(
+    columns: int,
+    rows: int,
+    spacing: float,
+    jitter: float = 0.0,
+    altitude_spread: float = 0.0,
+    rng: np.random.Generator | None = None,
+    detector: Detector | None = None,
+) -> Array:
+    """A nearly rectangular array on a hexagonal lattice, centred on the origin: every other row is shifted by half a spacing.
+
+    Parameters and station ids are those of `square_array`; rows are sqrt(3)/2 spacings apart. `lattice` holds axial coordinates:
+    x = spacing (q + r/2), y = spacing r sqrt(3)/2.
+    """
+    column, row = (a.ravel() for a in np.meshgrid(np.arange(columns), np.arange(rows), indexing="ij"))
+    ground = np.stack([column + 0.5 * (row % 2), row * np.sqrt(0.75)], axis=1) * spacing
+    position = _displaced(ground - 0.5 * (ground.min(axis=0) + ground.max(axis=0)), jitter, altitude_spread, rng)
+    axial = np.stack([column - row // 2, row], axis=1)
+    axial -= axial.min(axis=0)
+    return Array(_numbers(column, row), position, axial.astype(np.int32), float(spacing), detector or Detector(), "hexagonal")
+
+
+def _numbers(column, row) -> np.ndarray:
+    return (100 * (column + 1) + row + 1).astype(np.int32)
+
+
+def _displaced(ground, jitter, altitude_spread, rng) -> np.ndarray:
+    """(n, 3) positions from ground points (n, 2) [m], displaced as `square_array` says."""
+    position = np.column_stack([ground, np.zeros(len(ground))])
+    if not (jitter or altitude_spread):
+        return position
+    if rng is None:
+        raise ValueError("a generator is needed to displace the stations")
+    position[:, :2] += rng.normal(0.0, jitter, (len(position), 2)) if jitter else 0.0
+    if altitude_spread:
+        # A sum of a few plane waves with wavelengths of 5 to 20 km: rolling terrain with the wanted rms.
+        waves = 2 * np.pi / rng.uniform(5e3, 20e3, 12)
+        heading, phase = rng.uniform(0, 2 * np.pi, (2, 12))
+        along = position[:, :1] * np.cos(heading) + position[:, 1:2] * np.sin(heading)
+        terrain = np.cos(along * waves + phase).sum(axis=1)
+        terrain -= terrain.mean()
+        deviation = terrain.std()
+        position[:, 2] = terrain * (altitude_spread / deviation if deviation > 0 else 0.0)
+    return position
 
 
 def array_from_positions(station_id, position, detector: Detector | None = None) -> Array:
@@ -130,6 +157,18 @@ def neighbour_table(array: Array, corners: bool = True) -> np.ndarray:
         steps = tuple(step for step in steps if 0 in step)
     index = {(int(c), int(r)): i for i, (c, r) in enumerate(array.lattice)}
     return np.array([[index.get((int(c) + i, int(r) + j), -1) for i, j in steps] for c, r in array.lattice], np.int32)
+
+
+def lattice_map(array: Array) -> tuple[np.ndarray, float]:
+    """((3, 2) coefficients from (1, x, y) [m] to lattice coordinates, heading [rad] of the lattice's first axis from east).
+
+    Least squares over the stations. A heading below 5 mrad is called 0: displaced stations give that much by chance.
+    """
+    columns = np.column_stack([np.ones(array.n_stations), array.position[:, :2]])
+    coefficients, *_ = np.linalg.lstsq(columns, array.lattice.astype(float), rcond=None)
+    first = np.linalg.inv(coefficients[1:].T)[:, 0]  # ground vector of a step along the first axis
+    heading = float(np.arctan2(first[1], first[0]))
+    return coefficients, heading if abs(heading) > 5e-3 else 0.0
 
 
 def border_distance(array: Array, x, y) -> np.ndarray:

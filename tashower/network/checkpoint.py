@@ -19,7 +19,10 @@ VERSION = 1
 
 def array_description(array: Array) -> dict:
     """What two arrays must share for a network to serve both."""
-    return {"spacing_m": float(array.spacing), **{f"detector_{k}": v for k, v in asdict(array.detector).items()}}
+    return {
+        "lattice": array.kind, "spacing_m": float(array.spacing),
+        **{f"detector_{k}": v for k, v in asdict(array.detector).items()},
+    }  # fmt: skip
 
 
 def choose_device(wanted: str) -> torch.device:
@@ -69,6 +72,11 @@ def build_network(content: dict, device) -> ShowerNetwork:
     return network.to(device).eval()
 
 
+def _alike(a, b) -> bool:
+    """Equal words, or numbers within a per cent: surveyed spacings differ a little."""
+    return a == b if isinstance(a, str) else bool(np.isclose(a, b, rtol=0.01))
+
+
 def check_array(content: dict, array: Array, where) -> None:
     """Refuse an array that the network was not trained for.
 
@@ -77,7 +85,7 @@ def check_array(content: dict, array: Array, where) -> None:
     InputError : names what differs.
     """
     trained, found = content["array"], array_description(array)
-    differs = [f"{k} {found[k]:g} (trained with {trained[k]:g})" for k in trained if not np.isclose(trained[k], found[k])]
+    differs = [f"{k} {found[k]} (trained with {trained[k]})" for k in trained if not _alike(found[k], trained[k])]
     if differs:
         raise InputError(f"{where}: the network was trained for another array: {', '.join(differs)}")
 

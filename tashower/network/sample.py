@@ -6,9 +6,10 @@ import numpy as np
 import torch
 
 from tashower.errors import InputError
+from tashower.events.array import lattice_map
 from tashower.events.file import read_events, read_reconstruction
 from tashower.events.model import Reconstruction, Truth, select_events, select_rows
-from tashower.network.tiles import Tiles, cell_permutation, feature_matrix, make_tiles, target_matrix
+from tashower.network.tiles import Tiles, cell_permutation, feature_matrix, in_lattice_frame, make_tiles, target_matrix
 from tashower.physics.geometry import direction
 from tashower.reconstruction.features import EVENT_FEATURES
 
@@ -24,6 +25,7 @@ class Sample:
     targets : (n, 5) float32, true minus fitted TARGETS; None without truth
     first_waveform : (n + 1,) int64, the waveforms of event i are first_waveform[i]:first_waveform[i + 1]
     rows : (n,) which events of the file these are
+    kind : lattice of the array: which orientations of the tile are equal
     """
 
     tiles: Tiles
@@ -31,14 +33,20 @@ class Sample:
     targets: np.ndarray | None
     first_waveform: np.ndarray
     rows: np.ndarray
+    kind: str = "square"
 
 
-def correction(fit: Reconstruction, truth: Truth) -> np.ndarray:
-    """(n, 5) true minus fitted TARGETS: direction cosines n_x, n_y, core x, y [m], log10 energy."""
+def correction(fit: Reconstruction, truth: Truth, heading: float = 0.0) -> np.ndarray:
+    """(n, 5) true minus fitted TARGETS: direction cosines n_x, n_y, core x, y [m], log10 energy.
+
+    heading : of the lattice [rad], to whose frame the vectors are turned
+    """
     axis = direction(truth.zenith, truth.azimuth) - direction(fit.zenith, fit.azimuth)
     columns = (
-        axis[:, 0], axis[:, 1], truth.core_x - fit.core_x, truth.core_y - fit.core_y, np.log10(truth.energy / fit.energy)
-    )  # fmt: skip
+        *in_lattice_frame(axis[:, 0], axis[:, 1], heading),
+        *in_lattice_frame(truth.core_x - fit.core_x, truth.core_y - fit.core_y, heading),
+        np.log10(truth.energy / fit.energy),
+    )
     return np.stack(columns, axis=1).astype(np.float32)
 
 
@@ -64,10 +72,10 @@ def read_sample(events_path, fits_path, correct: str, tile: int, n_bins: int, wa
     events, fit = select_events(events, rows), select_rows(fit, rows)
     tiles = make_tiles(events, select_rows(pulses, kept_hits), fit, tile, n_bins, waveforms)
     columns = np.stack([features[name][rows] for name in EVENT_FEATURES], axis=1).astype(np.float32)
-    targets = None if events.truth is None else correction(fit, events.truth)
+    targets = None if events.truth is None else correction(fit, events.truth, lattice_map(events.array)[1])
     count = np.bincount(tiles.waveform_event, minlength=len(rows))
     first = np.concatenate([[0], np.cumsum(count)]).astype(np.int64)
-    return Sample(tiles, columns, targets, first, rows), events.array
+    return Sample(tiles, columns, targets, first, rows, events.array.kind), events.array
 
 
 def join_samples(samples: list[Sample]) -> Sample:
@@ -86,6 +94,7 @@ def join_samples(samples: list[Sample]) -> Sample:
         None if samples[0].targets is None else np.concatenate([s.targets for s in samples]),
         np.concatenate([[0], np.cumsum(count)]).astype(np.int64),
         np.concatenate([s.rows for s in samples]),
+        samples[0].kind,
     )
 
 
@@ -95,7 +104,7 @@ def take_batch(sample: Sample, rows: np.ndarray, orientation: int, device) -> tu
     source = cell_permutation(n, orientation)
     cells = sample.tiles.cells[rows].reshape(len(rows), n * n, -1)[:, source]
     if orientation:
-        cells = cells @ feature_matrix(orientation).T.astype(np.float32)
+        cells = cells @ feature_matrix(orientation, sample.kind).T.astype(np.float32)
     begin, end = sample.first_waveform[rows], sample.first_waveform[rows + 1]
     count = end - begin
     total = np.cumsum(count)
@@ -104,7 +113,9 @@ def take_batch(sample: Sample, rows: np.ndarray, orientation: int, device) -> tu
     place = np.repeat(np.arange(len(rows)) * n * n, count) + target_of[sample.tiles.waveform_cell[index]]
     targets = None
     if sample.targets is not None:
-        targets = torch.from_numpy(sample.targets[rows] @ target_matrix(orientation).T.astype(np.float32)).to(device)
+        targets = torch.from_numpy(sample.targets[rows] @ target_matrix(orientation, sample.kind).T.astype(np.float32)).to(
+            device
+        )
     return (
         torch.from_numpy(cells.reshape(len(rows), n, n, -1)).to(device),
         torch.from_numpy(sample.event_features[rows]).to(device),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tashower.errors import InputError
-from tashower.events.array import Array
+from tashower.events.array import Array, lattice_map
 from tashower.events.model import Events, Pulses, Reconstruction
 from tashower.physics.geometry import axis_components, axis_distance, plane_delay
 from tashower.physics.lateral import log_lateral_distribution, slope
@@ -23,11 +23,11 @@ STATION_FEATURES = (
     "hit",
     "timed",  # a leading edge was found
     "saturated",
-    "x",  # from the fitted core [spacings]
-    "y",
+    "x",  # from the fitted core [spacings], along the lattice's first axis
+    "y",  # and to the left of it
     "z",  # [100 m]
     "distance",  # to the fitted axis [spacings]
-    "axis_x",  # direction cosines of the fit
+    "axis_x",  # direction cosines of the fit, in the same frame
     "axis_y",
     "log_expected",  # ln(1 + signal that the fit expects/VEM)
     "log_upper",  # ln(1 + signal/VEM)
@@ -38,9 +38,10 @@ STATION_FEATURES = (
     "relative_residual",  # the same over (front's delay + 20 ns), compressed: nearly in units of its error
     "window_start",  # start of the waveform after the curved front of the fit [us]
 )
-_WORDS = {"hexagonal": "a hexagonal one", "irregular": "none"}
+#: Orientations in which a tile looks the same, by lattice: the symmetries of a square, and of a rhombus of axial coordinates.
+ORIENTATIONS = {"square": range(8), "hexagonal": (0, 3, 4, 7)}
 _VECTORS = (("x", "y"), ("axis_x", "axis_y"))
-#: What the network predicts: true minus fitted.
+#: What the network predicts: true minus fitted, vectors in the frame of the lattice.
 TARGETS = ("axis_x", "axis_y", "core_x", "core_y", "log10_energy")
 
 
@@ -63,9 +64,15 @@ class Tiles:
 
 def core_in_lattice(array: Array, x, y) -> np.ndarray:
     """Lattice coordinates (n, 2), not whole numbers, of ground points [m], by the affine map that fits the stations best."""
-    columns = np.column_stack([np.ones(array.n_stations), array.position[:, :2]])
-    coefficients, *_ = np.linalg.lstsq(columns, array.lattice.astype(float), rcond=None)
-    return np.column_stack([np.ones_like(x), x, y]) @ coefficients
+    return np.column_stack([np.ones_like(x), x, y]) @ lattice_map(array)[0]
+
+
+def in_lattice_frame(x, y, heading: float) -> tuple:
+    """Components along and across the lattice's first axis of horizontal vectors (x, y); heading [rad] of that axis from east."""
+    if heading == 0.0:
+        return x, y
+    c, s = np.cos(heading), np.sin(heading)
+    return c * x + s * y, c * y - s * x
 
 
 def _log_waveforms(events: Events, chosen, n_bins: int) -> np.ndarray:
@@ -86,8 +93,8 @@ def make_tiles(events: Events, pulses: Pulses, fit: Reconstruction, n: int, n_bi
     Everything that refers to the shower (times, distances, expected signals) refers to the given fit: nothing of the truth.
     """
     array, n_events = events.array, events.n_events
-    if array.kind != "square":
-        raise InputError(f"the network needs stations on a square lattice: these stand on {_WORDS.get(array.kind, array.kind)}")
+    if array.kind not in ORIENTATIONS:
+        raise InputError("the network needs stations on a square or hexagonal lattice: these stand on none")
     index = np.full(array.lattice.max(axis=0) + 1, -1)
     index[tuple(array.lattice.T)] = np.arange(array.n_stations)
     # The tile's first cell, for the core to lie as near to its middle as whole cells allow.
@@ -117,9 +124,12 @@ def make_tiles(events: Events, pulses: Pulses, fit: Reconstruction, n: int, n_bi
     plane = per_event(fit.t0) + plane_delay(dx, dy, dz, *axis)
     delay = front_delay(r, log_ldf, per_event(np.maximum(fit.curvature, 0.1)))
     front = plane + delay
+    heading = lattice_map(array)[1]
+    along, across = in_lattice_frame(dx, dy, heading)
+    axis_along, axis_across = in_lattice_frame(axis[0], axis[1], heading)
     features |= {
-        "x": dx / array.spacing, "y": dy / array.spacing, "z": dz / 100.0, "distance": r / array.spacing,
-        "axis_x": axis[0], "axis_y": axis[1], "log_expected": np.log1p(expected),
+        "x": along / array.spacing, "y": across / array.spacing, "z": dz / 100.0, "distance": r / array.spacing,
+        "axis_x": axis_along, "axis_y": axis_across, "log_expected": np.log1p(expected),
     }  # fmt: skip
 
     event = events.hit_event
@@ -171,23 +181,31 @@ def cell_permutation(n: int, orientation: int) -> np.ndarray:
     return np.ascontiguousarray(cells).ravel()
 
 
-def vector_matrix(orientation: int) -> np.ndarray:
-    """(2, 2) matrix that turns a horizontal vector (x, y) like `cell_permutation` turns the tile."""
+def vector_matrix(orientation: int, kind: str = "square") -> np.ndarray:
+    """(2, 2) matrix that turns a horizontal vector like `cell_permutation` turns the tile; x lies along the lattice's first axis.
+
+    On a hexagonal lattice only the orientations of `ORIENTATIONS` turn the ground like the tile: mirrored at the origin, and at the
+    line between the two axes (30 degrees).
+    """
     matrix = np.diag([-1.0 if orientation & 1 else 1.0, -1.0 if orientation & 2 else 1.0])
-    return matrix[::-1].copy() if orientation & 4 else matrix
+    if not orientation & 4:
+        return matrix
+    if kind == "square":
+        return matrix[::-1].copy()
+    return np.array([[0.5, np.sqrt(0.75)], [np.sqrt(0.75), -0.5]]) @ matrix
 
 
-def feature_matrix(orientation: int) -> np.ndarray:
+def feature_matrix(orientation: int, kind: str = "square") -> np.ndarray:
     """(F, F) matrix that turns the station features."""
     matrix = np.eye(len(STATION_FEATURES))
     for x, y in _VECTORS:
         i, j = STATION_FEATURES.index(x), STATION_FEATURES.index(y)
-        matrix[np.ix_([i, j], [i, j])] = vector_matrix(orientation)
+        matrix[np.ix_([i, j], [i, j])] = vector_matrix(orientation, kind)
     return matrix
 
 
-def target_matrix(orientation: int) -> np.ndarray:
+def target_matrix(orientation: int, kind: str = "square") -> np.ndarray:
     """(5, 5) matrix that turns the TARGETS."""
     matrix = np.eye(len(TARGETS))
-    matrix[:2, :2] = matrix[2:4, 2:4] = vector_matrix(orientation)
+    matrix[:2, :2] = matrix[2:4, 2:4] = vector_matrix(orientation, kind)
     return matrix

@@ -16,7 +16,7 @@ from tashower.network.checkpoint import array_description, check_array, choose_d
 from tashower.network.model import ShowerNetwork
 from tashower.network.normalisation import measure, normalise
 from tashower.network.sample import Sample, join_samples, read_sample, take_batch
-from tashower.network.tiles import STATION_FEATURES, TARGETS
+from tashower.network.tiles import ORIENTATIONS, STATION_FEATURES, TARGETS, target_matrix
 from tashower.reconstruction.features import EVENT_FEATURES
 
 #: Weight of each target in the loss: the direction is the published aim, core and energy come along.
@@ -48,12 +48,10 @@ def explained_variance(predicted, targets) -> float:
 @torch.no_grad()
 def predict(network, sample: Sample, norm, event_features: bool, device, orientations=(0,), batch_size=1024) -> np.ndarray:
     """Normalised corrections (n, 5), the mean over the given orientations of the tile (turned back)."""
-    from tashower.network.tiles import target_matrix
-
     network.eval()
     total = np.zeros((len(sample.rows), len(TARGETS)))
     for orientation in orientations:
-        back = target_matrix(orientation)  # orthogonal: right-multiplication turns back
+        back = target_matrix(orientation, sample.kind)  # orthogonal: right-multiplication turns back
         for first in range(0, len(sample.rows), batch_size):
             rows = np.arange(first, min(first + batch_size, len(sample.rows)))
             cells, features, waveform, place, _ = normalise(take_batch(sample, rows, orientation, device), norm, event_features)
@@ -93,11 +91,11 @@ def _train_epoch(network, optimiser, schedule, sample, norm, config, name, epoch
     rng = np.random.default_rng(_seed(config, name, epoch))
     torch.manual_seed(int(rng.integers(2**62)))  # dropout
     network.train()
-    order = rng.permutation(len(sample.rows))
+    order, equal = rng.permutation(len(sample.rows)), ORIENTATIONS[sample.kind]
     n_batches = max(1, len(order) // settings.batch_size)
     total, reported = 0.0, time.monotonic()
     for step, rows in enumerate(np.array_split(order, n_batches)):
-        orientation = int(rng.integers(8)) if settings.augment else 0
+        orientation = int(rng.choice(equal)) if settings.augment else 0
         batch = normalise(take_batch(sample, np.sort(rows), orientation, device), norm, inputs.event_features)
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
             predicted = network(*batch[:4])

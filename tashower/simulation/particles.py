@@ -91,12 +91,11 @@ def muon_share_at(r, share):
 
 
 @formula
-def mean_numbers(density, share, zenith_cosine):
-    """Mean numbers (muons, electromagnetic particles) in a station for a signal density [VEM/m^2] and a local muon share.
+def mean_numbers(signal, share, zenith_cosine):
+    """Mean numbers (muons, electromagnetic particles) in a station for a mean signal [VEM per layer] and a local muon share.
 
     A muon loses sec z times the vertical loss on average: the flat station is cos z smaller for it.
     """
-    signal = density * STATION_AREA
     return signal * share * zenith_cosine / MUON_MEAN_LOSS, signal * (1.0 - share) / ELECTRON_MEAN_LOSS
 
 
@@ -159,14 +158,16 @@ def mean_first_arrival(n_muons, muon_scale, n_electrons, electron_scale, electro
     return ((np.exp(-came) - none) * jacobian).sum(axis=-1) / (1.0 - none[..., 0])
 
 
-def mean_leading_edge_curvature(front: FrontModel, s800, eta, share, front_scale, zenith, r=1000.0) -> np.ndarray:
+def mean_leading_edge_curvature(
+    front: FrontModel, s800, eta, share, front_scale, zenith, area=STATION_AREA, r=1000.0
+) -> np.ndarray:
     """The a [ns] with which `front_delay` gives the mean leading edge of a shower at distance r [m].
 
     a = onset + <first arrival> / ((1 + r/30)^1.5 LDF^-0.5), shape of the showers' arrays. Early-late effects average out.
     """
     width = thickness_shape(r) * np.asarray(front_scale, dtype=float)
     log_ldf = log_lateral_distribution(r, eta)
-    n_muons, n_electrons = mean_numbers(s800 * np.exp(log_ldf), muon_share_at(r, share), np.cos(zenith))
+    n_muons, n_electrons = mean_numbers(area * s800 * np.exp(log_ldf), muon_share_at(r, share), np.cos(zenith))
     first = mean_first_arrival(
         n_muons, front.muon_scale * width, n_electrons, front.electron_scale * width, front.electron_shape
     )

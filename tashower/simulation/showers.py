@@ -84,6 +84,13 @@ def _draw_xmax(u, energy, mass_number, model):
     return xmax, xmax - mean, np.exp(log_mean_factor)
 
 
+def extent(array) -> tuple[float, float]:
+    """Sides [m] of the rectangle around the lattice points of section `array`."""
+    if array.lattice == "hexagonal":
+        return (array.columns - 0.5) * array.spacing_m, (array.rows - 1) * np.sqrt(0.75) * array.spacing_m
+    return (array.columns - 1) * array.spacing_m, (array.rows - 1) * array.spacing_m
+
+
 def draw_showers(config: Config, split: str, first: int, n: int) -> Truth:
     """Draw showers number `first` to `first + n - 1` of a split, each thrown `config.showers.throws` times.
 
@@ -111,12 +118,13 @@ def draw_showers(config: Config, split: str, first: int, n: int) -> Truth:
         deviation / CURVATURE_DEPTH_SCALE + CURVATURE_FLUCTUATION * ndtri(u[:, 8])
     )
     shower_share = share * muons / relative
-    curvature = mean_leading_edge_curvature(front_model(config.front), s800, eta, shower_share, front_scale, zenith)
+    curvature = mean_leading_edge_curvature(
+        front_model(config.front), s800, eta, shower_share, front_scale, zenith, config.detector.area_m2
+    )
 
     throws = showers.throws
     v = draw_uniforms(stream_key(config.seed, split, "throw"), first * throws, n * throws, _THROW_COLUMNS)
-    half_x = 0.5 * (config.array.columns - 1) * config.array.spacing_m + showers.core_margin_m
-    half_y = 0.5 * (config.array.rows - 1) * config.array.spacing_m + showers.core_margin_m
+    half_x, half_y = (0.5 * side + showers.core_margin_m for side in extent(config.array))
     own = {
         "shower_id": np.arange(first, first + n, dtype=np.int64), "mass_number": mass_number, "energy": energy,
         "zenith": zenith, "azimuth": azimuth, "xmax": xmax,

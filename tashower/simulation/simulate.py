@@ -6,7 +6,7 @@ import time
 import numpy as np
 
 from tashower.config import Config
-from tashower.events.array import Array, neighbour_table, square_array
+from tashower.events.array import Array, Detector, hexagonal_array, neighbour_table, square_array
 from tashower.events.model import Events, select_rows
 from tashower.simulation.electronics import COUNTS_PER_VEM, GAIN_SPREAD, PEDESTAL, PEDESTAL_SPREAD, READOUT, electronics
 from tashower.simulation.particles import front_model
@@ -26,8 +26,10 @@ def _array_generator(config: Config) -> np.random.Generator:
 
 def array_from_config(config: Config) -> Array:
     """The array that the configuration describes; the same for every split."""
-    a = config.array
-    return square_array(a.columns, a.rows, a.spacing_m, a.jitter_m, a.altitude_spread_m, _array_generator(config))
+    a, d = config.array, config.detector
+    make = hexagonal_array if a.lattice == "hexagonal" else square_array
+    detector = Detector(area=float(d.area_m2), n_layers=d.layers, bin_width=float(d.bin_width_ns), n_bins=d.bins)
+    return make(a.columns, a.rows, a.spacing_m, a.jitter_m, a.altitude_spread_m, _array_generator(config), detector)
 
 
 def stations_from_config(config: Config) -> tuple[Array, Stations]:
@@ -42,10 +44,12 @@ def stations_from_config(config: Config) -> tuple[Array, Stations]:
     return array, Stations(array.position, neighbour_table(array, corners=False), gain, pedestal)
 
 
-def _conditions(config: Config, bin_width: float) -> Conditions:
+def _conditions(config: Config) -> Conditions:
     d = config.detector
     return Conditions(
-        bin_width=bin_width,
+        bin_width=float(d.bin_width_ns),
+        area=float(d.area_m2),
+        layers=int(d.layers),
         calibration_spread=d.calibration_spread,
         dead_fraction=d.out_of_service_fraction,
         accidental_probability=1.0 - np.exp(-d.accidental_rate_khz * 1e-6 * 2.0 * READOUT),
@@ -69,9 +73,9 @@ def simulate_events(config: Config, split: str, first: int, n: int) -> Events:
     n_events = len(rows)
     numbers = (np.arange(n_events) + first * config.showers.throws).astype(np.uint64)
     work = work_space(array.n_stations, detector.n_bins)
-    hits, used = _empty_hits(_CAPACITY + array.n_stations, detector.n_bins), 0
+    hits, used = _empty_hits(_CAPACITY + array.n_stations, detector.n_bins, detector.n_layers), 0
     key = stream_key(config.seed, split, "detector")
-    front, conditions = front_model(config.front), _conditions(config, detector.bin_width)
+    front, conditions = front_model(config.front), _conditions(config)
     n_hits, n_dead, dead_lists = np.zeros(n_events, np.int64), np.zeros(n_events, np.int64), []
     started = reported = time.monotonic()
     for block in range(0, n_events, _BLOCK):
@@ -101,13 +105,13 @@ def simulate_events(config: Config, split: str, first: int, n: int) -> Events:
     return _assemble(array, stations, truth, numbers, n_hits, n_dead, dead_lists, Hits(*(column[:used] for column in hits)))
 
 
-def _empty_hits(n: int, n_bins: int) -> Hits:
-    return Hits(np.empty(n, np.int32), np.empty(n), np.empty((n, n_bins, 2), np.uint16))
+def _empty_hits(n: int, n_bins: int, n_layers: int) -> Hits:
+    return Hits(np.empty(n, np.int32), np.empty(n), np.empty((n, n_bins, n_layers), np.uint16))
 
 
 def _with_room(hits: Hits, used: int, n: int) -> Hits:
     """The first `used` hits in arrays for n hits; memory that no hit is written to costs nothing."""
-    larger = _empty_hits(n, hits.waveform.shape[1])
+    larger = _empty_hits(n, *hits.waveform.shape[1:])
     for old, new in zip(hits, larger, strict=True):
         new[:used] = old[:used]
     return larger
@@ -127,8 +131,8 @@ def _assemble(array, stations, truth, numbers, n_hits, n_dead, dead_lists, hits)
         hit_station=hits.station,
         hit_time=hits.time,
         waveform=hits.waveform,
-        pedestal=stations.pedestal.astype(np.float32)[hits.station],
-        counts_per_vem=stations.gain.astype(np.float32)[hits.station],
+        pedestal=stations.pedestal.astype(np.float32)[hits.station, : array.detector.n_layers],
+        counts_per_vem=stations.gain.astype(np.float32)[hits.station, : array.detector.n_layers],
         dead_offset=offsets(n_dead),
         dead_station=np.concatenate(dead_lists),
         truth=select_rows(truth, triggered),

@@ -61,6 +61,8 @@ class Conditions(NamedTuple):
     """State of the detector."""
 
     bin_width: float  #: [ns]
+    area: float  #: of a station [m^2]
+    layers: int  #: 1: what the upper layer sees is all there is
     calibration_spread: float
     dead_fraction: float
     accidental_probability: float  #: per station and read-out
@@ -113,23 +115,23 @@ class Hits(NamedTuple):
 
     station: np.ndarray  #: (capacity,) int32
     time: np.ndarray  #: (capacity,) [ns]
-    waveform: np.ndarray  #: (capacity, n_bins, 2) uint16
+    waveform: np.ndarray  #: (capacity, n_bins, layers) uint16
 
 
 @inner
-def reach(shower):
+def reach(shower, area):
     """Axis distance [m] beyond which a station expects fewer than `FEWEST_PARTICLES` muons."""
     r = 1000.0
     while r < 20_000.0:
         density = shower.s800 * math.exp(log_lateral_distribution(r, shower.eta))
-        if mean_numbers(density, 1.0, 1.0)[0] < FEWEST_PARTICLES:
+        if mean_numbers(density * area, 1.0, 1.0)[0] < FEWEST_PARTICLES:
             break
         r *= 1.2
     return r
 
 
 @inner
-def put_shower(state, front, shower, dx, dy, dz, r, bin_width, impulse):
+def put_shower(state, front, shower, dx, dy, dz, r, area, bin_width, impulse):
     """Light of the shower in a station at (dx, dy, dz) [m] from the core; returns (time of the first bin [ns], any).
 
     impulse : (2, n) of which the first `LEAD_BINS` stay empty; overwritten where there is any light
@@ -139,7 +141,7 @@ def put_shower(state, front, shower, dx, dy, dz, r, bin_width, impulse):
     log_ldf = log_lateral_distribution(r, shower.eta)
     density = shower.s800 * math.exp(log_ldf)
     along = distance_along_axis(dx, dy, dz, shower.n_x, shower.n_y, shower.n_z)
-    n_muons, n_electrons = mean_numbers(density, muon_share_at(r, shower.share), shower.n_z)
+    n_muons, n_electrons = mean_numbers(density * area, muon_share_at(r, shower.share), shower.n_z)
     n_muons *= late_signal_factor(along, r * tangent, LATE_ATTENUATION_MUONS)
     n_electrons *= late_signal_factor(along, r * tangent, LATE_ATTENUATION_ELECTRONS)
     number_muons, number_electrons = draw_number(state, n_muons), draw_number(state, n_electrons)
@@ -186,8 +188,12 @@ def _next_probable_bin(trace, least, begin, end):
 def read_station(state, work, electronics, gain, pedestal, waveform):
     """Digitise a station's light; returns (trace bin at which the window starts, level 1); a bin below -999: no level 0.
 
-    waveform : (n_bins, 2) uint16, overwritten when there is a level 0
+    waveform : (n_bins, layers) uint16, overwritten when there is a level 0
     """
+    if waveform.shape[1] == 1:  # the second layer repeats the first, so that it never stands in the way of a trigger
+        for i in range(work.impulse.shape[1]):
+            work.impulse[1, i] = work.impulse[0, i]
+        gain[1] = gain[0]
     least = (np.float32(_PROBABLE_COUNTS / gain[0]), np.float32(_PROBABLE_COUNTS / gain[1]))
     upper, lower, end = light_of(work.impulse)
     if upper <= least[0] or lower <= least[1]:
@@ -202,9 +208,13 @@ def read_station(state, work, electronics, gain, pedestal, waveform):
         begin = max(crossing - BINS_BEFORE, 0)
         if crossing >= 0 and begin + n_bins <= work.counts.shape[1]:
             first_layer, second_layer = work.counts[0, begin : begin + n_bins], work.counts[1, begin : begin + n_bins]
-            for i in range(n_bins):
-                waveform[i, 0] = first_layer[i]
-                waveform[i, 1] = second_layer[i]
+            if waveform.shape[1] == 2:
+                for i in range(n_bins):
+                    waveform[i, 0] = first_layer[i]
+                    waveform[i, 1] = second_layer[i]
+            else:
+                for i in range(n_bins):
+                    waveform[i, 0] = first_layer[i]
             return first + begin, passes_level_1(work.counts, begin, n_bins, pedestal)
         probable = _next_probable_bin(work.trace, least, probable + LEVEL_0_BINS, n_light)
     return -1000, False
@@ -234,7 +244,7 @@ def simulate_event(state, front, shower, stations, conditions, electronics, work
     """
     n_stations = stations.position.shape[0]
     n_dead = _draw_dead(state, conditions.dead_fraction, n_stations, dead)
-    farthest = reach(shower)
+    farthest = reach(shower, conditions.area)
     farthest_ground2 = (farthest / shower.n_z) ** 2
     accidental_radius2 = conditions.accidental_radius**2
     gain = work.gain
@@ -254,7 +264,9 @@ def simulate_event(state, front, shower, stations, conditions, electronics, work
         hit, level_1 = -1000, False
         first = 0.0
         if r < farthest:
-            first, any_light = put_shower(state, front, shower, dx, dy, dz, r, conditions.bin_width, work.impulse)
+            first, any_light = put_shower(
+                state, front, shower, dx, dy, dz, r, conditions.area, conditions.bin_width, work.impulse
+            )
             if any_light:
                 draw_station_state(state, stations.gain[s], stations.pedestal[s], conditions.calibration_spread, gain)
                 hit, level_1 = read_station(state, work, electronics, gain, stations.pedestal[s], hits.waveform[begin + n_hits])
@@ -290,7 +302,7 @@ def _keep_read_out(trigger, n_hits, work, hits, begin):
             hits.station[begin + kept] = hits.station[begin + i]
             hits.time[begin + kept] = hits.time[begin + i]
             for k in range(hits.waveform.shape[1]):
-                for layer in range(2):
+                for layer in range(hits.waveform.shape[2]):
                     hits.waveform[begin + kept, k, layer] = hits.waveform[begin + i, k, layer]
         kept += 1
     return kept

@@ -7,9 +7,10 @@ import pytest
 from reconstruction.toy import calibration, draw_truth, toy_events
 
 from tashower.config import load_config
-from tashower.events.array import square_array
+from tashower.events.array import hexagonal_array, lattice_map, neighbour_table, square_array
 from tashower.events.model import select_events, select_rows
 from tashower.network.tiles import (
+    ORIENTATIONS,
     STATION_FEATURES,
     cell_permutation,
     core_in_lattice,
@@ -121,22 +122,63 @@ def test_lattice_coordinates_of_a_displaced_array():
     np.testing.assert_allclose(found, [[4.0, 3.0], [5.0, 1.0]], atol=0.05)
 
 
-@pytest.mark.parametrize("orientation", range(8))
-def test_orientations_are_the_group_of_the_square(orientation):
+def basis(kind):
+    """(2, 2) ground vectors of steps along the two axes of a lattice whose first axis points east."""
+    return np.eye(2) if kind == "square" else np.array([[1.0, 0.0], [0.5, np.sqrt(0.75)]])
+
+
+@pytest.mark.parametrize(("kind", "orientation"), [(k, o) for k, all_of_it in ORIENTATIONS.items() for o in all_of_it])
+def test_orientations_are_symmetries_of_the_lattice(kind, orientation):
     """Turning the tile, the vectors and the targets together is turning the event."""
-    matrix = vector_matrix(orientation)
-    np.testing.assert_allclose(matrix @ matrix.T, np.eye(2))
+    matrix = vector_matrix(orientation, kind)
+    np.testing.assert_allclose(matrix @ matrix.T, np.eye(2), atol=1e-12)
+    np.testing.assert_allclose(matrix, matrix.T if kind == "hexagonal" else matrix, atol=1e-12)
     n = 5
     middle = (n - 1) / 2
     cells = np.stack(np.meshgrid(np.arange(n) - middle, np.arange(n) - middle, indexing="ij"), axis=-1).reshape(-1, 2)
+    ground = cells @ basis(kind)
     # What stands in a cell after turning has, as a vector, the direction of that cell.
-    np.testing.assert_allclose(cells[cell_permutation(n, orientation)] @ matrix.T, cells)
-    np.testing.assert_allclose(target_matrix(orientation)[:2, :2], matrix)
-    np.testing.assert_allclose(target_matrix(orientation)[2:4, 2:4], matrix)
-    features = feature_matrix(orientation)
+    np.testing.assert_allclose(ground[cell_permutation(n, orientation)] @ matrix.T, ground, atol=1e-12)
+    np.testing.assert_allclose(target_matrix(orientation, kind)[:2, :2], matrix)
+    np.testing.assert_allclose(target_matrix(orientation, kind)[2:4, 2:4], matrix)
+    features = feature_matrix(orientation, kind)
     np.testing.assert_allclose(features @ features.T, np.eye(len(STATION_FEATURES)), atol=1e-12)
     assert features[STATION_FEATURES.index("z"), STATION_FEATURES.index("z")] == 1
 
 
-def test_eight_different_orientations():
-    assert len({tuple(cell_permutation(3, o)) for o in range(8)}) == 8
+def test_as_many_orientations_as_a_square_and_a_rhombus_have():
+    for kind, number in (("square", 8), ("hexagonal", 4)):
+        assert len({tuple(cell_permutation(3, o)) for o in ORIENTATIONS[kind]}) == number
+
+
+@pytest.mark.parametrize("degrees", [0.0, 20.0, 75.0, 200.0])
+def test_a_turned_array_gives_the_same_tiles(events, degrees):
+    """The whole event turned with its array: nothing that the network sees changes."""
+    found, pulses, fit = events
+    angle = np.radians(degrees)
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+
+    def turned(x, y):
+        return (np.stack([x, y], axis=-1) @ turn.T).T
+
+    position = found.array.position.copy()
+    position[:, :2] = position[:, :2] @ turn.T
+    core_x, core_y = turned(fit.core_x, fit.core_y)
+    other_fit = replace(fit, core_x=core_x, core_y=core_y, azimuth=fit.azimuth + angle)
+    other = replace(found, array=replace(found.array, position=position))
+    one, two = make_tiles(found, pulses, fit, N, T), make_tiles(other, pulses, other_fit, N, T)
+    np.testing.assert_allclose(two.cells, one.cells, atol=2e-3)
+    np.testing.assert_array_equal(two.waveform_cell, one.waveform_cell)
+    assert lattice_map(other.array)[1] == pytest.approx(np.angle(np.exp(1j * angle)), abs=0.01)
+
+
+def test_tiles_of_a_hexagonal_array():
+    array = hexagonal_array(9, 9, 1500.0)
+    coefficients, heading = lattice_map(array)
+    assert heading == 0.0
+    found = np.column_stack([np.ones(81), array.position[:, :2]]) @ coefficients
+    np.testing.assert_allclose(found, array.lattice, atol=1e-9)
+    step = array.position[:, None, :2] - array.position[None, :, :2]
+    near = np.isclose(np.linalg.norm(step, axis=2), 1500.0)
+    assert near.sum(axis=1).max() == 6
+    np.testing.assert_array_equal(near.sum(axis=1), (neighbour_table(array) >= 0).sum(axis=1))

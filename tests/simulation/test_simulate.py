@@ -65,11 +65,17 @@ def test_what_a_file_of_events_promises():
     ["seed: 1", "detector: {out_of_service_fraction: 0.2}", "detector: {calibration_spread: 0.2}",
      "detector: {accidental_rate_khz: 20}", "detector: {accidental_radius_m: 20000}", "front: {electron_delay_ns: 600}",
      "front: {electron_shape: 3}", "front: {muon_delay_ns: 200}", "front: {onset_ns: 0.5}", "front: {local_ns: 2}",
-     "array: {jitter_m: 0}", "array: {altitude_spread_m: 0}", "array: {spacing_m: 1300}"],
+     "array: {jitter_m: 0}", "array: {altitude_spread_m: 0}", "array: {spacing_m: 1300}",
+     "array: {lattice: hexagonal}", "detector: {layers: 1}",
+     "detector: {area_m2: 4}", "detector: {bin_width_ns: 25}", "detector: {bins: 256}"],
 )  # fmt: skip
 def test_every_key_matters(change):
     base, other = (simulate_events(config(text), "test", 0, 12) for text in ("", change))
-    assert base.n_hits != other.n_hits or not np.array_equal(base.waveform, other.waveform)
+    assert (
+        base.n_hits != other.n_hits
+        or base.waveform.shape != other.waveform.shape
+        or not np.array_equal(base.waveform, other.waveform)
+    )
 
 
 def test_accidentals_come_at_their_rate():
@@ -207,3 +213,13 @@ def test_no_trigger_no_event():
     e = simulate_events(config("showers: {min_log10_energy_ev: 17.5, max_log10_energy_ev: 17.5}"), "test", 0, 200)
     assert e.n_events < 60
     assert len(e.hit_offset) == e.n_events + 1
+
+
+def test_a_hexagonal_array_of_one_layer():
+    text = "array: {lattice: hexagonal, spacing_m: 1500}, detector: {layers: 1, area_m2: 10, bin_width_ns: 25, bins: 256}"
+    e = simulate_events(config(text), "test", 0, 60)
+    assert e.n_events > 40
+    assert e.waveform.shape[1:] == (256, 1)
+    assert e.pedestal.shape == (e.n_hits, 1)
+    assert e.array.kind == "hexagonal"
+    assert e.array.detector.area == 10.0
