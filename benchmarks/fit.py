@@ -64,8 +64,8 @@ def with_minuit(cases, settings) -> float | None:
         def cost(p):
             n = len(observed.x)
             value = evaluate(
-                np.asarray(p), observed, 0, n, settings.area, settings.errors.signal_poisson, mean, weight, False, gradient, matrix,
-                work,
+                np.asarray(p), observed, 0, n, settings.area, settings.errors.signal_poisson, mean, weight, False,
+                settings.lateral, gradient, matrix, work,
             )  # fmt: skip
             return value if np.isfinite(value) else 1e12
 

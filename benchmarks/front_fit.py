@@ -13,7 +13,7 @@ from scipy.optimize import least_squares
 
 from tashower.config import load_config
 from tashower.physics.constants import STATION_AREA
-from tashower.physics.lateral import log_lateral_distribution, mean_s800, slope
+from tashower.physics.lateral import TELESCOPE_ARRAY, log_lateral_distribution, mean_s800, slope
 from tashower.physics.shower_front import curvature_zenith_dependence, front_delay, thickness_shape
 from tashower.simulation.particles import LOCAL_POWER, MUON_SHAPE, ONSET_S800, front_model, mean_numbers, muon_share_at
 from tashower.simulation.showers import muon_share
@@ -27,7 +27,7 @@ def first_particle(log_e: float, front, rng) -> tuple[float, float, float, float
     """(mean, rms of the first particle's delay, delay of a unit onset, spread of a unit local fluctuation) [ns]."""
     energy = 10.0 ** (log_e - 18.0)
     s800, scale = mean_s800(energy, ZENITH), float(curvature_zenith_dependence(ZENITH))
-    log_ldf = log_lateral_distribution(DISTANCE, slope(ZENITH))
+    log_ldf = log_lateral_distribution(DISTANCE, slope(ZENITH), TELESCOPE_ARRAY)
     density = s800 * np.exp(log_ldf)
     share = muon_share_at(DISTANCE, muon_share(ZENITH, 1, energy))
     muons, electrons = (rng.poisson(n, N_DRAWS) for n in mean_numbers(STATION_AREA * density, share, np.cos(ZENITH)))

@@ -12,7 +12,7 @@ import numpy as np
 
 from tashower.config import load_config
 from tashower.physics.geometry import axis_components, axis_distance, distance_along_axis, plane_delay
-from tashower.physics.lateral import log_lateral_distribution
+from tashower.physics.lateral import TELESCOPE_ARRAY, log_lateral_distribution
 from tashower.physics.shower_front import front_delay, thickness_shape
 from tashower.simulation import electronics, particles
 from tashower.simulation.showers import draw_showers
@@ -47,7 +47,7 @@ def simulate_stations(rng, front, truth, shower, position):
     n_axis = axis_components(truth.zenith[shower], truth.azimuth[shower])
     d = position.T
     r = np.maximum(axis_distance(*d, *n_axis), 2.0)
-    log_ldf = log_lateral_distribution(r, truth.slope[shower])
+    log_ldf = log_lateral_distribution(r, truth.slope[shower], TELESCOPE_ARRAY)
     density = truth.s800[shower] * np.exp(log_ldf)
     along, tangent = distance_along_axis(*d, *n_axis), np.tan(truth.zenith[shower])
     muons, electrons = particles.mean_numbers(3.0 * density, particles.muon_share_at(r, truth.muon_share[shower]), n_axis[2])

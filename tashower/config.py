@@ -24,6 +24,8 @@ class ArrayConfig:
     spacing_m: float
     jitter_m: float
     altitude_spread_m: float
+    lateral: str
+    reference_m: float
 
 
 @dataclass(frozen=True)

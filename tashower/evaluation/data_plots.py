@@ -81,7 +81,7 @@ def station_residuals(events: Events, pulses: Pulses, fit: Reconstruction) -> di
     d = (position[:, 0] - fit.core_x[hit], position[:, 1] - fit.core_y[hit], position[:, 2])
     n = axis_components(fit.zenith[hit], fit.azimuth[hit])
     r = np.maximum(axis_distance(*d, *n), 10.0)
-    log_ldf = log_lateral_distribution(r, slope(np.minimum(fit.zenith[hit], 1.2)))
+    log_ldf = log_lateral_distribution(r, slope(np.minimum(fit.zenith[hit], 1.2)), events.array.lateral)
     front = fit.t0[hit] + plane_delay(*d, *n) + front_delay(r, log_ldf, fit.curvature[hit])
     density = np.maximum(pulses.signal[keep].mean(axis=1), 1e-3) / events.array.detector.area
     return {

@@ -90,21 +90,21 @@ def _waveforms(axis, events: Events, order, rows, r, plane, reference) -> None:
     axis.legend(fontsize=8, loc="lower right", ncols=2)
 
 
-def _curves(front, residual, lateral, lateral_residual, r, time, density, saturated, showers, plane_of) -> None:
+def _curves(front, residual, lateral, lateral_residual, r, time, density, saturated, showers, plane_of, form) -> None:
     fine = np.linspace(max(50.0, r.min() * 0.7), r.max() * 1.15, 300)
     for name, shower, colour in showers:
         eta = shower.get("slope", slope(shower["zenith"]))
         own_r, plane = plane_of(shower)
         after = time - shower["t0"] - plane
-        log_ldf = log_lateral_distribution(own_r, eta)
+        log_ldf = log_lateral_distribution(own_r, eta, form)
         expected = front_delay(own_r, log_ldf, shower["curvature"])
         line = {"color": colour, "ls": "--" if colour == _OTHER else "-", "label": name}
         front.plot(own_r, after, "o", color=colour, ms=4)
-        front.plot(fine, front_delay(fine, log_lateral_distribution(fine, eta), shower["curvature"]), **line)
+        front.plot(fine, front_delay(fine, log_lateral_distribution(fine, eta, form), shower["curvature"]), **line)
         residual.plot(own_r, after - expected, "o", color=colour, ms=4)
         lateral.plot(own_r[~saturated], density[~saturated], "o", color=colour, ms=4)
         lateral.plot(own_r[saturated], density[saturated], "^", mfc="none", color=colour, ms=6)
-        lateral.plot(fine, shower["s800"] * np.exp(log_lateral_distribution(fine, eta)), **line)
+        lateral.plot(fine, shower["s800"] * np.exp(log_lateral_distribution(fine, eta, form)), **line)
         off = np.log(np.maximum(density, 0.05) / (shower["s800"] * np.exp(log_ldf)))
         lateral_residual.plot(own_r[~saturated], off[~saturated], "o", color=colour, ms=4)
     front.set(ylabel="time after plane [ns]", title="shower front")
@@ -166,7 +166,7 @@ def draw_event(events: Events, index: int, tables: dict, pulses: Pulses, path) -
     # Accidental hits stay in the footprint; in the other panels they would squeeze everything else.
     near = np.ones(len(hits), bool)
     if reference:
-        log_ldf = log_lateral_distribution(r, slope(reference["zenith"]))
+        log_ldf = log_lateral_distribution(r, slope(reference["zenith"]), events.array.lateral)
         after = time - reference["t0"] - plane
         near = np.abs(after) < _FARTHEST + 2.0 * front_delay(r, log_ldf, reference["curvature"])
         near &= np.abs(after) < 6.0 * _FARTHEST
@@ -181,7 +181,7 @@ def draw_event(events: Events, index: int, tables: dict, pulses: Pulses, path) -
         axes = [figure.add_subplot(grid[k, 1]) for k in range(4)]
         _curves(
             *axes, r[near], time[near], signal[near] / events.array.detector.area, pulses.saturated[rows][near], showers,
-            lambda shower: _around(shower, position[near]),
+            lambda shower: _around(shower, position[near]), events.array.lateral,
         )  # fmt: skip
     _parameter_table(figure.add_subplot(grid[3, 0]), showers)
     figure.suptitle(

@@ -1,12 +1,17 @@
 """The array of stations: positions, lattice and detector."""
 
+import hashlib
+import runpy
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 
 import numpy as np
 
 from tashower.errors import InputError
 from tashower.events.lattice import fit_lattice, lattice_steps
 from tashower.physics.constants import BIN_WIDTH, N_BINS, STATION_AREA
+from tashower.physics.lateral import TELESCOPE_ARRAY, Lateral, tabulated, telescope_array_lateral
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,7 @@ class Array:
     spacing : distance between lattice neighbours [m]
     detector : what a station consists of
     kind : "square", "hexagonal", or "irregular": then `lattice` means nothing
+    lateral, lateral_name : the lateral distribution that showers on this array are described with, and what it is called
     """
 
     station_id: np.ndarray
@@ -39,6 +45,8 @@ class Array:
     spacing: float
     detector: Detector = Detector()
     kind: str = "square"
+    lateral: Lateral = TELESCOPE_ARRAY
+    lateral_name: str = "telescope_array"
 
     @property
     def n_stations(self) -> int:
@@ -138,6 +146,36 @@ def array_from_positions(station_id, position, detector: Detector | None = None)
         raise InputError("two stations are at the same place")
     found = fit_lattice(position)
     return Array(station_id.astype(np.int32), position, found.coordinates, found.spacing, detector or Detector(), found.kind)
+
+
+@cache
+def read_lateral(form: str, reference: float) -> tuple[Lateral, str]:
+    """A lateral distribution and its name: "telescope_array", or the path of a Python file.
+
+    The file defines `log_lateral(r, zenith)`: ln of the signal density against the distance r [m] to the axis, for a zenith [rad],
+    in numpy, up to a constant. It is code of yours and is run: name only files that you trust.
+
+    Raises
+    ------
+    InputError : no such file, or its function does not do that.
+    """
+    if form == "telescope_array":
+        return telescope_array_lateral(reference), form
+    path = Path(form)
+    if not path.is_file():
+        raise InputError(f"array.lateral: {form} is neither telescope_array nor a file")
+    try:
+        lateral = tabulated(runpy.run_path(str(path))["log_lateral"], reference)
+    except KeyError:
+        raise InputError(f"{path}: defines no function log_lateral(r, zenith)") from None
+    except Exception as error:  # whatever a user's file may do
+        raise InputError(f"{path}: {type(error).__name__}: {error}") from None
+    return lateral, f"{path.stem} {hashlib.sha256(path.read_bytes()).hexdigest()[:8]}"
+
+
+def lateral_from_config(section) -> tuple[Lateral, str]:
+    """`read_lateral` for the section `array` of a configuration."""
+    return read_lateral(section.lateral, float(section.reference_m))
 
 
 def neighbour_table(array: Array, corners: bool = True) -> np.ndarray:

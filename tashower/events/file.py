@@ -22,9 +22,11 @@ from tashower.errors import InputError
 from tashower.events import provenance
 from tashower.events.array import Array, Detector
 from tashower.events.model import FLAGS, PARAMETERS, Events, Pulses, Reconstruction, Truth
+from tashower.physics.constants import LATERAL_SCALE, REFERENCE_DISTANCE
+from tashower.physics.lateral import Lateral, telescope_array_lateral
 
 #: Version of the event file. The first number changes when an old reader would go wrong, the second when something is added.
-EVENT_VERSION = "1.1"
+EVENT_VERSION = "1.2"
 #: Version of the reconstruction file.
 RECONSTRUCTION_VERSION = "1.0"
 #: Largest ratio of the size in memory to that of the file that is believed: waveforms reach 10, columns of zeros 300.
@@ -198,7 +200,10 @@ def write_events(path, events: Events, configuration: dict, inputs=()) -> None:
     """Write an event file (docs/event_format.md)."""
     array = events.array
     groups = {
-        "array": {"station_id": array.station_id, "position": array.position, "lattice": array.lattice},
+        "array": {
+            "station_id": array.station_id, "position": array.position, "lattice": array.lattice,
+            **{f"lateral_{name}": getattr(array.lateral, name) for name in ("log_r", "eta", "table") if len(array.lateral.log_r)},
+        },
         "events": {
             "event_id": events.event_id, "hit_offset": events.hit_offset,
             "dead_offset": events.dead_offset, "dead_station": events.dead_station,
@@ -212,7 +217,10 @@ def write_events(path, events: Events, configuration: dict, inputs=()) -> None:
         groups["pulses"] = _columns(events.pulses)
     if events.truth is not None:
         groups["truth"] = _columns(events.truth)
-    attributes = {"spacing": array.spacing, "lattice_kind": array.kind, "detector": json.dumps(asdict(array.detector))}
+    attributes = {
+        "spacing": array.spacing, "lattice_kind": array.kind, "detector": json.dumps(asdict(array.detector)),
+        "lateral": array.lateral_name, "lateral_reference": array.lateral.reference, "lateral_scale": array.lateral.scale,
+    }  # fmt: skip
     write_arrays(path, "events", EVENT_VERSION, groups, configuration, inputs, attributes)
 
 
@@ -234,6 +242,21 @@ def _check_list(path, name, offset, station, n_events, n_stations) -> None:
         raise InputError(f"{path}: {name} names a station that the array of {n_stations} does not have")
 
 
+def _lateral(columns, attributes, path) -> Lateral:
+    """The lateral distribution of an event file; before version 1.2 the Telescope Array's."""
+    if "lateral_table" not in columns:
+        return telescope_array_lateral(
+            float(attributes.get("lateral_reference", REFERENCE_DISTANCE)),
+            float(attributes.get("lateral_scale", LATERAL_SCALE)),
+        )
+    log_r, eta, table = (np.asarray(columns[f"lateral_{name}"], dtype=float) for name in ("log_r", "eta", "table"))
+    if log_r.ndim != 1 or eta.ndim != 1 or min(len(log_r), len(eta)) < 4 or table.shape != (len(log_r), len(eta)):
+        raise InputError(f"{path}: array/lateral_table does not fit its nodes")
+    if not all(np.isfinite(x).all() for x in (log_r, eta, table)) or log_r[1] <= log_r[0] or eta[1] <= eta[0]:
+        raise InputError(f"{path}: array/lateral_table is not a table of finite numbers with increasing nodes")
+    return Lateral(float(attributes["lateral_reference"]), float(attributes["lateral_scale"]), log_r, eta, table)
+
+
 def read_events(path) -> Events:
     """Read and check an event file.
 
@@ -251,6 +274,8 @@ def read_events(path) -> Events:
             spacing=float(attributes["spacing"]),
             detector=Detector(**json.loads(attributes["detector"])),
             kind=str(attributes.get("lattice_kind", "square")),
+            lateral=_lateral(array_columns, attributes, path),
+            lateral_name=str(attributes.get("lateral", "telescope_array")),
         )
         events = Events(
             array=array,

@@ -119,7 +119,7 @@ def make_tiles(events: Events, pulses: Pulses, fit: Reconstruction, n: int, n_bi
     dx, dy, dz = position[..., 0] - per_event(fit.core_x), position[..., 1] - per_event(fit.core_y), position[..., 2]
     axis = tuple(np.broadcast_to(per_event(c), dx.shape) for c in axis_components(fit.zenith, fit.azimuth))
     r = np.maximum(axis_distance(dx, dy, dz, *axis), 10.0)
-    log_ldf = log_lateral_distribution(r, per_event(slope(np.minimum(fit.zenith, 1.2))))
+    log_ldf = log_lateral_distribution(r, per_event(slope(np.minimum(fit.zenith, 1.2))), array.lateral)
     expected = np.minimum(per_event(fit.s800) * np.exp(log_ldf) * array.detector.area, 1e6)
     plane = per_event(fit.t0) + plane_delay(dx, dy, dz, *axis)
     delay = front_delay(r, log_ldf, per_event(np.maximum(fit.curvature, 0.1)))

@@ -1,6 +1,6 @@
-"""Lateral distribution of the signal, and the reference signal S800 that goes with an energy.
+"""Lateral distribution of the signal, and the reference signal that goes with an energy.
 
-Lateral distribution (Ivanov et al. 2020, arXiv:2005.07117, section 2; AGASA form of Teshima et al. 1986):
+The Telescope Array's (Ivanov et al. 2020, arXiv:2005.07117, section 2; AGASA form of Teshima et al. 1986):
 
     f(r)   = (r/R_m)^-1.2 (1 + r/R_m)^-(eta - 1.2) (1 + r^2/R_1^2)^-0.6
     LDF(r) = f(r) / f(800 m),      S(r) = S800 LDF(r)
@@ -8,7 +8,13 @@ Lateral distribution (Ivanov et al. 2020, arXiv:2005.07117, section 2; AGASA for
 
 with r the perpendicular distance to the shower axis [m]. The formula is kept in its logarithm: LDF varies over six
 orders of magnitude, and the fit needs the logarithmic derivatives. It diverges at r = 0; callers keep away from it.
+
+Any other form is a function of r and zenith, tabulated once (`tabulated`); the loops interpolate. Then S800 stands for the signal
+at its reference distance, and the slope eta is the coordinate of the table: the zenith that has this eta in the formula above.
 """
+
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
@@ -35,9 +41,65 @@ def slope(zenith):
     return slope_of_secant(1.0 / np.cos(zenith))
 
 
+class Lateral(NamedTuple):
+    """A lateral distribution, as formulas and compiled loops need it."""
+
+    reference: float  #: distance at which LDF = 1 [m]
+    scale: float  #: R_m of the Telescope Array's formula [m]
+    log_r: np.ndarray  #: (n,) nodes in ln(r/m), equally spaced; of length 0 for the Telescope Array's formula
+    eta: np.ndarray  #: (m,) nodes in eta, equally spaced
+    table: np.ndarray  #: (n, m) ln LDF
+
+
+def telescope_array_lateral(reference: float = REFERENCE_DISTANCE, scale: float = LATERAL_SCALE) -> Lateral:
+    """The Telescope Array's formula with R_m = scale [m], 1 at a distance `reference` [m]."""
+    return Lateral(float(reference), float(scale), np.zeros(0), np.zeros(0), np.zeros((0, 0)))
+
+
+#: The Telescope Array's lateral distribution, 1 at 800 m.
+TELESCOPE_ARRAY = telescope_array_lateral()
+_LOG_R_NODES = np.linspace(np.log(1.0), np.log(30_000.0), 240)
+_ETA_NODES = np.linspace(0.5, 4.9, 89)
+
+
+def secant_of_slope(eta):
+    """sec z that goes with eta: the inverse of `slope_of_secant`."""
+    return 1.0 + (eta - 3.97) / SLOPE_BY_SECANT
+
+
+def tabulated(log_lateral: Callable, reference: float) -> Lateral:
+    """`Lateral` of any function ln S(r)/S(anything) of (r [m], zenith [rad]), both arrays of one shape.
+
+    Below sec z = 1, where fluctuations of eta lead, and above sec z = 2.9 the table goes on linearly in eta.
+
+    Raises
+    ------
+    ValueError : the function is not finite somewhere between 1 m and 30 km, or does not fall beyond 300 m.
+    """
+    secant = secant_of_slope(_ETA_NODES)
+    inside = (secant >= 1.0) & (secant < 2.9)
+    r, sec = np.meshgrid(np.exp(_LOG_R_NODES), secant[inside], indexing="ij")
+    zenith = np.arccos(1.0 / sec)
+    values = np.asarray(log_lateral(r, zenith), dtype=float) - np.asarray(
+        log_lateral(np.full_like(r, reference), zenith), dtype=float
+    )
+    if values.shape != r.shape or not np.isfinite(values).all():
+        raise ValueError("the lateral distribution is not finite between 1 m and 30 km at all zeniths to 69 degrees")
+    if (np.diff(values, axis=0)[_LOG_R_NODES[1:] > np.log(300.0)] >= 0).any():
+        raise ValueError("the lateral distribution does not fall with the distance")
+    table = np.empty((len(_LOG_R_NODES), len(_ETA_NODES)))
+    table[:, inside] = values
+    first, last = np.flatnonzero(inside)[[0, -1]]
+    for j in range(first - 1, -1, -1):
+        table[:, j] = 2.0 * table[:, j + 1] - table[:, j + 2]
+    for j in range(last + 1, len(_ETA_NODES)):
+        table[:, j] = 2.0 * table[:, j - 1] - table[:, j - 2]
+    return Lateral(float(reference), LATERAL_SCALE, _LOG_R_NODES, _ETA_NODES, table)
+
+
 @formula
-def log_lateral_shape(r, eta, scale=LATERAL_SCALE):
-    """ln f(r); r > 0 [m], eta dimensionless, scale = R_m [m]."""
+def log_lateral_shape(r, eta, scale):
+    """ln f(r) of the Telescope Array; r > 0 [m], eta dimensionless, scale = R_m [m]."""
     x = r / scale
     y = r / OUTER_SCALE
     # The terms that do not depend on eta share one logarithm: (1.2 ln(x/(1 + x)) + 0.6 ln(1 + y^2)) = 0.6 ln(...).
@@ -46,28 +108,77 @@ def log_lateral_shape(r, eta, scale=LATERAL_SCALE):
 
 
 @formula
-def log_lateral_distribution(r, eta, scale=LATERAL_SCALE):
-    """ln LDF(r) = ln f(r) - ln f(800 m); r > 0 [m]."""
-    return log_lateral_shape(r, eta, scale) - log_lateral_shape(REFERENCE_DISTANCE, eta, scale)
+def _cell(x, nodes):
+    """(index of the second of four nodes around x, x relative to it in steps); x beyond the nodes is drawn to their ends."""
+    step = nodes[1] - nodes[0]
+    u = np.minimum(np.maximum((x - nodes[0]) / step, 1.0), len(nodes) - 2.0 - 1e-9)
+    i = np.int64(u)
+    return i, u - i
 
 
 @formula
-def lateral_distribution(r, eta, scale=LATERAL_SCALE):
-    """LDF(r), 1 at 800 m; r > 0 [m].
+def _cubic(t):
+    """Weights of four equally spaced nodes at t in [0, 1] after the second (Catmull and Rom 1974): continuous derivative."""
+    return (
+        0.5 * t * (t * (2.0 - t) - 1.0), 0.5 * (t * t * (3.0 * t - 5.0) + 2.0),
+        0.5 * t * (t * (4.0 - 3.0 * t) + 1.0), 0.5 * t * t * (t - 1.0),
+    )  # fmt: skip
+
+
+@formula
+def _cubic_derivative(t):
+    """Derivatives of the weights of `_cubic` by t."""
+    return (
+        0.5 * (t * (4.0 - 3.0 * t) - 1.0), 0.5 * t * (9.0 * t - 10.0), 0.5 * (t * (8.0 - 9.0 * t) + 1.0), 0.5 * t * (3.0 * t - 2.0)
+    )  # fmt: skip
+
+
+@formula
+def _sum_of_nodes(table, i, j, row, column):
+    """Sum over 4 x 4 nodes of the table around (i, j) with these weights."""
+    total = 0.0
+    for k in range(4):
+        total = total + row[k] * (
+            column[0] * table[i - 1 + k, j - 1] + column[1] * table[i - 1 + k, j]
+            + column[2] * table[i - 1 + k, j + 1] + column[3] * table[i - 1 + k, j + 2]
+        )  # fmt: skip
+    return total
+
+
+@formula
+def log_lateral_distribution(r, eta, lateral):
+    """ln LDF(r); r > 0 [m], eta dimensionless; lateral : `Lateral`."""
+    if len(lateral.log_r) == 0:
+        return log_lateral_shape(r, eta, lateral.scale) - log_lateral_shape(lateral.reference, eta, lateral.scale)
+    i, t = _cell(np.log(r), lateral.log_r)
+    j, s = _cell(eta, lateral.eta)
+    return _sum_of_nodes(lateral.table, i, j, _cubic(t), _cubic(s))
+
+
+@formula
+def lateral_distribution(r, eta, lateral):
+    """LDF(r), 1 at the reference distance; r > 0 [m].
 
     Examples
     --------
-    Vertical, R_m = 91.6 m: lateral_distribution(400.0, 3.97, 91.6) = 14.71.
+    Vertical, the Telescope Array's: lateral_distribution(400.0, 3.97, TELESCOPE_ARRAY) = 14.8.
     """
-    return np.exp(log_lateral_distribution(r, eta, scale))
+    return np.exp(log_lateral_distribution(r, eta, lateral))
 
 
 @formula
-def log_lateral_derivatives(r, eta, scale=LATERAL_SCALE):
+def log_lateral_derivatives(r, eta, lateral):
     """Derivatives (d ln LDF/dr [1/m], d ln LDF/d eta) at r > 0 [m]."""
-    by_r = -_INNER_SLOPE / r - (eta - _INNER_SLOPE) / (scale + r) - 2.0 * _OUTER_SLOPE * r / (OUTER_SCALE**2 + r * r)
-    by_eta = np.log(1.0 + REFERENCE_DISTANCE / scale) - np.log(1.0 + r / scale)
-    return by_r, by_eta
+    if len(lateral.log_r) == 0:
+        outer = 2.0 * _OUTER_SLOPE * r / (OUTER_SCALE**2 + r * r)
+        by_r = -_INNER_SLOPE / r - (eta - _INNER_SLOPE) / (lateral.scale + r) - outer
+        by_eta = np.log(1.0 + lateral.reference / lateral.scale) - np.log(1.0 + r / lateral.scale)
+        return by_r, by_eta
+    i, t = _cell(np.log(r), lateral.log_r)
+    j, s = _cell(eta, lateral.eta)
+    by_log_r = _sum_of_nodes(lateral.table, i, j, _cubic_derivative(t), _cubic(s)) / (lateral.log_r[1] - lateral.log_r[0])
+    by_eta = _sum_of_nodes(lateral.table, i, j, _cubic(t), _cubic_derivative(s)) / (lateral.eta[1] - lateral.eta[0])
+    return by_log_r / r, by_eta
 
 
 # log10(E/eV) = c0 + c1 x + c2 x^2 + c3 x^3 + k (log10 S800 - 1.5), x = sec z - 1: a re-fit of the relation between S800,

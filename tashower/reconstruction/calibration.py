@@ -13,8 +13,10 @@ from scipy.optimize import minimize
 from tashower.config import ReconstructionConfig
 from tashower.errors import InputError
 from tashower.events import provenance
+from tashower.events.array import Array
 from tashower.events.file import written_aside
 from tashower.events.model import PARAMETERS, Events, Pulses, Reconstruction, Truth, pulls, select_rows
+from tashower.physics.constants import REFERENCE_DISTANCE
 from tashower.physics.geometry import axis_components, axis_distance, plane_delay
 from tashower.physics.lateral import log_lateral_distribution, slope
 from tashower.physics.shower_front import curvature_zenith_dependence, front_delay
@@ -76,6 +78,7 @@ class Calibration:
     curvature_width : rms of ln a around that
     energy : energy table
     pulls : {"free" or "constrained": FitPulls}
+    lateral, reference : name and reference distance [m] of the lateral distribution that it was made with
     """
 
     errors: ErrorModel
@@ -83,6 +86,8 @@ class Calibration:
     curvature_width: float
     energy: EnergyTable
     pulls: dict
+    lateral: str = "telescope_array"
+    reference: float = REFERENCE_DISTANCE
 
 
 def true_residuals(events: Events, pulses: Pulses) -> dict[str, np.ndarray]:
@@ -95,7 +100,7 @@ def true_residuals(events: Events, pulses: Pulses) -> dict[str, np.ndarray]:
     d = (position[:, 0] - truth.core_x[hit], position[:, 1] - truth.core_y[hit], position[:, 2])
     n = axis_components(truth.zenith[hit], truth.azimuth[hit])
     r = np.maximum(axis_distance(*d, *n), 10.0)
-    log_ldf = log_lateral_distribution(r, slope(truth.zenith[hit]))
+    log_ldf = log_lateral_distribution(r, slope(truth.zenith[hit]), events.array.lateral)
     density = truth.s800[hit] * np.exp(log_ldf)
     expected = truth.t0[hit] + plane_delay(*d, *n) + front_delay(r, log_ldf, truth.curvature[hit])
     residual = pulses.arrival_time - expected
@@ -230,7 +235,7 @@ def calibrate(events: Events, settings: ReconstructionConfig) -> Calibration:
         if curvature == "free":
             p = correct_bias(_parameters(fitted)[good], found[curvature])
             table = make_energy_table(p[:, 4], p[:, 2], events.truth.energy[good])
-    return Calibration(errors, coefficients, width, table, found)
+    return Calibration(errors, coefficients, width, table, found, events.array.lateral_name, events.array.lateral.reference)
 
 
 def write_calibration(path, calibration: Calibration, configuration: dict, inputs=()) -> None:
@@ -249,9 +254,25 @@ def write_calibration(path, calibration: Calibration, configuration: dict, input
         "curvature_width": calibration.curvature_width,
         "energy": table,
         "pulls": {name: asdict(entry) for name, entry in calibration.pulls.items()},
+        "lateral": calibration.lateral,
+        "reference": calibration.reference,
     }
     with written_aside(path) as aside:
         aside.write_text(json.dumps(content, indent=1) + "\n")
+
+
+def check_lateral(calibration: Calibration, array: Array, where) -> None:
+    """Refuse events that are described with another lateral distribution than the calibration's.
+
+    Raises
+    ------
+    InputError : names both.
+    """
+    if (calibration.lateral, calibration.reference) != (array.lateral_name, array.lateral.reference):
+        raise InputError(
+            f"{where}: calibrated with the lateral distribution {calibration.lateral!r} (1 at {calibration.reference:g} m), the events "
+            f"have {array.lateral_name!r} (1 at {array.lateral.reference:g} m)"
+        )
 
 
 def read_calibration(path) -> Calibration:
@@ -277,6 +298,8 @@ def read_calibration(path) -> Calibration:
                 name: FitPulls(**{key: tuple(v) if key == "width" else float(v) for key, v in entry.items()})
                 for name, entry in content["pulls"].items()
             },
+            lateral=str(content.get("lateral", "telescope_array")),
+            reference=float(content.get("reference", REFERENCE_DISTANCE)),
         )
     except (UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path}: not a calibration ({error})") from None

@@ -170,7 +170,7 @@ def trial_of(p, area, dispersion, on_ground):
 
 
 @inner(fastmath=ROUNDING)
-def station_terms(trial, observed, i):
+def station_terms(trial, observed, i, lateral):
     """What station i adds to the sum and its derivatives.
 
     Returns ((derivatives of the time by the first four parameters, by a, weight, residual), (derivatives of ln(density) by the
@@ -181,8 +181,8 @@ def station_terms(trial, observed, i):
     nz_by_nx, nz_by_ny = -n_x / n_z, -n_y / n_z
     dx, dy, dz = observed.x[i] - trial.core_x, observed.y[i] - trial.core_y, observed.z[i]
     r, q = soft_distance(dx, dy, dz, n_x, n_y, n_z, trial.on_ground)
-    log_ldf = log_lateral_distribution(r, trial.eta)
-    l_by_r, l_by_eta = log_lateral_derivatives(r, trial.eta)
+    log_ldf = log_lateral_distribution(r, trial.eta, lateral)
+    l_by_r, l_by_eta = log_lateral_derivatives(r, trial.eta, lateral)
     q_by_nx, q_by_ny = dx + dz * nz_by_nx, dy + dz * nz_by_ny
     if trial.on_ground:
         r_by_x, r_by_y, r_by_nx, r_by_ny = -dx / r, -dy / r, 0.0, 0.0
@@ -226,7 +226,7 @@ def station_terms(trial, observed, i):
 
 @inner(inline=False, fastmath=ROUNDING)
 def evaluate(
-    p, observed, begin, end, area, dispersion, prior_mean, prior_weight, on_ground, gradient, curvature, work
+    p, observed, begin, end, area, dispersion, prior_mean, prior_weight, on_ground, lateral, gradient, curvature, work
 ):  # fmt: skip
     """The sum to minimise, half its gradient (7,) and half its curvature matrix (7, 7, Fisher information); both overwritten.
 
@@ -248,7 +248,7 @@ def evaluate(
         use = observed.use[i]
         if use == 0:
             continue
-        times, densities, terms = station_terms(trial, observed, i)
+        times, densities, terms = station_terms(trial, observed, i, lateral)
         total += terms
         if use & TIME:
             b0, b1, b2, b3, unit, weight, residual = times
@@ -302,14 +302,14 @@ def _gather(b0, b1, b2, b3, weight, pull, block, slope):
 
 
 @inner(inline=False, fastmath=ROUNDING)
-def set_weights(p, observed, area, errors, zenith_factor, on_ground):
+def set_weights(p, observed, area, errors, zenith_factor, on_ground, lateral):
     """Weights, time shift and contained part of every station from the model p; all four columns are overwritten."""
     n_x, n_y = p[2], p[3]
     n_z = math.sqrt(max(1.0 - n_x * n_x - n_y * n_y, 1.0 - LARGEST_SINE2))
     eta = slope_of_secant(1.0 / n_z)
     for i in range(len(observed.x)):
         r, _ = soft_distance(observed.x[i] - p[0], observed.y[i] - p[1], observed.z[i], n_x, n_y, n_z, on_ground)
-        density = math.exp(min(p[4] + log_lateral_distribution(r, eta), 20.0))
+        density = math.exp(min(p[4] + log_lateral_distribution(r, eta, lateral), 20.0))
         if observed.use[i] & TIME:
             spread = time_spread(r, density, zenith_factor, errors)
             observed.time_weight[i] = 1.0 / time_variance_of(spread, errors)

@@ -62,7 +62,7 @@ def prior_of(p, settings):
 def weights_of(p, observed, settings):
     """Set the weights of all stations from the model p."""
     n_z = math.sqrt(max(1.0 - p[2] * p[2] - p[3] * p[3], 1.0 - LARGEST_SINE2))
-    set_weights(p, observed, settings.area, settings.errors, zenith_factor(n_z), settings.on_ground)
+    set_weights(p, observed, settings.area, settings.errors, zenith_factor(n_z), settings.on_ground, settings.lateral)
 
 
 @inner(inline=False)
@@ -71,7 +71,17 @@ def one_pass(p, observed, settings, converged, matrix, scratch):
     weights_of(p, observed, settings)
     mean, weight = prior_of(p, settings)
     return minimise(
-        p, observed, settings.area, settings.errors.signal_poisson, mean, weight, settings.on_ground, converged, matrix, scratch
+        p,
+        observed,
+        settings.area,
+        settings.errors.signal_poisson,
+        mean,
+        weight,
+        settings.on_ground,
+        settings.lateral,
+        converged,
+        matrix,
+        scratch,
     )
 
 
@@ -120,7 +130,7 @@ def compare(p, weights_from, observed, settings, scratch):
     mean, weight = prior_of(weights_from, settings)
     return evaluate(
         p, observed, 0, len(observed.x), settings.area, settings.errors.signal_poisson, mean, weight, settings.on_ground,
-        scratch.gradient, scratch.trial_matrix, scratch.sums,
+        settings.lateral, scratch.gradient, scratch.trial_matrix, scratch.sums,
     )  # fmt: skip
 
 
@@ -141,11 +151,11 @@ def worst_station(p, observed, settings, matrix, scratch):
     for i in range(n):
         if not observed.use[i] & TIME:
             continue
-        _, _, chi2 = station_terms(here, observed, i)
+        _, _, chi2 = station_terms(here, observed, i, settings.lateral)
         total += chi2
         if chi2 < 0.25 * OUTLIER_CHI2:
             continue
-        evaluate(p, observed, i, i + 1, area, dispersion, 0.0, 0.0, on_ground, gradient, own, scratch.sums)
+        evaluate(p, observed, i, i + 1, area, dispersion, 0.0, 0.0, on_ground, settings.lateral, gradient, own, scratch.sums)
         for j in range(N_PARAMETERS):
             change[j] = gradient[j]
             for k in range(N_PARAMETERS):
@@ -206,6 +216,7 @@ def fit_one(observed, settings, p, covariance, start, scratch):
             mean,
             weight,
             settings.on_ground,
+            settings.lateral,
             CONVERGED,
             scratch.spare,
             scratch,
@@ -302,6 +313,7 @@ def fit_events(
         prior=np.asarray(calibration.curvature_coefficients, dtype=float),
         prior_width=float(calibration.curvature_width),
         on_ground=settings.distance == "ground",
+        lateral=array.lateral,
     )
     p, covariance, sums = np.full((n, 7), np.nan), np.full((n, 7, 7), np.nan), np.zeros((n, 5))
     density = pulses.signal.mean(axis=1) / array.detector.area

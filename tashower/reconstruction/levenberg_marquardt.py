@@ -109,7 +109,7 @@ def invert(factor, inverse, column):
 
 
 @inner(inline=False)
-def minimise(p, observed, area, dispersion, prior_mean, prior_weight, on_ground, converged, matrix, scratch):
+def minimise(p, observed, area, dispersion, prior_mean, prior_weight, on_ground, lateral, converged, matrix, scratch):
     """Minimise `expectation.evaluate` from p, which is overwritten; `matrix` (7, 7) ends as the curvature at the last point looked at.
 
     converged : CONVERGED or NEARLY_CONVERGED
@@ -119,7 +119,7 @@ def minimise(p, observed, area, dispersion, prior_mean, prior_weight, on_ground,
     gradient, trial_gradient, trial_matrix = scratch.gradient, scratch.trial_gradient, scratch.trial_matrix
     damped, factor, step, trial = scratch.damped, scratch.factor, scratch.step, scratch.trial
     n, sums = len(observed.x), scratch.sums
-    total = evaluate(p, observed, 0, n, area, dispersion, prior_mean, prior_weight, on_ground, gradient, matrix, sums)
+    total = evaluate(p, observed, 0, n, area, dispersion, prior_mean, prior_weight, on_ground, lateral, gradient, matrix, sums)
     if not math.isfinite(total):
         return np.inf, False
     damping, growth = 1e-3, 2.0
@@ -138,7 +138,19 @@ def minimise(p, observed, area, dispersion, prior_mean, prior_weight, on_ground,
                 copy_vector(trial, p)
                 return total - decrease, True
             new = evaluate(
-                trial, observed, 0, n, area, dispersion, prior_mean, prior_weight, on_ground, trial_gradient, trial_matrix, sums
+                trial,
+                observed,
+                0,
+                n,
+                area,
+                dispersion,
+                prior_mean,
+                prior_weight,
+                on_ground,
+                lateral,
+                trial_gradient,
+                trial_matrix,
+                sums,
             )
             if new <= total:
                 gain = (total - new) / max(decrease, 1e-300)

@@ -4,7 +4,7 @@ import sys
 
 from tashower.config import ReconstructionConfig
 from tashower.events.model import Events, Pulses, Reconstruction
-from tashower.reconstruction.calibration import Calibration
+from tashower.reconstruction.calibration import Calibration, check_lateral
 from tashower.reconstruction.features import event_features
 from tashower.reconstruction.fit import fit_events
 from tashower.reconstruction.plane import fit_planes
@@ -19,7 +19,12 @@ def reconstruct(
     """Pulses, the plane front, the free and the constrained fit, and the event features (of the free fit).
 
     Returns ({"free": ..., "constrained": ..., "plane": ...}, pulses, {feature: (n_events,) array}).
+
+    Raises
+    ------
+    InputError : the calibration was made with another lateral distribution.
     """
+    check_lateral(calibration, events.array, "calibration")
     pulses = find_pulses(events)
     tables = {}
     for curvature in ("free", "constrained"):

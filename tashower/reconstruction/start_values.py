@@ -7,7 +7,7 @@ import numpy as np
 
 from tashower.physics.compiled import inner
 from tashower.physics.constants import SPEED_OF_LIGHT
-from tashower.physics.lateral import log_lateral_distribution, slope_of_secant
+from tashower.physics.lateral import Lateral, log_lateral_distribution, slope_of_secant
 from tashower.physics.shower_front import curvature_zenith_dependence
 from tashower.reconstruction.clusters import TIME
 from tashower.reconstruction.expectation import ErrorModel, soft_distance
@@ -26,6 +26,7 @@ class FitSettings(NamedTuple):
     prior: np.ndarray  #: coefficients of <ln a> in (1, s, s^2, ln S800, s ln S800), s = sec z - 1
     prior_width: float  #: rms of ln a
     on_ground: bool
+    lateral: Lateral
 
 
 @inner
@@ -108,7 +109,7 @@ def start_size(observed, p, settings):
         if observed.use[i] & TIME and observed.density[i] > 0.0:
             dx, dy, dz = observed.x[i] - p[0], observed.y[i] - p[1], observed.z[i]
             r, _ = soft_distance(dx, dy, dz, p[2], p[3], n_z, settings.on_ground)
-            total += math.log(observed.density[i]) - log_lateral_distribution(r, eta)
+            total += math.log(observed.density[i]) - log_lateral_distribution(r, eta, settings.lateral)
             count += 1
     p[4] = min(max(total / max(count, 1), -2.0), 9.0)
     p[6] = math.exp(prior_log_curvature(n_z, p[4], settings.prior))

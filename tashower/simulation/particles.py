@@ -159,14 +159,14 @@ def mean_first_arrival(n_muons, muon_scale, n_electrons, electron_scale, electro
 
 
 def mean_leading_edge_curvature(
-    front: FrontModel, s800, eta, share, front_scale, zenith, area=STATION_AREA, r=1000.0
+    front: FrontModel, s800, eta, share, front_scale, zenith, lateral, area=STATION_AREA, r=1000.0
 ) -> np.ndarray:
     """The a [ns] with which `front_delay` gives the mean leading edge of a shower at distance r [m].
 
     a = onset + <first arrival> / ((1 + r/30)^1.5 LDF^-0.5), shape of the showers' arrays. Early-late effects average out.
     """
     width = thickness_shape(r) * np.asarray(front_scale, dtype=float)
-    log_ldf = log_lateral_distribution(r, eta)
+    log_ldf = log_lateral_distribution(r, eta, lateral)
     n_muons, n_electrons = mean_numbers(area * s800 * np.exp(log_ldf), muon_share_at(r, share), np.cos(zenith))
     first = mean_first_arrival(
         n_muons, front.muon_scale * width, n_electrons, front.electron_scale * width, front.electron_shape

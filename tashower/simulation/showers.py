@@ -8,9 +8,10 @@ import numpy as np
 from scipy.special import gammaincinv, gammaln, ndtri
 
 from tashower.config import Config
+from tashower.events.array import lateral_from_config
 from tashower.events.model import Truth
-from tashower.physics.constants import VERTICAL_DEPTH
-from tashower.physics.lateral import mean_s800, slope
+from tashower.physics.constants import REFERENCE_DISTANCE, VERTICAL_DEPTH
+from tashower.physics.lateral import TELESCOPE_ARRAY, lateral_distribution, mean_s800, slope
 from tashower.physics.shower_front import curvature_zenith_dependence
 from tashower.physics.xmax import gumbel_parameters, mean_xmax
 from tashower.simulation.particles import front_model, mean_leading_edge_curvature
@@ -112,14 +113,19 @@ def draw_showers(config: Config, split: str, first: int, n: int) -> Truth:
     electrons = np.exp(deviation / SIGNAL_DEPTH_SCALE + SIGNAL_FLUCTUATION * ndtri(u[:, 6]) - 0.5 * SIGNAL_FLUCTUATION**2)
     electrons /= mean_factor
     relative = share * muons + (1.0 - share) * electrons
+    lateral, _ = lateral_from_config(config.array)
     s800 = mean_s800(energy, zenith, mass_number) * relative
+    if (
+        lateral.reference != REFERENCE_DISTANCE
+    ):  # what the relation says at 800 m, carried there by the formula that goes with it
+        s800 = s800 * lateral_distribution(lateral.reference, slope(zenith), TELESCOPE_ARRAY)
     eta = slope(zenith) + SLOPE_PER_DEPTH * deviation + SLOPE_FLUCTUATION * ndtri(u[:, 7])
     front_scale = curvature_zenith_dependence(zenith) * np.exp(
         deviation / CURVATURE_DEPTH_SCALE + CURVATURE_FLUCTUATION * ndtri(u[:, 8])
     )
     shower_share = share * muons / relative
     curvature = mean_leading_edge_curvature(
-        front_model(config.front), s800, eta, shower_share, front_scale, zenith, config.detector.area_m2
+        front_model(config.front), s800, eta, shower_share, front_scale, zenith, lateral, config.detector.area_m2
     )
 
     throws = showers.throws

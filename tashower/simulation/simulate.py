@@ -2,11 +2,12 @@
 
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 
 from tashower.config import Config
-from tashower.events.array import Array, Detector, hexagonal_array, neighbour_table, square_array
+from tashower.events.array import Array, Detector, hexagonal_array, lateral_from_config, neighbour_table, square_array
 from tashower.events.model import Events, select_rows
 from tashower.simulation.electronics import COUNTS_PER_VEM, GAIN_SPREAD, PEDESTAL, PEDESTAL_SPREAD, READOUT, electronics
 from tashower.simulation.particles import front_model
@@ -29,7 +30,9 @@ def array_from_config(config: Config) -> Array:
     a, d = config.array, config.detector
     make = hexagonal_array if a.lattice == "hexagonal" else square_array
     detector = Detector(area=float(d.area_m2), n_layers=d.layers, bin_width=float(d.bin_width_ns), n_bins=d.bins)
-    return make(a.columns, a.rows, a.spacing_m, a.jitter_m, a.altitude_spread_m, _array_generator(config), detector)
+    array = make(a.columns, a.rows, a.spacing_m, a.jitter_m, a.altitude_spread_m, _array_generator(config), detector)
+    lateral, name = lateral_from_config(a)
+    return replace(array, lateral=lateral, lateral_name=name)
 
 
 def stations_from_config(config: Config) -> tuple[Array, Stations]:
@@ -41,7 +44,7 @@ def stations_from_config(config: Config) -> tuple[Array, Stations]:
     pedestal = PEDESTAL + PEDESTAL_SPREAD * rng.standard_normal(shape)
     # As stored in the file, so that simulation and reconstruction use the same numbers.
     gain, pedestal = (column.astype(np.float32).astype(float) for column in (gain, pedestal))
-    return array, Stations(array.position, neighbour_table(array, corners=False), gain, pedestal)
+    return array, Stations(array.position, neighbour_table(array, corners=False), gain, pedestal, array.lateral)
 
 
 def _conditions(config: Config) -> Conditions:

@@ -7,7 +7,7 @@ import numpy as np
 
 from tashower.physics.compiled import compiled, inner
 from tashower.physics.geometry import axis_components, axis_distance, distance_along_axis, plane_delay
-from tashower.physics.lateral import log_lateral_distribution
+from tashower.physics.lateral import Lateral, log_lateral_distribution
 from tashower.physics.shower_front import front_delay, thickness_shape
 from tashower.simulation.electronics import (
     BINS_BEFORE,
@@ -55,6 +55,7 @@ class Stations(NamedTuple):
     neighbours: np.ndarray  #: (n, k) int32, index of the edge neighbours or -1
     gain: np.ndarray  #: (n, 2) monitored [counts per VEM]
     pedestal: np.ndarray  #: (n, 2) monitored [counts per bin]
+    lateral: Lateral
 
 
 class Conditions(NamedTuple):
@@ -119,11 +120,11 @@ class Hits(NamedTuple):
 
 
 @inner
-def reach(shower, area):
+def reach(shower, area, lateral):
     """Axis distance [m] beyond which a station expects fewer than `FEWEST_PARTICLES` muons."""
     r = 1000.0
     while r < 20_000.0:
-        density = shower.s800 * math.exp(log_lateral_distribution(r, shower.eta))
+        density = shower.s800 * math.exp(log_lateral_distribution(r, shower.eta, lateral))
         if mean_numbers(density * area, 1.0, 1.0)[0] < FEWEST_PARTICLES:
             break
         r *= 1.2
@@ -131,14 +132,14 @@ def reach(shower, area):
 
 
 @inner
-def put_shower(state, front, shower, dx, dy, dz, r, area, bin_width, impulse):
+def put_shower(state, front, shower, dx, dy, dz, r, area, bin_width, lateral, impulse):
     """Light of the shower in a station at (dx, dy, dz) [m] from the core; returns (time of the first bin [ns], any).
 
     impulse : (2, n) of which the first `LEAD_BINS` stay empty; overwritten where there is any light
     """
     secant = 1.0 / shower.n_z
     tangent = math.sqrt(max(secant * secant - 1.0, 0.0))
-    log_ldf = log_lateral_distribution(r, shower.eta)
+    log_ldf = log_lateral_distribution(r, shower.eta, lateral)
     density = shower.s800 * math.exp(log_ldf)
     along = distance_along_axis(dx, dy, dz, shower.n_x, shower.n_y, shower.n_z)
     n_muons, n_electrons = mean_numbers(density * area, muon_share_at(r, shower.share), shower.n_z)
@@ -244,7 +245,7 @@ def simulate_event(state, front, shower, stations, conditions, electronics, work
     """
     n_stations = stations.position.shape[0]
     n_dead = _draw_dead(state, conditions.dead_fraction, n_stations, dead)
-    farthest = reach(shower, conditions.area)
+    farthest = reach(shower, conditions.area, stations.lateral)
     farthest_ground2 = (farthest / shower.n_z) ** 2
     accidental_radius2 = conditions.accidental_radius**2
     gain = work.gain
@@ -265,7 +266,7 @@ def simulate_event(state, front, shower, stations, conditions, electronics, work
         first = 0.0
         if r < farthest:
             first, any_light = put_shower(
-                state, front, shower, dx, dy, dz, r, conditions.area, conditions.bin_width, work.impulse
+                state, front, shower, dx, dy, dz, r, conditions.area, conditions.bin_width, stations.lateral, work.impulse
             )
             if any_light:
                 draw_station_state(state, stations.gain[s], stations.pedestal[s], conditions.calibration_spread, gain)

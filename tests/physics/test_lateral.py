@@ -1,5 +1,6 @@
 """Lateral distribution and S800 against published numbers."""
 
+import numba
 import numpy as np
 import pytest
 
@@ -13,28 +14,31 @@ from tashower.physics.constants import REFERENCE_DISTANCE
 )
 def test_published_values(zenith, r, value):
     eta = lateral.slope(np.radians(zenith))
-    assert lateral.lateral_distribution(float(r), eta, 91.6) == pytest.approx(value, rel=5e-4)
+    assert lateral.lateral_distribution(float(r), eta, lateral.telescope_array_lateral(scale=91.6)) == pytest.approx(
+        value, rel=5e-4
+    )
 
 
 def test_closed_form_and_reference():
     r, eta = np.array([50.0, 300.0, 900.0, 2500.0]), 3.4
     f = (r / 90) ** -1.2 * (1 + r / 90) ** -(eta - 1.2) * (1 + r**2 / 1000**2) ** -0.6
     f800 = (800 / 90) ** -1.2 * (1 + 800 / 90) ** -(eta - 1.2) * (1 + 0.64) ** -0.6
-    assert lateral.lateral_distribution(r, eta) == pytest.approx(f / f800)
-    assert lateral.lateral_distribution(REFERENCE_DISTANCE, eta) == pytest.approx(1)
+    assert lateral.lateral_distribution(r, eta, lateral.TELESCOPE_ARRAY) == pytest.approx(f / f800)
+    assert lateral.lateral_distribution(REFERENCE_DISTANCE, eta, lateral.TELESCOPE_ARRAY) == pytest.approx(1)
 
 
 @pytest.mark.parametrize("eta", [2.8, 3.97])
 @pytest.mark.parametrize("scale", [90.0, 91.6])
 @pytest.mark.parametrize("r", [5.0, 150.0, 800.0, 3000.0])
 def test_derivatives(r, eta, scale):
-    by_r, by_eta = lateral.log_lateral_derivatives(r, eta, scale)
+    form = lateral.telescope_array_lateral(scale=scale)
+    by_r, by_eta = lateral.log_lateral_derivatives(r, eta, form)
     h = 1e-4 * r
-    numeric_r = (lateral.log_lateral_distribution(r + h, eta, scale) - lateral.log_lateral_distribution(r - h, eta, scale)) / (
+    numeric_r = (lateral.log_lateral_distribution(r + h, eta, form) - lateral.log_lateral_distribution(r - h, eta, form)) / (
         2 * h
     )
     numeric_eta = (
-        lateral.log_lateral_distribution(r, eta + 1e-4, scale) - lateral.log_lateral_distribution(r, eta - 1e-4, scale)
+        lateral.log_lateral_distribution(r, eta + 1e-4, form) - lateral.log_lateral_distribution(r, eta - 1e-4, form)
     ) / 2e-4
     assert by_r == pytest.approx(numeric_r, rel=1e-5)
     assert by_eta == pytest.approx(numeric_eta, rel=1e-5, abs=1e-9)
@@ -58,3 +62,58 @@ def test_iron_to_proton(zenith, ratio):
 def test_amaterasu():
     """S800 = 530 VEM/m^2 at 38.6 degrees was published as 309 EeV (Abbasi et al. 2023, doi:10.1126/science.abo5095)."""
     assert lateral.mean_s800(309.0, np.radians(38.6)) == pytest.approx(530, rel=0.03)
+
+
+def modified(r, zenith):
+    """The Telescope Array's formula as a user would write it."""
+    return lateral.log_lateral_shape(r, lateral.slope(zenith), 90.0)
+
+
+def auger(r, zenith):
+    return (0.9 / np.cos(zenith) - 3.3) * (np.log(r / 700.0) + np.log(1.0 + r / 700.0))
+
+
+@pytest.mark.parametrize("zenith", [0.0, 25.0, 47.0, 60.0])
+def test_a_tabulated_form_is_the_function(zenith):
+    r, eta = np.geomspace(5.0, 8000.0, 60), np.full(60, lateral.slope(np.radians(zenith)))
+    own = lateral.tabulated(modified, 800.0)
+    formula = lateral.log_lateral_distribution(r, eta, lateral.TELESCOPE_ARRAY)
+    np.testing.assert_allclose(lateral.log_lateral_distribution(r, eta, own), formula, atol=2e-4)
+    for found, expected in zip(
+        lateral.log_lateral_derivatives(r, eta, own),
+        lateral.log_lateral_derivatives(r, eta, lateral.TELESCOPE_ARRAY),
+        strict=True,
+    ):
+        np.testing.assert_allclose(found, expected, rtol=5e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize("r", [30.0, 333.0, 1000.0, 4000.0])
+@pytest.mark.parametrize("eta", [2.9, 3.6, 4.2])
+def test_derivatives_of_a_table(r, eta):
+    form = lateral.tabulated(auger, 1000.0)
+    by_r, by_eta = lateral.log_lateral_derivatives(r, eta, form)
+    h = 1e-4 * r
+
+    def value(r, eta):
+        return lateral.log_lateral_distribution(r, eta, form)
+
+    assert by_r == pytest.approx((value(r + h, eta) - value(r - h, eta)) / (2 * h), rel=1e-3)
+    assert by_eta == pytest.approx((value(r, eta + 1e-4) - value(r, eta - 1e-4)) / 2e-4, rel=1e-3, abs=1e-6)
+    assert value(1000.0, eta) == pytest.approx(0.0, abs=1e-4)
+
+
+def test_compiled_and_numpy_give_the_same():
+    @numba.njit
+    def one(r, eta, form):
+        return lateral.log_lateral_distribution(r, eta, form), lateral.log_lateral_derivatives(r, eta, form)
+
+    for form in (lateral.TELESCOPE_ARRAY, lateral.tabulated(auger, 1000.0)):
+        value, slopes = one(650.0, 3.5, form)
+        assert value == pytest.approx(lateral.log_lateral_distribution(650.0, 3.5, form))
+        assert slopes == pytest.approx(lateral.log_lateral_derivatives(650.0, 3.5, form))
+
+
+@pytest.mark.parametrize("bad", [lambda r, z: np.sqrt(r - 500.0), lambda r, z: 0.001 * r, lambda r, z: 1.0])
+def test_a_function_that_is_no_lateral_distribution(bad):
+    with np.errstate(invalid="ignore"), pytest.raises(ValueError, match="lateral distribution"):
+        lateral.tabulated(bad, 800.0)

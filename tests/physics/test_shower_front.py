@@ -11,7 +11,7 @@ from tashower.physics.compiled import compiled
 def test_closed_form():
     assert shower_front.front_delay(800.0, 0.0, 1.0) == pytest.approx((1 + 800 / 30) ** 1.5)
     r, eta = np.array([200.0, 1500.0]), 3.5
-    ldf = lateral.lateral_distribution(r, eta)
+    ldf = lateral.lateral_distribution(r, eta, lateral.TELESCOPE_ARRAY)
     assert shower_front.front_delay(r, np.log(ldf), 2.3) == pytest.approx(2.3 * (1 + r / 30) ** 1.5 * ldf**-0.5)
 
 
@@ -37,8 +37,8 @@ def test_first_particle_gives_the_front_formula(rng):
 def test_formula_is_the_same_when_compiled():
     @compiled(cache=False)
     def delay(r, eta, curvature):
-        return shower_front.front_delay(r, lateral.log_lateral_distribution(r, eta), curvature)
+        return shower_front.front_delay(r, lateral.log_lateral_distribution(r, eta, lateral.TELESCOPE_ARRAY), curvature)
 
     for r in (30.0, 700.0, 2600.0):
-        plain = shower_front.front_delay(r, lateral.log_lateral_distribution(r, 3.3), 1.7)
+        plain = shower_front.front_delay(r, lateral.log_lateral_distribution(r, 3.3, lateral.TELESCOPE_ARRAY), 1.7)
         assert delay(r, 3.3, 1.7) == pytest.approx(plain, rel=1e-12)

@@ -5,7 +5,7 @@ import numpy as np
 from tashower.events.array import square_array
 from tashower.events.model import Events, Pulses, Truth
 from tashower.physics.geometry import axis_components, plane_delay
-from tashower.physics.lateral import log_lateral_distribution, slope
+from tashower.physics.lateral import TELESCOPE_ARRAY, log_lateral_distribution, slope
 from tashower.physics.shower_front import curvature_zenith_dependence, front_delay
 from tashower.reconstruction.calibration import Calibration
 from tashower.reconstruction.clusters import SMALLEST_SIGNAL
@@ -54,7 +54,7 @@ def toy_events(rng, truth, array=None, exact=False):
         n = axis_components(truth.zenith[i], truth.azimuth[i])
         q = d[0] * n[0] + d[1] * n[1] + d[2] * n[2]
         r = np.sqrt(d[0] ** 2 + d[1] ** 2 + d[2] ** 2 - q**2 + SOFTENING**2)
-        log_ldf = log_lateral_distribution(r, truth.slope[i])
+        log_ldf = log_lateral_distribution(r, truth.slope[i], TELESCOPE_ARRAY)
         density = truth.s800[i] * np.exp(log_ldf)
         time = truth.t0[i] + plane_delay(*d, *n) + front_delay(r, log_ldf, truth.curvature[i])
         if not exact:

@@ -136,7 +136,7 @@ def hits_of(events):
     d = (position[:, 0] - t.core_x[hit], position[:, 1] - t.core_y[hit], position[:, 2])
     n = axis_components(t.zenith[hit], t.azimuth[hit])
     r = axis_distance(*d, *n)
-    log_ldf = log_lateral_distribution(r, t.slope[hit])
+    log_ldf = log_lateral_distribution(r, t.slope[hit], events.array.lateral)
     signal = ((events.waveform - events.pedestal[:, None]).sum(axis=1) / events.counts_per_vem).mean(axis=1) / 3.0
     return {
         "r": r, "log_ldf": log_ldf, "along": distance_along_axis(*d, *n), "azimuth": np.arctan2(d[1], d[0]),
