@@ -115,11 +115,15 @@ def _report(args) -> None:
 
 
 def _report_data(args) -> None:
+    from functools import partial
+
     from tashower.config import load_config
     from tashower.evaluation.data_report import report_data
+    from tashower.reconstruction.calibration import read_calibration, time_pulls
 
+    pull_of = partial(time_pulls, errors=read_calibration(args.calibration).errors) if args.calibration else None
     networks = {name: paths[0] for name, paths in _named(args.network).items()}
-    report_data(load_config(args.config), args.events, args.fits, networks, args.simulated_fits or (), args.output)
+    report_data(load_config(args.config), args.events, args.fits, networks, args.simulated_fits or (), args.output, pull_of)
 
 
 def _show(args) -> None:
@@ -134,10 +138,17 @@ def _show(args) -> None:
 def _fit_on_the_spot(events) -> tuple[dict, object]:
     """Both fits, with the calibration of the default configuration that comes with the package."""
     from tashower.config import load_config
-    from tashower.reconstruction.calibration import DEFAULT, read_calibration
+    from tashower.reconstruction.calibration import DEFAULT, check_lateral, read_calibration
+    from tashower.reconstruction.pulses import find_pulses
     from tashower.reconstruction.reconstruct import reconstruct
 
-    return reconstruct(events, read_calibration(DEFAULT), load_config().reconstruction)[:2]
+    calibration = read_calibration(DEFAULT)
+    try:
+        check_lateral(calibration, events.array, "not fitted (--fits FILE shows a fit)")
+    except InputError as reason:
+        print(f"tashower: {reason}", file=sys.stderr)
+        return {}, find_pulses(events)
+    return reconstruct(events, calibration, load_config().reconstruction)[:2]
 
 
 def _config(args) -> None:
@@ -228,6 +239,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--events", required=True, help="event file")
     sub.add_argument("--fits", required=True, help="its reconstruction file")
     sub.add_argument("--network", nargs="*", help="NAME=FILE of `tashower apply`")
+    sub.add_argument("--calibration", help="calibration of the fit, for the pulls of the times")
     sub.add_argument("--simulated-fits", nargs="*", help="reconstruction files of simulated events to compare with")
     sub.add_argument("--output", required=True, help="HTML file to write; figures go beside it")
 

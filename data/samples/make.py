@@ -1,15 +1,18 @@
 """Small files of every format that `tashower convert` reads, made from the first events of data/sample.h5 (`make samples`)."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from tashower.config import load_config
 from tashower.events.convert.ta_dst import write_dst
 from tashower.events.convert.ta_text import write_text
 from tashower.events.file import read_events
 from tashower.events.model import select_events
-from tashower.reconstruction.pulses import find_pulses
+from tashower.reconstruction.calibration import DEFAULT, read_calibration
+from tashower.reconstruction.reconstruct import reconstruct
 
 HERE = Path(__file__).parent
 #: HiSPARC's stations stand a tenth as far apart: positions and times are scaled by this.
@@ -72,13 +75,21 @@ def write_auger(events, pulses) -> None:
             "id": int(events.array.station_id[station]), "x": x, "y": y, "z": z, "timeNS": round(float(pulses.arrival_time[h])),
             "signal": round(float(pulses.signal[h].mean()), 2), "isLowGainSaturated": bool(pulses.saturated[h]),
         })  # fmt: skip
-    (HERE / "auger.json").write_text(json.dumps({"id": 2, "stations": stations}, indent=1) + "\n")
+    t = events.standard
+    block = {
+        "theta": round(float(np.degrees(t.zenith[1])), 3), "phi": round(float(np.degrees(t.azimuth[1])), 3),
+        "x": round(float(t.core_x[1]), 1), "y": round(float(t.core_y[1]), 1), "s1000": round(float(t.s800[1]), 2),
+        "energy": round(float(t.energy[1]), 2),
+    }  # fmt: skip
+    (HERE / "auger.json").write_text(json.dumps({"id": 2, "sdrec": block, "stations": stations}, indent=1) + "\n")
 
 
 def main() -> None:
     """Write them all."""
     events = select_events(read_events(HERE.parent / "sample.h5"), np.arange(8))
-    pulses = find_pulses(events)
+    tables, pulses, _ = reconstruct(events, read_calibration(DEFAULT), load_config().reconstruction)
+    # As if the experiment's own reconstruction had come with the data.
+    events = replace(events, standard=tables["constrained"])
     write_dst(HERE / "telescope_array.dst.gz", events, pulses)
     write_text(HERE / "telescope_array.txt", events, pulses)
     write_tables(events, pulses)

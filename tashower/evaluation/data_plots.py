@@ -25,14 +25,14 @@ def _save(figure, folder, name) -> None:
     plt.close(figure)
 
 
-def draw_distributions(methods: dict[str, Reconstruction], folder) -> None:
-    """Direction, size and quality of every method."""
+def draw_distributions(methods: dict[str, Reconstruction], size: str, folder) -> None:
+    """Direction, size and quality of every method; size : what the fitted size is called."""
     figure, axes = plt.subplots(2, 4, figsize=(16, 7.4))
     colour = colours(methods)
     columns = (
         ("zenith [deg]", lambda t: np.degrees(t.zenith), np.linspace(0, 75, 31)),
         ("azimuth [deg]", lambda t: np.degrees(t.azimuth), np.linspace(0, 360, 25)),
-        ("log10(S800 / (VEM/m$^2$))", lambda t: np.log10(t.s800), np.linspace(-1, 3.5, 46)),
+        (f"log10({size} / (VEM/m$^2$))", lambda t: np.log10(t.s800), np.linspace(-1, 3.5, 46)),
         ("log10(E / eV)", lambda t: np.log10(t.energy) + 18, np.linspace(17, 21, 41)),
         ("stations in the fit", lambda t: np.where(t.valid, t.n_stations, np.nan), np.arange(2.5, 40.5)),
         ("chi$^2$/ndof", lambda t: t.chi2 / np.maximum(t.ndof, 1), np.linspace(0, 8, 41)),
@@ -72,8 +72,11 @@ def draw_differences(methods: dict[str, Reconstruction], folder) -> None:
     _save(figure, folder, "differences")
 
 
-def station_residuals(events: Events, pulses: Pulses, fit: Reconstruction) -> dict[str, np.ndarray]:
-    """Hits of events with a fit: distance r [m], time after the fitted front [ns], ln(density/fitted), saturated."""
+def station_residuals(events: Events, pulses: Pulses, fit: Reconstruction, pull=None) -> dict[str, np.ndarray]:
+    """Hits of events with a fit: distance r [m], time after the fitted front [ns], ln(density/fitted), saturated.
+
+    pull : (n_hits,) time, less its expected shift, over its error; None: left out
+    """
     hit = events.hit_event
     keep = np.isfinite(fit.s800[hit]) & np.isfinite(fit.core_x[hit]) & np.isfinite(pulses.arrival_time)
     hit, station = hit[keep], events.hit_station[keep]
@@ -84,7 +87,7 @@ def station_residuals(events: Events, pulses: Pulses, fit: Reconstruction) -> di
     log_ldf = log_lateral_distribution(r, slope(np.minimum(fit.zenith[hit], 1.2)), events.array.lateral)
     front = fit.t0[hit] + plane_delay(*d, *n) + front_delay(r, log_ldf, fit.curvature[hit])
     density = np.maximum(pulses.signal[keep].mean(axis=1), 1e-3) / events.array.detector.area
-    return {
+    return ({} if pull is None else {"pull": pull[keep]}) | {
         "r": r, "time": pulses.arrival_time[keep] - front, "signal": np.log(density) - np.log(fit.s800[hit]) - log_ldf,
         "saturated": pulses.saturated[keep],
     }  # fmt: skip
@@ -111,8 +114,12 @@ def _band(axis, r, values) -> None:
 
 def draw_residuals(residuals, folder) -> None:
     """Times and signals around the free fit against distance. Accidental hits lie far off."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(13, 4.8))
+    with_pull = "pull" in residuals
+    figure, (left, right, *more) = plt.subplots(1, 2 + with_pull, figsize=(18 if with_pull else 13, 4.8))
     near = np.abs(residuals["time"]) < 3000.0
+    if with_pull:
+        _band(more[0], residuals["r"][near], np.clip(residuals["pull"][near], -6.0, 6.0))
+        more[0].set_ylabel("pull of the time")
     _band(left, residuals["r"][near], residuals["time"][near])
     left.set_ylabel("time after the fitted front [ns]")
     kept = ~residuals["saturated"] & near
@@ -130,21 +137,37 @@ def two_sample_distance(a, b) -> float:
     return float(np.abs(np.searchsorted(a, x, "right") / len(a) - np.searchsorted(b, x, "right") / len(b)).max())
 
 
-def draw_domain(data: dict[str, np.ndarray], simulation: dict[str, np.ndarray], folder) -> None:
-    """Every event feature of the data against the simulation's, both with unit area."""
-    figure, axes = plt.subplots(4, 4, figsize=(16, 12))
-    for axis, name in zip(axes.flat, data, strict=False):
-        both = np.concatenate([data[name][np.isfinite(data[name])], simulation[name][np.isfinite(simulation[name])]])
+def station_features(pulses: Pulses) -> dict[str, np.ndarray]:
+    """What is known of a single hit, NaN where there is nothing: {name: (n_hits,)}."""
+    signal = pulses.signal.mean(axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        found = {
+            "log10 signal [VEM]": np.where(signal > 0, np.log10(signal), np.nan), "area over peak [ns]": pulses.area_over_peak,
+            "peaks": pulses.n_peaks.mean(axis=1).astype(float), "saturated": pulses.saturated.astype(float),
+        }  # fmt: skip
+        if pulses.signal.shape[1] == 2:
+            found["ln(upper/lower)"] = np.where(
+                (pulses.signal > 1.0).all(axis=1), np.log(pulses.signal[:, 0] / pulses.signal[:, 1]), np.nan
+            )
+    return found
+
+
+def draw_domain(data: dict[str, np.ndarray], simulation: dict[str, np.ndarray], folder, name: str = "domain") -> None:
+    """Every feature of the data against the simulation's, both with unit area; the picture is called `name`."""
+    rows = -(-len(data) // 4)
+    figure, axes = plt.subplots(rows, 4, figsize=(16, 3 * rows), squeeze=False)
+    for axis, feature in zip(axes.flat, data, strict=False):
+        both = np.concatenate([x[feature][np.isfinite(x[feature])] for x in (data, simulation)])
         if len(both):
             edges = np.linspace(*np.quantile(both, [0.005, 0.995]), 31) if np.ptp(both) > 0 else 10
-            for values, colour, text in ((simulation[name], _SIMULATION, "simulation"), (data[name], _DATA, "data")):
+            for values, colour, text in ((simulation[feature], _SIMULATION, "simulation"), (data[feature], _DATA, "data")):
                 values = values[np.isfinite(values)]
                 if len(values):
                     unit = np.full(len(values), 1 / len(values))
                     axis.hist(values, edges, weights=unit, histtype="step", color=colour, lw=1.4, label=text)
-        axis.set_title(f"{name}: distance {two_sample_distance(data[name], simulation[name]):.2f}", fontsize=10)
+        axis.set_title(f"{feature}: distance {two_sample_distance(data[feature], simulation[feature]):.2f}", fontsize=10)
     for axis in list(axes.flat)[len(data) :]:
         axis.axis("off")
     if axes.flat[0].get_legend_handles_labels()[0]:
         axes.flat[0].legend(fontsize=9)
-    _save(figure, folder, "domain")
+    _save(figure, folder, name)

@@ -24,10 +24,12 @@ _CAPTIONS = {
     "distributions": "Direction, size and quality of every method, events with a result.",
     "differences": "Every method against the free fit, event by event.",
     "residuals": "Times and signals of stations around the free fit against distance: points, median and middle 68 %. A slope or a "
-    "step near the axis means that the front or the lateral distribution of the fit is not that of the data. Far out only stations "
+    "step near the axis means that the front or the lateral distribution of the fit is not that of the data. The pull is the time "
+    "over its error, 1 wide if the errors are right. Far out only stations "
     "with an upward fluctuation, and accidental ones, are seen: both medians bend there in simulation as well.",
     "domain": "Event features of the data and of the simulation that calibration and networks come from. The distance is that of "
     "Kolmogorov and Smirnov: 0 the same, 1 apart.",
+    "station_domain": "The same for single stations with a hit, of all events.",
 }
 
 
@@ -64,7 +66,17 @@ def _counts(methods, n_events) -> list[list[str]]:
 def _event_rows(events, methods, most: int = 50) -> list[list[str]]:
     """A line per event, up to `most`: the free fit, or the plane front where it has no result."""
     rows = [
-        ["event", "stations", "method", "zenith [deg]", "azimuth [deg]", "core x, y [m]", "S800", "energy [EeV]", "chi2/ndof"]
+        [
+            "event",
+            "stations",
+            "method",
+            "zenith [deg]",
+            "azimuth [deg]",
+            "core x, y [m]",
+            events.array.size_name,
+            "energy [EeV]",
+            "chi2/ndof",
+        ]
     ]
     hits = np.diff(events.hit_offset)
     for i in range(min(events.n_events, most)):
@@ -92,6 +104,12 @@ def _features(paths) -> dict[str, np.ndarray]:
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]} if parts else {}
 
 
+def _station_features(paths) -> dict[str, np.ndarray]:
+    """Station features of all hits of reconstruction files."""
+    parts = [data_plots.station_features(read_reconstruction(path)[1]) for path in paths]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
 def _truth_section(config, methods, truth, networks) -> list[str]:
     try:
         scores, _ = score(config, methods, truth, networks)
@@ -100,7 +118,7 @@ def _truth_section(config, methods, truth, networks) -> list[str]:
     return [html_table(tables.method_rows(scores)), html_table(tables.bin_rows(scores, "angle_68_deg", "by_energy"))]
 
 
-def report_data(config: Config, events_path, fits_path, networks: dict, simulated_fits, output) -> None:
+def report_data(config: Config, events_path, fits_path, networks: dict, simulated_fits, output, pull_of=None) -> None:
     """Write the report of measured events as one HTML file, figures beside it.
 
     Parameters
@@ -108,6 +126,7 @@ def report_data(config: Config, events_path, fits_path, networks: dict, simulate
     events_path, fits_path : event file and its reconstruction
     networks : {name: file of `tashower apply`}
     simulated_fits : reconstruction files of simulated events, for the comparison; may be empty
+    pull_of : function of (events, pulses, fit) that gives the pull of every hit's time; None: no pulls are drawn
 
     Raises
     ------
@@ -115,7 +134,7 @@ def report_data(config: Config, events_path, fits_path, networks: dict, simulate
     """
     events = read_events(events_path)
     found, pulses, features = read_reconstruction(fits_path)
-    methods = {name: found[name] for name in (*FITS, "plane") if name in found}
+    methods = {name: found[name] for name in (*FITS, "plane", "standard") if name in found}
     for name, path in networks.items():
         methods[name] = read_reconstruction(path)[0].get(name)
         if methods[name] is None:
@@ -126,9 +145,10 @@ def report_data(config: Config, events_path, fits_path, networks: dict, simulate
     output = Path(output)
     folder = output.parent / "figures"
     folder.mkdir(parents=True, exist_ok=True)
-    data_plots.draw_distributions(methods, folder)
+    data_plots.draw_distributions(methods, events.array.size_name, folder)
     data_plots.draw_differences(methods, folder)
-    data_plots.draw_residuals(data_plots.station_residuals(events, pulses, methods["free"]), folder)
+    pull = pull_of(events, pulses, methods["free"]) if pull_of else None
+    data_plots.draw_residuals(data_plots.station_residuals(events, pulses, methods["free"], pull), folder)
     shown = np.flatnonzero(methods["free"].valid | methods.get("plane", methods["free"]).valid)[
         : max(config.scores.examples, 1)
     ]
@@ -144,11 +164,15 @@ def report_data(config: Config, events_path, fits_path, networks: dict, simulate
         simulation, data = _features(simulated_fits), {name: column[good] for name, column in features.items()}
         data_plots.draw_domain(data, simulation, folder)
         rows, warnings = domain_rows(data, simulation)
+        of_stations = data_plots.station_features(pulses), _station_features(simulated_fits)
+        data_plots.draw_domain(*of_stations, folder, "station_domain")
+        more, other_warnings = domain_rows(*of_stations)
+        rows, warnings = [*rows, *more[1:]], [*warnings, *other_warnings]
         text = "No feature of the data is unlike the simulation."
         if warnings:
             text = "Unlike the simulation, so that calibration and networks are used outside of what they were made for: "
             text += "; ".join(warnings) + "."
-        domain = [f"<p>{html.escape(text)}</p>", show("domain"), html_table(rows)]
+        domain = [f"<p>{html.escape(text)}</p>", show("domain"), show("station_domain"), html_table(rows)]
     what = [["", ""], ["events", f"{events.n_events:,}, {events.n_hits:,} hits, {events.array.n_stations} stations ({events.array.kind})"],
             ["made from", ", ".join(json.loads(read_attributes(events_path).get("inputs", "[]")) or [Path(events_path).name])],
             ["waveforms", "yes" if events.waveform is not None else "no: networks that read them cannot be applied"],

@@ -119,9 +119,9 @@ def _curves(front, residual, lateral, lateral_residual, r, time, density, satura
     lateral.legend(fontsize=8)
 
 
-def _parameter_table(axis, showers) -> None:
+def _parameter_table(axis, showers, size: str) -> None:
     axis.axis("off")
-    names = ("energy [EeV]", "zenith [deg]", "azimuth [deg]", "core x [m]", "core y [m]", "S800 [VEM/m$^2$]", "a [ns]")
+    names = ("energy [EeV]", "zenith [deg]", "azimuth [deg]", "core x [m]", "core y [m]", f"{size} [VEM/m$^2$]", "a [ns]")
     columns = [
         [
             f"{s['energy']:.1f}", f"{np.degrees(s['zenith']):.2f}", f"{np.degrees(s['azimuth']):.2f}", f"{s['core_x']:.0f}",
@@ -183,7 +183,7 @@ def draw_event(events: Events, index: int, tables: dict, pulses: Pulses, path) -
             *axes, r[near], time[near], signal[near] / events.array.detector.area, pulses.saturated[rows][near], showers,
             lambda shower: _around(shower, position[near]), events.array.lateral,
         )  # fmt: skip
-    _parameter_table(figure.add_subplot(grid[3, 0]), showers)
+    _parameter_table(figure.add_subplot(grid[3, 0]), showers, events.array.size_name)
     figure.suptitle(
         f"event {int(events.event_id[index])}, {len(rows)} stations with a hit"
         + (f"; {(~near).sum()} of them far from the front, not drawn on the right" if not near.all() else "")

@@ -7,6 +7,7 @@ LABELS = {
     "free": "fit, free curvature",
     "constrained": "fit, constrained curvature",
     "plane": "plane front",
+    "standard": "standard reconstruction (of the file)",
     "waveforms_and_features": "network: waveforms + features",
     "waveforms_only": "network: waveforms",
     "features_only": "network: features",

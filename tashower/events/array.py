@@ -49,6 +49,11 @@ class Array:
     lateral_name: str = "telescope_array"
 
     @property
+    def size_name(self) -> str:
+        """What the fitted size is called: S800 for a lateral distribution that is 1 at 800 m."""
+        return f"S{self.lateral.reference:.0f}"
+
+    @property
     def n_stations(self) -> int:
         """Number of stations, working or not."""
         return len(self.station_id)

@@ -217,6 +217,8 @@ def write_events(path, events: Events, configuration: dict, inputs=()) -> None:
         groups["pulses"] = _columns(events.pulses)
     if events.truth is not None:
         groups["truth"] = _columns(events.truth)
+    if events.standard is not None:
+        groups["standard"] = _columns(events.standard)
     attributes = {
         "spacing": array.spacing, "lattice_kind": array.kind, "detector": json.dumps(asdict(array.detector)),
         "lateral": array.lateral_name, "lateral_reference": array.lateral.reference, "lateral_scale": array.lateral.scale,
@@ -290,6 +292,7 @@ def read_events(path) -> Events:
             dead_station=event_columns["dead_station"],
             pulses=_table(Pulses, groups.get("pulses"), path, len(hits["hit_station"])),
             truth=_table(Truth, groups.get("truth"), path, len(event_columns["event_id"])),
+            standard=_table(Reconstruction, groups.get("standard"), path, len(event_columns["event_id"])),
         )
     except KeyError as error:
         raise InputError(f"{path}: {error.args[0]} is missing") from None

@@ -75,6 +75,7 @@ class Events:
     dead_station: np.ndarray  #: (n_dead,) int32, index into the array
     pulses: Pulses | None = None  #: for data that come without waveforms
     truth: Truth | None = None  #: for simulated events
+    standard: "Reconstruction | None" = None  #: that came with the data, made by other software
 
     @property
     def n_events(self) -> int:
@@ -157,6 +158,7 @@ def select_events(events: Events, rows) -> Events:
         dead_station=dead_station,
         pulses=None if events.pulses is None else select_rows(events.pulses, index),
         truth=None if events.truth is None else select_rows(events.truth, rows),
+        standard=None if events.standard is None else select_rows(events.standard, rows),
     )
 
 
@@ -197,6 +199,7 @@ def concatenate_events(parts: list[Events]) -> Events:
         dead_offset=offsets("dead_offset"),
         pulses=concatenate_rows([p.pulses for p in parts]),
         truth=concatenate_rows([p.truth for p in parts]),
+        standard=concatenate_rows([p.standard for p in parts]),
         **{name: _concatenate([getattr(p, name) for p in parts]) for name in columns},
     )
 

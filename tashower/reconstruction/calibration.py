@@ -113,6 +113,20 @@ def true_residuals(events: Events, pulses: Pulses) -> dict[str, np.ndarray]:
     }  # fmt: skip
 
 
+def time_pulls(events: Events, pulses: Pulses, fit: Reconstruction, errors: ErrorModel) -> np.ndarray:
+    """(n_hits,) arrival time after the fitted front, less the expected shift, over its error; NaN without a fit or a time."""
+    hit = events.hit_event
+    position = events.array.position[events.hit_station]
+    d = (position[:, 0] - fit.core_x[hit], position[:, 1] - fit.core_y[hit], position[:, 2])
+    n = axis_components(fit.zenith[hit], fit.azimuth[hit])
+    r = np.maximum(axis_distance(*d, *n), 10.0)
+    log_ldf = log_lateral_distribution(r, slope(np.minimum(fit.zenith[hit], 1.2)), events.array.lateral)
+    density, factor = fit.s800[hit] * np.exp(log_ldf), curvature_zenith_dependence(fit.zenith[hit])
+    expected = fit.t0[hit] + plane_delay(*d, *n) + front_delay(r, log_ldf, fit.curvature[hit])
+    shift = time_shift(r, density, factor, errors)
+    return (pulses.arrival_time - expected - shift) / time_error(r, density, factor, errors)
+
+
 def _robust_likelihood(residual, sigma) -> float:
     """Mean of -2 ln of a Gaussian likelihood, whose squares are cut at 5 sigma so that no accidental rules it."""
     return float(np.mean(np.minimum((residual / sigma) ** 2, 25.0) + 2.0 * np.log(sigma)))

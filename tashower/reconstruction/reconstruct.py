@@ -18,7 +18,7 @@ def reconstruct(
 ) -> tuple[dict[str, Reconstruction], Pulses, dict]:
     """Pulses, the plane front, the free and the constrained fit, and the event features (of the free fit).
 
-    Returns ({"free": ..., "constrained": ..., "plane": ...}, pulses, {feature: (n_events,) array}).
+    Returns ({"free": ..., "constrained": ..., "plane": ..., "standard": what came with the data}, pulses, {feature: (n_events,) array}).
 
     Raises
     ------
@@ -32,4 +32,6 @@ def reconstruct(
         if events.n_events >= _WORTH_A_LINE:
             print(f"fit ({curvature} curvature): {events.n_events:,} events", file=sys.stderr, flush=True)
     tables["plane"] = fit_planes(events, pulses)
+    if events.standard is not None:
+        tables["standard"] = events.standard
     return tables, pulses, event_features(events, pulses, tables["free"])

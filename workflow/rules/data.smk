@@ -73,6 +73,7 @@ rule report_data:
     input:
         events=f"{RESULTS}/data/events.h5",
         fits=f"{RESULTS}/data/fits.h5",
+        calibration=DATA["calibration"] or f"{RESULTS}/calibration.json",
         simulated=[] if DATA["calibration"] else chunks(FITS, "test"),
         networks=[f"{RESULTS}/data/networks/{name}.h5" for name in CHECKPOINTS],
     output:
@@ -96,4 +97,4 @@ rule report_data:
         code=package_code("physics", "events", "evaluation"),
     shell:
         "tashower report-data --config {params.config:q} --events {input.events} --fits {input.fits}"
-        " --network {params.networks} --simulated-fits {input.simulated} --output {output} 2>&1 | tee {log}"
+        " --network {params.networks} --calibration {input.calibration:q} --simulated-fits {input.simulated} --output {output} 2>&1 | tee {log}"

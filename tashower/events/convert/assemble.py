@@ -6,7 +6,7 @@ import numpy as np
 
 from tashower.errors import InputError
 from tashower.events.array import Array
-from tashower.events.model import Events, Pulses, Truth, concatenate_rows
+from tashower.events.model import PARAMETERS, Events, Pulses, Reconstruction, Truth, concatenate_rows
 
 #: More hits than this in an event are an error.
 MOST_HITS = 20_000
@@ -26,6 +26,7 @@ class Record:
     signal, saturated : (h, L) [VEM], (h,) bool; used without waveforms
     dead : numbers of the stations out of service; those that the array does not have are left out
     truth : fields of Truth that are known
+    standard : fields of Reconstruction that the file's own reconstruction states; empty where it has no result
     """
 
     where: str
@@ -39,6 +40,7 @@ class Record:
     saturated: np.ndarray | None = None
     dead: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
     truth: dict | None = None
+    standard: dict | None = None
 
 
 def _index(record: Record, known: dict[int, int]) -> np.ndarray:
@@ -76,6 +78,25 @@ def _truth(records: list[Record]) -> Truth | None:
         kinds = {"shower_id": np.int64, "mass_number": np.int16}
         rows.append(Truth(**{name: np.array([value], kinds.get(name, float)) for name, value in values.items()}))
     return concatenate_rows(rows)
+
+
+def _standard(records: list[Record]) -> Reconstruction | None:
+    """The reconstruction that came with the data, NaN where not known; None where no event has any."""
+    if not any(r.standard for r in records):
+        return None
+    kinds = {"event_id": np.int64, "ndof": np.int32, "n_stations": np.int32, "n_excluded": np.int32, "flags": np.uint16}
+    columns = {}
+    for name in Reconstruction.__dataclass_fields__:
+        nothing = 0 if name in kinds else np.nan
+        columns[name] = np.array([(r.standard or {}).get(name, nothing) for r in records], kinds.get(name, float))
+    columns["event_id"] = np.array([r.event_id for r in records], np.int64)
+    columns["covariance"] = np.full((len(records), len(PARAMETERS), len(PARAMETERS)), np.nan)
+    without = ~np.isfinite(columns["zenith"] + columns["azimuth"])
+    columns["flags"] = without.astype(np.uint16)
+    for name, column in columns.items():
+        if name not in kinds:
+            column[without] = np.nan
+    return Reconstruction(**columns)
 
 
 def _stacked(records, name, shape, kind):
@@ -128,5 +149,5 @@ def assemble(records: list[Record], array: Array) -> Events:
         array=array, event_id=np.array([r.event_id for r in records], np.int64), hit_offset=hit_offset,
         hit_station=np.concatenate([np.zeros(0, np.int32), *parts]).astype(np.int32), hit_time=time,
         dead_offset=offsets(dead), dead_station=np.concatenate([np.zeros(0, np.int32), *dead]).astype(np.int32),
-        truth=_truth(records), **columns,
+        truth=_truth(records), standard=_standard(records), **columns,
     )  # fmt: skip

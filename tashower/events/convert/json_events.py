@@ -23,7 +23,8 @@ _NAMES = {
     "altitude": ("altitude", "alt"), "seconds": ("timestamp", "gps_time", "timeS", "time_s"),
     "nanoseconds": ("nanoseconds", "timeNS", "time_ns", "nanosecond"), "signal": ("signal", "totalSignal", "signal_vem"),
     "x": ("x", "x_m"), "y": ("y", "y_m"), "z": ("z", "z_m"), "saturated": ("saturated", "isLowGainSaturated", "lgsat", "sat"),
-    "stations": ("stations", "sdStations", "events"), "event": ("pk", "id", "sdid", "eventid"),
+    "theta": ("theta", "zenith"), "phi": ("phi", "azimuth"), "stations": ("stations", "sdStations", "events"),
+    "event": ("pk", "id", "sdid", "eventid"),
 }  # fmt: skip
 
 
@@ -152,6 +153,27 @@ def read_auger(path, content: dict) -> tuple[Record, dict[int, tuple[float, floa
     event = int(_number(content, "event", str(path), 0))
     record = Record(
         f"{path}: event {event}", event, np.array(stations), _times(entries, str(path)), signal=np.array(signals)[:, None],
-        saturated=np.array(saturated),
+        saturated=np.array(saturated), standard=_auger_standard(content, str(path)),
     )  # fmt: skip
     return record, places
+
+
+def _auger_standard(content: dict, path: str) -> dict:
+    """What the block `sdrec` states: direction of origin [deg], core [m], S1000, energy [EeV]; empty without it."""
+    block = content.get("sdrec")
+    if not isinstance(block, dict):
+        return {}
+
+    def optional(*names):
+        value = next((block[name] for name in names if name in block), np.nan)
+        return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else np.nan
+
+    zenith, azimuth = (np.radians(_number(block, name, f"{path}: sdrec")) for name in ("theta", "phi"))
+    return {
+        "zenith": zenith,
+        "azimuth": azimuth % (2 * np.pi),
+        "core_x": optional("x"),
+        "core_y": optional("y"),
+        "s800": optional("s1000"),
+        "energy": optional("energy"),
+    }

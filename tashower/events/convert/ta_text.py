@@ -15,6 +15,7 @@ from tashower.events.convert.ta_dst import (
     CLOCK_TIME,
     DATE,
     MASS_NUMBERS,
+    ORIGIN,
     PARTICLES,
     UNIT,
     USEC,
@@ -27,6 +28,8 @@ SECTIONS = ("EVENT DATA", "SD meta DATA", "SD waveform DATA", "badsdinfo")
 EVENT_NUMBERS, HIT_NUMBERS, WINDOW_NUMBERS = 61, 12, 259
 #: Unit of reltime in the section of hits [ns].
 RELATIVE_TIME = 4000.0
+#: What the published zeniths of the Telescope Array have more than those of the dump [deg].
+ZENITH_SHIFT = 0.5
 _SECOND = 1e9
 
 
@@ -115,17 +118,25 @@ def read_records(path) -> tuple[list[Record], dict[int, tuple]]:
                 "energy": event[1], "zenith": event[2], "azimuth": (event[3] + np.pi) % (2 * np.pi), "core_x": event[4] / 100.0,
                 "core_y": event[5] / 100.0, "mass_number": MASS_NUMBERS[int(event[0])],
             }  # fmt: skip
+        # Fixed-curvature geometry, with half a degree that the published zeniths have on top; core and size of the lateral fit.
+        standard = {}
+        if event[22] > 0 and event[27] > 0:
+            standard = {
+                "zenith": np.radians(event[22] + ZENITH_SHIFT), "azimuth": (np.radians(event[23]) + np.pi) % (2 * np.pi),
+                "chi2": event[26], "ndof": int(event[27]), "core_x": (event[17] + ORIGIN[0]) * UNIT,
+                "core_y": (event[19] + ORIGIN[1]) * UNIT, "s800": event[21], "energy": event[12], "n_stations": int(event[9]),
+            }  # fmt: skip
         # The dump has no pedestal: the first bins of a window come before the crossing.
         pedestal = np.array([counts[:, layer, :16].mean(axis=1) for layer in (1, 0)]).T.reshape(-1, 2)
         records.append(Record(
             where, k, station, window[:, 1] / window[:, 2] * _SECOND - event[11] * 1e3, counts.transpose(0, 2, 1)[:, :, ::-1],
-            pedestal, hits[:, 9:11][:, ::-1], dead=bad[:, 0].astype(int), truth=truth,
+            pedestal, hits[:, 9:11][:, ::-1], dead=bad[:, 0].astype(int), truth=truth, standard=standard,
         ))  # fmt: skip
     return records, positions
 
 
 def write_text(path, events: Events, pulses: Pulses) -> None:
-    """Write events as a text dump; the standard reconstruction's numbers are 0. Station numbers must be 100 column + row.
+    """Write events as a text dump, with the standard reconstruction where they have one, else 0. Station numbers must be 100 column + row.
 
     Raises
     ------
@@ -147,6 +158,11 @@ def write_text(path, events: Events, pulses: Pulses) -> None:
                 PARTICLES.get(int(truth.mass_number[i]), 0), truth.energy[i], truth.zenith[i],
                 (truth.azimuth[i] + np.pi) % (2 * np.pi), truth.core_x[i] * 100.0, truth.core_y[i] * 100.0,
             )  # fmt: skip
+        if events.standard is not None and events.standard.valid[i]:
+            t = events.standard
+            event[[12, 17, 19, 21]] = t.energy[i], t.core_x[i] / UNIT - ORIGIN[0], t.core_y[i] / UNIT - ORIGIN[1], t.s800[i]
+            event[22], event[23] = np.degrees(t.zenith[i]) - ZENITH_SHIFT, np.degrees((t.azimuth[i] + np.pi) % (2 * np.pi))
+            event[[9, 26, 27]] = t.n_stations[i], t.chi2[i], t.ndof[i]
         lines["EVENT DATA"].append(" ".join(f"{x:.9g}" for x in event))
         time = np.nan_to_num(pulses.arrival_time[rows])[:, None] / RELATIVE_TIME
         position = events.array.position[events.hit_station[rows]] / UNIT

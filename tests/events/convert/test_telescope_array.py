@@ -15,8 +15,10 @@ from tashower.events.convert.dst import BLOCK, checksum, read_banks, write_banks
 from tashower.events.convert.ta_banks import RUSDRAW, unpack_rusdraw
 from tashower.events.convert.ta_dst import clock_counts, write_dst
 from tashower.events.convert.ta_text import write_text
-from tashower.events.file import read_events
+from tashower.events.file import read_events, read_reconstruction, write_events
+from tashower.reconstruction.calibration import DEFAULT, read_calibration
 from tashower.reconstruction.pulses import find_pulses
+from tashower.reconstruction.reconstruct import reconstruct
 from tashower.simulation.simulate import simulate_events
 
 
@@ -207,3 +209,28 @@ def test_other_files_are_refused_and_leave_nothing(tmp_path, content, capsys):
     assert main(["convert", str(path), "--to", str(tmp_path / "o.h5")]) == 2
     assert capsys.readouterr().err.count("\n") == 1
     assert [p.name for p in tmp_path.iterdir()] == ["x.dst"]
+
+
+def test_the_standard_reconstruction_of_a_text_dump_is_kept(events, tmp_path):
+    pulses = find_pulses(events)
+    tables, _, _ = reconstruct(events, read_calibration(DEFAULT), load_config().reconstruction)
+    standard = tables["constrained"]
+    assert standard.valid.any()
+    write_text(tmp_path / "e.txt", replace(events, standard=standard), pulses)
+    found = convert([tmp_path / "e.txt"])
+    np.testing.assert_array_equal(found.standard.valid, standard.valid)
+    names = {"zenith": 1e-8, "azimuth": 1e-7, "core_x": 0.01, "core_y": 0.01, "s800": 1e-5, "energy": 1e-5}
+    for name, tolerance in names.items():
+        one, other = getattr(found.standard, name), getattr(standard, name)
+        np.testing.assert_allclose(one, other, rtol=1e-7, atol=tolerance, err_msg=name)
+    # It goes through file, fit and report.
+    write_events(tmp_path / "e.h5", found, {})
+    assert main(["fit", str(tmp_path / "e.h5"), "--calibration", str(DEFAULT), "--output", str(tmp_path / "f.h5")]) == 0
+    np.testing.assert_array_equal(read_reconstruction(tmp_path / "f.h5")[0]["standard"].zenith, found.standard.zenith)
+    words = ["report-data", "--events", str(tmp_path / "e.h5"), "--fits", str(tmp_path / "f.h5"), "--calibration", str(DEFAULT)]
+    assert main([*words, "--output", str(tmp_path / "r.html")]) == 0
+    assert "standard reconstruction (of the file)" in (tmp_path / "r.html").read_text()
+
+
+def test_without_a_standard_reconstruction_there_is_none(written):
+    assert convert([written["txt"]]).standard is None
