@@ -198,8 +198,11 @@ def neighbour_table(array: Array, corners: bool = True) -> np.ndarray:
     steps = lattice_steps(array.kind)
     if array.kind == "square" and not corners:
         steps = tuple(step for step in steps if 0 in step)
-    index = {(int(c), int(r)): i for i, (c, r) in enumerate(array.lattice)}
-    return np.array([[index.get((int(c) + i, int(r) + j), -1) for i, j in steps] for c, r in array.lattice], np.int32)
+    low = array.lattice.min(axis=0)
+    place = array.lattice - low + 1  # a border of nobody around the lattice
+    index = np.full(place.max(axis=0) + 2, -1, np.int32)
+    index[tuple(place.T)] = np.arange(array.n_stations)
+    return np.stack([index[tuple((place + step).T)] for step in steps], axis=1)
 
 
 def lattice_map(array: Array) -> tuple[np.ndarray, float]:

@@ -256,7 +256,7 @@ def _lateral(columns, attributes, path) -> Lateral:
         raise InputError(f"{path}: array/lateral_table does not fit its nodes")
     if not all(np.isfinite(x).all() for x in (log_r, eta, table)) or log_r[1] <= log_r[0] or eta[1] <= eta[0]:
         raise InputError(f"{path}: array/lateral_table is not a table of finite numbers with increasing nodes")
-    return Lateral(float(attributes["lateral_reference"]), float(attributes["lateral_scale"]), log_r, eta, table)
+    return Lateral(float(attributes["lateral_reference"]), float(attributes["lateral_scale"]), 0.0, 0.0, log_r, eta, table)
 
 
 def read_events(path) -> Events:

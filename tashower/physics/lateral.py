@@ -46,14 +46,27 @@ class Lateral(NamedTuple):
 
     reference: float  #: distance at which LDF = 1 [m]
     scale: float  #: R_m of the Telescope Array's formula [m]
+    steepness_at_reference: float  #: ln(1 + reference/R_m)
+    inner_at_reference: float  #: ln f(reference) + eta ln(1 + reference/R_m)
     log_r: np.ndarray  #: (n,) nodes in ln(r/m), equally spaced; of length 0 for the Telescope Array's formula
     eta: np.ndarray  #: (m,) nodes in eta, equally spaced
     table: np.ndarray  #: (n, m) ln LDF
 
 
+@formula
+def _log_lateral_parts(r, scale):
+    """(ln(1 + r/R_m), ln f(r) + eta ln(1 + r/R_m)): the second does not depend on eta."""
+    x = r / scale
+    y = r / OUTER_SCALE
+    # -1.2 ln x + 1.2 ln(1 + x) - 0.6 ln(1 + y^2) in one logarithm.
+    inner = x / (1.0 + x)
+    return np.log(1.0 + x), -_OUTER_SLOPE * np.log(inner * inner * (1.0 + y * y))
+
+
 def telescope_array_lateral(reference: float = REFERENCE_DISTANCE, scale: float = LATERAL_SCALE) -> Lateral:
     """The Telescope Array's formula with R_m = scale [m], 1 at a distance `reference` [m]."""
-    return Lateral(float(reference), float(scale), np.zeros(0), np.zeros(0), np.zeros((0, 0)))
+    steepness, inner = _log_lateral_parts(float(reference), float(scale))
+    return Lateral(float(reference), float(scale), float(steepness), float(inner), np.zeros(0), np.zeros(0), np.zeros((0, 0)))
 
 
 #: The Telescope Array's lateral distribution, 1 at 800 m.
@@ -94,17 +107,14 @@ def tabulated(log_lateral: Callable, reference: float) -> Lateral:
         table[:, j] = 2.0 * table[:, j + 1] - table[:, j + 2]
     for j in range(last + 1, len(_ETA_NODES)):
         table[:, j] = 2.0 * table[:, j - 1] - table[:, j - 2]
-    return Lateral(float(reference), LATERAL_SCALE, _LOG_R_NODES, _ETA_NODES, table)
+    return Lateral(float(reference), LATERAL_SCALE, 0.0, 0.0, _LOG_R_NODES, _ETA_NODES, table)
 
 
 @formula
 def log_lateral_shape(r, eta, scale):
     """ln f(r) of the Telescope Array; r > 0 [m], eta dimensionless, scale = R_m [m]."""
-    x = r / scale
-    y = r / OUTER_SCALE
-    # The terms that do not depend on eta share one logarithm: (1.2 ln(x/(1 + x)) + 0.6 ln(1 + y^2)) = 0.6 ln(...).
-    inner = x / (1.0 + x)
-    return -_OUTER_SLOPE * np.log(inner * inner * (1.0 + y * y)) - eta * np.log(1.0 + x)
+    steepness, inner = _log_lateral_parts(r, scale)
+    return inner - eta * steepness
 
 
 @formula
@@ -149,7 +159,8 @@ def _sum_of_nodes(table, i, j, row, column):
 def log_lateral_distribution(r, eta, lateral):
     """ln LDF(r); r > 0 [m], eta dimensionless; lateral : `Lateral`."""
     if len(lateral.log_r) == 0:
-        return log_lateral_shape(r, eta, lateral.scale) - log_lateral_shape(lateral.reference, eta, lateral.scale)
+        steepness, inner = _log_lateral_parts(r, lateral.scale)
+        return inner - lateral.inner_at_reference - eta * (steepness - lateral.steepness_at_reference)
     i, t = _cell(np.log(r), lateral.log_r)
     j, s = _cell(eta, lateral.eta)
     return _sum_of_nodes(lateral.table, i, j, _cubic(t), _cubic(s))
@@ -172,7 +183,7 @@ def log_lateral_derivatives(r, eta, lateral):
     if len(lateral.log_r) == 0:
         outer = 2.0 * _OUTER_SLOPE * r / (OUTER_SCALE**2 + r * r)
         by_r = -_INNER_SLOPE / r - (eta - _INNER_SLOPE) / (lateral.scale + r) - outer
-        by_eta = np.log(1.0 + lateral.reference / lateral.scale) - np.log(1.0 + r / lateral.scale)
+        by_eta = lateral.steepness_at_reference - _log_lateral_parts(r, lateral.scale)[0]
         return by_r, by_eta
     i, t = _cell(np.log(r), lateral.log_r)
     j, s = _cell(eta, lateral.eta)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tashower.physics.compiled import compiled
+from tashower.physics.compiled import inner
 from tashower.physics.constants import SPEED_OF_LIGHT
 
 #: Smallest signal of a station in the fit [VEM, mean of the layers] (Ivanov 2012, PhD thesis, Rutgers).
@@ -11,8 +11,8 @@ SMALLEST_SIGNAL = 1.4
 TIME, SIGNAL, SILENT = 1, 2, 4
 
 
-@compiled
-def largest_cluster(station, time, signal, neighbours, position, slot, label):
+@inner(inline=False)
+def largest_cluster(station, time, signal, neighbours, position, slot, label, stack):
     """Label the hits of the cluster with the largest total signal by 1, others by 0; returns the number of its hits.
 
     Two hits are linked when their stations are neighbours (`events.array.neighbour_table`) and c |dt| < distance. Hits below
@@ -23,10 +23,9 @@ def largest_cluster(station, time, signal, neighbours, position, slot, label):
     station, time [ns], signal [VEM] : (n_hits,) of one event
     neighbours : (n_stations, k); position : (n_stations, 3) [m]
     slot : (n_stations,) int32 work space filled with -1, returned so
-    label : (n_hits,) int32, overwritten
+    label : (n_hits,) int32, overwritten; stack : (n_hits,) int32 work space
     """
     n = len(station)
-    stack = np.empty(n, np.int32)
     for i in range(n):
         usable = signal[i] >= SMALLEST_SIGNAL and not np.isnan(time[i])
         label[i] = 0 if usable else -1
@@ -44,7 +43,8 @@ def largest_cluster(station, time, signal, neighbours, position, slot, label):
             size -= 1
             i = stack[size]
             total += signal[i]
-            for other in neighbours[station[i]]:
+            for k in range(neighbours.shape[1]):
+                other = neighbours[station[i], k]
                 j = slot[other] if other >= 0 else -1
                 if j < 0 or label[j] != 0:
                     continue
@@ -65,7 +65,7 @@ def largest_cluster(station, time, signal, neighbours, position, slot, label):
     return count
 
 
-@compiled
+@inner(inline=False)
 def choose_stations(station, time, signal, saturated, dead, neighbours, position, slot, label, chosen, use):
     """Stations for the fit: those of the cluster, and silent neighbours of theirs.
 
@@ -73,7 +73,7 @@ def choose_stations(station, time, signal, saturated, dead, neighbours, position
     use : (capacity,) int32, overwritten with a sum of TIME, SIGNAL, SILENT
     Returns (number chosen, number with a hit). A saturated station keeps its time only.
     """
-    n_hits = largest_cluster(station, time, signal, neighbours, position, slot, label)
+    n_hits = largest_cluster(station, time, signal, neighbours, position, slot, label, use)
     n = 0
     for i in range(len(station)):
         if label[i] == 1:
@@ -86,7 +86,8 @@ def choose_stations(station, time, signal, saturated, dead, neighbours, position
     for s in dead:
         slot[s] = 0
     for k in range(n_hits):
-        for other in neighbours[station[chosen[k]]]:
+        for m in range(neighbours.shape[1]):
+            other = neighbours[station[chosen[k]], m]
             if other >= 0 and slot[other] == -1 and n < len(chosen):
                 slot[other] = 0
                 chosen[n] = -1 - other

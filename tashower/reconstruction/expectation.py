@@ -38,6 +38,10 @@ ROUNDING = {"contract", "arcp", "reassoc"}
 LARGEST_SINE2 = 0.933
 
 
+_LOWEST_LOG_DENSITY = float(np.log(0.1))
+_LOG_DENSITIES = (float(np.log(0.3)), float(np.log(100.0)))
+
+
 class ErrorModel(NamedTuple):
     """How observed times and densities scatter around the formulas, calibrated on simulated showers.
 
@@ -80,11 +84,10 @@ class Observed(NamedTuple):
 
 
 @formula
-def time_spread(r, density, zenith_factor, errors):
-    """u [ns], the part of sigma_t that grows with the distance r [m] and falls with the expected density [VEM/m^2]."""
-    return (
-        errors.time_scale * zenith_factor * thickness_shape(r) * np.exp(-errors.time_power * np.log(np.maximum(density, 0.1)))
-    )
+def time_spread(r, log_density, zenith_factor, errors):
+    """u [ns], the part of sigma_t that grows with the distance r [m] and falls with the expected density (ln of it in VEM/m^2)."""
+    power = np.exp(-errors.time_power * np.maximum(log_density, _LOWEST_LOG_DENSITY))
+    return errors.time_scale * zenith_factor * thickness_shape(r) * power
 
 
 @formula
@@ -94,22 +97,23 @@ def time_variance_of(spread, errors):
 
 
 @formula
-def time_shift_of(spread, density, errors):
-    """Expected arrival time minus the formula [ns] for u from `time_spread`; density [VEM/m^2] is kept between 0.3 and 100."""
-    x = np.log(np.minimum(np.maximum(density, 0.3), 100.0))
+def time_shift_of(spread, log_density, errors):
+    """Expected arrival time minus the formula [ns] for u from `time_spread`; the density is kept between 0.3 and 100 VEM/m^2."""
+    x = np.minimum(np.maximum(log_density, _LOG_DENSITIES[0]), _LOG_DENSITIES[1])
     return spread * (errors.b0 + x * (errors.b1 + x * errors.b2))
 
 
 @formula
 def time_error(r, density, zenith_factor, errors):
     """sigma_t [ns] at distance r [m], for the density [VEM/m^2] that the model expects (kept above 0.1)."""
-    return np.sqrt(time_variance_of(time_spread(r, density, zenith_factor, errors), errors))
+    return np.sqrt(time_variance_of(time_spread(r, np.log(density), zenith_factor, errors), errors))
 
 
 @formula
 def time_shift(r, density, zenith_factor, errors):
     """Expected arrival time minus the formula [ns] at distance r [m], for the density [VEM/m^2] that the model expects."""
-    return time_shift_of(time_spread(r, density, zenith_factor, errors), density, errors)
+    log_density = np.log(density)
+    return time_shift_of(time_spread(r, log_density, zenith_factor, errors), log_density, errors)
 
 
 @formula
@@ -309,11 +313,12 @@ def set_weights(p, observed, area, errors, zenith_factor, on_ground, lateral):
     eta = slope_of_secant(1.0 / n_z)
     for i in range(len(observed.x)):
         r, _ = soft_distance(observed.x[i] - p[0], observed.y[i] - p[1], observed.z[i], n_x, n_y, n_z, on_ground)
-        density = math.exp(min(p[4] + log_lateral_distribution(r, eta, lateral), 20.0))
+        log_density = min(p[4] + log_lateral_distribution(r, eta, lateral), 20.0)
+        density = math.exp(log_density)
         if observed.use[i] & TIME:
-            spread = time_spread(r, density, zenith_factor, errors)
+            spread = time_spread(r, log_density, zenith_factor, errors)
             observed.time_weight[i] = 1.0 / time_variance_of(spread, errors)
-            observed.shift[i] = time_shift_of(spread, density, errors)
+            observed.shift[i] = time_shift_of(spread, log_density, errors)
         else:
             observed.time_weight[i] = observed.shift[i] = 0.0
         observed.contained[i] = contained_fraction(r, zenith_factor, errors)

@@ -88,11 +88,12 @@ def one_pass(p, observed, settings, converged, matrix, scratch):
 @inner(inline=False)
 def nearest_signal(p, observed):
     """Ground distance [m] from the core to the nearest station with a signal."""
-    nearest = 1e9
+    nearest2 = 1e18
     for i in range(len(observed.x)):
         if observed.use[i] & TIME:
-            nearest = min(nearest, math.hypot(observed.x[i] - p[0], observed.y[i] - p[1]))
-    return nearest
+            dx, dy = observed.x[i] - p[0], observed.y[i] - p[1]
+            nearest2 = min(nearest2, dx * dx + dy * dy)
+    return math.sqrt(nearest2)
 
 
 @inner(inline=False)
@@ -258,7 +259,7 @@ def observe(begin, end, station, time, density, saturated, dead, neighbours, pos
         origin += time[begin + chosen[k]] / n_hits
     for k in range(n):
         where = station[begin + chosen[k]] if k < n_hits else -1 - chosen[k]
-        x[k], y[k], z[k] = position[where]
+        x[k], y[k], z[k] = position[where, 0], position[where, 1], position[where, 2]
         t[k] = time[begin + chosen[k]] - origin if k < n_hits else 0.0
         s[k] = density[begin + chosen[k]] if k < n_hits else 0.0
     return Observed(

@@ -19,7 +19,9 @@ def cluster(stations, times, signals):
     station = np.array(stations, np.int32)
     label = np.empty(len(station), np.int32)
     slot = np.full(49, -1, np.int32)
-    n = largest_cluster(station, np.array(times, float), np.array(signals, float), TABLE, ARRAY.position, slot, label)
+    n = largest_cluster(
+        station, np.array(times, float), np.array(signals, float), TABLE, ARRAY.position, slot, label, np.zeros_like(label)
+    )
     assert (slot == -1).all()
     assert n == label.sum()
     return label.tolist()
