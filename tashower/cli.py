@@ -29,12 +29,16 @@ def _simulate(args) -> None:
 
 
 def _convert(args) -> None:
+    from dataclasses import replace
+
+    from tashower.events.array import read_lateral
     from tashower.events.convert.convert import convert
     from tashower.events.file import write_events
 
+    lateral, name = read_lateral(args.lateral, args.reference)
     events = convert(args.files, args.format, args.stations)
-    write_events(args.to, events, {}, args.files)
-    array = events.array
+    array = replace(events.array, lateral=lateral, lateral_name=name)
+    write_events(args.to, replace(events, array=array), {}, args.files)
     print(
         f"{args.to}: {events.n_events} events, {events.n_hits} hits, {array.n_stations} stations on "
         f"{'a ' + array.kind + ' lattice' if array.kind != 'irregular' else 'no lattice (the network needs one)'}",
@@ -194,6 +198,11 @@ def _parser() -> argparse.ArgumentParser:
         "--format", choices=("tables", "ta_dst", "ta_text", "hisparc", "auger"), help="left out: told from the content"
     )
     sub.add_argument("--stations", help="table of stations (station, x_m, y_m, z_m) for formats that do not hold all of them")
+
+    sub.add_argument(
+        "--lateral", default="telescope_array", help="lateral distribution to fit: telescope_array, or a Python file"
+    )
+    sub.add_argument("--reference", type=float, default=800.0, help="distance at which it is 1 [m]")
 
     sub = command("export", _export, "Write simulated events in a format of the Telescope Array.")
     sub.add_argument("events", help="event file")

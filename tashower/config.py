@@ -98,6 +98,7 @@ class NetworkConfig:
     correct: str
     tile: int
     n_bins: int
+    bin_width_ns: float
     waveform_channels: int
     station_channels: int
     grid_layers: int

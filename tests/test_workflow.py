@@ -2,12 +2,16 @@
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import yaml
+
+from tashower.cli import main
 
 ROOT = Path(__file__).resolve().parent.parent
 RULES = {
@@ -79,6 +83,66 @@ def test_configuration_of_the_tutorial(tmp_path):
     for rule in ("convert_data", "fit_data", "apply_to_data", "report_data", "calibrate_fit"):
         assert rule in done.all
     assert "train_network" not in done.all
+
+
+def tutorial_blocks():
+    """The indented blocks of docs/new_data.md, without their indentation."""
+    blocks, current = [], []
+    for line in (ROOT / "docs" / "new_data.md").read_text().splitlines():
+        if line.startswith("    "):
+            current.append(line[4:])
+        elif current:
+            blocks.append(current)
+            current = []
+    return blocks
+
+
+def test_every_line_of_the_tutorial_runs(copy, monkeypatch):
+    """Commands in their order; tables and header against the files that they show; configurations as a dry run."""
+    shutil.copytree(ROOT / "data", copy / "data")
+    monkeypatch.chdir(copy)
+    seen = set()
+    for block in tutorial_blocks():
+        kind = block[0].split(":")[0].split(" ")[0].split(",")[0]
+        seen.add(kind)
+        if kind == "tashower":
+            for line in block:
+                assert main(shlex.split(line)[1:]) == 0, line
+        elif kind in ("station", "event"):
+            name = "stations.csv" if kind == "station" else "hits.csv"
+            lines = (copy / "data" / "samples" / name).read_text().splitlines()
+            columns = [lines[0].split(",").index(column) for column in block[0].split(",")]
+            assert [lines[1].split(",")[k] for k in columns] == block[1].split(",")
+        elif kind == "stations":
+            header = yaml.safe_load("\n".join(block))
+            shipped = yaml.safe_load((copy / "data" / "samples" / "header.yaml").read_text())
+            assert shipped == {key: header[key] for key in shipped}
+            (copy / "data" / "samples" / "other.yaml").write_text("\n".join(block))
+            assert main(["convert", "data/samples/other.yaml", "--to", "build/other.h5"]) == 0
+        elif kind == "snakemake":
+            done = snakemake("--dry-run", *shlex.split(block[0])[1:], folder=copy)
+            assert done.returncode == 0, done.all
+        else:  # of the workflow: test_configuration_of_the_tutorial
+            assert kind in ("results", "make"), block
+    assert seen == {"tashower", "station", "event", "stations", "snakemake", "results", "make"}
+    for name in ("event.png", "report.html", "sample.dst.gz", "auger.h5"):
+        assert (copy / "build" / "mine" / name).stat().st_size > 1000
+
+
+@pytest.mark.parametrize("name", ["telescope_array", "tax4", "tale", "auger", "hisparc", "paper", "sample"])
+def test_presets_are_complete_configurations(name):
+    done = snakemake("--dry-run", "--configfile", f"config/{name}.yaml")
+    assert done.returncode == 0, done.all
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["auger", "tale"])
+def test_another_array_from_start_to_report(copy, name):
+    words = ["--configfile", f"config/{name}.yaml", "tests/config/smoke.yaml"]
+    done = snakemake(*words, folder=copy)
+    assert done.returncode == 0, done.all[-5000:]
+    scores = json.loads((copy / "results-smoke" / "scores.json").read_text())
+    assert scores["n_scored"] > 500
 
 
 def test_lint():

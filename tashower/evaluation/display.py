@@ -92,6 +92,7 @@ def _waveforms(axis, events: Events, order, rows, r, plane, reference) -> None:
 
 def _curves(front, residual, lateral, lateral_residual, r, time, density, saturated, showers, plane_of, form) -> None:
     fine = np.linspace(max(50.0, r.min() * 0.7), r.max() * 1.15, 300)
+    lowest, highest = 0.0, 1.0
     for name, shower, colour in showers:
         eta = shower.get("slope", slope(shower["zenith"]))
         own_r, plane = plane_of(shower)
@@ -100,6 +101,7 @@ def _curves(front, residual, lateral, lateral_residual, r, time, density, satura
         expected = front_delay(own_r, log_ldf, shower["curvature"])
         line = {"color": colour, "ls": "--" if colour == _OTHER else "-", "label": name}
         front.plot(own_r, after, "o", color=colour, ms=4)
+        lowest, highest = min(lowest, np.nanmin(after)), max(highest, np.nanmax(after))
         front.plot(fine, front_delay(fine, log_lateral_distribution(fine, eta, form), shower["curvature"]), **line)
         residual.plot(own_r, after - expected, "o", color=colour, ms=4)
         lateral.plot(own_r[~saturated], density[~saturated], "o", color=colour, ms=4)
@@ -107,7 +109,8 @@ def _curves(front, residual, lateral, lateral_residual, r, time, density, satura
         lateral.plot(fine, shower["s800"] * np.exp(log_lateral_distribution(fine, eta, form)), **line)
         off = np.log(np.maximum(density, 0.05) / (shower["s800"] * np.exp(log_ldf)))
         lateral_residual.plot(own_r[~saturated], off[~saturated], "o", color=colour, ms=4)
-    front.set(ylabel="time after plane [ns]", title="shower front")
+    # The curves go on where no station is: the picture is of the stations.
+    front.set(ylabel="time after plane [ns]", title="shower front", ylim=(min(lowest, 0.0) - 0.05 * highest, 1.25 * highest))
     residual.set(xlabel="distance to the axis [m]", ylabel="t - front [ns]")
     lateral.set(ylabel="signal density [VEM/m$^2$]", yscale="log", title="lateral distribution")
     lateral_residual.set(xlabel="distance to the axis [m]", ylabel="ln(S / LDF)")
@@ -170,8 +173,10 @@ def draw_event(events: Events, index: int, tables: dict, pulses: Pulses, path) -
         after = time - reference["t0"] - plane
         near = np.abs(after) < _FARTHEST + 2.0 * front_delay(r, log_ldf, reference["curvature"])
         near &= np.abs(after) < 6.0 * _FARTHEST
-    figure = plt.figure(figsize=(16, 9.5), layout="constrained")
-    grid = figure.add_gridspec(4, 3, height_ratios=(3, 1, 3, 1.6), width_ratios=(1.25, 1, 1.0))
+    # Without waveforms their column is left out.
+    columns = 2 if events.waveform is None else 3
+    figure = plt.figure(figsize=(5.4 * columns, 9.5), layout="constrained")
+    grid = figure.add_gridspec(4, columns, height_ratios=(3, 1, 3, 1.6), width_ratios=(1.25, 1.0, 1.0)[:columns])
     _footprint(figure.add_subplot(grid[0:3, 0]), events, index, hits, time, signal, showers)
     if events.waveform is not None and len(rows):
         _waveforms(

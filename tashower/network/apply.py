@@ -62,7 +62,7 @@ def apply_network(checkpoint, events_path, fits_path, output, device: str = "aut
     architecture, inputs = content["architecture"], content["inputs"]
     sample, array = read_sample(
         events_path, fits_path, content["correct"], architecture["tile"], architecture["n_bins"], inputs["waveforms"],
-        only_good=False,
+        only_good=False, bin_width=content.get("bin_width_ns", 0.0),
     )  # fmt: skip
     check_array(content, array, events_path)
     norm = {key: value.to(where) for key, value in content["normalisation"].items()}

@@ -17,11 +17,14 @@ FORMAT = "tashower network"
 VERSION = 1
 
 
-def array_description(array: Array) -> dict:
-    """What two arrays must share for a network to serve both."""
+def array_description(array: Array, bin_width: float = 0.0) -> dict:
+    """What two arrays must share for a network to serve both; with bins of its own [ns] the network takes those of any detector."""
+    detector = asdict(array.detector)
+    if bin_width > 0:
+        detector = {name: value for name, value in detector.items() if name not in ("bin_width", "n_bins")}
     return {
-        "lattice": array.kind, "spacing_m": float(array.spacing),
-        **{f"detector_{k}": v for k, v in asdict(array.detector).items()},
+        "lattice": array.kind, "spacing_m": float(array.spacing), "lateral": array.lateral_name,
+        "lateral_reference_m": array.lateral.reference, **{f"detector_{k}": v for k, v in detector.items()},
     }  # fmt: skip
 
 

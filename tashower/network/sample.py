@@ -50,8 +50,12 @@ def correction(fit: Reconstruction, truth: Truth, heading: float = 0.0) -> np.nd
     return np.stack(columns, axis=1).astype(np.float32)
 
 
-def read_sample(events_path, fits_path, correct: str, tile: int, n_bins: int, waveforms: bool, only_good: bool) -> tuple:
+def read_sample(
+    events_path, fits_path, correct: str, tile: int, n_bins: int, waveforms: bool, only_good: bool, bin_width: float = 0.0
+) -> tuple:
     """`Sample` of one file, and its array. only_good: events that pass the cuts of the fit; else all valid ones.
+
+    bin_width : of the network's waveform bins [ns], 0 for the detector's
 
     Raises
     ------
@@ -70,7 +74,7 @@ def read_sample(events_path, fits_path, correct: str, tile: int, n_bins: int, wa
     rows = np.flatnonzero(chosen)
     kept_hits = chosen[events.hit_event]
     events, fit = select_events(events, rows), select_rows(fit, rows)
-    tiles = make_tiles(events, select_rows(pulses, kept_hits), fit, tile, n_bins, waveforms)
+    tiles = make_tiles(events, select_rows(pulses, kept_hits), fit, tile, n_bins, waveforms, bin_width)
     columns = np.stack([features[name][rows] for name in EVENT_FEATURES], axis=1).astype(np.float32)
     targets = None if events.truth is None else correction(fit, events.truth, lattice_map(events.array)[1])
     count = np.bincount(tiles.waveform_event, minlength=len(rows))

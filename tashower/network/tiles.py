@@ -75,20 +75,47 @@ def in_lattice_frame(x, y, heading: float) -> tuple:
     return c * x + s * y, c * y - s * x
 
 
-def _log_waveforms(events: Events, chosen, n_bins: int) -> np.ndarray:
-    """ln(1 + VEM per bin) of the chosen hits, cut or padded with 0 to n_bins."""
-    wave = events.waveform[chosen]
-    have = min(n_bins, wave.shape[1])
-    result = np.zeros((len(chosen), n_bins, wave.shape[2]), np.float16)
+def rebinned(vem, old_width: float, new_width: float) -> np.ndarray:
+    """(n, T, L) sums per bin of old_width shared out among bins of new_width [ns]: (n, T', L), T' old_width/new_width T rounded up.
+
+    The integral is interpolated: sums are kept, and what one old bin holds is spread evenly over it.
+    """
+    if old_width == new_width:
+        return vem
+    n, bins, layers = vem.shape
+    integral = np.concatenate([np.zeros((n, 1, layers)), np.cumsum(vem, axis=1)], axis=1)
+    edges = np.minimum(np.arange(int(np.ceil(bins * old_width / new_width - 1e-9)) + 1) * (new_width / old_width), bins)
+    low = np.minimum(edges.astype(int), bins - 1)
+    part = (edges - low)[:, None]
+    return np.diff((1.0 - part) * integral[:, low] + part * integral[:, low + 1], axis=1)
+
+
+def _log_waveforms(events: Events, chosen, n_bins: int, bin_width: float) -> np.ndarray:
+    """ln(1 + VEM per bin) of the chosen hits, in bins of bin_width [ns], cut or padded with 0 to n_bins."""
+    own_width = events.array.detector.bin_width
+    bin_width = bin_width or own_width
+    result = np.zeros((len(chosen), n_bins, events.waveform.shape[2]), np.float16)
+    needed = int(np.ceil(n_bins * bin_width / own_width))
     for first in range(0, len(chosen), 20_000):  # bounded memory
-        rows = slice(first, first + 20_000)
-        vem = (wave[rows, :have] - events.pedestal[chosen[rows], None]) / events.counts_per_vem[chosen[rows], None]
-        result[rows, :have] = np.log1p(np.maximum(vem, -0.5))
+        rows = chosen[first : first + 20_000]
+        vem = (events.waveform[rows, :needed] - events.pedestal[rows, None]) / events.counts_per_vem[rows, None]
+        vem = rebinned(vem, own_width, bin_width)[:, :n_bins]
+        result[first : first + 20_000, : vem.shape[1]] = np.log1p(np.maximum(vem, -0.5))
     return result
 
 
-def make_tiles(events: Events, pulses: Pulses, fit: Reconstruction, n: int, n_bins: int, with_waveforms: bool = True) -> Tiles:
+def make_tiles(
+    events: Events,
+    pulses: Pulses,
+    fit: Reconstruction,
+    n: int,
+    n_bins: int,
+    with_waveforms: bool = True,
+    bin_width: float = 0.0,
+) -> Tiles:
     """Tiles of n x n stations for every event; events and fit must be valid (finite core and direction).
+
+    Waveforms: n_bins bins of bin_width [ns], 0 for the detector's own.
 
     Everything that refers to the shower (times, distances, expected signals) refers to the given fit: nothing of the truth.
     """
@@ -156,7 +183,9 @@ def make_tiles(events: Events, pulses: Pulses, fit: Reconstruction, n: int, n_bi
         else:
             cells[..., channel] = np.where(exists, features[name], 0.0)
     n_layers = array.detector.n_layers
-    waveform = _log_waveforms(events, chosen, n_bins) if with_waveforms else np.zeros((0, n_bins, n_layers), np.float16)
+    waveform = (
+        _log_waveforms(events, chosen, n_bins, bin_width) if with_waveforms else np.zeros((0, n_bins, n_layers), np.float16)
+    )
     kept = chosen if with_waveforms else chosen[:0]
     return Tiles(cells, waveform, event[kept], cell[kept, 0] * n + cell[kept, 1])
 

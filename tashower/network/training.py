@@ -64,11 +64,11 @@ def _read(config: Config, inputs, events_paths, fits_paths) -> tuple:
         raise InputError(f"{len(events_paths)} event files, but {len(fits_paths)} reconstruction files")
     n, samples, arrays = config.network, [], []
     for events_path, fits_path in zip(events_paths, fits_paths, strict=True):
-        sample, array = read_sample(events_path, fits_path, n.correct, n.tile, n.n_bins, inputs.waveforms, only_good=True)
+        sample, array = read_sample(events_path, fits_path, n.correct, n.tile, n.n_bins, inputs.waveforms, True, n.bin_width_ns)
         if sample.targets is None:
             raise InputError(f"{events_path}: no truth to learn from")
         if arrays:
-            check_array({"array": array_description(arrays[0])}, array, events_path)
+            check_array({"array": array_description(arrays[0], n.bin_width_ns)}, array, events_path)
         samples.append(sample)
         arrays.append(array)
     return join_samples(samples), arrays[0]
@@ -164,7 +164,7 @@ def train_network(config: Config, name: str, train_events, train_fits, validatio
     device = choose_device(settings.device)
     sample, array = _read(config, inputs, train_events, train_fits)
     validation, other = _read(config, inputs, validation_events, validation_fits)
-    check_array({"array": array_description(array)}, other, validation_events[0])
+    check_array({"array": array_description(array, config.network.bin_width_ns)}, other, validation_events[0])
     if len(sample.rows) < 2 * settings.batch_size or len(validation.rows) < 10:
         raise InputError(
             f"{len(sample.rows)} events to train and {len(validation.rows)} to validate pass the cuts: "
@@ -210,8 +210,10 @@ def train_network(config: Config, name: str, train_events, train_fits, validatio
     write_history(Path(output).with_name("history.json"), history)
     save_checkpoint(output, {
         "name": name, "inputs": {"waveforms": inputs.waveforms, "event_features": inputs.event_features},
-        "correct": config.network.correct, "architecture": architecture, "array": array_description(array),
-        "station_features": list(STATION_FEATURES), "event_features": list(EVENT_FEATURES), "targets": list(TARGETS),
+        "correct": config.network.correct, "architecture": architecture,
+        "array": array_description(array, config.network.bin_width_ns),
+        "bin_width_ns": config.network.bin_width_ns, "station_features": list(STATION_FEATURES),
+        "event_features": list(EVENT_FEATURES), "targets": list(TARGETS),
         "normalisation": {key: value.cpu() for key, value in norm.items()},
         "weights": {key: value.cpu() for key, value in best["weights"].items()},
         "configuration": as_dict(config), "best_epoch": best["epoch"], "threads": settings.threads,

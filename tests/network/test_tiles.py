@@ -17,6 +17,7 @@ from tashower.network.tiles import (
     dense_waveforms,
     feature_matrix,
     make_tiles,
+    rebinned,
     target_matrix,
     vector_matrix,
 )
@@ -182,3 +183,28 @@ def test_tiles_of_a_hexagonal_array():
     near = np.isclose(np.linalg.norm(step, axis=2), 1500.0)
     assert near.sum(axis=1).max() == 6
     np.testing.assert_array_equal(near.sum(axis=1), (neighbour_table(array) >= 0).sum(axis=1))
+
+
+@pytest.mark.parametrize(("old", "new"), [(20.0, 40.0), (20.0, 25.0), (25.0, 20.0), (2.5, 20.0), (20.0, 5.0), (20.0, 20.0)])
+def test_rebinning_keeps_the_sum_and_the_mean_time(rng, old, new):
+    vem = rng.random((3, 96, 2)) - 0.1
+    found = rebinned(vem, old, new)
+    assert found.shape == (3, int(np.ceil(96 * old / new)), 2)
+    np.testing.assert_allclose(found.sum(axis=1), vem.sum(axis=1), atol=1e-9)
+    late, old_late = (((np.arange(x.shape[1]) + 0.5)[:, None] * w * x).sum(axis=1) for x, w in ((found, new), (vem, old)))
+    # What a bin holds is spread over it: the mean moves by less than a bin.
+    assert np.abs(late / found.sum(axis=1) - old_late / vem.sum(axis=1)).max() < 0.6 * max(old, new)
+    if new > old and new % old == 0:
+        k = int(new / old)
+        np.testing.assert_allclose(found[:, : 96 // k], vem[:, : 96 // k * k].reshape(3, -1, k, 2).sum(axis=2), atol=1e-12)
+
+
+def test_waveforms_in_bins_of_the_networks_own(events):
+    own = make_tiles(*events, N, 64, bin_width=40.0)
+    full = make_tiles(*events, N, T)
+    assert own.waveform.shape[1] == 64
+    sums = (
+        np.expm1(own.waveform.astype(float)),
+        np.expm1(full.waveform.astype(float)).reshape(len(full.waveform), 64, 2, 2).sum(axis=2),
+    )
+    np.testing.assert_allclose(*sums, rtol=0.02, atol=0.02)

@@ -16,9 +16,13 @@ rule convert_data:
     params:
         stations=["--stations", DATA["stations"]] if DATA["stations"] else [],
         format=["--format", DATA["format"]] if DATA["format"] != "auto" else [],
+        lateral=[
+            *["--lateral", CONFIG["array"]["lateral"]],
+            *["--reference", CONFIG["array"]["reference_m"]],
+        ],
         code=package_code("physics", "events"),
     shell:
-        "tashower convert {input.files:q} {params.stations:q} {params.format:q} --to {output} 2>&1 | tee {log}"
+        "tashower convert {input.files:q} {params.stations:q} {params.format:q} {params.lateral:q} --to {output} 2>&1 | tee {log}"
 
 
 rule fit_data:
