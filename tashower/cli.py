@@ -195,7 +195,9 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("files", nargs="+", help="DST, text dump, JSON, YAML header of plain tables, or stations.csv hits.csv")
     sub.add_argument("--to", required=True, help="event file to write")
     sub.add_argument(
-        "--format", choices=("tables", "ta_dst", "ta_text", "hisparc", "auger"), help="left out: told from the content"
+        "--format",
+        choices=("tables", "ta_dst", "ta_text", "ta_dnn", "hisparc", "auger"),
+        help="left out: told from the content",
     )
     sub.add_argument("--stations", help="table of stations (station, x_m, y_m, z_m) for formats that do not hold all of them")
 

@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import h5py
 import numpy as np
 
 from tashower.config import load_config
@@ -11,6 +12,7 @@ from tashower.events.convert.ta_dst import write_dst
 from tashower.events.convert.ta_text import write_text
 from tashower.events.file import read_events
 from tashower.events.model import select_events
+from tashower.physics.geometry import direction
 from tashower.reconstruction.calibration import DEFAULT, read_calibration
 from tashower.reconstruction.reconstruct import reconstruct
 
@@ -84,6 +86,65 @@ def write_auger(events, pulses) -> None:
     (HERE / "auger.json").write_text(json.dumps({"id": 2, "sdrec": block, "stations": stations}, indent=1) + "\n")
 
 
+def write_tiles(events, pulses, path=HERE / "ta_dnn.h5", side: int = 7) -> None:
+    """Tiles of side x side stations around the strongest one, under the names of the parser for the Telescope Array's networks."""
+    array, n = events.array, events.n_events
+    index = np.full(array.lattice.max(axis=0) + side, -1)
+    index[tuple(array.lattice.T)] = np.arange(array.n_stations)
+    cells = (n, side, side)
+    columns = {
+        "detector_positions_abs": np.zeros((*cells, 3)), "detector_positions_id": np.zeros(cells, int),
+        "detector_exists": np.zeros(cells, bool), "detector_good": np.zeros(cells, bool),
+    }  # fmt: skip
+    for layer in ("_up", "_low"):
+        for name in ("arrival_times", "total_signals"):
+            columns[name + layer] = np.zeros(cells)
+        columns["time_traces" + layer] = np.zeros((*cells, array.detector.n_bins), np.float32)
+    centre = np.zeros((n, 3))
+    for i in range(n):
+        rows = np.arange(*events.hit_offset[i : i + 2])
+        rows = rows[np.isfinite(pulses.arrival_time[rows])]
+        strongest = events.hit_station[rows[np.argmax(pulses.signal[rows].mean(axis=1))]]
+        corner = array.lattice[strongest] - side // 2
+        dead = events.dead_station[slice(*events.dead_offset[i : i + 2])]
+        for a in range(side):
+            for b in range(side):
+                place = corner + (a, b)
+                inside = (place >= 0).all() and (place <= array.lattice.max(axis=0)).all()
+                s = index[tuple(place)] if inside else -1
+                columns["detector_exists"][i, a, b] = s >= 0
+                if s >= 0:
+                    columns["detector_positions_abs"][i, a, b] = array.position[s]
+                    columns["detector_positions_id"][i, a, b] = array.station_id[s]
+                    columns["detector_good"][i, a, b] = s not in dead
+        centre[i] = array.position[strongest]
+        for h in rows:
+            a, b = array.lattice[events.hit_station[h]] - corner
+            if not (0 <= a < side and 0 <= b < side):
+                continue
+            for k, layer in enumerate(("_up", "_low")):
+                columns["arrival_times" + layer][i, a, b] = pulses.arrival_time[h] + 1e5  # 0 would mean no signal
+                columns["total_signals" + layer][i, a, b] = pulses.signal[h, k]
+                vem = (events.waveform[h, :, k] - events.pedestal[h, k]) / events.counts_per_vem[h, k]
+                columns["time_traces" + layer][i, a, b] = vem
+    t, unit = events.truth, np.array([0.5 * (side - 1) * array.spacing] * 2 + [30.0])
+    core = np.column_stack([t.core_x, t.core_y, np.zeros(n)])
+    columns |= {
+        "mass_number": t.mass_number, "energy": t.energy, "xmax": t.xmax, "shower_axis": direction(t.zenith, t.azimuth),
+        "shower_core": (core - centre) / unit,
+    }  # fmt: skip
+    if events.standard is not None:
+        s = events.standard
+        core = np.column_stack([s.core_x, s.core_y, np.zeros(n)])
+        columns |= {
+            "std_recon_energy": s.energy, "std_recon_s800": s.s800, "std_recon_shower_axis": direction(s.zenith, s.azimuth),
+            "std_recon_shower_core": (core - centre) / unit,
+        }  # fmt: skip
+    with h5py.File(path, "w") as file:
+        for name, column in columns.items():
+            file.create_dataset(name, data=column, compression="gzip")
+
+
 def main() -> None:
     """Write them all."""
     events = select_events(read_events(HERE.parent / "sample.h5"), np.arange(8))
@@ -95,6 +156,7 @@ def main() -> None:
     write_tables(events, pulses)
     write_hisparc(events, pulses)
     write_auger(events, pulses)
+    write_tiles(events, pulses)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import numpy as np
 
 from tashower.errors import InputError
 from tashower.events.array import Array, Detector, array_from_positions
-from tashower.events.convert import ta_dst, ta_text
+from tashower.events.convert import ta_dnn, ta_dst, ta_text
 from tashower.events.convert.assemble import Record, assemble
 from tashower.events.convert.dst import BLOCK, open_packed
 from tashower.events.convert.json_events import (
@@ -18,13 +18,14 @@ from tashower.events.convert.json_events import (
     read_json,
 )
 from tashower.events.convert.tables import read_stations, read_tables
-from tashower.events.model import Events
+from tashower.events.model import Events, concatenate_events
 
 #: Formats by name, and what they are.
 FORMATS = {
     "tables": "plain tables: a YAML header, or stations and hits as two CSV or Parquet files",
     "ta_dst": "Telescope Array DST (rusdraw, with rusdmc, rufptn, bsdinfo where present), plain, gzip or bzip2",
     "ta_text": "Telescope Array text dump",
+    "ta_dnn": "HDF5 files of dense tiles, as the parser of the Telescope Array's networks writes them",
     "hisparc": "HiSPARC coincidences, one JSON file each",
     "auger": "open data of the Pierre Auger Observatory, one JSON file an event",
 }
@@ -52,6 +53,8 @@ def tell_format(paths) -> str:
             begin = file.read(BLOCK)
     except (OSError, EOFError) as error:
         raise InputError(f"{path}: cannot be unpacked ({error})") from None
+    if begin.startswith(b"\x89HDF"):
+        return "ta_dnn"
     if begin[:2] == bytes((96, 97)):
         return "ta_dst"
     if any(name.encode() in begin for name in ta_text.SECTIONS):
@@ -119,6 +122,11 @@ def convert(paths, kind: str | None = None, stations=None) -> Events:
         return assemble(records, array)
     if kind in ("hisparc", "auger"):
         return _convert_json(paths, kind)
+    if kind == "ta_dnn":
+        parts = [assemble(records, array) for array, records in map(ta_dnn.read_events_of, paths)]
+        if any(not np.array_equal(part.array.position, parts[0].array.position) for part in parts):
+            raise InputError(f"{paths[0]}: the files hold tiles of different stations; convert them one by one")
+        return concatenate_events(parts)
     records: list[Record] = []
     if kind == "ta_dst":
         array = _listed_array(stations) if stations else ta_dst.array_of(paths)

@@ -10,6 +10,7 @@ import pytest
 from tashower.cli import main
 from tashower.config import load_config
 from tashower.events.file import read_events
+from tashower.physics.geometry import direction, opening_angle
 from tashower.reconstruction.calibration import DEFAULT, read_calibration
 from tashower.reconstruction.reconstruct import reconstruct
 
@@ -18,7 +19,7 @@ COMMANDS = re.findall(r"^    tashower (convert .*?)(?: +#.*)?$", (ROOT / "data" 
 
 
 def test_every_format_is_there():
-    assert len(COMMANDS) == 5
+    assert len(COMMANDS) == 6
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -29,7 +30,16 @@ def test_command_of_the_readme(command, tmp_path, monkeypatch):
     events = read_events(tmp_path / "events.h5")
     found = reconstruct(events, read_calibration(DEFAULT), load_config().reconstruction)[0]
     assert found["plane"].valid.any()
-    if "json" not in command:
+    if "ta_dnn" in command:
+        assert events.n_events == 8
+        assert found["free"].valid.all()
+        assert found["standard"].valid.all()
+        truth = read_events(ROOT / "data" / "sample.h5").truth
+        np.testing.assert_allclose(events.truth.zenith, truth.zenith[:8], atol=1e-6)
+        np.testing.assert_allclose(events.truth.core_x, truth.core_x[:8], atol=0.01)
+        away = np.degrees(opening_angle(*(direction(t.zenith, t.azimuth) for t in (found["free"], found["standard"]))))
+        assert np.median(away) < 1.0
+    elif "json" not in command:
         assert events.n_events == 8
         assert events.array.n_stations == 81
         original = read_events(ROOT / "data" / "sample.h5")
