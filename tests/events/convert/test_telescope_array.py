@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from events.convert import independent
 from events.convert.damage import fuzz
 
 from tashower.cli import main
@@ -234,3 +235,49 @@ def test_the_standard_reconstruction_of_a_text_dump_is_kept(events, tmp_path):
 
 def test_without_a_standard_reconstruction_there_is_none(written):
     assert convert([written["txt"]]).standard is None
+
+
+@pytest.mark.parametrize("name", ["dst", "dst.gz"])
+def test_an_independent_reader_accepts_the_dst(events, written, name):
+    """Block structure, order of the banks, units, direction of travel, lower layer first."""
+    found = independent.banks(written[name])
+    starts = [k for k, bank in enumerate(found) if bank[0] == 1400000023]
+    assert len(starts) == events.n_events
+    for k in starts:
+        assert {bank[0] for bank in found[k : k + 6]} == {1400000023, 13101, 13103, 13105, 13112, 1400000101}
+        assert found[k + 5][0] == 1400000101
+    truth = events.truth
+    for i, k in enumerate(starts):
+        by_id = {bank[0]: bank[2] for bank in found[k : k + 6]}
+        rows = slice(*events.hit_offset[i : i + 2])
+        raw = independent.rusdraw(by_id[13101])
+        assert raw["xxyy"] == tuple(events.array.station_id[events.hit_station[rows]])
+        counts = np.array(raw["fadc"])  # (hits, lower and upper, bins)
+        np.testing.assert_array_equal(counts[:, 0], events.waveform[rows, :, 1])
+        np.testing.assert_array_equal(counts[:, 1], events.waveform[rows, :, 0])
+        second = np.array(raw["clkcnt"]) / np.array(raw["mclkcnt"])
+        np.testing.assert_allclose(np.diff(second) * 1e9, np.diff(events.hit_time[rows]), atol=0.4)
+        assert (np.abs(np.array(raw["mclkcnt"]) - 50_000_000) < 1000).all()
+        particle, energy, theta, phi, core = independent.rusdmc(by_id[13105])
+        assert {14: 1, 402: 4, 1407: 14, 5626: 56}[particle] == truth.mass_number[i]
+        assert energy == pytest.approx(truth.energy[i], rel=1e-6)
+        assert theta == pytest.approx(truth.zenith[i], abs=1e-6)
+        assert np.cos(phi - truth.azimuth[i]) == pytest.approx(-1.0, abs=1e-9)  # it travels where it does not come from
+        assert core[:2] == pytest.approx((100 * truth.core_x[i], 100 * truth.core_y[i]), rel=1e-5, abs=1.0)
+
+
+def test_an_independent_reader_accepts_the_text_dump(events, written):
+    sections = independent.text(written["txt"])
+    assert {name: len(lines) for name, lines in sections.items()} == dict.fromkeys(sections, events.n_events)
+    for i in range(events.n_events):
+        rows = slice(*events.hit_offset[i : i + 2])
+        event = sections["EVENT DATA"][i]
+        assert len(event) == 61
+        assert event[10] == rows.stop - rows.start
+        assert np.cos(event[3] - events.truth.azimuth[i]) == pytest.approx(-1.0, abs=1e-9)
+        window = np.array(sections["SD waveform DATA"][i]).reshape(-1, 259)
+        np.testing.assert_array_equal(window[:, 3:131], events.waveform[rows, :, 1])
+        np.testing.assert_array_equal(window[:, 131:], events.waveform[rows, :, 0])
+        meta = np.array(sections["SD meta DATA"][i]).reshape(-1, 12)
+        np.testing.assert_allclose(meta[:, 6:9] * 1200.0, events.array.position[events.hit_station[rows]], atol=0.01)
+        np.testing.assert_allclose(meta[:, 9:11], events.counts_per_vem[rows][:, ::-1], rtol=1e-6)
