@@ -129,10 +129,10 @@ def convert(paths, kind: str | None = None, stations=None) -> Events:
         return concatenate_events(parts)
     records: list[Record] = []
     if kind == "ta_dst":
-        array = _listed_array(stations) if stations else ta_dst.array_of(paths)
+        named: dict[int, tuple | None] = {}
         for path in paths:
-            records += ta_dst.read_records(path)
-        return assemble(records, array)
+            records += ta_dst.read_records(path, named)
+        return assemble(records, _listed_array(stations) if stations else ta_dst.array_of(named))
     positions: dict[int, tuple] = {}
     for path in paths:
         found, seen = ta_text.read_records(path)

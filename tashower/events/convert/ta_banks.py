@@ -35,6 +35,20 @@ _MEASURED = np.dtype([("xyzclf", "<f8", 3), *((name, "<f8", 2) for name in (
 ))])  # fmt: skip
 
 
+def _hit_columns() -> list[tuple]:
+    """(name, type, numbers per hit, bytes of the columns before it per hit) of the columns of rufptn."""
+    columns, offset = [], 0
+    widths = [(name, np.dtype("<i4"), 1) for name in _FOUR]
+    widths += [(name, kind[name].subdtype[0], kind[name].subdtype[1][0]) for kind in (_FOUND, _MEASURED) for name in kind.names]
+    for name, base, width in widths:
+        columns.append((name, base, width, offset))
+        offset += base.itemsize * width
+    return columns
+
+
+_HIT_COLUMNS = _hit_columns()
+
+
 @dataclass(frozen=True)
 class RawEvent:
     """rusdraw: header, and per window (w,) columns; `window` is a structured array with fadc (w, 2, 128), lower layer first."""
@@ -109,17 +123,10 @@ def unpack_rufptn(payload: bytes, where: str) -> dict[str, np.ndarray]:
     n = _count(int(np.frombuffer(payload, "<i4", 1)[0]), where, "nhits")
     _need(payload, 16 + n * (16 + _FOUND.itemsize + _MEASURED.itemsize), where, "rufptn")
     # Arrays of the structure stand one after the other: first all of one name, then all of the next.
-    position, found = 16, {}
-    for name in _FOUR:
-        found[name] = np.frombuffer(payload, "<i4", n, position)
-        position += 4 * n
-    for kind in (_FOUND, _MEASURED):
-        for name in kind.names:
-            base, shape = kind[name].subdtype
-            count = int(np.prod(shape))
-            found[name] = np.frombuffer(payload, base, n * count, position).reshape(n, *shape)
-            position += found[name].nbytes
-    return found
+    return {
+        name: np.frombuffer(payload, base, n * width, 16 + n * offset).reshape((n, width) if width > 1 else n)
+        for name, base, width, offset in _HIT_COLUMNS
+    }
 
 
 def pack_rufptn(n_space: int, n_part: int, n_border: int, **columns) -> bytes:

@@ -61,8 +61,9 @@ def read_events_banks(path) -> Iterator[dict[int, tuple[int, bytes]]]:
 
 def _first_windows(raw) -> np.ndarray:
     """Index of the window to keep for each station, in the order of the stations."""
-    if not len(raw.xxyy):
-        return np.zeros(0, int)
+    by_station = np.argsort(raw.xxyy, kind="stable")
+    if (np.diff(raw.xxyy[by_station]) > 0).all():
+        return by_station
     time = raw.clkcnt / np.maximum(raw.mclkcnt, 1)
     order = np.lexsort((time, raw.xxyy))
     station, ordered = raw.xxyy[order], time[order]
@@ -80,7 +81,7 @@ def _first_windows(raw) -> np.ndarray:
     return order[sorted(best.values())]
 
 
-def _record(banks, where: str, number: int) -> Record:
+def _record(banks, where: str, number: int, positions: dict) -> Record:
     truth = None
     if RUSDMC in banks:
         mc = unpack_rusdmc(banks[RUSDMC][1], where)
@@ -93,6 +94,11 @@ def _record(banks, where: str, number: int) -> Record:
     if RUSDRAW not in banks:
         raise InputError(f"{where}: no bank rusdraw: no waveforms")
     raw = unpack_rusdraw(banks[RUSDRAW][1], where)
+    for station in (*raw.xxyy.tolist(), *dead.tolist()):
+        if station not in positions:
+            if not 101 <= station <= 9999 or station % 100 == 0:
+                raise InputError(f"{where}: station {station}: not a number of the form 100 column + row")
+            positions[station] = None
     keep = _first_windows(raw)
     if (raw.mclkcnt[keep] <= 0).any():
         raise InputError(f"{where}: station {raw.xxyy[keep][raw.mclkcnt[keep] <= 0][0]}: mclkcnt is not positive")
@@ -103,8 +109,12 @@ def _record(banks, where: str, number: int) -> Record:
     vem = np.where(vem > 0, vem, window["pchmip"])
     if RUFPTN in banks:
         pulses = unpack_rufptn(banks[RUFPTN][1], where)
-        row = {int(w): i for i, w in enumerate(pulses["wfindex"])}
-        found = np.array([row.get(int(k), -1) for k in keep], int)
+        if not np.isfinite(pulses["xyzclf"]).all():
+            bad = pulses["xxyy"][~np.isfinite(pulses["xyzclf"]).all(axis=1)][0]
+            raise InputError(f"{where}: station {bad}: its position is not a number")
+        positions.update(zip(pulses["xxyy"].tolist(), map(tuple, (pulses["xyzclf"] * UNIT).tolist()), strict=True))
+        row = dict(zip(pulses["wfindex"].tolist(), range(len(pulses["wfindex"])), strict=True))
+        found = np.array([row.get(k, -1) for k in keep.tolist()], int)
         good = found >= 0
         vem[good], pedestal[good] = pulses["vem"][found[good]], pulses["ped"][found[good]]
     second = raw.clkcnt[keep].astype(float) / raw.mclkcnt[keep]
@@ -117,38 +127,21 @@ def _record(banks, where: str, number: int) -> Record:
     )  # fmt: skip
 
 
-def read_records(path) -> Iterator[Record]:
-    """The events of a DST file with bank rusdraw, in constant memory.
+def read_records(path, positions: dict) -> Iterator[Record]:
+    """The events of a DST file with bank rusdraw, one by one.
+
+    positions : {station number: position [m] from bank rufptn, or None}; what the file names is added to it
 
     Raises
     ------
     InputError : names file, event and field.
     """
     for number, banks in enumerate(read_events_banks(path)):
-        yield _record(banks, f"{path}: event {number}", number)
+        yield _record(banks, f"{path}: event {number}", number, positions)
 
 
-def array_of(paths) -> Array:
-    """The array of all stations that the files name: positions from bank rufptn, else the nominal ones of their numbers."""
-    positions: dict[int, tuple] = {}
-    for path in paths:
-        for number, banks in enumerate(read_events_banks(path)):
-            where = f"{path}: event {number}"
-            named = []
-            if RUSDRAW in banks:
-                named += unpack_rusdraw(banks[RUSDRAW][1], where).xxyy.tolist()
-            if BSDINFO in banks:
-                named += unpack_bsdinfo(banks[BSDINFO][1], banks[BSDINFO][0], where).tolist()
-            for station in named:
-                if not 101 <= station <= 9999 or station % 100 == 0:
-                    raise InputError(f"{where}: station {station}: not a number of the form 100 column + row")
-                positions.setdefault(station, None)
-            if RUFPTN in banks:
-                pulses = unpack_rufptn(banks[RUFPTN][1], where)
-                for station, xyz in zip(pulses["xxyy"].tolist(), pulses["xyzclf"], strict=True):
-                    if not np.isfinite(xyz).all():
-                        raise InputError(f"{where}: station {station}: its position is not a number")
-                    positions[station] = tuple(xyz * UNIT)
+def array_of(positions: dict) -> Array:
+    """The array of all stations that files name (`read_records`): the positions that they state, else the nominal ones."""
     stations = sorted(positions)
     nominal = {s: ((s // 100 + ORIGIN[0]) * UNIT, (s % 100 + ORIGIN[1]) * UNIT, 0.0) for s in stations}
     height = np.mean([p[2] for p in positions.values() if p is not None] or [0.0])
