@@ -59,7 +59,7 @@ def _log_lateral_parts(r, scale):
     x = r / scale
     y = r / OUTER_SCALE
     # -1.2 ln x + 1.2 ln(1 + x) - 0.6 ln(1 + y^2) in one logarithm.
-    inner = x / (1.0 + x)
+    inner = r / (scale + r)
     return np.log(1.0 + x), -_OUTER_SLOPE * np.log(inner * inner * (1.0 + y * y))
 
 

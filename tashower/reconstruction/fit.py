@@ -109,18 +109,17 @@ def _best_start(p, observed, settings, matrix, ndof, scratch):
     copy_vector(p, best)
     # The same weights for all starts, or their sums could not be compared.
     copy_vector(p if good else start, weights_from)
-    for k in range(3):
+    lowest = compare(best, weights_from, observed, settings, scratch)
+    for k in range(2):
         copy_vector(start, other)
-        if k < 2:
-            other[0] += _RING * math.cos(math.pi * k + 0.4)
-            other[1] += _RING * math.sin(math.pi * k + 0.4)
+        other[0] += _RING * math.cos(math.pi * k + 0.4)
+        other[1] += _RING * math.sin(math.pi * k + 0.4)
         start_size(observed, other, settings)
         one_pass(other, observed, settings, NEARLY_CONVERGED, scratch.spare, scratch)
-        if (
-            compare(other, weights_from, observed, settings, scratch)
-            < compare(best, weights_from, observed, settings, scratch) - 1e-3
-        ):
+        found = compare(other, weights_from, observed, settings, scratch)
+        if found < lowest - 1e-3:
             copy_vector(other, best)
+            lowest = found
     copy_vector(best, p)
 
 
