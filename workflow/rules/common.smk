@@ -45,6 +45,12 @@ def package_code(*rooms):
     return digest.hexdigest()[:12]
 
 
+def lateral_code():
+    """Fingerprint of the file that defines the lateral distribution; empty for the built-in one."""
+    path = Path(CONFIG["array"]["lateral"])
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:12] if path.is_file() else ""
+
+
 def chunks(path, split):
     """`path` for every chunk of a split, with {chunk} filled in."""
     n_chunks = -(-CONFIG["samples"][split] // CONFIG["samples"]["chunk_size"])

@@ -20,6 +20,7 @@ rule convert_data:
             *["--lateral", CONFIG["array"]["lateral"]],
             *["--reference", CONFIG["array"]["reference_m"]],
         ],
+        lateral_code=lateral_code(),
         code=package_code("physics", "events"),
     shell:
         "tashower convert {input.files:q} {params.stations:q} {params.format:q} {params.lateral:q} --to {output} 2>&1 | tee {log}"

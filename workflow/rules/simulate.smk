@@ -12,6 +12,7 @@ rule simulate_events:
         runtime=30,
     params:
         config=section("array", "detector", "showers", "front", "samples"),
+        lateral=lateral_code(),
         chunk=lambda wildcards: int(wildcards.chunk),
         code=package_code("physics", "events", "simulation"),
     shell:
