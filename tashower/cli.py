@@ -155,6 +155,17 @@ def _fit_on_the_spot(events) -> tuple[dict, object]:
     return reconstruct(events, calibration, load_config().reconstruction)[:2]
 
 
+def _verify(args) -> None:
+    from tashower.evaluation.verify import problems_of
+    from tashower.network.checkpoint import load_checkpoint
+
+    problems, remarks = problems_of(args.folder, load_checkpoint)
+    print("\n".join([*remarks, *problems]), flush=True)
+    if problems:
+        raise InputError(f"{args.folder}: {len(problems)} things do not belong together")
+    print(f"{args.folder}: everything belongs together", flush=True)
+
+
 def _config(args) -> None:
     from tashower.config import default_yaml, describe
 
@@ -259,6 +270,9 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--event", type=int, help="draw this event: its position in the file, from 0")
     sub.add_argument("--fits", help="reconstruction file of the events; left out: fitted on the spot")
     sub.add_argument("--output", help="picture to write (.png, .pdf); left out: FILE with -event-N.png beside it")
+
+    sub = command("verify", _verify, "Check that the files of a folder are whole and made from each other.")
+    sub.add_argument("folder", help="folder of results")
 
     sub = command("config", _config, "Print every key of the configuration: type, range, default, meaning.")
     sub.add_argument("--yaml", action="store_true", help="print the default configuration as YAML instead")

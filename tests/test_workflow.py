@@ -172,6 +172,7 @@ def test_smoke_run_from_start_to_report(copy):
     assert (results / "report.html").stat().st_size > 100_000
     assert not list(results.rglob("*.part"))
     assert not list(results.rglob("*.state"))
+    assert main(["verify", str(results)]) == 0
     assert "Nothing to be done" in snakemake("--dry-run", *words, folder=copy).all
 
     # A change of code runs again what uses it, and nothing else.

@@ -12,7 +12,7 @@ from tashower.evaluation import plots, tables
 from tashower.evaluation.display import draw_event
 from tashower.evaluation.scores import bootstrap_rows, explained_variance, residuals, summarise, with_error
 from tashower.events import provenance
-from tashower.events.file import read_attributes, read_events, read_reconstruction, written_aside
+from tashower.events.file import made_from, read_attributes, read_events, read_reconstruction, written_aside
 from tashower.events.model import PARAMETERS, Events, concatenate_rows, pulls, select_rows
 from tashower.physics.geometry import direction
 
@@ -191,6 +191,8 @@ def evaluate(config: Config, events_paths, fits_paths, networks: dict, calibrati
     methods, truth, _ = _read_methods(events_paths, fits_paths, networks)
     scores, material = score(config, methods, truth, networks)
     scores["inputs"] = [Path(p).name for p in (*events_paths, *fits_paths)]
+    networks_paths = [path for paths in networks.values() for path in paths]
+    scores["made_from"] = made_from([*events_paths, *fits_paths, *networks_paths, *([calibration] if calibration else [])])
     scores["calibration"] = None if calibration is None else json.loads(Path(calibration).read_text())["errors"]
     scores["simulation_commit"] = read_attributes(events_paths[0])["commit"]
     output = Path(output)

@@ -89,6 +89,7 @@ def _fill(file, kind, version, groups, configuration, inputs, attributes) -> Non
     file.attrs["created"] = provenance.now()
     file.attrs["configuration"] = json.dumps(configuration, sort_keys=True)
     file.attrs["inputs"] = json.dumps([Path(p).name for p in inputs])
+    file.attrs["made_from"] = json.dumps(made_from(inputs))
     for name, value in (attributes or {}).items():
         file.attrs[name] = value
     for group_name, columns in groups.items():
@@ -124,7 +125,22 @@ def _stamp(path) -> None:
         file.write(f"{_STAMP}, {size} bytes, crc32 {value:08x}\n".encode().ljust(_STAMP_SIZE, b"\0"))
 
 
-def _check_stamp(path) -> None:
+def checksum_of(path) -> str:
+    """CRC-32 of a file as eight hexadecimal digits: the stamped one of our HDF5 files, else that of all bytes."""
+    with open(path, "rb") as file:
+        found = re.match(rf"{_STAMP}, \d+ bytes, crc32 ([0-9a-f]{{8}})\n", file.read(_STAMP_SIZE).decode("latin-1"))
+        if found:
+            return found[1]
+        file.seek(0)
+        return f"{_checksum(file):08x}"
+
+
+def made_from(paths) -> list[list[str]]:
+    """[[name, checksum]] of files: what a file says that it was made from."""
+    return [[Path(p).name, checksum_of(p)] for p in paths if Path(p).is_file()]
+
+
+def check_whole(path) -> None:
     """Refuse a damaged file. Files without a stamp, which others may write, are HDF5 from their first byte on."""
     with open(path, "rb") as file:
         begin = file.read(_STAMP_SIZE)
@@ -150,7 +166,7 @@ def read_arrays(path, kind: str, version: str) -> tuple[dict, dict]:
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path}: no such file")
-    _check_stamp(path)
+    check_whole(path)
     try:
         with h5py.File(path, "r") as file:
             attributes = dict(file.attrs)
@@ -181,7 +197,7 @@ def read_attributes(path) -> dict[str, str]:
     """
     if not Path(path).is_file():
         raise InputError(f"{path}: no such file")
-    _check_stamp(path)
+    check_whole(path)
     try:
         with h5py.File(path, "r") as file:
             attributes = {name: str(value) for name, value in file.attrs.items()}

@@ -11,7 +11,7 @@ import torch
 
 from tashower.config import Config, as_dict
 from tashower.errors import InputError
-from tashower.events.file import written_aside
+from tashower.events.file import made_from, written_aside
 from tashower.network.checkpoint import array_description, check_array, choose_device, save_checkpoint, write_history
 from tashower.network.model import ShowerNetwork
 from tashower.network.normalisation import measure, normalise
@@ -216,6 +216,7 @@ def train_network(config: Config, name: str, train_events, train_fits, validatio
         "event_features": list(EVENT_FEATURES), "targets": list(TARGETS),
         "normalisation": {key: value.cpu() for key, value in norm.items()},
         "weights": {key: value.cpu() for key, value in best["weights"].items()},
+        "made_from": made_from([*train_events, *train_fits, *validation_events, *validation_fits]),
         "configuration": as_dict(config), "best_epoch": best["epoch"], "threads": settings.threads,
     })  # fmt: skip
     state_path.unlink(missing_ok=True)

@@ -14,7 +14,7 @@ from tashower.config import ReconstructionConfig
 from tashower.errors import InputError
 from tashower.events import provenance
 from tashower.events.array import Array
-from tashower.events.file import written_aside
+from tashower.events.file import made_from, written_aside
 from tashower.events.model import PARAMETERS, Events, Pulses, Reconstruction, Truth, pulls, select_rows
 from tashower.physics.constants import REFERENCE_DISTANCE
 from tashower.physics.geometry import axis_components, axis_distance, plane_delay
@@ -262,6 +262,7 @@ def write_calibration(path, calibration: Calibration, configuration: dict, input
         "commit": provenance.commit(),
         "created": provenance.now(),
         "inputs": [Path(p).name for p in inputs],
+        "made_from": made_from(inputs),
         "configuration": configuration,
         "errors": calibration.errors._asdict(),
         "curvature_coefficients": list(calibration.curvature_coefficients),
