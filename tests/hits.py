@@ -4,7 +4,7 @@ from dataclasses import fields
 
 import numpy as np
 
-from tashower.events.array import square_array
+from tashower.events.array import regular_array
 from tashower.events.model import Events, Pulses, Reconstruction, Truth
 
 
@@ -24,7 +24,7 @@ def same(a, b):
 
 def make_events(rng, n_events, array=None, n_bins=None):
     """`n_events` events with 0 to 6 hits of random content each; the numbers have no physical meaning."""
-    array = array or square_array(6, 5, 1200.0)
+    array = array or regular_array(6, 5, 1200.0)
     n_layers, n_bins = array.detector.n_layers, array.detector.n_bins
     hit_offset = np.concatenate([[0], np.cumsum(rng.integers(0, 7, n_events))]).astype(np.int64)
     dead_offset = np.concatenate([[0], np.cumsum(rng.integers(0, 3, n_events))]).astype(np.int64)

@@ -59,7 +59,7 @@ class Array:
         return len(self.station_id)
 
 
-def square_array(
+def regular_array(
     columns: int,
     rows: int,
     spacing: float,
@@ -67,8 +67,9 @@ def square_array(
     altitude_spread: float = 0.0,
     rng: np.random.Generator | None = None,
     detector: Detector | None = None,
+    kind: str = "square",
 ) -> Array:
-    """A rectangular array on a square lattice, centred on the origin.
+    """A rectangular array on a square or hexagonal lattice, centred on the origin.
 
     Parameters
     ----------
@@ -77,44 +78,30 @@ def square_array(
     jitter : rms displacement of a station from its lattice point along x and along y [m]
     altitude_spread : rms of the altitudes [m]; they are smooth over a few stations, as terrain is, not white noise
     rng : generator of the displacements; needed when one of the two spreads is not 0
+    kind : "square" or "hexagonal": there every other row is shifted by half a spacing, rows are sqrt(3)/2 spacings apart, and
+        `lattice` holds axial coordinates, x = spacing (q + r/2), y = spacing r sqrt(3)/2
 
     Station ids are 100 (column + 1) + (row + 1), as the Telescope Array numbers its stations.
     """
     column, row = (a.ravel() for a in np.meshgrid(np.arange(columns), np.arange(rows), indexing="ij"))
-    ground = np.stack([column - (columns - 1) / 2, row - (rows - 1) / 2], axis=1) * spacing
-    position = _displaced(ground, jitter, altitude_spread, rng)
-    lattice = np.stack([column, row], axis=1)
-    return Array(_numbers(column, row), position, lattice.astype(np.int32), float(spacing), detector or Detector())
-
-
-def hexagonal_array(
-    columns: int,
-    rows: int,
-    spacing: float,
-    jitter: float = 0.0,
-    altitude_spread: float = 0.0,
-    rng: np.random.Generator | None = None,
-    detector: Detector | None = None,
-) -> Array:
-    """A nearly rectangular array on a hexagonal lattice, centred on the origin: every other row is shifted by half a spacing.
-
-    Parameters and station ids are those of `square_array`; rows are sqrt(3)/2 spacings apart. `lattice` holds axial coordinates:
-    x = spacing (q + r/2), y = spacing r sqrt(3)/2.
-    """
-    column, row = (a.ravel() for a in np.meshgrid(np.arange(columns), np.arange(rows), indexing="ij"))
-    ground = np.stack([column + 0.5 * (row % 2), row * np.sqrt(0.75)], axis=1) * spacing
-    position = _displaced(ground - 0.5 * (ground.min(axis=0) + ground.max(axis=0)), jitter, altitude_spread, rng)
-    axial = np.stack([column - row // 2, row], axis=1)
-    axial -= axial.min(axis=0)
-    return Array(_numbers(column, row), position, axial.astype(np.int32), float(spacing), detector or Detector(), "hexagonal")
-
-
-def _numbers(column, row) -> np.ndarray:
-    return (100 * (column + 1) + row + 1).astype(np.int32)
+    if kind == "square":
+        ground, lattice = np.stack([column, row], axis=1).astype(float), np.stack([column, row], axis=1)
+    else:
+        ground = np.stack([column + 0.5 * (row % 2), row * np.sqrt(0.75)], axis=1)
+        lattice = np.stack([column - row // 2, row], axis=1)
+    ground = (ground - 0.5 * (ground.min(axis=0) + ground.max(axis=0))) * spacing
+    return Array(
+        station_id=(100 * (column + 1) + row + 1).astype(np.int32),
+        position=_displaced(ground, jitter, altitude_spread, rng),
+        lattice=(lattice - lattice.min(axis=0)).astype(np.int32),
+        spacing=float(spacing),
+        detector=detector or Detector(),
+        kind=kind,
+    )
 
 
 def _displaced(ground, jitter, altitude_spread, rng) -> np.ndarray:
-    """(n, 3) positions from ground points (n, 2) [m], displaced as `square_array` says."""
+    """(n, 3) positions from ground points (n, 2) [m], displaced as `regular_array` says."""
     position = np.column_stack([ground, np.zeros(len(ground))])
     if not (jitter or altitude_spread):
         return position

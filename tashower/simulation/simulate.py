@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from tashower.config import Config
-from tashower.events.array import Array, Detector, hexagonal_array, lateral_from_config, neighbour_table, square_array
+from tashower.events.array import Array, Detector, lateral_from_config, neighbour_table, regular_array
 from tashower.events.model import Events, select_rows
 from tashower.simulation.electronics import COUNTS_PER_VEM, GAIN_SPREAD, PEDESTAL, PEDESTAL_SPREAD, READOUT, electronics
 from tashower.simulation.particles import front_model
@@ -28,9 +28,10 @@ def _array_generator(config: Config) -> np.random.Generator:
 def array_from_config(config: Config) -> Array:
     """The array that the configuration describes; the same for every split."""
     a, d = config.array, config.detector
-    make = hexagonal_array if a.lattice == "hexagonal" else square_array
     detector = Detector(area=float(d.area_m2), n_layers=d.layers, bin_width=float(d.bin_width_ns), n_bins=d.bins)
-    array = make(a.columns, a.rows, a.spacing_m, a.jitter_m, a.altitude_spread_m, _array_generator(config), detector)
+    array = regular_array(
+        a.columns, a.rows, a.spacing_m, a.jitter_m, a.altitude_spread_m, _array_generator(config), detector, a.lattice
+    )
     lateral, name = lateral_from_config(a)
     return replace(array, lateral=lateral, lateral_name=name)
 

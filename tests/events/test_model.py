@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hits import make_events, same
 
-from tashower.events.array import border_distance, square_array
+from tashower.events.array import border_distance, regular_array
 from tashower.events.model import concatenate_events, select_events
 
 
@@ -37,29 +37,29 @@ def test_hit_event(rng):
 
 def test_other_arrays_do_not_join(rng):
     one = make_events(rng, 2)
-    other = make_events(rng, 2, array=square_array(5, 5, 1500.0))
+    other = make_events(rng, 2, array=regular_array(5, 5, 1500.0))
     with pytest.raises(ValueError, match="different arrays"):
         concatenate_events([one, other])
     with pytest.raises(ValueError, match="nothing"):
         concatenate_events([])
 
 
-def test_square_array(rng):
-    array = square_array(4, 6, 1200.0, jitter=40.0, altitude_spread=30.0, rng=rng)
+def test_regular_array(rng):
+    array = regular_array(4, 6, 1200.0, jitter=40.0, altitude_spread=30.0, rng=rng)
     assert array.n_stations == 24
     assert len(set(array.station_id)) == 24
-    ideal = square_array(4, 6, 1200.0)
+    ideal = regular_array(4, 6, 1200.0)
     offset = array.position - ideal.position
     assert offset[:, :2].std() == pytest.approx(40, rel=0.3)
     assert array.position[:, 2].std() == pytest.approx(30)
     np.testing.assert_array_equal(ideal.lattice[ideal.station_id == 302], [[2, 1]])
     assert ideal.position[ideal.station_id == 302][0] == pytest.approx([600, -1800, 0])
     with pytest.raises(ValueError, match="generator"):
-        square_array(4, 4, 1200.0, jitter=1.0)
+        regular_array(4, 4, 1200.0, jitter=1.0)
 
 
 def test_border_distance():
-    array = square_array(5, 5, 1000.0)  # from -2000 to 2000
+    array = regular_array(5, 5, 1000.0)  # from -2000 to 2000
     distance = border_distance(array, np.array([0.0, 1500.0, -2500.0, np.nan]), np.array([0.0, -1900.0, 0.0, 0.0]))
     assert distance[:3] == pytest.approx([2000, 100, -500])
     assert np.isnan(distance[3])

@@ -10,7 +10,7 @@ import torch
 
 from tashower.config import load_config
 from tashower.errors import InputError
-from tashower.events.array import Detector, square_array
+from tashower.events.array import Detector, regular_array
 from tashower.network.checkpoint import array_description, check_array, choose_device, load_checkpoint, save_checkpoint
 from tashower.network.model import ShowerNetwork, WaveformEncoder
 from tashower.network.normalisation import measure, normalise
@@ -184,13 +184,13 @@ def test_checkpoint_round_trip_and_what_is_none(tmp_path):
 
 
 def test_another_array_is_refused():
-    array = square_array(5, 5, 1200.0)
+    array = regular_array(5, 5, 1200.0)
     content = {"array": array_description(array)}
-    check_array(content, square_array(9, 4, 1200.0), "here")
+    check_array(content, regular_array(9, 4, 1200.0), "here")
     for other, word in (
-        (square_array(5, 5, 1500.0), "spacing_m 1500"),
-        (square_array(5, 5, 1200.0, detector=Detector(3.0, 1, 20.0, 128)), "n_layers"),
-        (square_array(5, 5, 1200.0, detector=Detector(3.0, 2, 25.0, 128)), "bin_width"),
+        (regular_array(5, 5, 1500.0), "spacing_m 1500"),
+        (regular_array(5, 5, 1200.0, detector=Detector(3.0, 1, 20.0, 128)), "n_layers"),
+        (regular_array(5, 5, 1200.0, detector=Detector(3.0, 2, 25.0, 128)), "bin_width"),
     ):
         with pytest.raises(InputError, match=word):
             check_array(content, other, "here")

@@ -7,7 +7,7 @@ import pytest
 from reconstruction.toy import calibration, draw_truth, toy_events
 
 from tashower.config import load_config
-from tashower.events.array import hexagonal_array, lattice_map, neighbour_table, square_array
+from tashower.events.array import lattice_map, neighbour_table, regular_array
 from tashower.events.model import select_events, select_rows
 from tashower.network.tiles import (
     ORIENTATIONS,
@@ -118,7 +118,7 @@ def test_waveforms_are_cut_or_padded(events):
 
 
 def test_lattice_coordinates_of_a_displaced_array():
-    array = square_array(9, 7, 1000.0, 30.0, 0.0, np.random.default_rng(1))
+    array = regular_array(9, 7, 1000.0, 30.0, 0.0, np.random.default_rng(1))
     found = core_in_lattice(array, np.array([0.0, 1000.0]), np.array([0.0, -2000.0]))
     np.testing.assert_allclose(found, [[4.0, 3.0], [5.0, 1.0]], atol=0.05)
 
@@ -174,7 +174,7 @@ def test_a_turned_array_gives_the_same_tiles(events, degrees):
 
 
 def test_tiles_of_a_hexagonal_array():
-    array = hexagonal_array(9, 9, 1500.0)
+    array = regular_array(9, 9, 1500.0, kind="hexagonal")
     coefficients, heading = lattice_map(array)
     assert heading == 0.0
     found = np.column_stack([np.ones(81), array.position[:, :2]]) @ coefficients

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from tashower.events.array import neighbour_table, square_array
+from tashower.events.array import neighbour_table, regular_array
 from tashower.physics.constants import SPEED_OF_LIGHT
 from tashower.reconstruction.clusters import SIGNAL, SILENT, TIME, choose_stations, largest_cluster
 
-ARRAY = square_array(7, 7, 1200.0)
+ARRAY = regular_array(7, 7, 1200.0)
 TABLE = neighbour_table(ARRAY)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hits import make_events, make_reconstruction
 
-from tashower.events.array import square_array
+from tashower.events.array import regular_array
 from tashower.events.model import Pulses, Reconstruction
 from tashower.reconstruction.features import EVENT_FEATURES, event_features
 
@@ -26,7 +26,7 @@ def vertical(event_id, core=(0.0, 0.0), s800=10.0):
 @pytest.fixture
 def event(rng):
     """Three hits at 1000, 1200 and 2000 m from a vertical shower, and one below 1.4 VEM."""
-    array = square_array(5, 5, 1000.0)
+    array = regular_array(5, 5, 1000.0)
     array = replace(array, position=array.position.copy())
     for i, r in enumerate((1000.0, 1200.0, 2000.0, 800.0)):
         array.position[i] = (0.0, r, 0.0) if i % 2 else (-r, 0.0, 0.0)

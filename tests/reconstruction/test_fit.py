@@ -8,7 +8,7 @@ from reconstruction import toy
 from reconstruction.toy import calibration, draw_truth, toy_events
 
 from tashower.config import load_config
-from tashower.events.array import Array, Detector, square_array
+from tashower.events.array import Array, Detector, regular_array
 from tashower.events.model import PARAMETERS, pulls, select_events
 from tashower.physics.geometry import direction, opening_angle
 from tashower.reconstruction.fit import fit_events
@@ -63,7 +63,7 @@ def test_bias_of_s800_goes_away_with_the_errors(rng, monkeypatch):
     small = toy.ERRORS._replace(signal_fraction=0.025, time_floor=5.0, time_scale=0.15)
     monkeypatch.setattr(toy, "ERRORS", small)
     truth = draw_truth(rng, 2000)
-    array = square_array(11, 11, 1200.0, 40.0, 30.0, np.random.default_rng(3), detector=Detector(area=48.0))
+    array = regular_array(11, 11, 1200.0, 40.0, 30.0, np.random.default_rng(3), detector=Detector(area=48.0))
     events, pulse = toy_events(rng, truth, array)
     table = fit_events(events, pulse, calibration(truth), SETTINGS)
     good = table.valid & (truth.zenith > 0.2)
@@ -128,7 +128,7 @@ def test_same_minimum_as_scipy(rng):
 
 def test_core_close_to_a_station(rng):
     """Cores 10 to 60 m from a station, where one-start fits end in a wrong minimum."""
-    array = square_array(11, 11, 1200.0)
+    array = regular_array(11, 11, 1200.0)
     n = 300
     truth = draw_truth(rng, n)
     where, how_far = rng.uniform(0, 2 * np.pi, n), rng.uniform(10, 60, n)
@@ -214,7 +214,7 @@ def invalid(events, pulse, truth):
 
 def test_too_few_or_degenerate_stations_are_invalid(rng):
     truth = draw_truth(rng, 3, s800=50.0)
-    line = square_array(3, 3, 1200.0)
+    line = regular_array(3, 3, 1200.0)
     line = Array(line.station_id, line.position * [1.0, 0.0, 0.0] + np.arange(9)[:, None] * [1.0, 0, 0], line.lattice, 1200.0)
     events, pulse = toy_events(rng, truth, line, exact=True)
     assert invalid(events, pulse, truth).all()

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tashower.events.array import square_array
+from tashower.events.array import regular_array
 from tashower.events.model import Events
 from tashower.physics.compiled import compiled
 from tashower.reconstruction.pulses import EDGE_DELAY, SATURATED_COUNTS, find_pulses
@@ -21,7 +21,7 @@ def events_of(waveforms, bin_width=20.0):
 
     waveforms = np.asarray(waveforms)
     n, n_bins, n_layers = waveforms.shape
-    array = replace(square_array(5, 5, 1200.0), detector=Detector(3.0, n_layers, bin_width, n_bins))
+    array = replace(regular_array(5, 5, 1200.0), detector=Detector(3.0, n_layers, bin_width, n_bins))
     return Events(
         array=array, event_id=np.zeros(1, np.int64), hit_offset=np.array([0, n]), hit_station=np.arange(n, dtype=np.int32),
         hit_time=1000.0 * np.arange(n), waveform=waveforms.astype(np.uint16), pedestal=np.full((n, n_layers), PEDESTAL, np.float32),

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tashower.events.array import square_array
+from tashower.events.array import regular_array
 from tashower.events.model import Events, Pulses, Truth
 from tashower.physics.geometry import axis_components, plane_delay
 from tashower.physics.lateral import TELESCOPE_ARRAY, log_lateral_distribution, slope
@@ -46,7 +46,7 @@ def draw_truth(rng, n, zenith=None, azimuth=None, core=None, s800=None):
 
 def toy_events(rng, truth, array=None, exact=False):
     """(Events without waveforms, Pulses) of the showers; exact: no fluctuations."""
-    array = array or square_array(11, 11, 1200.0, 40.0, 30.0, np.random.default_rng(3))
+    array = array or regular_array(11, 11, 1200.0, 40.0, 30.0, np.random.default_rng(3))
     area = array.detector.area
     offset, station, times, densities = [0], [], [], []
     for i in range(len(truth.zenith)):
