@@ -4,10 +4,8 @@ import numpy as np
 
 from tashower.evaluation.plots import colours, plt
 from tashower.evaluation.tables import label
-from tashower.events.model import Events, Pulses, Reconstruction
-from tashower.physics.geometry import axis_components, axis_distance, direction, opening_angle, plane_delay
-from tashower.physics.lateral import log_lateral_distribution, slope
-from tashower.physics.shower_front import front_delay
+from tashower.events.model import Events, Pulses, Reconstruction, expected_at_hits
+from tashower.physics.geometry import direction, opening_angle
 
 _DATA, _SIMULATION = "#D55E00", "#555555"
 
@@ -78,14 +76,9 @@ def station_residuals(events: Events, pulses: Pulses, fit: Reconstruction, pull=
     pull : (n_hits,) time, less its expected shift, over its error; None: left out
     """
     hit = events.hit_event
+    r, log_ldf, front = expected_at_hits(fit, events)
     keep = np.isfinite(fit.s800[hit]) & np.isfinite(fit.core_x[hit]) & np.isfinite(pulses.arrival_time)
-    hit, station = hit[keep], events.hit_station[keep]
-    position = events.array.position[station]
-    d = (position[:, 0] - fit.core_x[hit], position[:, 1] - fit.core_y[hit], position[:, 2])
-    n = axis_components(fit.zenith[hit], fit.azimuth[hit])
-    r = np.maximum(axis_distance(*d, *n), 10.0)
-    log_ldf = log_lateral_distribution(r, slope(np.minimum(fit.zenith[hit], 1.2)), events.array.lateral)
-    front = fit.t0[hit] + plane_delay(*d, *n) + front_delay(r, log_ldf, fit.curvature[hit])
+    hit, r, log_ldf, front = hit[keep], r[keep], log_ldf[keep], front[keep]
     density = np.maximum(pulses.signal[keep].mean(axis=1), 1e-3) / events.array.detector.area
     return ({} if pull is None else {"pull": pull[keep]}) | {
         "r": r, "time": pulses.arrival_time[keep] - front, "signal": np.log(density) - np.log(fit.s800[hit]) - log_ldf,

@@ -15,11 +15,9 @@ from tashower.errors import InputError
 from tashower.events import provenance
 from tashower.events.array import Array
 from tashower.events.file import made_from, written_aside
-from tashower.events.model import PARAMETERS, Events, Pulses, Reconstruction, Truth, pulls, select_rows
+from tashower.events.model import PARAMETERS, Events, Pulses, Reconstruction, Truth, expected_at_hits, pulls, select_rows
 from tashower.physics.constants import REFERENCE_DISTANCE
-from tashower.physics.geometry import axis_components, axis_distance, plane_delay
-from tashower.physics.lateral import log_lateral_distribution, slope
-from tashower.physics.shower_front import curvature_zenith_dependence, front_delay
+from tashower.physics.shower_front import curvature_zenith_dependence
 from tashower.reconstruction.clusters import SMALLEST_SIGNAL
 from tashower.reconstruction.energy import EnergyTable, make_energy_table
 from tashower.reconstruction.expectation import (
@@ -96,13 +94,8 @@ def true_residuals(events: Events, pulses: Pulses) -> dict[str, np.ndarray]:
     Returns (n,) arrays: r [m], zenith [rad], true density [VEM/m^2], time residual [ns], density residual [VEM/m^2].
     """
     truth, hit = events.truth, events.hit_event
-    position = events.array.position[events.hit_station]
-    d = (position[:, 0] - truth.core_x[hit], position[:, 1] - truth.core_y[hit], position[:, 2])
-    n = axis_components(truth.zenith[hit], truth.azimuth[hit])
-    r = np.maximum(axis_distance(*d, *n), 10.0)
-    log_ldf = log_lateral_distribution(r, slope(truth.zenith[hit]), events.array.lateral)
+    r, log_ldf, expected = expected_at_hits(truth, events)
     density = truth.s800[hit] * np.exp(log_ldf)
-    expected = truth.t0[hit] + plane_delay(*d, *n) + front_delay(r, log_ldf, truth.curvature[hit])
     residual = pulses.arrival_time - expected
     signal = pulses.signal.mean(axis=1)
     with np.errstate(invalid="ignore"):
@@ -116,13 +109,8 @@ def true_residuals(events: Events, pulses: Pulses) -> dict[str, np.ndarray]:
 def time_pulls(events: Events, pulses: Pulses, fit: Reconstruction, errors: ErrorModel) -> np.ndarray:
     """(n_hits,) arrival time after the fitted front, less the expected shift, over its error; NaN without a fit or a time."""
     hit = events.hit_event
-    position = events.array.position[events.hit_station]
-    d = (position[:, 0] - fit.core_x[hit], position[:, 1] - fit.core_y[hit], position[:, 2])
-    n = axis_components(fit.zenith[hit], fit.azimuth[hit])
-    r = np.maximum(axis_distance(*d, *n), 10.0)
-    log_ldf = log_lateral_distribution(r, slope(np.minimum(fit.zenith[hit], 1.2)), events.array.lateral)
+    r, log_ldf, expected = expected_at_hits(fit, events)
     density, factor = fit.s800[hit] * np.exp(log_ldf), curvature_zenith_dependence(fit.zenith[hit])
-    expected = fit.t0[hit] + plane_delay(*d, *n) + front_delay(r, log_ldf, fit.curvature[hit])
     shift = time_shift(r, density, factor, errors)
     return (pulses.arrival_time - expected - shift) / time_error(r, density, factor, errors)
 

@@ -66,23 +66,20 @@ def weights_of(p, observed, settings):
 
 
 @inner(inline=False)
+def minimum(p, observed, settings, converged, matrix, scratch):
+    """Minimum from p with the weights as they are and the prior of p, which is overwritten. Returns (sum, converged)."""
+    mean, weight = prior_of(p, settings)
+    return minimise(
+        p, observed, settings.area, settings.errors.signal_poisson, mean, weight, settings.on_ground, settings.lateral, converged,
+        matrix, scratch,
+    )  # fmt: skip
+
+
+@inner(inline=False)
 def one_pass(p, observed, settings, converged, matrix, scratch):
     """Weights and prior from the model p, then the minimum; p is overwritten. Returns (sum, converged)."""
     weights_of(p, observed, settings)
-    mean, weight = prior_of(p, settings)
-    return minimise(
-        p,
-        observed,
-        settings.area,
-        settings.errors.signal_poisson,
-        mean,
-        weight,
-        settings.on_ground,
-        settings.lateral,
-        converged,
-        matrix,
-        scratch,
-    )
+    return minimum(p, observed, settings, converged, matrix, scratch)
 
 
 @inner(inline=False)
@@ -207,20 +204,7 @@ def fit_one(observed, settings, p, covariance, start, scratch):
         use = observed.use[worst]
         observed.use[worst] = 0
         copy_vector(p, trial)
-        mean, weight = prior_of(p, settings)
-        without, fine = minimise(
-            trial,
-            observed,
-            settings.area,
-            settings.errors.signal_poisson,
-            mean,
-            weight,
-            settings.on_ground,
-            settings.lateral,
-            CONVERGED,
-            scratch.spare,
-            scratch,
-        )
+        without, fine = minimum(trial, observed, settings, CONVERGED, scratch.spare, scratch)
         if not fine or total - without < OUTLIER_CHI2:
             observed.use[worst] = use
             break
