@@ -14,10 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from tashower.config import load_config
-from tashower.events.convert.convert import convert
+from tashower.events.convert.convert import convert_file
 from tashower.events.convert.ta_dst import write_dst
 from tashower.events.convert.ta_text import write_text
-from tashower.events.file import write_events
 from tashower.reconstruction.pulses import find_pulses
 from tashower.simulation.simulate import simulate_events
 
@@ -47,7 +46,7 @@ def parse(path) -> None:
                 np.array(line.split(), float)
 
 
-def main(n_events: int = 3000) -> None:
+def main(n_events: int = 10_000) -> None:
     """Print seconds and ratios."""
     events = simulate_events(load_config(), "test", 0, n_events)
     pulses = find_pulses(events)
@@ -58,7 +57,7 @@ def main(n_events: int = 3000) -> None:
         print(f"convert, {events.n_events:,} events, one core        read [s]   convert [s]   read/convert")
         for path, read in ((dst, unpack), (text, parse)):
             reading = seconds(lambda path=path, read=read: read(path))
-            ours = seconds(lambda path=path: write_events(target, convert([path]), {}))
+            ours = seconds(lambda path=path: convert_file([path], target))
             size = f"{path.name:10} {path.stat().st_size / 1e6:7.1f} MB"
             print(f"  {size:44} {reading:6.2f}   {ours:11.2f}   {reading / ours:12.2f}")
 

@@ -29,21 +29,13 @@ def _simulate(args) -> None:
 
 
 def _convert(args) -> None:
-    from dataclasses import replace
-
     from tashower.events.array import read_lateral
-    from tashower.events.convert.convert import convert
-    from tashower.events.file import write_events
+    from tashower.events.convert.convert import convert_file
 
-    lateral, name = read_lateral(args.lateral, args.reference)
-    events = convert(args.files, args.format, args.stations)
-    array = replace(events.array, lateral=lateral, lateral_name=name)
-    write_events(args.to, replace(events, array=array), {}, args.files)
-    print(
-        f"{args.to}: {events.n_events} events, {events.n_hits} hits, {array.n_stations} stations on "
-        f"{'a ' + array.kind + ' lattice' if array.kind != 'irregular' else 'no lattice (the network needs one)'}",
-        flush=True,
-    )
+    lateral = read_lateral(args.lateral, args.reference)
+    array, n_events, n_hits = convert_file(args.files, args.to, args.format, args.stations, args.windows, lateral)
+    lattice = f"a {array.kind} lattice" if array.kind != "irregular" else "no lattice (the network needs one)"
+    print(f"{args.to}: {n_events} events, {n_hits} hits, {array.n_stations} stations on {lattice}", flush=True)
 
 
 def _export(args) -> None:
@@ -211,7 +203,10 @@ def _parser() -> argparse.ArgumentParser:
         help="left out: told from the content",
     )
     sub.add_argument("--stations", help="table of stations (station, x_m, y_m, z_m) for formats that do not hold all of them")
-
+    sub.add_argument(
+        "--windows", type=int, default=1, choices=range(1, 11), metavar="1..10",
+        help="windows of 128 bins to keep of a station that was read out several times in a row (Telescope Array)",
+    )  # fmt: skip
     sub.add_argument(
         "--lateral", default="telescope_array", help="lateral distribution to fit: telescope_array, or a Python file"
     )

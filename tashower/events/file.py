@@ -21,6 +21,7 @@ import numpy as np
 from tashower.errors import InputError
 from tashower.events import provenance
 from tashower.events.array import Array, Detector
+from tashower.events.foreign import check_readable, check_size_claimed, items_of
 from tashower.events.model import FLAGS, PARAMETERS, Events, Pulses, Reconstruction, Truth
 from tashower.physics.constants import LATERAL_SCALE, REFERENCE_DISTANCE
 from tashower.physics.lateral import Lateral, telescope_array_lateral
@@ -29,8 +30,6 @@ from tashower.physics.lateral import Lateral, telescope_array_lateral
 EVENT_VERSION = "1.2"
 #: Version of the reconstruction file.
 RECONSTRUCTION_VERSION = "1.0"
-#: Largest ratio of the size in memory to that of the file that is believed: waveforms reach 10, columns of zeros 300.
-MOST_COMPRESSION = 3000
 _STAMP, _STAMP_SIZE = "tashower file", 512
 _ON_PURPOSE = " (to use a file that you changed on purpose, leave out its first 512 bytes)"
 
@@ -75,36 +74,46 @@ def write_arrays(path, kind: str, version: str, groups: dict, configuration: dic
     inputs : paths of the files it was made from; their names and provenance are stored
     attributes : further root attributes
     """
+    with new_file(path, kind, version, configuration, inputs) as file:
+        file.attrs.update(attributes or {})
+        for group_name, columns in groups.items():
+            group = file.create_group(group_name)
+            for name, column in columns.items():
+                if column is not None:
+                    create_column(group, name, np.asarray(column))
+
+
+@contextmanager
+def new_file(path, kind: str, version: str, configuration: dict, inputs=()):
+    """An HDF5 file open for writing that says what made it; it takes its name when the block ends well."""
     with written_aside(path) as aside:
         with h5py.File(aside, "w", userblock_size=_STAMP_SIZE) as file:
-            _fill(file, kind, version, groups, configuration, inputs, attributes)
+            file.attrs["format"] = f"tashower {kind}"
+            file.attrs["version"] = version
+            file.attrs["software"] = provenance.software()
+            file.attrs["commit"] = provenance.commit()
+            file.attrs["created"] = provenance.now()
+            file.attrs["configuration"] = json.dumps(configuration, sort_keys=True)
+            file.attrs["inputs"] = json.dumps([Path(p).name for p in inputs])
+            file.attrs["made_from"] = json.dumps(made_from(inputs))
+            yield file
         _stamp(aside)
 
 
-def _fill(file, kind, version, groups, configuration, inputs, attributes) -> None:
-    file.attrs["format"] = f"tashower {kind}"
-    file.attrs["version"] = version
-    file.attrs["software"] = provenance.software()
-    file.attrs["commit"] = provenance.commit()
-    file.attrs["created"] = provenance.now()
-    file.attrs["configuration"] = json.dumps(configuration, sort_keys=True)
-    file.attrs["inputs"] = json.dumps([Path(p).name for p in inputs])
-    file.attrs["made_from"] = json.dumps(made_from(inputs))
-    for name, value in (attributes or {}).items():
-        file.attrs[name] = value
-    for group_name, columns in groups.items():
-        group = file.create_group(group_name)
-        for name, column in columns.items():
-            if column is None:
-                continue
-            column = np.asarray(column)
-            options = {}
-            if column.size > 64:
-                rows = max(1, min(len(column), (1 << 20) // max(1, column[:1].nbytes)))
-                options = {**hdf5plugin.Bitshuffle(cname="lz4"), "chunks": (rows, *column.shape[1:])}
-            dataset = group.create_dataset(name, data=column, **options)
-            if name in _UNITS:
-                dataset.attrs["unit"] = _UNITS[name]
+def create_column(group, name: str, column: np.ndarray, growing: bool = False):
+    """A dataset of an array, compressed unless it is short; growing: rows can be added."""
+    options = {"maxshape": (None, *column.shape[1:])} if growing else {}
+    if growing or column.size > 64:
+        bytes_per_row = max(1, int(np.prod(column.shape[1:], dtype=np.int64)) * column.itemsize)
+        rows = (1 << (18 if growing else 20)) // bytes_per_row
+        options |= {
+            **hdf5plugin.Bitshuffle(cname="lz4"),
+            "chunks": (max(1, rows if growing else min(len(column), rows)), *column.shape[1:]),
+        }
+    dataset = group.create_dataset(name, data=column, **options)
+    if name in _UNITS:
+        dataset.attrs["unit"] = _UNITS[name]
+    return dataset
 
 
 def _checksum(file) -> int:
@@ -141,11 +150,12 @@ def made_from(paths) -> list[list[str]]:
 
 
 def check_whole(path) -> None:
-    """Refuse a damaged file. Files without a stamp, which others may write, are HDF5 from their first byte on."""
+    """Refuse a damaged file. Files without a stamp, which others may write, are HDF5 from their first byte on: those are read once
+    to the end by a process of its own."""
     with open(path, "rb") as file:
         begin = file.read(_STAMP_SIZE)
         if begin.startswith(b"\x89HDF"):
-            return
+            return check_readable(path)
         found = re.fullmatch(rf"{_STAMP}, (\d+) bytes, crc32 ([0-9a-f]{{8}})\n\0*", begin.decode("latin-1"))
         if found is None:
             raise InputError(f"{path}: cannot be read as HDF5")
@@ -175,13 +185,11 @@ def read_arrays(path, kind: str, version: str) -> tuple[dict, dict]:
                 raise InputError(f"{path}: holds {found or 'no tashower data'!r}, where 'tashower {kind}' is needed")
             if str(attributes.get("version", "0")).split(".")[0] != version.split(".")[0]:
                 raise InputError(f"{path}: version {attributes.get('version')}; this software reads version {version}")
-            groups = {g: dict(file[g].items()) for g in file if isinstance(file[g], h5py.Group)}
+            groups = {g: items_of(item, path) for g, item in items_of(file, path).items() if isinstance(item, h5py.Group)}
             items = [item for group in groups.values() for item in group.values()]
             if not all(isinstance(item, h5py.Dataset) for item in items):
                 raise InputError(f"{path}: holds groups in groups, which no file of tashower does")
-            # A few bytes can claim an array of any size: nothing is allocated that the file cannot really hold.
-            if sum(item.nbytes for item in items) > MOST_COMPRESSION * path.stat().st_size + MOST_COMPRESSION:
-                raise InputError(f"{path}: claims to hold more than {MOST_COMPRESSION} times its own size")
+            check_size_claimed(items, path)
             groups = {g: {name: item[()] for name, item in group.items()} for g, group in groups.items()}
     except OSError as error:
         raise InputError(f"{path}: cannot be read as HDF5 ({str(error).splitlines()[0]})") from None
@@ -212,14 +220,18 @@ def _columns(table) -> dict:
     return {} if table is None else {f.name: getattr(table, f.name) for f in fields(table)}
 
 
-def write_events(path, events: Events, configuration: dict, inputs=()) -> None:
-    """Write an event file (docs/event_format.md)."""
-    array = events.array
+def array_columns(array: Array) -> dict[str, np.ndarray]:
+    """The group `array` of an event file."""
+    form = array.lateral
+    return {
+        "station_id": array.station_id, "position": array.position, "lattice": array.lattice,
+        **{f"lateral_{name}": getattr(form, name) for name in ("log_r", "eta", "table") if len(form.log_r)},
+    }  # fmt: skip
+
+
+def event_groups(events: Events) -> dict[str, dict]:
+    """{group: {name: array}} of an event file but for the array; of tables that the events do not have, none."""
     groups = {
-        "array": {
-            "station_id": array.station_id, "position": array.position, "lattice": array.lattice,
-            **{f"lateral_{name}": getattr(array.lateral, name) for name in ("log_r", "eta", "table") if len(array.lateral.log_r)},
-        },
         "events": {
             "event_id": events.event_id, "hit_offset": events.hit_offset,
             "dead_offset": events.dead_offset, "dead_station": events.dead_station,
@@ -229,17 +241,22 @@ def write_events(path, events: Events, configuration: dict, inputs=()) -> None:
             "pedestal": events.pedestal, "counts_per_vem": events.counts_per_vem,
         },
     }  # fmt: skip
-    if events.pulses is not None:
-        groups["pulses"] = _columns(events.pulses)
-    if events.truth is not None:
-        groups["truth"] = _columns(events.truth)
-    if events.standard is not None:
-        groups["standard"] = _columns(events.standard)
-    attributes = {
+    tables = {name: getattr(events, name) for name in ("pulses", "truth", "standard")}
+    return groups | {name: _columns(table) for name, table in tables.items() if table is not None}
+
+
+def event_attributes(array: Array) -> dict:
+    """Root attributes of an event file that describe the array."""
+    return {
         "spacing": array.spacing, "lattice_kind": array.kind, "detector": json.dumps(asdict(array.detector)),
         "lateral": array.lateral_name, "lateral_reference": array.lateral.reference, "lateral_scale": array.lateral.scale,
     }  # fmt: skip
-    write_arrays(path, "events", EVENT_VERSION, groups, configuration, inputs, attributes)
+
+
+def write_events(path, events: Events, configuration: dict, inputs=()) -> None:
+    """Write an event file (docs/event_format.md)."""
+    groups = {"array": array_columns(events.array), **event_groups(events)}
+    write_arrays(path, "events", EVENT_VERSION, groups, configuration, inputs, event_attributes(events.array))
 
 
 def _table(kind, columns: dict | None, path, n_rows: int):

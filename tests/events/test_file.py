@@ -1,11 +1,13 @@
 """Files: round trips, what they say of themselves, and what is refused."""
 
 import json
+import time
 from dataclasses import replace
 
 import h5py
 import numpy as np
 import pytest
+from events.convert.damage import fuzz
 from hits import make_events, make_reconstruction, same
 
 from tashower.errors import InputError
@@ -202,4 +204,49 @@ def test_groups_in_groups_are_refused(tmp_path, rng):
     with h5py.File(path, "r+") as file:
         file["hits"].create_group("more")
     with pytest.raises(InputError, match="groups in groups"):
+        read_events(path)
+
+
+def test_nothing_in_other_files_is_opened(tmp_path, rng):
+    """Links, virtual datasets and external storage could read any file of the user who converts."""
+    secret = tmp_path / "secret.h5"
+    write_events(secret, make_events(rng, 3), {})
+    without_stamp(secret)
+    raw = tmp_path / "secret.bin"
+    raw.write_bytes(bytes(800))
+    for kind in ("external", "soft", "virtual", "storage"):
+        path = tmp_path / f"{kind}.h5"
+        write_events(path, make_events(rng, 3), {})
+        without_stamp(path)
+        with h5py.File(path, "r+") as file:
+            n = len(file["hits/hit_time"])
+            del file["hits/hit_time"]
+            if kind == "external":
+                file["hits/hit_time"] = h5py.ExternalLink(str(secret), "hits/hit_time")
+            elif kind == "soft":
+                file["hits/hit_time"] = h5py.SoftLink("/truth/t0")
+            elif kind == "virtual":
+                layout = h5py.VirtualLayout((n,), float)
+                layout[:] = h5py.VirtualSource(str(secret), "hits/hit_time", (n,))
+                file["hits"].create_virtual_dataset("hit_time", layout)
+            else:
+                file["hits"].create_dataset("hit_time", (10,), float, external=[(str(raw), 0, 80)])
+        with pytest.raises(InputError, match=r"not followed|not opened"):
+            read_events(path)
+
+
+def test_damaged_files_of_others_neither_hang_nor_crash(tmp_path, rng):
+    path = tmp_path / "e.h5"
+    write_events(path, make_events(rng, 3), {})
+    without_stamp(path)
+    assert fuzz(rng, tmp_path, path.read_bytes(), ".h5", 40, read=lambda paths: read_events(paths[0])) > 8
+
+
+def test_a_file_that_goes_round_in_circles_is_given_up(tmp_path, rng, monkeypatch):
+    path = tmp_path / "e.h5"
+    write_events(path, make_events(rng, 3), {})
+    without_stamp(path)
+    monkeypatch.setattr("tashower.events.foreign._read_all", lambda *_: time.sleep(60))
+    monkeypatch.setattr("tashower.events.foreign.PATIENCE", 0.2)
+    with pytest.raises(InputError, match="not read within"):
         read_events(path)

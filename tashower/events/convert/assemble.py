@@ -1,12 +1,12 @@
-"""From what a reader found, event by event, to Events on an array. Every check that all formats share is here."""
+"""From what a reader found to Events on an array. Every check that all formats share is here."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 
 from tashower.errors import InputError
 from tashower.events.array import Array
-from tashower.events.model import PARAMETERS, Events, Pulses, Reconstruction, Truth, concatenate_rows
+from tashower.events.model import PARAMETERS, Events, Pulses, Reconstruction, Truth
 
 #: More hits than this in an event are an error.
 MOST_HITS = 20_000
@@ -43,111 +43,204 @@ class Record:
     standard: dict | None = None
 
 
-def _index(record: Record, known: dict[int, int]) -> np.ndarray:
-    """Indices into the array, checked."""
-    n = len(record.station)
-    if n > MOST_HITS:
-        raise InputError(f"{record.where}: {n} hits")
-    unknown = [int(s) for s in record.station if int(s) not in known]
-    if unknown:
-        raise InputError(f"{record.where}: station {unknown[0]} is not in the list of stations")
-    index = np.array([known[int(s)] for s in record.station], np.int32)
-    if len(np.unique(index)) < n:
-        values, counts = np.unique(record.station, return_counts=True)
-        raise InputError(f"{record.where}: station {values[counts > 1][0]} has two hits")
-    if not np.isfinite(record.time).all():
-        raise InputError(f"{record.where}: station {record.station[~np.isfinite(record.time)][0]}: its time is not a number")
-    for name in ("pedestal", "counts_per_vem", "signal"):
-        column = getattr(record, name)
-        if column is not None and not np.isfinite(column).all():
-            raise InputError(f"{record.where}: {name} is not a number")
-    if record.counts_per_vem is not None and not (record.counts_per_vem > 0).all():
-        raise InputError(f"{record.where}: counts per VEM that are not positive")
-    return index
+@dataclass(frozen=True)
+class Batch:
+    """Many events as a reader found them: the fields of `Record`, one after the other; event i has hits offset[i]:offset[i + 1]."""
+
+    where: list[str]
+    event_id: np.ndarray
+    offset: np.ndarray
+    station: np.ndarray
+    time: np.ndarray
+    dead_offset: np.ndarray
+    dead: np.ndarray
+    waveform: np.ndarray | None = None
+    pedestal: np.ndarray | None = None
+    counts_per_vem: np.ndarray | None = None
+    signal: np.ndarray | None = None
+    saturated: np.ndarray | None = None
+    truth: Truth | None = None
+    standard: Reconstruction | None = None
 
 
-def _truth(records: list[Record]) -> Truth | None:
-    """Truth of all events, NaN where not known; None where no event has any."""
-    if not any(r.truth for r in records):
-        return None
-    rows = []
-    for r in records:
-        values = (
-            dict.fromkeys(Truth.__dataclass_fields__, np.nan) | {"shower_id": r.event_id, "mass_number": 0} | (r.truth or {})
-        )
-        kinds = {"shower_id": np.int64, "mass_number": np.int16}
-        rows.append(Truth(**{name: np.array([value], kinds.get(name, float)) for name, value in values.items()}))
-    return concatenate_rows(rows)
+def offsets_of(lengths) -> np.ndarray:
+    """(n + 1,) int64: where the lists of these lengths begin and end."""
+    return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
 
 
-def _standard(records: list[Record]) -> Reconstruction | None:
-    """The reconstruction that came with the data, NaN where not known; None where no event has any."""
-    if not any(r.standard for r in records):
-        return None
-    kinds = {"event_id": np.int64, "ndof": np.int32, "n_stations": np.int32, "n_excluded": np.int32, "flags": np.uint16}
-    columns = {}
-    for name in Reconstruction.__dataclass_fields__:
-        nothing = 0 if name in kinds else np.nan
-        columns[name] = np.array([(r.standard or {}).get(name, nothing) for r in records], kinds.get(name, float))
-    columns["event_id"] = np.array([r.event_id for r in records], np.int64)
-    columns["covariance"] = np.full((len(records), len(PARAMETERS), len(PARAMETERS)), np.nan)
-    without = ~np.isfinite(columns["zenith"] + columns["azimuth"])
-    columns["flags"] = without.astype(np.uint16)
-    for name, column in columns.items():
-        if name not in kinds:
-            column[without] = np.nan
+def empty_truth(event_id) -> Truth:
+    """Truth of which nothing is known: NaN, mass number 0, every event a shower of its own."""
+    columns = {f.name: np.full(len(event_id), np.nan) for f in fields(Truth)}
+    columns |= {"shower_id": np.array(event_id, np.int64), "mass_number": np.zeros(len(event_id), np.int16)}
+    return Truth(**columns)
+
+
+def empty_standard(event_id) -> Reconstruction:
+    """The reconstruction of events that came with none: all invalid."""
+    n = len(event_id)
+    kinds = {"ndof": np.int32, "n_stations": np.int32, "n_excluded": np.int32}
+    columns = {f.name: np.zeros(n, kinds[f.name]) if f.name in kinds else np.full(n, np.nan) for f in fields(Reconstruction)}
+    columns["event_id"], columns["flags"] = np.array(event_id, np.int64), np.ones(n, np.uint16)
+    columns["covariance"] = np.full((n, len(PARAMETERS), len(PARAMETERS)), np.nan)
     return Reconstruction(**columns)
 
 
-def _stacked(records, name, shape, kind):
-    columns = [np.asarray(getattr(r, name), kind).reshape(-1, *shape) for r in records]
-    return np.concatenate([np.zeros((0, *shape), kind), *columns])
+def _truth(records: list[Record], event_id) -> Truth | None:
+    """Truth of all events, NaN where not known; None where no event has any."""
+    if not any(r.truth for r in records):
+        return None
+    table = empty_truth(event_id)
+    for i, record in enumerate(records):
+        for name, value in (record.truth or {}).items():
+            getattr(table, name)[i] = value
+    return table
 
 
-def assemble(records: list[Record], array: Array) -> Events:
-    """Events of these records. All have waveforms, or none has.
+def _standard(records: list[Record], event_id) -> Reconstruction | None:
+    """The reconstruction that came with the data, NaN where not known; None where no event has any."""
+    if not any(r.standard for r in records):
+        return None
+    table = empty_standard(event_id)
+    for i, record in enumerate(records):
+        stated = record.standard or {}
+        if np.isfinite(stated.get("zenith", np.nan) + stated.get("azimuth", np.nan)):
+            table.flags[i] = 0
+            for name, value in stated.items():
+                getattr(table, name)[i] = value
+    return table
+
+
+def _joined(records, name, kind):
+    columns = [getattr(r, name) for r in records]
+    if columns[0] is None:
+        return None
+    return np.concatenate([np.asarray(column, kind) for column in columns])
+
+
+def batch_of(records: list[Record], array: Array) -> Batch:
+    """`Batch` of these records. All have waveforms, or none has.
 
     Raises
     ------
-    InputError : names file and event: unknown or doubled station, numbers that are none, waveforms of another shape than the array's.
+    InputError : names file and event: some with and some without, waveforms of another shape than the array's.
     """
-    known = {int(s): i for i, s in enumerate(array.station_id)}
-    n_layers, n_bins = array.detector.n_layers, array.detector.n_bins
-    with_waveforms = bool(records) and records[0].waveform is not None
-    parts, orders, dead = [], [], []
+    shape = (array.detector.n_bins, array.detector.n_layers)
+    if not records:
+        nothing = np.zeros(0, np.int64)
+        none = np.zeros((0, shape[1]))
+        return Batch(
+            [], nothing, offsets_of([]), nothing, none[:, 0], offsets_of([]), nothing, signal=none, saturated=none[:, 0] > 0
+        )
+    with_waveforms = records[0].waveform is not None
     for record in records:
-        index = _index(record, known)
         if (record.waveform is not None) != with_waveforms:
             raise InputError(f"{record.where}: some events have waveforms and some have not")
-        if with_waveforms and np.asarray(record.waveform).shape[1:] != (n_bins, n_layers):
+        if with_waveforms and np.asarray(record.waveform).shape[1:] != shape:
             found = "x".join(str(k) for k in np.asarray(record.waveform).shape[1:])
-            raise InputError(f"{record.where}: waveforms of {found} bins and layers, where the array has {n_bins}x{n_layers}")
-        order = np.argsort(index)
-        orders.append(order)
-        parts.append(index[order])
-        dead.append(np.unique([known[int(s)] for s in record.dead if int(s) in known]).astype(np.int32))
+            raise InputError(f"{record.where}: waveforms of {found} bins and layers, where the array has {shape[0]}x{shape[1]}")
+        check_size(len(record.station), record.where)
+    event_id = np.array([r.event_id for r in records], np.int64)
+    kinds = {"waveform": np.uint16, "pedestal": float, "counts_per_vem": float, "signal": float, "saturated": bool}
+    return Batch(
+        [r.where for r in records], event_id, offsets_of([len(r.station) for r in records]),
+        _joined(records, "station", np.int64), _joined(records, "time", float),
+        offsets_of([len(r.dead) for r in records]), _joined(records, "dead", np.int64),
+        truth=_truth(records, event_id), standard=_standard(records, event_id),
+        **{name: _joined(records, name, kind) for name, kind in kinds.items()},
+    )  # fmt: skip
 
-    def offsets(lists):
-        return np.concatenate([[0], np.cumsum([len(x) for x in lists])]).astype(np.int64)
 
-    hit_offset = offsets(parts)
-    n_hits = hit_offset[-1]
-    flat = np.concatenate([np.zeros(0, np.int64), *(o + b for o, b in zip(orders, hit_offset[:-1], strict=True))]).astype(int)
-    time = _stacked(records, "time", (), float)[flat]
+def check_size(n_hits: int, where: str) -> None:
+    """Refuse an event of more hits than an array has stations."""
+    if n_hits > MOST_HITS:
+        raise InputError(f"{where}: {n_hits} hits: more than {MOST_HITS}")
+
+
+def _check_numbers(batch: Batch, event: np.ndarray) -> None:
+    """Refuse what is not a number; event: (h,) event of each hit."""
+
+    def refuse(bad, text):
+        if bad.any():
+            first = int(np.flatnonzero(bad)[0])
+            raise InputError(f"{batch.where[event[first]]}: station {batch.station[first]}: {text}")
+
+    refuse(~np.isfinite(batch.time), "its time is not a number")
+    for name in ("pedestal", "counts_per_vem", "signal"):
+        column = getattr(batch, name)
+        if column is not None:
+            refuse(~np.isfinite(column).all(axis=1), f"{name} is not a number")
+    if batch.counts_per_vem is not None:
+        refuse(~(batch.counts_per_vem > 0).all(axis=1), "counts per VEM that are not positive")
+
+
+def _indices(numbers, array: Array) -> np.ndarray:
+    """Index of each station number in the array, -1 where it has none."""
+    if not array.n_stations:
+        return np.full(len(numbers), -1, np.int32)
+    order = np.argsort(array.station_id)
+    place = np.minimum(np.searchsorted(array.station_id[order], numbers), array.n_stations - 1)
+    return np.where(array.station_id[order][place] == numbers, order[place], -1).astype(np.int32)
+
+
+def assemble(batch: Batch | list[Record], array: Array) -> Events:
+    """Events of what a reader found, hits in the order of the array's stations.
+
+    Raises
+    ------
+    InputError : names file and event: unknown or doubled station, numbers that are none.
+    """
+    if isinstance(batch, list):
+        batch = batch_of(batch, array)
+    n_events, length = len(batch.event_id), np.diff(batch.offset)
+    if n_events:
+        check_size(int(length.max()), batch.where[int(length.argmax())])
+    event = np.repeat(np.arange(n_events), length)
+    index = _indices(batch.station, array)
+    if (index < 0).any():
+        first = int(np.flatnonzero(index < 0)[0])
+        raise InputError(f"{batch.where[event[first]]}: station {batch.station[first]} is not in the list of stations")
+    order = np.lexsort((index, event))
+    index = index[order]
+    twice = (np.diff(index) == 0) & (np.diff(event) == 0)
+    if twice.any():
+        first = int(np.flatnonzero(twice)[0])
+        raise InputError(f"{batch.where[event[first]]}: station {array.station_id[index[first]]} has two hits")
+    _check_numbers(batch, event)
+    dead_event = np.repeat(np.arange(n_events), np.diff(batch.dead_offset))
+    dead = np.unique(np.stack([dead_event, _indices(batch.dead, array)], axis=1), axis=0)  # sorted, each once
+    dead = dead[dead[:, 1] >= 0]
+    if (np.diff(order) == 1).all():
+        order = slice(None)  # nothing to sort
     columns = {"waveform": None, "pedestal": None, "counts_per_vem": None, "pulses": None}
-    if with_waveforms:
-        columns["waveform"] = _stacked(records, "waveform", (n_bins, n_layers), np.uint16)[flat]
+    if batch.waveform is not None:
+        columns["waveform"] = batch.waveform[order]
         for name in ("pedestal", "counts_per_vem"):
-            columns[name] = _stacked(records, name, (n_layers,), np.float32)[flat]
+            columns[name] = getattr(batch, name)[order].astype(np.float32)
     else:
         columns["pulses"] = Pulses(
-            arrival_time=time.copy(), signal=_stacked(records, "signal", (n_layers,), float)[flat],
-            saturated=_stacked(records, "saturated", (), bool)[flat], n_peaks=np.zeros((n_hits, n_layers), np.int16),
-            area_over_peak=np.full(n_hits, np.nan),
+            arrival_time=batch.time[order].copy(), signal=batch.signal[order], saturated=batch.saturated[order],
+            n_peaks=np.zeros(batch.signal.shape, np.int16), area_over_peak=np.full(len(index), np.nan),
         )  # fmt: skip
     return Events(
-        array=array, event_id=np.array([r.event_id for r in records], np.int64), hit_offset=hit_offset,
-        hit_station=np.concatenate([np.zeros(0, np.int32), *parts]).astype(np.int32), hit_time=time,
-        dead_offset=offsets(dead), dead_station=np.concatenate([np.zeros(0, np.int32), *dead]).astype(np.int32),
-        truth=_truth(records), standard=_standard(records), **columns,
+        array=array, event_id=batch.event_id, hit_offset=batch.offset, hit_station=index, hit_time=batch.time[order],
+        dead_offset=offsets_of(np.bincount(dead[:, 0], minlength=n_events)), dead_station=dead[:, 1].astype(np.int32),
+        truth=batch.truth, standard=batch.standard, **columns,
     )  # fmt: skip
+
+
+def with_tables(events: Events) -> Events:
+    """The events with a truth and a standard reconstruction, of which nothing is known where they had none."""
+    return replace(
+        events,
+        truth=events.truth or empty_truth(events.event_id),
+        standard=events.standard or empty_standard(events.event_id),
+    )
+
+
+def without_empty_tables(events: Events) -> Events:
+    """The events without a truth or a standard reconstruction in which no event has anything."""
+
+    def used(table):
+        return table if table is not None and np.isfinite([table.energy, table.zenith]).any() else None
+
+    return replace(events, truth=used(events.truth), standard=used(events.standard))

@@ -1,13 +1,19 @@
 """Any known format to an event file, told from the content."""
 
+import itertools
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from tashower.errors import InputError
+from tashower.events.append import event_file
 from tashower.events.array import Array, Detector, array_from_positions
 from tashower.events.convert import ta_dnn, ta_dst, ta_text
-from tashower.events.convert.assemble import Record, assemble
+from tashower.events.convert.assemble import assemble, empty_truth, with_tables, without_empty_tables
 from tashower.events.convert.dst import BLOCK, open_packed
 from tashower.events.convert.json_events import (
     HISPARC_DETECTOR,
@@ -32,6 +38,7 @@ FORMATS = {
 
 #: Area of a water-Cherenkov station of Auger, 1.8 m in radius [m^2].
 AUGER_AREA = 10.18
+_SECONDS_BETWEEN_REPORTS = 5.0
 
 
 def tell_format(paths) -> str:
@@ -62,14 +69,14 @@ def tell_format(paths) -> str:
     raise InputError(f"{path}: none of the known formats: {', '.join(FORMATS)}")
 
 
-def _listed_array(stations, detector: Detector | None = None) -> Array:
+def _listed_array(stations, detector: Detector | None = None, windows: int = 1) -> Array:
     """The array of a table of stations."""
     station_id, position = read_stations(stations)
     position = position - [0.0, 0.0, position[:, 2].mean()]
     try:
         if station_id.min() > 100 and station_id.max() <= 9999 and (station_id % 100).all() and detector is None:
-            return ta_dst.telescope_array(station_id, position)
-        return array_from_positions(station_id, position, detector)
+            return ta_dst.telescope_array(station_id, position, windows)
+        return array_from_positions(station_id, position, detector or ta_dst.detector_of(windows))
     except InputError as error:
         raise InputError(f"{stations}: {error}") from None
 
@@ -95,8 +102,81 @@ def _convert_json(paths, kind: str) -> Events:
         raise InputError(f"{paths[0]}: {error}" if str(paths[0]) not in str(error) else str(error)) from None
 
 
-def convert(paths, kind: str | None = None, stations=None) -> Events:
-    """Events of files of one format on one array.
+def _convert_tables(paths) -> Events:
+    """A YAML header, or two tables: stations and hits."""
+    if len(paths) == 1 and Path(paths[0]).suffix in (".yaml", ".yml"):
+        array, records = read_tables(paths[0])
+    elif len(paths) == 2:
+        array, records = read_tables(None, Path(paths[0]), Path(paths[1]))
+    else:
+        raise InputError("plain tables are one YAML header, or two tables: stations and hits")
+    return assemble(records, array)
+
+
+def _dst_parts(paths, named: dict, windows: int, array: Array) -> Iterator[Events]:
+    """Events of DST files, some hundred at a time; `named` as of `ta_dst.read_batches`."""
+    for path in paths:
+        for batch in ta_dst.read_batches(path, named, windows):
+            events = assemble(batch, array)
+            yield replace(events, truth=events.truth or empty_truth(events.event_id))
+
+
+def _text_array(paths, windows: int) -> Array:
+    """The array of all stations that text dumps name."""
+    positions: dict[int, tuple] = {}
+    for path in paths:
+        positions |= ta_text.read_positions(path)
+    numbers = sorted(positions)
+    position = np.array([positions[s] for s in numbers]).reshape(-1, 3)
+    if len(position):
+        position = position - [0.0, 0.0, position[:, 2].mean()]
+    return ta_dst.telescope_array(np.array(numbers, int), position, windows)
+
+
+def _text_parts(paths, windows: int, array: Array) -> Iterator[Events]:
+    """Events of text dumps, some hundred at a time."""
+    for path in paths:
+        records = ta_text.read_records(path, windows)
+        while some := list(itertools.islice(records, ta_dst.EVENTS_AT_ONCE)):
+            yield with_tables(assemble(some, array))
+
+
+def _parts(paths, kind: str | None, stations, windows: int) -> tuple[Iterator[Events], Callable]:
+    """(parts, what gives their array once all are read): with it, the index in it of the parts' station indices, or None.
+
+    All parts have the same tables, perhaps ones in which nothing is known.
+    """
+    kind = kind or tell_format(paths)
+    if kind not in FORMATS:
+        raise InputError(f"unknown format {kind!r}; known: {', '.join(FORMATS)}")
+    if kind in ("ta_dst", "ta_text"):
+        array = _listed_array(stations, windows=windows) if stations else None
+        if kind == "ta_text":
+            array = array or _text_array(paths, windows)
+            return _text_parts(paths, windows, array), lambda: (array, None)
+        named: dict[int, tuple | None] = {}
+        parts = _dst_parts(paths, named, windows, array or ta_dst.numbered_array(windows))
+        return parts, lambda: (array, None) if array else _ranked(ta_dst.array_of(named, windows))
+    if windows != 1:
+        raise InputError(f"--windows {windows}: only files of the Telescope Array come in windows")
+    if kind == "ta_dnn":
+        several = [with_tables(assemble(records, array)) for array, records in map(ta_dnn.read_events_of, paths)]
+        if any(not np.array_equal(part.array.position, several[0].array.position) for part in several):
+            raise InputError(f"{paths[0]}: the files hold tiles of different stations; convert them one by one")
+    else:
+        several = [_convert_tables(paths) if kind == "tables" else _convert_json(paths, kind)]
+    return iter(several), lambda: (several[0].array, None)
+
+
+def _ranked(array: Array) -> tuple[Array, np.ndarray]:
+    """The array, and the index in it of every station number."""
+    index_of = np.full(ta_dst.numbered_array().n_stations, -1, np.int32)
+    index_of[array.station_id] = np.arange(array.n_stations)
+    return array, index_of
+
+
+def convert(paths, kind: str | None = None, stations=None, windows: int = 1) -> Events:
+    """Events of files of one format on one array, in memory.
 
     Parameters
     ----------
@@ -104,44 +184,40 @@ def convert(paths, kind: str | None = None, stations=None) -> Events:
     kind : key of FORMATS; None: told from the content
     stations : table of all stations (station, x_m, y_m, z_m) for formats that do not hold them; None: positions from the files, and
         nominal ones where they have none
+    windows : consecutive windows of a station that are kept, in formats of the Telescope Array
 
     Raises
     ------
     InputError : names file, event and field.
     """
-    kind = kind or tell_format(paths)
-    if kind not in FORMATS:
-        raise InputError(f"unknown format {kind!r}; known: {', '.join(FORMATS)}")
-    if kind == "tables":
-        if len(paths) == 1 and Path(paths[0]).suffix in (".yaml", ".yml"):
-            array, records = read_tables(paths[0])
-        elif len(paths) == 2:
-            array, records = read_tables(None, Path(paths[0]), Path(paths[1]))
-        else:
-            raise InputError("plain tables are one YAML header, or two tables: stations and hits")
-        return assemble(records, array)
-    if kind in ("hisparc", "auger"):
-        return _convert_json(paths, kind)
-    if kind == "ta_dnn":
-        parts = [assemble(records, array) for array, records in map(ta_dnn.read_events_of, paths)]
-        if any(not np.array_equal(part.array.position, parts[0].array.position) for part in parts):
-            raise InputError(f"{paths[0]}: the files hold tiles of different stations; convert them one by one")
-        return concatenate_events(parts)
-    records: list[Record] = []
-    if kind == "ta_dst":
-        named: dict[int, tuple | None] = {}
-        for path in paths:
-            records += ta_dst.read_records(path, named)
-        return assemble(records, _listed_array(stations) if stations else ta_dst.array_of(named))
-    positions: dict[int, tuple] = {}
-    for path in paths:
-        found, seen = ta_text.read_records(path)
-        records += found
-        positions |= seen
-    if stations:
-        return assemble(records, _listed_array(stations))
-    numbers = sorted(positions)
-    position = np.array([positions[s] for s in numbers]).reshape(-1, 3)
-    if len(position):
-        position = position - [0.0, 0.0, position[:, 2].mean()]
-    return assemble(records, ta_dst.telescope_array(np.array(numbers, int), position))
+    found, finish = _parts(paths, kind, stations, windows)
+    parts = list(found)
+    array, index_of = finish()
+    events = concatenate_events(parts) if parts else assemble([], array)
+    if index_of is not None:
+        events = replace(
+            events, array=array, hit_station=index_of[events.hit_station], dead_station=index_of[events.dead_station]
+        )
+    return without_empty_tables(events)
+
+
+def convert_file(paths, to, kind: str | None = None, stations=None, windows: int = 1, lateral=None) -> tuple[Array, int, int]:
+    """`convert` into an event file, in constant memory; returns (array, events, hits).
+
+    Every few seconds stderr says how far it is. lateral : (`Lateral`, its name) for the array; None: the Telescope Array's
+    """
+    found, finish = _parts(paths, kind, stations, windows)
+    reported = time.monotonic()
+    with event_file(to, {}, paths) as file:
+        for part in found:
+            file.append(part)
+            if time.monotonic() - reported > _SECONDS_BETWEEN_REPORTS:
+                reported = time.monotonic()
+                print(f"convert: {file.n_events:,} events, {file.n_hits:,} hits", file=sys.stderr, flush=True)
+        array, index_of = finish()
+        if lateral:
+            array = replace(array, lateral=lateral[0], lateral_name=lateral[1])
+        if not file.n_events:
+            file.append(assemble([], array))
+        file.finish(array, index_of)
+        return array, file.n_events, file.n_hits

@@ -4,15 +4,18 @@ Every byte 96 in control position is followed by a command; lengths and numbers 
 version and may be cut into segments at the end of a block; each segment is followed by the checksum (CRC-16/KERMIT) of the whole bank.
 """
 
-import binascii
 import bz2
 import gzip
 import struct
+import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import numpy as np
+
 from tashower.errors import InputError
 from tashower.events.file import written_aside
+from tashower.physics.compiled import compiled
 
 BLOCK = 32_000
 _OPCODE = 96
@@ -23,18 +26,49 @@ LARGEST_BANK = 16_000_000
 #: Markers around the banks of an event.
 EVENT_BEGIN, EVENT_END = 1_400_000_023, 1_400_000_101
 
-_REVERSED = bytes(int(f"{i:08b}"[::-1], 2) for i in range(256))
+#: Blocks that are unpacked at once.
+BLOCKS_AT_ONCE = 64
+
+
+def _checksum_table() -> np.ndarray:
+    """(8, 256) uint16: what a byte, k bytes before the end, adds to CRC-16/KERMIT (polynomial 0x1021, reflected: 0x8408)."""
+    table = np.zeros((8, 256), np.uint16)
+    for i in range(256):
+        value = i
+        for _ in range(8):
+            value = value >> 1 ^ (0x8408 if value & 1 else 0)
+        table[0, i] = value
+    for k in range(1, 8):
+        table[k] = (table[k - 1] >> 8) ^ table[0, table[k - 1] & 255]
+    return table
+
+
+_TABLE = _checksum_table()
+
+
+@compiled
+def _checksum(data, table):
+    """CRC-16/KERMIT, eight bytes at a time (Kounavis & Berry 2008, doi:10.1109/TC.2008.85)."""
+    value = np.uint32(0)
+    n = len(data) // 8 * 8
+    for i in range(0, n, 8):
+        value = np.uint32(
+            table[7, data[i] ^ (value & 255)] ^ table[6, data[i + 1] ^ (value >> 8)] ^ table[5, data[i + 2]]
+            ^ table[4, data[i + 3]] ^ table[3, data[i + 4]] ^ table[2, data[i + 5]] ^ table[1, data[i + 6]] ^ table[0, data[i + 7]]
+        )  # fmt: skip
+    for i in range(n, len(data)):
+        value = np.uint32(value >> 8 ^ table[0, data[i] ^ (value & 255)])
+    return value
 
 
 def checksum(payload: bytes) -> int:
-    """CRC-16/KERMIT: the reflected form of the CCITT polynomial, from the other form in the standard library.
+    """CRC-16/KERMIT, the reflected form of the CCITT polynomial.
 
     Examples
     --------
     checksum(b"123456789") == 0x2189
     """
-    value = binascii.crc_hqx(bytes(payload).translate(_REVERSED), 0)
-    return int(f"{value:016b}"[::-1], 2)
+    return int(_checksum(np.frombuffer(payload, np.uint8), _TABLE))
 
 
 def open_packed(path):
@@ -51,82 +85,117 @@ def open_packed(path):
     return path.open("rb")
 
 
-def read_banks(path) -> Iterator[tuple[int, int, bytes]]:
+#: What can be wrong with a block, by the number that `_scan` returns.
+_PROBLEMS = (
+    "", "{where}, byte {byte}: not a DST file, or damaged", "{where}: blocks are missing or out of order",
+    "{where}, byte {byte}: the length of a bank segment does not fit", "{where}: a bank starts before the last one ended",
+    "{where}: a bank goes on that never started", "{where}: a bank of more than " + f"{LARGEST_BANK} bytes",
+    "{where}: a bank ends that never started", "{where}: wrong checksum of a bank", "{where}: a bank of less than 8 bytes",
+    "{where}, byte {byte}: unknown command", "{where}: has no end",
+)  # fmt: skip
+
+
+def read_banks(path) -> Iterator[tuple[int, int, memoryview]]:
     """(number, version, payload after these two) of every bank of a DST file, plain, gzip or bzip2, in constant memory.
 
     Raises
     ------
     InputError : names file and block: not a DST file, truncated, a length that cannot be, a wrong checksum.
     """
-    number, bank = 0, None
+    number, rest = 0, None
+    ends, seen = np.empty(BLOCKS_AT_ONCE * BLOCK // 6 + 1, np.int64), 0
     try:
         with open_packed(path) as file:
-            while block := file.read(BLOCK):
-                where = f"{path}: block {number}"
-                if len(block) < BLOCK:
-                    raise InputError(f"{where}: truncated: {len(block)} of {BLOCK} bytes")
-                bank = yield from _read_block(block, bank, number, where)
-                number += 1
-    except InputError:
-        raise
-    except (OSError, EOFError) as error:
+            while data := file.read(BLOCKS_AT_ONCE * BLOCK):
+                whole = len(data) // BLOCK * BLOCK
+                carried = 0 if rest is None else len(rest)
+                out = np.empty(carried + whole, np.uint8)
+                out[:carried] = rest if carried else 0
+                problem, at, used, seen = _scan(
+                    np.frombuffer(data, np.uint8, whole), np.int64(number), out, carried, rest is not None, _TABLE, ends
+                )
+                if problem:
+                    raise InputError(_PROBLEMS[problem].format(where=f"{path}: block {number + at // BLOCK}", byte=at % BLOCK))
+                number += whole // BLOCK
+                if whole < len(data):
+                    raise InputError(f"{path}: block {number}: truncated: {len(data) - whole} of {BLOCK} bytes")
+                view, begin = out.data, 0
+                for end in ends[:seen].tolist():
+                    yield (*struct.unpack_from("<ii", view, begin), view[begin + 8 : end])
+                    begin = end
+                rest = out[begin:used] if at < 0 else None
+    except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"{path}: block {number}: cannot be unpacked ({error})") from None
-    except (ValueError, struct.error) as error:
-        raise InputError(f"{path}: block {number}: {error}") from None
     if number == 0:
         raise InputError(f"{path}: empty")
-    if bank is not None:
+    if rest is not None:
         raise InputError(f"{path}: truncated: the last bank has no end")
 
 
-def _read_block(block: bytes, bank, number: int, where: str):
-    """Banks that end in a block; returns the bytes of the one that goes on in the next."""
-    position = 0
+@compiled
+def _integer(data, at):
+    """The little-endian int32 that begins at a byte."""
+    value = np.uint32(data[at]) | np.uint32(data[at + 1]) << np.uint32(8)
+    value |= np.uint32(data[at + 2]) << np.uint32(16) | np.uint32(data[at + 3]) << np.uint32(24)
+    return np.int64(np.int32(value))
 
-    def integer() -> int:
-        nonlocal position
-        value = struct.unpack_from("<i", block, position)[0]
-        position += 4
-        return value
 
-    while position < BLOCK:
-        if block[position] != _OPCODE or position + 2 > BLOCK:
-            raise InputError(f"{where}, byte {position}: not a DST file, or damaged")
-        command = block[position + 1]
-        position += 2
-        if command == _START_BLOCK:
-            if integer() != number:
-                raise InputError(f"{where}: blocks are missing or out of order")
-        elif command in (_END_BLOCK, _LAST_END):
-            return bank
-        elif command in (_START_BANK, _CONTINUE):
-            length = integer()
-            if length < 0 or position + length > BLOCK:
-                raise InputError(f"{where}, byte {position}: a bank segment of {length} bytes does not fit")
-            if command == _START_BANK:
-                if bank is not None:
-                    raise InputError(f"{where}: a bank starts before the last one ended")
-                bank = bytearray()
-            elif bank is None:
-                raise InputError(f"{where}: a bank goes on that never started")
-            bank += block[position : position + length]
-            if len(bank) > LARGEST_BANK:
-                raise InputError(f"{where}: a bank of more than {LARGEST_BANK} bytes")
-            position += length
-        elif command in (_END_BANK, _TO_BE_CONTINUED):
-            found = integer()
-            if bank is None:
-                raise InputError(f"{where}: a bank ends that never started")
-            if command == _END_BANK:
-                if found & 0xFFFF != checksum(bank):
-                    raise InputError(f"{where}: wrong checksum of a bank")
-                if len(bank) < 8:
-                    raise InputError(f"{where}: a bank of {len(bank)} bytes")
-                payload, bank = bytes(bank), None
-                yield (*struct.unpack_from("<ii", payload), payload[8:])
-        elif command != _FILLER:
-            raise InputError(f"{where}, byte {position}: unknown command {command}")
-    raise InputError(f"{where}: has no end")
+@compiled
+def _scan(data, number, out, used, open_bank, table, ends):
+    """Take the banks out of whole blocks, the first of which has a number: their bytes go to `out`, where `used` bytes and perhaps
+    the beginning of a bank (open_bank) are, the ends of whole banks to `ends`.
+
+    Returns (problem, byte where it is, or -1 with no problem and a bank that goes on, bytes used of `out`, banks).
+    """
+    begin = np.int64(0)
+    n_banks = 0
+    for first in range(0, len(data), BLOCK):
+        at, last = first, first + BLOCK
+        ended = False
+        while at < last and not ended:
+            if data[at] != _OPCODE or at + 2 > last:
+                return 1, at, used, n_banks
+            command = data[at + 1]
+            at += 2
+            if command == _FILLER:
+                continue
+            if command in (_END_BLOCK, _LAST_END):
+                ended = True
+                continue
+            if command not in (_START_BLOCK, _START_BANK, _CONTINUE, _END_BANK, _TO_BE_CONTINUED):
+                return 10, at, used, n_banks
+            if at + 4 > last:
+                return 1, at, used, n_banks
+            value = _integer(data, at)
+            at += 4
+            if command == _START_BLOCK:
+                if value != number + first // BLOCK:
+                    return 2, at, used, n_banks
+            elif command in (_START_BANK, _CONTINUE):
+                if value < 0 or at + value > last:
+                    return 3, at, used, n_banks
+                if open_bank == (command == _START_BANK):
+                    return 4 if open_bank else 5, at, used, n_banks
+                open_bank = True
+                out[used : used + value] = data[at : at + value]
+                used += value
+                at += value
+                if used - begin > LARGEST_BANK:
+                    return 6, at, used, n_banks
+            elif not open_bank:
+                return 7, at, used, n_banks
+            elif command == _END_BANK:
+                if (value & 0xFFFF) != _checksum(out[begin:used], table):
+                    return 8, at, used, n_banks
+                if used - begin < 8:
+                    return 9, at, used, n_banks
+                ends[n_banks] = used
+                n_banks += 1
+                begin = used
+                open_bank = False
+        if not ended:
+            return 11, at, used, n_banks
+    return 0, -1 if open_bank else 0, used, n_banks
 
 
 class _Blocks:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from tashower.errors import InputError
-from tashower.events.convert.assemble import Record
+from tashower.events.convert.assemble import Record, check_size
 
 #: Area of a HiSPARC detector [m^2].
 HISPARC_DETECTOR = 0.5
@@ -74,6 +74,7 @@ def _entries(content: dict, path) -> list[dict]:
     found = _find(content, "stations", str(path))
     if not isinstance(found, list) or not found or not all(isinstance(entry, dict) for entry in found):
         raise InputError(f"{path}: its stations are not a list of objects")
+    check_size(len(found), str(path))
     return found
 
 

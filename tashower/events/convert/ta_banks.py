@@ -50,10 +50,12 @@ _HIT_COLUMNS = _hit_columns()
 
 
 @dataclass(frozen=True)
-class RawEvent:
-    """rusdraw: header, and per window (w,) columns; `window` is a structured array with fadc (w, 2, 128), lower layer first."""
+class RawEvents:
+    """rusdraw of n events: `header` (n,), and of all windows, one event after the other, (w,) columns; event i has the windows
+    first[i]:first[i + 1]. `window` is a structured array with fadc (w, 2, 128), lower layer first."""
 
-    header: np.void
+    header: np.ndarray
+    first: np.ndarray
     xxyy: np.ndarray
     clkcnt: np.ndarray
     mclkcnt: np.ndarray
@@ -71,22 +73,28 @@ def _need(payload: bytes, size: int, where: str, bank: str) -> None:
         raise InputError(f"{where}: bank {bank} has {len(payload)} bytes, {size} needed")
 
 
-def unpack_rusdraw(payload: bytes, where: str) -> RawEvent:
-    """Raw waveforms of an event.
+def unpack_rusdraw(payloads: list, where: list[str]) -> RawEvents:
+    """Raw waveforms of events.
 
     Raises
     ------
     InputError : too short for the number of windows that it states, or a number that cannot be.
     """
-    _need(payload, _HEADER.itemsize, where, "rusdraw")
-    header = np.frombuffer(payload, _HEADER, 1)[0]
-    n = _count(header["nofwf"], where, "nofwf")
-    begin = _HEADER.itemsize
-    _need(payload, begin + n * (4 * len(_COLUMNS) + _WINDOW.itemsize), where, "rusdraw")
-    columns = np.frombuffer(payload, "<i4", n * len(_COLUMNS), begin).reshape(len(_COLUMNS), n)
-    window = np.frombuffer(payload, _WINDOW, n, begin + columns.nbytes)
-    named = dict(zip(_COLUMNS, columns, strict=True))
-    return RawEvent(header, named["xxyy"], named["clkcnt"], named["mclkcnt"], window)
+    for payload, place in zip(payloads, where, strict=True):
+        _need(payload, _HEADER.itemsize, place, "rusdraw")
+    header = np.frombuffer(b"".join(p[: _HEADER.itemsize] for p in payloads), _HEADER)
+    counts = header["nofwf"].tolist()
+    for payload, place, n in zip(payloads, where, counts, strict=True):
+        _count(n, place, "nofwf")
+        _need(payload, _HEADER.itemsize + n * (4 * len(_COLUMNS) + _WINDOW.itemsize), place, "rusdraw")
+    columns, windows = [], []
+    for payload, n in zip(payloads, counts, strict=True):
+        begin = _HEADER.itemsize + 4 * len(_COLUMNS) * n
+        columns.append(np.frombuffer(payload, "<i4", n * len(_COLUMNS), _HEADER.itemsize).reshape(len(_COLUMNS), n))
+        windows.append(payload[begin : begin + n * _WINDOW.itemsize])
+    named = dict(zip(_COLUMNS, np.concatenate(columns, axis=1), strict=True))
+    first = np.concatenate([[0], np.cumsum(counts)])
+    return RawEvents(header, first, named["xxyy"], named["clkcnt"], named["mclkcnt"], np.frombuffer(b"".join(windows), _WINDOW))
 
 
 def pack_rusdraw(header: dict, xxyy, clkcnt, mclkcnt, fadc, pchmip, pchped, mip) -> bytes:
@@ -117,8 +125,9 @@ def pack_rusdmc(**values) -> bytes:
     return truth.tobytes()
 
 
-def unpack_rufptn(payload: bytes, where: str) -> dict[str, np.ndarray]:
-    """Columns per hit: isgood, wfindex, xxyy, nfold, xyzclf (n, 3) [1200 m], and (n, 2), lower layer first: pulsa [VEM], ped, vem..."""
+def unpack_rufptn(payload: bytes, where: str, names=None) -> dict[str, np.ndarray]:
+    """The named columns, or all, per hit: isgood, wfindex, xxyy, nfold, xyzclf (n, 3) [1200 m]; pulsa [VEM], ped, vem... are (n, 2),
+    lower layer first."""
     _need(payload, 16, where, "rufptn")
     n = _count(int(np.frombuffer(payload, "<i4", 1)[0]), where, "nhits")
     _need(payload, 16 + n * (16 + _FOUND.itemsize + _MEASURED.itemsize), where, "rufptn")
@@ -126,6 +135,7 @@ def unpack_rufptn(payload: bytes, where: str) -> dict[str, np.ndarray]:
     return {
         name: np.frombuffer(payload, base, n * width, 16 + n * offset).reshape((n, width) if width > 1 else n)
         for name, base, width, offset in _HIT_COLUMNS
+        if names is None or name in names
     }
 
 

@@ -5,21 +5,16 @@ tile: detector_positions_abs (n, N, N, 3) [m], detector_positions_id, detector_e
 total_signals [VEM], time_traces (n, N, N, T) [VEM per bin] of the mean of the layers, or each of the three with _up and _low.
 shower_core and std_recon_shower_core are relative to the tile's centre in units of half a tile (x, y) and 30 m (z). Zero means that there
 is no signal.
-
-The file is read by a process of its own that is stopped when it takes too long: damaged HDF5 can send the library round in circles.
 """
 
-import multiprocessing
-import tempfile
-from pathlib import Path
-
+import h5py
 import numpy as np
 
 from tashower.errors import InputError
 from tashower.events.array import Array, Detector, array_from_positions
 from tashower.events.convert.assemble import Record
 from tashower.events.convert.ta_dst import UNIT
-from tashower.events.file import MOST_COMPRESSION
+from tashower.events.foreign import check_readable, items_of
 
 BIN_WIDTH = 20.0
 #: Counts of our waveforms per VEM, and their pedestal: the traces are VEM, here they become whole numbers again.
@@ -37,50 +32,17 @@ _KNOWN = (
 )  # fmt: skip
 
 
-def _read_in_child(path, target, pipe) -> None:
-    import h5py
-
-    try:
-        with h5py.File(path, "r") as file:
-            items = {name: file[name] for name in _KNOWN if isinstance(file.get(name), h5py.Dataset)}
-            if sum(item.nbytes for item in items.values()) > MOST_COMPRESSION * Path(path).stat().st_size:
-                raise OSError(f"claims to hold more than {MOST_COMPRESSION} times its own size")
-            np.savez(target, **{name: item[()] for name, item in items.items()})
-        pipe.send("")
-    except Exception as error:  # whatever a damaged file makes h5py raise
-        pipe.send((str(error).splitlines() or [type(error).__name__])[0][:150] or type(error).__name__)
-
-
 def read_arrays(path) -> dict[str, np.ndarray]:
     """The known datasets of an HDF5 file.
 
     Raises
     ------
-    InputError : not readable, or not within 10 s and a second for every 10 MB.
+    InputError : not readable.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise InputError(f"{path}: no such file")
-    limit = 10.0 + path.stat().st_size / 1e7
-    method = "fork" if "fork" in multiprocessing.get_all_start_methods() else "spawn"
-    context = multiprocessing.get_context(method)
-    with tempfile.TemporaryDirectory() as folder:
-        target = Path(folder) / "arrays.npz"
-        here, there = context.Pipe(duplex=False)
-        child = context.Process(target=_read_in_child, args=(path, target, there), daemon=True)
-        child.start()
-        there.close()
-        try:
-            answer = here.recv() if here.poll(limit) else f"not read within {limit:.0f} s"
-        except EOFError:
-            answer = "the HDF5 library broke down"
-        if child.is_alive() and answer:
-            child.kill()
-        child.join()
-        if answer:
-            raise InputError(f"{path}: cannot be read as HDF5 ({answer})")
-        with np.load(target, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
+    check_readable(path)
+    with h5py.File(path, "r") as file:
+        items = items_of(file, path)
+        return {name: items[name][()] for name in _KNOWN if isinstance(items.get(name), h5py.Dataset)}
 
 
 def _layers(columns, name, path) -> np.ndarray | None:

@@ -1,17 +1,18 @@
 """Telescope Array DST files to events, and back.
 
 Frame: CLF, x east, y north [m]; the file's directions of travel become directions to the source; its lower layer, which comes first,
-becomes layer 1. Of consecutive windows of a station the first is kept, as in the simulation; of groups that do not follow each other,
-the one with the most signal.
+becomes layer 1. Of consecutive windows of a station the first ones are kept, one as in the simulation or as many as asked for; of groups
+that do not follow each other, the one with the most signal.
 """
 
+import itertools
 from collections.abc import Iterator
 
 import numpy as np
 
 from tashower.errors import InputError
 from tashower.events.array import Array, Detector, array_from_positions
-from tashower.events.convert.assemble import Record
+from tashower.events.convert.assemble import Batch, empty_truth, offsets_of
 from tashower.events.convert.dst import EVENT_BEGIN, EVENT_END, read_banks, write_banks
 from tashower.events.convert.ta_banks import (
     BSDINFO,
@@ -28,7 +29,8 @@ from tashower.events.convert.ta_banks import (
     unpack_rusdmc,
     unpack_rusdraw,
 )
-from tashower.events.model import Events, Pulses
+from tashower.events.model import Events, Pulses, Truth
+from tashower.physics.compiled import compiled
 
 #: Unit of lengths in the files [m], and origin of the station numbers in the CLF frame in that unit.
 UNIT = 1200.0
@@ -40,8 +42,10 @@ TIME_UNIT = 1200.0 / 0.299792458
 #: Mass number of CORSIKA's particle numbers.
 MASS_NUMBERS = {14: 1, 402: 4, 1407: 14, 5626: 56}
 PARTICLES = {mass: number for number, mass in MASS_NUMBERS.items()}
-_BIN = 20.0
+BIN = 20.0
 _SECOND = 1e9
+#: Events that are converted at once.
+EVENTS_AT_ONCE = 500
 DATE, CLOCK_TIME, USEC = 80511, 120000, 381_966  # of exported events, which have no date
 
 
@@ -59,104 +63,219 @@ def read_events_banks(path) -> Iterator[dict[int, tuple[int, bytes]]]:
         yield event
 
 
-def _first_windows(raw) -> np.ndarray:
-    """Index of the window to keep for each station, in the order of the stations."""
-    by_station = np.argsort(raw.xxyy, kind="stable")
-    if (np.diff(raw.xxyy[by_station]) > 0).all():
-        return by_station
-    time = raw.clkcnt / np.maximum(raw.mclkcnt, 1)
-    order = np.lexsort((time, raw.xxyy))
-    station, ordered = raw.xxyy[order], time[order]
-    length = N_BINS * _BIN / _SECOND
-    begins = np.concatenate([[True], (np.diff(station) != 0) | (np.diff(ordered) > 1.5 * length)])
-    group = np.cumsum(begins) - 1
-    signal = raw.window["fadc"].sum(axis=(1, 2))[order] - N_BINS * raw.window["fadc"][:, :, :10].mean(axis=2).sum(axis=1)[order]
-    total = np.bincount(group, signal)
-    first = np.flatnonzero(begins)
+def _windows_of(xxyy, time, fadc, most: int) -> np.ndarray:
+    """(stations, most) indices of the windows to keep for each station of one event, in the order of the stations; -1: no more.
+
+    xxyy, time, fadc : (w,), (w,) [s], (w, 2, bins) of all windows
+    """
+    order = np.lexsort((time, xxyy))
+    station, ordered = xxyy[order], time[order]
+    length = N_BINS * BIN / _SECOND
+    begin = np.flatnonzero(np.concatenate([[True], (np.diff(station) != 0) | (np.diff(ordered) > 1.5 * length)]))
+    end = np.append(begin[1:], len(order))
+    excess = fadc.sum(axis=(1, 2)) - N_BINS * fadc[:, :, :10].mean(axis=2).sum(axis=1)
+    total = np.add.reduceat(excess[order], begin)
     best: dict[int, int] = {}
-    for g, i in enumerate(first):
-        s = int(station[i])
-        if s not in best or total[g] > total[group[best[s]]]:
-            best[s] = i
-    return order[sorted(best.values())]
+    for group, first in enumerate(begin):
+        s = int(station[first])
+        if s not in best or total[group] > total[best[s]]:
+            best[s] = group
+    chosen = np.array(sorted(best.values()), int)
+    place = begin[chosen][:, None] + np.arange(most)
+    return np.where(place < end[chosen][:, None], order[np.minimum(place, len(order) - 1)], -1)
 
 
-def _record(banks, where: str, number: int, positions: dict) -> Record:
-    truth = None
-    if RUSDMC in banks:
-        mc = unpack_rusdmc(banks[RUSDMC][1], where)
-        x, y, _ = np.asarray(mc["corexyz"], float) / 100.0
-        truth = {
-            "energy": float(mc["energy"]), "zenith": float(mc["theta"]), "azimuth": float((mc["phi"] + np.pi) % (2 * np.pi)),
-            "core_x": x, "core_y": y, "mass_number": MASS_NUMBERS.get(int(mc["parttype"]), 0),
-        }  # fmt: skip
-    dead = unpack_bsdinfo(banks[BSDINFO][1], banks[BSDINFO][0], where) if BSDINFO in banks else np.zeros(0, int)
-    if RUSDRAW not in banks:
-        raise InputError(f"{where}: no bank rusdraw: no waveforms")
-    raw = unpack_rusdraw(banks[RUSDRAW][1], where)
-    for station in (*raw.xxyy.tolist(), *dead.tolist()):
-        if station not in positions:
-            if not 101 <= station <= 9999 or station % 100 == 0:
-                raise InputError(f"{where}: station {station}: not a number of the form 100 column + row")
-            positions[station] = None
-    keep = _first_windows(raw)
-    if (raw.mclkcnt[keep] <= 0).any():
-        raise InputError(f"{where}: station {raw.xxyy[keep][raw.mclkcnt[keep] <= 0][0]}: mclkcnt is not positive")
-    window = raw.window[keep]
-    if (window["fadc"] < 0).any() or (window["fadc"] > 65535).any():
-        raise InputError(f"{where}: a FADC count outside of 0 to 65535")
-    vem, pedestal = window["mip"].copy(), window["pchped"] / 8.0
-    vem = np.where(vem > 0, vem, window["pchmip"])
-    if RUFPTN in banks:
-        pulses = unpack_rufptn(banks[RUFPTN][1], where)
-        if not np.isfinite(pulses["xyzclf"]).all():
-            bad = pulses["xxyy"][~np.isfinite(pulses["xyzclf"]).all(axis=1)][0]
-            raise InputError(f"{where}: station {bad}: its position is not a number")
-        positions.update(zip(pulses["xxyy"].tolist(), map(tuple, (pulses["xyzclf"] * UNIT).tolist()), strict=True))
-        row = dict(zip(pulses["wfindex"].tolist(), range(len(pulses["wfindex"])), strict=True))
-        found = np.array([row.get(k, -1) for k in keep.tolist()], int)
-        good = found >= 0
-        vem[good], pedestal[good] = pulses["vem"][found[good]], pulses["ped"][found[good]]
-    second = raw.clkcnt[keep].astype(float) / raw.mclkcnt[keep]
-    time = second * _SECOND - float(raw.header["usec"]) * 1e3
-    waveform = window["fadc"].transpose(0, 2, 1)[:, :, ::-1]  # (h, T, layer), upper first
-    event_id = int(raw.header["event_num"])
-    return Record(
-        where, event_id if event_id > 0 else number, raw.xxyy[keep], time, waveform, pedestal[:, ::-1], vem[:, ::-1], dead=dead,
-        truth=truth,
+@compiled
+def put_waveforms(fadc, keep, pedestal, waveform):
+    """Windows (w, 2, bins) to (h, T, 2) counts, upper layer first; the pedestal (h, 2) where there is no window.
+
+    Returns the index of the first hit with a count outside of 0 to 65535, or -1.
+    """
+    n_bins = fadc.shape[2]
+    for h in range(len(keep)):
+        for k in range(keep.shape[1]):
+            for layer in range(2):
+                for i in range(n_bins):
+                    value = fadc[keep[h, k], layer, i] if keep[h, k] >= 0 else round(pedestal[h, layer])
+                    if value < 0 or value > 65535:
+                        return h
+                    waveform[h, k * n_bins + i, 1 - layer] = value
+    return -1
+
+
+def _truth_of(events: list, where: list[str], event_id) -> Truth | None:
+    """Truth of the events with bank rusdmc; None where none has it."""
+    if not any(RUSDMC in banks for banks in events):
+        return None
+    table = empty_truth(event_id)
+    for i, banks in enumerate(events):
+        if RUSDMC in banks:
+            mc = unpack_rusdmc(banks[RUSDMC][1], where[i])
+            table.energy[i], table.zenith[i], table.azimuth[i] = (
+                mc["energy"],
+                mc["theta"],
+                (float(mc["phi"]) + np.pi) % (2 * np.pi),
+            )
+            table.core_x[i], table.core_y[i] = np.asarray(mc["corexyz"][:2], float) / 100.0
+            table.mass_number[i] = MASS_NUMBERS.get(int(mc["parttype"]), 0)
+    return table
+
+
+def _name_stations(numbers, event, where, named: dict) -> None:
+    """Note station numbers that were not seen before; event: of each number."""
+    for number in np.unique(numbers).tolist():
+        if number not in named:
+            if not 101 <= number <= 9999 or number % 100 == 0:
+                first = event[np.flatnonzero(numbers == number)[0]]
+                raise InputError(f"{where[first]}: station {number}: not a number of the form 100 column + row")
+            named[number] = None
+
+
+def _use_pulses(events, where, first_window, vem, pedestal, named: dict) -> None:
+    """Overwrite VEM and pedestals of the windows with what bank rufptn says, and note the positions that it states."""
+    found, index = [], []
+    for i, banks in enumerate(events):
+        if RUFPTN in banks:
+            pulses = unpack_rufptn(banks[RUFPTN][1], where[i], ("wfindex", "xxyy", "xyzclf", "ped", "vem"))
+            window, n = pulses["wfindex"], first_window[i + 1] - first_window[i]
+            index.append(np.where((window >= 0) & (window < n), window + first_window[i], -1))
+            found.append((pulses, i))
+    if not found:
+        return
+    column = {name: np.concatenate([pulses[name] for pulses, _ in found]) for name in found[0][0]}
+    event = np.repeat([i for _, i in found], [len(x) for x in index])
+    bad = ~np.isfinite(column["xyzclf"]).all(axis=1)
+    if bad.any():
+        first = np.flatnonzero(bad)[0]
+        raise InputError(f"{where[event[first]]}: station {column['xxyy'][first]}: its position is not a number")
+    index = np.concatenate(index)
+    vem[index[index >= 0]], pedestal[index[index >= 0]] = column["vem"][index >= 0], column["ped"][index >= 0]
+    number, last = np.unique(column["xxyy"][::-1], return_index=True)  # the latest position counts
+    named.update(zip(number.tolist(), map(tuple, (column["xyzclf"][::-1][last] * UNIT).tolist()), strict=True))
+
+
+def _batch(events: list, where: list[str], first_number: int, named: dict, most: int) -> Batch:
+    """`Batch` from the banks of some events; `named` as of `read_batches`."""
+    for i, banks in enumerate(events):
+        if RUSDRAW not in banks:
+            raise InputError(f"{where[i]}: no bank rusdraw: no waveforms")
+    raw = unpack_rusdraw([banks[RUSDRAW][1] for banks in events], where)
+    first_window, window, xxyy = raw.first, raw.window, raw.xxyy
+    event = np.repeat(np.arange(len(events)), np.diff(first_window))
+    dead = [unpack_bsdinfo(b[BSDINFO][1], b[BSDINFO][0], where[i]) if BSDINFO in b else xxyy[:0] for i, b in enumerate(events)]
+    dead_offset, dead = offsets_of([len(d) for d in dead]), np.concatenate(dead).astype(np.int64)
+    _name_stations(xxyy, event, where, named)
+    _name_stations(dead, np.repeat(np.arange(len(events)), np.diff(dead_offset)), where, named)
+    second = raw.clkcnt / np.maximum(raw.mclkcnt, 1)
+    order = np.lexsort((xxyy, event))
+    if ((np.diff(xxyy[order]) != 0) | (np.diff(event[order]) != 0)).all():
+        keep = np.pad(order[:, None], ((0, 0), (0, most - 1)), constant_values=-1)
+    else:
+        keep = []
+        for begin, end in itertools.pairwise(first_window.tolist()):
+            part = slice(begin, end)
+            chosen = (
+                _windows_of(xxyy[part], second[part], window["fadc"][part], most) if end > begin else np.zeros((0, most), int)
+            )
+            keep.append(np.where(chosen >= 0, chosen + begin, -1))
+        keep = np.concatenate(keep)
+    first = keep[:, 0]
+    if (raw.mclkcnt[first] <= 0).any():
+        bad = first[raw.mclkcnt[first] <= 0][0]
+        raise InputError(f"{where[event[bad]]}: station {xxyy[bad]}: mclkcnt is not positive")
+    vem, pedestal = np.where(window["mip"] > 0, window["mip"], window["pchmip"]), window["pchped"] / 8.0
+    _use_pulses(events, where, first_window, vem, pedestal, named)
+    vem, pedestal = vem[first], pedestal[first]
+    waveform = np.empty((len(keep), N_BINS * most, 2), np.uint16)
+    bad = put_waveforms(window["fadc"], keep, np.nan_to_num(pedestal), waveform)
+    if bad >= 0:
+        raise InputError(f"{where[event[first[bad]]]}: station {xxyy[first[bad]]}: a FADC count outside of 0 to 65535")
+    event_id = np.where(raw.header["event_num"] > 0, raw.header["event_num"], first_number + np.arange(len(events))).astype(
+        np.int64
+    )
+    begin = raw.header["usec"] * 1e3
+    return Batch(
+        where, event_id, offsets_of(np.bincount(event[first], minlength=len(events))), xxyy[first].astype(np.int64),
+        second[first] * _SECOND - begin[event[first]], dead_offset, dead, waveform, pedestal[:, ::-1], vem[:, ::-1],
+        truth=_truth_of(events, where, event_id),
     )  # fmt: skip
 
 
-def read_records(path, positions: dict) -> Iterator[Record]:
-    """The events of a DST file with bank rusdraw, one by one.
+def read_batches(path, named: dict, windows: int = 1) -> Iterator[Batch]:
+    """The events of a DST file with bank rusdraw, some hundred at a time.
 
-    positions : {station number: position [m] from bank rufptn, or None}; what the file names is added to it
+    Parameters
+    ----------
+    named : {station number: position [m] from bank rufptn, or None}; what the file names is added to it
+    windows : consecutive windows of a station that are kept; where a station has fewer, its pedestal follows
 
     Raises
     ------
     InputError : names file, event and field.
     """
-    for number, banks in enumerate(read_events_banks(path)):
-        yield _record(banks, f"{path}: event {number}", number, positions)
+    done, found = 0, read_events_banks(path)
+    while events := list(itertools.islice(found, EVENTS_AT_ONCE)):
+        where = [f"{path}: event {done + i}" for i in range(len(events))]
+        yield _batch(events, where, done, named, windows)
+        done += len(events)
 
 
-def array_of(positions: dict) -> Array:
-    """The array of all stations that files name (`read_records`): the positions that they state, else the nominal ones."""
-    stations = sorted(positions)
+def numbered_array(windows: int = 1) -> Array:
+    """Stations whose index is their number, at no place: for batches that are read before all positions are known."""
+    n = 10_000
+    return Array(np.arange(n, dtype=np.int32), np.zeros((n, 3)), np.zeros((n, 2), np.int32), UNIT, detector_of(windows))
+
+
+def array_of(named: dict, windows: int = 1) -> Array:
+    """The array of all stations that files name (`read_batches`): the positions that they state, else the nominal ones."""
+    stations = sorted(named)
     nominal = {s: ((s // 100 + ORIGIN[0]) * UNIT, (s % 100 + ORIGIN[1]) * UNIT, 0.0) for s in stations}
-    height = np.mean([p[2] for p in positions.values() if p is not None] or [0.0])
+    height = np.mean([p[2] for p in named.values() if p is not None] or [0.0])
     position = np.array(
-        [(*positions[s][:2], positions[s][2] - height) if positions[s] is not None else nominal[s] for s in stations]
+        [(*named[s][:2], named[s][2] - height) if named[s] is not None else nominal[s] for s in stations]
     ).reshape(-1, 3)
-    return telescope_array(np.array(stations, int), position)
+    return telescope_array(np.array(stations, int), position, windows)
 
 
-def telescope_array(station_id, position) -> Array:
+def detector_of(windows: int = 1) -> Detector:
+    """A station of the Telescope Array of which some consecutive windows are kept."""
+    return Detector(3.0, 2, BIN, N_BINS * windows)
+
+
+def telescope_array(station_id, position, windows: int = 1) -> Array:
     """An array whose lattice is said by the station numbers, 100 column + row."""
     array_from_positions(station_id, position)  # the checks
     lattice = np.stack([np.asarray(station_id) // 100, np.asarray(station_id) % 100], axis=1).astype(np.int32)
     lattice = lattice - lattice.min(axis=0) if len(lattice) else lattice
-    return Array(np.asarray(station_id, np.int32), np.asarray(position, float), lattice, UNIT, Detector(3.0, 2, _BIN, N_BINS))
+    return Array(np.asarray(station_id, np.int32), np.asarray(position, float), lattice, UNIT, detector_of(windows))
+
+
+def windows_of(events: Events, path) -> int:
+    """Number of windows of 128 bins that a waveform of the events fills.
+
+    Raises
+    ------
+    InputError : no waveforms of two layers with a multiple of 128 bins of 20 ns.
+    """
+    detector = events.array.detector
+    windows, rest = divmod(detector.n_bins, N_BINS)
+    if events.waveform is None or (detector.n_layers, detector.bin_width) != (2, BIN) or rest:
+        raise InputError(
+            f"{path}: files of the Telescope Array hold waveforms of two layers with 128 bins of 20 ns, or multiples of 128"
+        )
+    return windows
+
+
+def lower_layer_first(waveform, windows: int) -> np.ndarray:
+    """(h, T, 2) counts, upper layer first, as (h windows, 2, 128) counts, lower layer first."""
+    n = len(waveform)
+    return waveform[:, :, ::-1].reshape(n, windows, N_BINS, 2).transpose(0, 1, 3, 2).reshape(n * windows, 2, N_BINS)
+
+
+def window_clocks(time, windows: int) -> tuple[np.ndarray, np.ndarray]:
+    """`clock_counts` of all windows of hits that begin at a time [ns, (h,)]; (h windows,) each."""
+    begin = np.asarray(time)[:, None] + USEC * 1e3 + np.arange(windows) * N_BINS * BIN
+    return clock_counts(begin.ravel())
 
 
 def clock_counts(time: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -174,8 +293,9 @@ def _export_one(events: Events, pulses: Pulses, i: int) -> list[tuple[int, int, 
     rows = slice(*events.hit_offset[i : i + 2])
     array = events.array
     station = array.station_id[events.hit_station[rows]]
-    clkcnt, mclkcnt = clock_counts(events.hit_time[rows] + USEC * 1e3)
-    lower_first = events.waveform[rows][:, :, ::-1].transpose(0, 2, 1).astype(np.int32)
+    windows = array.detector.n_bins // N_BINS
+    clkcnt, mclkcnt = window_clocks(events.hit_time[rows], windows)
+    lower_first = lower_layer_first(events.waveform[rows], windows).astype(np.int32)
     pedestal, vem = events.pedestal[rows][:, ::-1].astype(float), events.counts_per_vem[rows][:, ::-1].astype(float)
     number = int(events.event_id[i]) % 2**31
     header = {
@@ -191,12 +311,13 @@ def _export_one(events: Events, pulses: Pulses, i: int) -> list[tuple[int, int, 
             corexyz=np.array([t.core_x[i], t.core_y[i], 0.0]) * 100.0,
         )))  # fmt: skip
     banks.append((RUSDRAW, 0, pack_rusdraw(
-        header, station, clkcnt, mclkcnt, lower_first, np.rint(vem), np.rint(8 * pedestal), vem
+        header, np.repeat(station, windows), clkcnt, mclkcnt, lower_first,
+        *(np.repeat(column, windows, axis=0) for column in (np.rint(vem), np.rint(8 * pedestal), vem)),
     )))  # fmt: skip
     time = np.nan_to_num(pulses.arrival_time[rows], nan=0.0)
     banks.append((RUFPTN, 0, pack_rufptn(
-        len(station), len(station), 0, isgood=np.where(pulses.saturated[rows], 5, 4), wfindex=np.arange(len(station)),
-        xxyy=station, nfold=np.ones(len(station)), xyzclf=array.position[events.hit_station[rows]] / UNIT,
+        len(station), len(station), 0, isgood=np.where(pulses.saturated[rows], 5, 4), wfindex=windows * np.arange(len(station)),
+        xxyy=station, nfold=np.full(len(station), windows), xyzclf=array.position[events.hit_station[rows]] / UNIT,
         reltime=np.repeat(time[:, None] / TIME_UNIT, 2, axis=1), pulsa=pulses.signal[rows][:, ::-1],
         fadcpa=pulses.signal[rows][:, ::-1] * vem, ped=pedestal, vem=vem,
     )))  # fmt: skip
@@ -207,7 +328,8 @@ def _export_one(events: Events, pulses: Pulses, i: int) -> list[tuple[int, int, 
 
 
 def write_dst(path, events: Events, pulses: Pulses) -> None:
-    """Write events with waveforms of two layers and 128 bins of 20 ns as a DST file: rusdraw, rufptn, bsdinfo, and rusdmc with truth.
+    """Write events with waveforms of two layers and 128 bins of 20 ns, or multiples of 128, as a DST file: rusdraw, rufptn, bsdinfo, and
+    rusdmc with truth. Longer waveforms become consecutive windows of a station.
 
     Absolute times mean nothing: every event is put at 0.382 s, where ratios of clock counts are spread evenly. Altitudes are relative
     to the array's reference.
@@ -216,9 +338,7 @@ def write_dst(path, events: Events, pulses: Pulses) -> None:
     ------
     InputError : other layers, bins or station numbers than the format knows.
     """
-    detector = events.array.detector
-    if events.waveform is None or (detector.n_layers, detector.n_bins, detector.bin_width) != (2, N_BINS, _BIN):
-        raise InputError(f"{path}: DST files hold waveforms of two layers with 128 bins of 20 ns")
+    windows_of(events, path)
     station = events.array.station_id
     if len(station) and (station.min() < 101 or station.max() > 9999 or (station % 100 == 0).any()):
         raise InputError(f"{path}: DST files number stations as 100 column + row")

@@ -23,10 +23,10 @@ def corrupted(rng, data: bytes) -> bytes:
     return bytes(data)
 
 
-def fuzz(rng, path, data, suffix, n, also=()):
-    """n damaged copies: each converts or is refused with one clear message; nothing else happens. Returns how many are refused.
+def fuzz(rng, path, data, suffix, n, also=(), read=convert):
+    """n damaged copies: each is read or refused with one clear message; nothing else happens. Returns how many are refused.
 
-    also : files to convert together with it
+    also : files to read together with it; read : what reads a list of files
     """
     refused = 0
     target = path / f"x{suffix}"
@@ -34,7 +34,7 @@ def fuzz(rng, path, data, suffix, n, also=()):
         target.write_bytes(corrupted(rng, data))
         message = None
         try:
-            convert([*also, target])
+            read([*also, target])
         except InputError as error:
             message = str(error)
         if message is not None:

@@ -148,6 +148,14 @@ def test_command_line(folder, capsys):
     assert read_events(folder / "o.h5").n_hits == 4
 
 
+@pytest.mark.slow
+def test_an_event_of_a_million_hits_is_refused(folder):
+    lines = HITS.splitlines()
+    (folder / "hits.csv").write_text("\n".join([lines[0], *[lines[1]] * 10**6]))
+    with pytest.raises(InputError, match="1000000 hits"):
+        convert([folder / "stations.csv", folder / "hits.csv"])
+
+
 def test_damaged_tables(rng, folder):
     assert fuzz(rng, folder, HITS.encode(), ".csv", 100, [folder / "stations.csv"]) > 20
 

@@ -1,6 +1,7 @@
 """Telescope Array formats: container, banks, round trips, what is refused."""
 
 import struct
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +12,7 @@ from events.convert.damage import fuzz
 from tashower.cli import main
 from tashower.config import load_config
 from tashower.errors import InputError
-from tashower.events.convert.convert import convert, tell_format
+from tashower.events.convert.convert import convert, convert_file, tell_format
 from tashower.events.convert.dst import BLOCK, checksum, read_banks, write_banks
 from tashower.events.convert.ta_banks import RUSDRAW, unpack_rusdraw
 from tashower.events.convert.ta_dst import clock_counts, write_dst
@@ -84,7 +85,7 @@ def test_simulated_events_round_trip(events, written, name):
 
 def test_the_lower_layer_comes_first_in_the_file(events, written):
     number, _, payload = next(b for b in read_banks(written["dst"]) if b[0] == RUSDRAW)
-    raw = unpack_rusdraw(payload, "here")
+    raw = unpack_rusdraw([payload], ["here"])
     assert number == RUSDRAW
     first = events.waveform[0]
     np.testing.assert_array_equal(raw.window["fadc"][0, 0], first[:, 1])
@@ -121,6 +122,94 @@ def test_first_of_consecutive_windows_is_kept(events, tmp_path):
     assert found.hit_time[0] == pytest.approx(3e8, abs=0.5)
     np.testing.assert_array_equal(found.waveform[0, :, 0], wave[0, 1])
     assert found.pedestal[0, 0] == 6.0
+
+
+@pytest.mark.parametrize("name", ["dst", "txt"])
+def test_stations_with_several_windows_round_trip(events, tmp_path, name):
+    """Waveforms of 256 bins are two consecutive windows of a station; who keeps one gets the first half, three: the pedestal behind."""
+    array = replace(events.array, detector=replace(events.array.detector, n_bins=256))
+    late = np.roll(events.waveform[:, ::-1], 7, axis=0)
+    long = replace(events, array=array, waveform=np.concatenate([events.waveform, late], axis=1))
+    path = tmp_path / f"w.{name}"
+    (write_text if name == "txt" else write_dst)(path, long, find_pulses(long))
+    both, one, three = (convert([path], windows=n) for n in (2, 1, 3))
+    np.testing.assert_array_equal(both.waveform, long.waveform)
+    np.testing.assert_array_equal(one.waveform, events.waveform)
+    np.testing.assert_array_equal(three.waveform[:, :256], long.waveform)
+    assert (three.waveform[:, 256:] == np.rint(three.pedestal)[:, None]).all()
+    assert (both.array.detector.n_bins, three.array.detector.n_bins) == (256, 384)
+    for found in (both, one, three):
+        np.testing.assert_allclose(found.hit_time, events.hit_time, atol=0.2)
+    # A second reader sees two windows of each station, 128 bins of 20 ns apart.
+    rows = slice(*events.hit_offset[:2])
+    station = np.repeat(events.array.station_id[events.hit_station[rows]], 2)
+    if name == "dst":
+        raw = independent.rusdraw(next(payload for number, _, payload in independent.banks(path) if number == 13101))
+        assert raw["xxyy"] == tuple(station)
+        second = np.array(raw["clkcnt"]) / np.array(raw["mclkcnt"])
+        np.testing.assert_array_equal(np.array(raw["fadc"])[1::2, 0], late[rows, :, 1])
+    else:
+        sections = independent.text(path)
+        window = np.array(sections["SD waveform DATA"][0]).reshape(-1, 259)
+        np.testing.assert_array_equal(window[:, 0], station)
+        np.testing.assert_array_equal(window[1::2, 3:131], late[rows, :, 1])
+        second = window[:, 1] / window[:, 2]
+        assert (np.array(sections["SD meta DATA"][0])[11::12] == 2).all()
+    np.testing.assert_allclose(np.diff(second)[::2] * 1e9, 2560.0, atol=0.5)
+
+
+def test_windows_are_a_matter_of_the_telescope_array(tmp_path):
+    (tmp_path / "a.json").write_text('{"stations": [{"station": 1}], "sdrec": {}}')
+    with pytest.raises(InputError, match="--windows 2"):
+        convert([tmp_path / "a.json"], windows=2)
+
+
+def test_files_are_converted_part_by_part_as_in_memory(events, written, tmp_path, monkeypatch):
+    """However many events are converted at once."""
+    whole = convert([written["dst"]])
+    for size in (1, 7, 1000):
+        monkeypatch.setattr("tashower.events.convert.ta_dst.EVENTS_AT_ONCE", size)
+        for path in (written["dst"], written["txt"]):
+            convert_file([path], tmp_path / "e.h5")
+            found = read_events(tmp_path / "e.h5")
+            np.testing.assert_array_equal(found.hit_offset, whole.hit_offset)
+            np.testing.assert_array_equal(found.array.station_id[found.hit_station], whole.array.station_id[whole.hit_station])
+            np.testing.assert_array_equal(found.waveform, whole.waveform)
+            np.testing.assert_allclose(found.truth.energy, whole.truth.energy, rtol=1e-6)
+            assert found.standard is None
+            if path == written["dst"]:
+                np.testing.assert_array_equal(found.dead_offset, whole.dead_offset)
+                np.testing.assert_array_equal(found.dead_station, whole.dead_station)
+                np.testing.assert_array_equal(found.event_id, whole.event_id)
+                np.testing.assert_allclose(found.array.position, whole.array.position, atol=1e-9)  # sums in another order
+
+
+def test_a_file_without_events(tmp_path):
+    write_banks(tmp_path / "n.dst", [])
+    for found in (convert([tmp_path / "n.dst"]), read_back(tmp_path)):
+        assert found.n_events == found.n_hits == 0
+        assert found.truth is None
+
+
+def read_back(folder):
+    convert_file([folder / "n.dst"], folder / "n.h5")
+    return read_events(folder / "n.h5")
+
+
+@pytest.mark.slow
+def test_an_event_of_a_million_hits_is_refused(small, tmp_path):
+    lines = small[".txt"].decode().split("\n")
+    k = lines.index("SD meta DATA") + 1
+    lines[k] = " ".join(lines[k].split()[:12] * 10**6)
+    (tmp_path / "a.txt").write_text("\n".join(lines))
+    tracemalloc.start()
+    with pytest.raises(InputError, match=r"a\.txt: event 0: 1000000 hits"):
+        convert([tmp_path / "a.txt"])
+    assert tracemalloc.get_traced_memory()[1] < 1e9
+    tracemalloc.stop()
+    write_banks(tmp_path / "a.dst", [(RUSDRAW, 0, bytes(24 * 10**6))])
+    with pytest.raises(InputError, match="a bank of more than"):
+        convert([tmp_path / "a.dst"])
 
 
 def test_positions_from_a_list_or_nominal(events, written, tmp_path):
@@ -164,6 +253,9 @@ def test_formats_that_cannot_hold_the_events_are_refused(events, tmp_path):
     for write, name in ((write_dst, "a.dst"), (write_text, "a.txt")):
         with pytest.raises(InputError, match="20 ns"):
             write(tmp_path / name, other, pulses)
+        odd = replace(events.array, detector=replace(events.array.detector, n_bins=130))
+        with pytest.raises(InputError, match="multiples of 128"):
+            write(tmp_path / name, replace(events, array=odd), pulses)
         with pytest.raises(InputError, match="waveforms"):
             write(tmp_path / name, replace(events, waveform=None), pulses)
         assert not (tmp_path / name).exists()
