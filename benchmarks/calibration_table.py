@@ -91,7 +91,9 @@ def front_table(events_of) -> None:
         n = axis_components(t.zenith[hit], t.azimuth[hit])
         r = axis_distance(*d, *n)
         after = pulses.arrival_time - t.t0[hit] - plane_delay(*d, *n)
-        formula = front_delay(r, log_lateral_distribution(r, slope(t.zenith[hit]), events.array.lateral), t.curvature[hit])
+        formula = front_delay(
+            r, log_lateral_distribution(r, slope(t.zenith[hit]), events.array.lateral), t.curvature[hit], events.array.front
+        )
         usable = (
             (np.abs(np.degrees(t.zenith[hit]) - 30) < 4)
             & (pulses.signal.mean(axis=1) >= 1.4)

@@ -65,7 +65,7 @@ def with_minuit(cases, settings) -> float | None:
             n = len(observed.x)
             value = evaluate(
                 np.asarray(p), observed, 0, n, settings.area, settings.errors.signal_poisson, mean, weight, False,
-                settings.lateral, gradient, matrix, work,
+                settings.lateral, settings.front, gradient, matrix, work,
             )  # fmt: skip
             return value if np.isfinite(value) else 1e12
 

@@ -14,7 +14,7 @@ from scipy.optimize import least_squares
 from tashower.config import load_config
 from tashower.physics.constants import STATION_AREA
 from tashower.physics.lateral import TELESCOPE_ARRAY, log_lateral_distribution, mean_s800, slope
-from tashower.physics.shower_front import curvature_zenith_dependence, front_delay, thickness_shape
+from tashower.physics.shower_front import TELESCOPE_ARRAY_FRONT, curvature_zenith_dependence, front_delay, thickness_shape
 from tashower.simulation.particles import LOCAL_POWER, MUON_SHAPE, ONSET_S800, front_model, mean_numbers, muon_share_at
 from tashower.simulation.showers import muon_share
 
@@ -39,7 +39,7 @@ def first_particle(log_e: float, front, rng) -> tuple[float, float, float, float
         )
         first[i] = min((d.min() for d in delays if len(d)), default=np.inf)
     first = first[np.isfinite(first)]
-    onset = front_delay(DISTANCE, log_ldf, scale * np.sqrt(ONSET_S800 / s800))
+    onset = front_delay(DISTANCE, log_ldf, scale * np.sqrt(ONSET_S800 / s800), TELESCOPE_ARRAY_FRONT)
     return first.mean(), first.std(), float(onset), float(width * density**LOCAL_POWER)
 
 

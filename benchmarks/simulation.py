@@ -13,7 +13,7 @@ import numpy as np
 from tashower.config import load_config
 from tashower.physics.geometry import axis_components, axis_distance, distance_along_axis, plane_delay
 from tashower.physics.lateral import TELESCOPE_ARRAY, log_lateral_distribution
-from tashower.physics.shower_front import front_delay, thickness_shape
+from tashower.physics.shower_front import TELESCOPE_ARRAY_FRONT, front_delay, thickness_shape
 from tashower.simulation import electronics, particles
 from tashower.simulation.showers import draw_showers
 from tashower.simulation.simulate import simulate_events, stations_from_config
@@ -62,7 +62,10 @@ def simulate_stations(rng, front, truth, shower, position):
     d, n_axis = d[:, reached], tuple(component[reached] for component in n_axis)
     width = thickness_shape(r) * truth.front_scale[shower] * particles.late_time_factor(along)
     onset = front_delay(
-        r, log_ldf, front.onset * truth.front_scale[shower] * np.sqrt(particles.ONSET_S800 / truth.s800[shower])
+        r,
+        log_ldf,
+        front.onset * truth.front_scale[shower] * np.sqrt(particles.ONSET_S800 / truth.s800[shower]),
+        TELESCOPE_ARRAY_FRONT,
     )
     start = onset + front.local * width * density**particles.LOCAL_POWER * rng.standard_normal(len(r))
     start = (start + plane_delay(*d, *n_axis)) % 20.0 + 20.0 * 37

@@ -31,9 +31,11 @@ def _simulate(args) -> None:
 def _convert(args) -> None:
     from tashower.events.array import read_lateral
     from tashower.events.convert.convert import convert_file
+    from tashower.physics.shower_front import Front
 
     lateral = read_lateral(args.lateral, args.reference)
-    array, n_events, n_hits = convert_file(args.files, args.to, args.format, args.stations, args.windows, lateral)
+    front = Front(*args.front)
+    array, n_events, n_hits = convert_file(args.files, args.to, args.format, args.stations, args.windows, lateral, front)
     lattice = f"a {array.kind} lattice" if array.kind != "irregular" else "no lattice (the network needs one)"
     print(f"{args.to}: {n_events} events, {n_hits} hits, {array.n_stations} stations on {lattice}", flush=True)
 
@@ -134,13 +136,13 @@ def _show(args) -> None:
 def _fit_on_the_spot(events) -> tuple[dict, object]:
     """Both fits, with the calibration of the default configuration that comes with the package."""
     from tashower.config import load_config
-    from tashower.reconstruction.calibration import DEFAULT, check_lateral, read_calibration
+    from tashower.reconstruction.calibration import DEFAULT, check_description, read_calibration
     from tashower.reconstruction.pulses import find_pulses
     from tashower.reconstruction.reconstruct import reconstruct
 
     calibration = read_calibration(DEFAULT)
     try:
-        check_lateral(calibration, events.array, "not fitted (--fits FILE shows a fit)")
+        check_description(calibration, events.array, "not fitted (--fits FILE shows a fit)")
     except InputError as reason:
         print(f"tashower: {reason}", file=sys.stderr)
         return {}, find_pulses(events)
@@ -173,6 +175,13 @@ def _named(pairs) -> dict:
             raise InputError(f"{pair}: NAME=FILE is needed")
         found.setdefault(name, []).append(path)
     return found
+
+
+def _positive(word: str) -> float:
+    value = float(word)
+    if not 0.0 <= value < 1e6:
+        raise ValueError
+    return value
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -211,6 +220,10 @@ def _parser() -> argparse.ArgumentParser:
         "--lateral", default="telescope_array", help="lateral distribution to fit: telescope_array, or a Python file"
     )
     sub.add_argument("--reference", type=float, default=800.0, help="distance at which it is 1 [m]")
+    sub.add_argument(
+        "--front", nargs=3, type=_positive, default=(30.0, 1.5, 0.5), metavar=("R", "P", "Q"),
+        help="front to fit, delay = a (1 + r/R)^P LDF^-Q (default: 30 1.5 0.5, the Telescope Array's)",
+    )  # fmt: skip
 
     sub = command("export", _export, "Write simulated events in a format of the Telescope Array.")
     sub.add_argument("events", help="event file")

@@ -26,6 +26,9 @@ class ArrayConfig:
     altitude_spread_m: float
     lateral: str
     reference_m: float
+    front_distance_m: float
+    front_power: float
+    front_density_power: float
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,7 @@ class ReconstructionConfig:
     min_border_distance_m: float
     max_pointing_error_deg: float
     max_s800_error: float
+    errors: dict
 
 
 @dataclass(frozen=True)

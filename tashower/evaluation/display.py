@@ -90,7 +90,8 @@ def _waveforms(axis, events: Events, order, rows, r, plane, reference) -> None:
     axis.legend(fontsize=8, loc="lower right", ncols=2)
 
 
-def _curves(front, residual, lateral, lateral_residual, r, time, density, saturated, showers, plane_of, form) -> None:
+def _curves(front, residual, lateral, lateral_residual, r, time, density, saturated, showers, plane_of, array) -> None:
+    form = array.lateral
     fine = np.linspace(max(50.0, r.min() * 0.7), r.max() * 1.15, 300)
     lowest, highest = 0.0, 1.0
     for name, shower, colour in showers:
@@ -98,11 +99,11 @@ def _curves(front, residual, lateral, lateral_residual, r, time, density, satura
         own_r, plane = plane_of(shower)
         after = time - shower["t0"] - plane
         log_ldf = log_lateral_distribution(own_r, eta, form)
-        expected = front_delay(own_r, log_ldf, shower["curvature"])
+        expected = front_delay(own_r, log_ldf, shower["curvature"], array.front)
         line = {"color": colour, "ls": "--" if colour == _OTHER else "-", "label": name}
         front.plot(own_r, after, "o", color=colour, ms=4)
         lowest, highest = min(lowest, np.nanmin(after)), max(highest, np.nanmax(after))
-        front.plot(fine, front_delay(fine, log_lateral_distribution(fine, eta, form), shower["curvature"]), **line)
+        front.plot(fine, front_delay(fine, log_lateral_distribution(fine, eta, form), shower["curvature"], array.front), **line)
         residual.plot(own_r, after - expected, "o", color=colour, ms=4)
         lateral.plot(own_r[~saturated], density[~saturated], "o", color=colour, ms=4)
         lateral.plot(own_r[saturated], density[saturated], "^", mfc="none", color=colour, ms=6)
@@ -171,7 +172,7 @@ def draw_event(events: Events, index: int, tables: dict, pulses: Pulses, path) -
     if reference:
         log_ldf = log_lateral_distribution(r, slope(reference["zenith"]), events.array.lateral)
         after = time - reference["t0"] - plane
-        near = np.abs(after) < _FARTHEST + 2.0 * front_delay(r, log_ldf, reference["curvature"])
+        near = np.abs(after) < _FARTHEST + 2.0 * front_delay(r, log_ldf, reference["curvature"], events.array.front)
         near &= np.abs(after) < 6.0 * _FARTHEST
     # Without waveforms their column is left out.
     columns = 2 if events.waveform is None else 3
@@ -186,7 +187,7 @@ def draw_event(events: Events, index: int, tables: dict, pulses: Pulses, path) -
         axes = [figure.add_subplot(grid[k, 1]) for k in range(4)]
         _curves(
             *axes, r[near], time[near], signal[near] / events.array.detector.area, pulses.saturated[rows][near], showers,
-            lambda shower: _around(shower, position[near]), events.array.lateral,
+            lambda shower: _around(shower, position[near]), events.array,
         )  # fmt: skip
     _parameter_table(figure.add_subplot(grid[3, 0]), showers, events.array.size_name)
     figure.suptitle(

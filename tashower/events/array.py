@@ -2,7 +2,7 @@
 
 import hashlib
 import runpy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from tashower.errors import InputError
 from tashower.events.lattice import fit_lattice, lattice_steps
 from tashower.physics.constants import BIN_WIDTH, N_BINS, STATION_AREA
 from tashower.physics.lateral import TELESCOPE_ARRAY, Lateral, tabulated, telescope_array_lateral
+from tashower.physics.shower_front import TELESCOPE_ARRAY_FRONT, Front
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class Array:
     detector : what a station consists of
     kind : "square", "hexagonal", or "irregular": then `lattice` means nothing
     lateral, lateral_name : the lateral distribution that showers on this array are described with, and what it is called
+    front : the front that they are described with
     """
 
     station_id: np.ndarray
@@ -47,6 +49,7 @@ class Array:
     kind: str = "square"
     lateral: Lateral = TELESCOPE_ARRAY
     lateral_name: str = "telescope_array"
+    front: Front = TELESCOPE_ARRAY_FRONT
 
     @property
     def size_name(self) -> str:
@@ -165,9 +168,15 @@ def read_lateral(form: str, reference: float) -> tuple[Lateral, str]:
     return lateral, f"{path.stem} {hashlib.sha256(path.read_bytes()).hexdigest()[:8]}"
 
 
-def lateral_from_config(section) -> tuple[Lateral, str]:
-    """`read_lateral` for the section `array` of a configuration."""
-    return read_lateral(section.lateral, float(section.reference_m))
+def described_by_config(array: Array, section) -> Array:
+    """The array with the lateral distribution and the front of the section `array` of a configuration."""
+    lateral, name = read_lateral(section.lateral, float(section.reference_m))
+    return replace(array, lateral=lateral, lateral_name=name, front=front_from_config(section))
+
+
+def front_from_config(section) -> Front:
+    """The front of the section `array` of a configuration."""
+    return Front(float(section.front_distance_m), float(section.front_power), float(section.front_density_power))
 
 
 def neighbour_table(array: Array, corners: bool = True) -> np.ndarray:

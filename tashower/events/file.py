@@ -25,9 +25,10 @@ from tashower.events.foreign import check_readable, check_size_claimed, items_of
 from tashower.events.model import FLAGS, PARAMETERS, Events, Pulses, Reconstruction, Truth
 from tashower.physics.constants import LATERAL_SCALE, REFERENCE_DISTANCE
 from tashower.physics.lateral import Lateral, telescope_array_lateral
+from tashower.physics.shower_front import Front
 
 #: Version of the event file. The first number changes when an old reader would go wrong, the second when something is added.
-EVENT_VERSION = "1.2"
+EVENT_VERSION = "1.3"
 #: Version of the reconstruction file.
 RECONSTRUCTION_VERSION = "1.0"
 _STAMP, _STAMP_SIZE = "tashower file", 512
@@ -250,6 +251,7 @@ def event_attributes(array: Array) -> dict:
     return {
         "spacing": array.spacing, "lattice_kind": array.kind, "detector": json.dumps(asdict(array.detector)),
         "lateral": array.lateral_name, "lateral_reference": array.lateral.reference, "lateral_scale": array.lateral.scale,
+        **{f"front_{name}": value for name, value in array.front._asdict().items()},
     }  # fmt: skip
 
 
@@ -311,6 +313,7 @@ def read_events(path) -> Events:
             kind=str(attributes.get("lattice_kind", "square")),
             lateral=_lateral(array_columns, attributes, path),
             lateral_name=str(attributes.get("lateral", "telescope_array")),
+            front=Front(*(float(attributes.get(f"front_{name}", value)) for name, value in Front()._asdict().items())),
         )
         events = Events(
             array=array,

@@ -230,4 +230,4 @@ def expected_at_hits(shower: Truth | Reconstruction, events: Events) -> tuple[np
     r = np.maximum(axis_distance(*d, *n), 10.0)
     # Beyond 69 degrees the slope would turn over.
     log_ldf = log_lateral_distribution(r, slope(np.minimum(shower.zenith[hit], 1.2)), events.array.lateral)
-    return r, log_ldf, shower.t0[hit] + plane_delay(*d, *n) + front_delay(r, log_ldf, shower.curvature[hit])
+    return r, log_ldf, shower.t0[hit] + plane_delay(*d, *n) + front_delay(r, log_ldf, shower.curvature[hit], events.array.front)

@@ -24,7 +24,8 @@ def array_description(array: Array, bin_width: float = 0.0) -> dict:
         detector = {name: value for name, value in detector.items() if name not in ("bin_width", "n_bins")}
     return {
         "lattice": array.kind, "spacing_m": float(array.spacing), "lateral": array.lateral_name,
-        "lateral_reference_m": array.lateral.reference, **{f"detector_{k}": v for k, v in detector.items()},
+        "lateral_reference_m": array.lateral.reference, **{f"front_{k}": v for k, v in array.front._asdict().items()},
+        **{f"detector_{k}": v for k, v in detector.items()},
     }  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from tashower.events.array import Array, lattice_map
 from tashower.events.model import Events, Pulses, Reconstruction
 from tashower.physics.geometry import axis_components, axis_distance, plane_delay
 from tashower.physics.lateral import log_lateral_distribution, slope
-from tashower.physics.shower_front import front_delay
+from tashower.physics.shower_front import TELESCOPE_ARRAY_FRONT, front_delay
 
 #: Station features, one per channel of a cell. Pairs that are vectors turn with the tile.
 STATION_FEATURES = (
@@ -149,7 +149,9 @@ def make_tiles(
     log_ldf = log_lateral_distribution(r, per_event(slope(np.minimum(fit.zenith, 1.2))), array.lateral)
     expected = np.minimum(per_event(fit.s800) * np.exp(log_ldf) * array.detector.area, 1e6)
     plane = per_event(fit.t0) + plane_delay(dx, dy, dz, *axis)
-    delay = front_delay(r, log_ldf, per_event(np.maximum(fit.curvature, 0.1)))
+    # At least as curved as a = 0.1 ns in the Telescope Array's formula at 1 km.
+    least = 0.1 * front_delay(1e3, 0.0, 1.0, TELESCOPE_ARRAY_FRONT) / front_delay(1e3, 0.0, 1.0, array.front)
+    delay = front_delay(r, log_ldf, per_event(np.maximum(fit.curvature, least)), array.front)
     front = plane + delay
     heading = lattice_map(array)[1]
     along, across = in_lattice_frame(dx, dy, heading)

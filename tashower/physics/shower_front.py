@@ -8,12 +8,29 @@ parameter `a` is in ns: it is the delay that the bracket multiplies.
 Why this shape: if every particle arrives tau behind the front, tau = s (1 + r/R_L)^1.5 Gamma(shape 2), the first of n
 particles comes s (1 + r/R_L)^1.5 sqrt(2) Gamma(3/2)/sqrt(n) later on average for large n, and n is proportional to
 S800 LDF(r).
+
+R_L, the power and that of the LDF are numbers of the array's description (`Front`); the delays of simulated particles follow the
+formula above whatever they are.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 
 from tashower.physics.compiled import formula
 from tashower.physics.constants import FRONT_SCALE
+
+
+class Front(NamedTuple):
+    """Numbers of the front formula: delay = a (1 + r/distance)^power LDF^-density_power."""
+
+    distance: float = FRONT_SCALE  #: [m]
+    power: float = 1.5
+    density_power: float = 0.5
+
+
+#: The front of the Telescope Array's formula. A paraboloid whose delay does not depend on the density is close to Front(1.0, 2.0, 0.0).
+TELESCOPE_ARRAY_FRONT = Front()
 
 
 @formula
@@ -24,26 +41,30 @@ def thickness_shape(r):
 
 
 @formula
-def log_thickness_derivative(r):
-    """d ln (1 + r/30 m)^1.5 / dr = 1.5/(30 m + r) [1/m]."""
-    return 1.5 / (FRONT_SCALE + r)
+def log_delay_derivative(r, front):
+    """d ln (1 + r/R)^p / dr = p/(R + r) [1/m], for R and p of the front."""
+    return front.power / (front.distance + r)
 
 
 @formula
-def front_delay(r, log_ldf, curvature):
-    """Delay [ns] of the front behind the plane through the core: a (1 + r/R_L)^1.5 LDF^-0.5.
+def front_delay(r, log_ldf, curvature, front):
+    """Delay [ns] of the front behind the plane through the core: a (1 + r/R)^p LDF^-q.
 
     Parameters
     ----------
     r : perpendicular distance to the axis [m]
     log_ldf : ln LDF(r) (`lateral.log_lateral_distribution`)
     curvature : a [ns]
+    front : R, p and q (`Front`)
 
     Examples
     --------
-    At r = 800 m, LDF = 1: front_delay(800, 0, 1.0) = (1 + 800/30)^1.5 = 145.5.
+    At r = 800 m, LDF = 1: front_delay(800, 0, 1.0, TELESCOPE_ARRAY_FRONT) = (1 + 800/30)^1.5 = 145.5.
     """
-    return curvature * thickness_shape(r) * np.exp(-0.5 * log_ldf)
+    y = 1.0 + r / front.distance
+    # A square root is several times faster than a power.
+    shape = y * np.sqrt(y) if front.power == 1.5 else y**front.power
+    return curvature * shape * np.exp(-front.density_power * log_ldf)
 
 
 def curvature_zenith_dependence(zenith) -> np.ndarray:

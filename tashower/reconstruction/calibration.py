@@ -17,7 +17,7 @@ from tashower.events.array import Array
 from tashower.events.file import made_from, written_aside
 from tashower.events.model import PARAMETERS, Events, Pulses, Reconstruction, Truth, expected_at_hits, pulls, select_rows
 from tashower.physics.constants import REFERENCE_DISTANCE
-from tashower.physics.shower_front import curvature_zenith_dependence
+from tashower.physics.shower_front import TELESCOPE_ARRAY_FRONT, Front, curvature_zenith_dependence
 from tashower.reconstruction.clusters import SMALLEST_SIGNAL
 from tashower.reconstruction.energy import EnergyTable, make_energy_table
 from tashower.reconstruction.expectation import (
@@ -77,6 +77,7 @@ class Calibration:
     energy : energy table
     pulls : {"free" or "constrained": FitPulls}
     lateral, reference : name and reference distance [m] of the lateral distribution that it was made with
+    front : that it was made with
     """
 
     errors: ErrorModel
@@ -86,6 +87,7 @@ class Calibration:
     pulls: dict
     lateral: str = "telescope_array"
     reference: float = REFERENCE_DISTANCE
+    front: Front = TELESCOPE_ARRAY_FRONT
 
 
 def true_residuals(events: Events, pulses: Pulses) -> dict[str, np.ndarray]:
@@ -120,33 +122,37 @@ def _robust_likelihood(residual, sigma) -> float:
     return float(np.mean(np.minimum((residual / sigma) ** 2, 25.0) + 2.0 * np.log(sigma)))
 
 
-def _fit_contained(residuals, factor, errors: ErrorModel) -> ErrorModel:
+def _fit_contained(residuals, factor, errors: ErrorModel, fixed: dict) -> ErrorModel:
     """`errors` with the contained part of the signal that fits best, from stations that are sure to be seen."""
     sure = residuals["density"] >= POISSON_DENSITY
     ratio = 1.0 + residuals["signal"][sure] / residuals["density"][sure]
     r, c = residuals["r"][sure], factor[sure]
 
+    def with_window(q):
+        found = {"late_fraction": float(q[0]), "contained_time": float(np.exp(q[1]))}
+        return errors._replace(**found | {name: value for name, value in fixed.items() if name in found})
+
     def distance(q):
-        trial = errors._replace(late_fraction=q[0], contained_time=np.exp(q[1]))
-        return np.sum((ratio - contained_fraction(r, c, trial)) ** 2 * residuals["density"][sure])
+        return np.sum((ratio - contained_fraction(r, c, with_window(q))) ** 2 * residuals["density"][sure])
 
-    fraction, log_time = minimize(distance, (0.8, np.log(700.0)), method="Nelder-Mead").x
-    return errors._replace(late_fraction=float(fraction), contained_time=float(np.exp(log_time)))
+    return with_window(minimize(distance, (0.8, np.log(700.0)), method="Nelder-Mead").x)
 
 
-def fit_errors(residuals: dict[str, np.ndarray], area: float) -> ErrorModel:
-    """`ErrorModel` of largest likelihood for residuals from `true_residuals`.
+def fit_errors(residuals: dict[str, np.ndarray], area: float, fixed: dict[str, float] | None = None) -> ErrorModel:
+    """`ErrorModel` of largest likelihood for residuals from `true_residuals`; of its numbers, `fixed` stay as they are.
 
     Times: stations that are expected to see twice SMALLEST_SIGNAL or more, so that the cut on the signal does not choose them.
     Densities: where 4 VEM/m^2 or more are expected.
     """
+    fixed = fixed or {}
     factor = curvature_zenith_dependence(residuals["zenith"])
-    errors = _fit_contained(residuals, factor, ErrorModel())
+    errors = _fit_contained(residuals, factor, ErrorModel(), fixed)
     timed = residuals["density"] * area > 2.0 * SMALLEST_SIGNAL
     r, density, c, time = (x[timed] for x in (residuals["r"], residuals["density"], factor, residuals["time"]))
 
     def with_times(q):
-        return errors._replace(time_floor=np.exp(q[0]), time_scale=np.exp(q[1]), time_power=q[2], b0=q[3], b1=q[4], b2=q[5])
+        found = {"time_floor": np.exp(q[0]), "time_scale": np.exp(q[1]), "time_power": q[2], "b0": q[3], "b1": q[4], "b2": q[5]}
+        return errors._replace(**found | {name: value for name, value in fixed.items() if name in found})
 
     def time_loss(q):
         trial = with_times(q)
@@ -159,12 +165,14 @@ def fit_errors(residuals: dict[str, np.ndarray], area: float) -> ErrorModel:
     expected = (residuals["density"] * contained)[dense]
     residual = (residuals["signal"] + residuals["density"])[dense] - expected
 
-    def signal_loss(q):
-        trial = errors._replace(signal_poisson=np.exp(q[0]), signal_fraction=np.exp(q[1]))
-        return _robust_likelihood(residual, density_error(expected, area, trial))
+    def with_signals(q):
+        found = {"signal_poisson": np.exp(q[0]), "signal_fraction": np.exp(q[1])}
+        return errors._replace(**found | {name: value for name, value in fixed.items() if name in found})
 
-    poisson, fraction = np.exp(minimize(signal_loss, (0.5, np.log(0.15)), method="Nelder-Mead").x)
-    errors = errors._replace(signal_poisson=poisson, signal_fraction=fraction)
+    def signal_loss(q):
+        return _robust_likelihood(residual, density_error(expected, area, with_signals(q)))
+
+    errors = with_signals(minimize(signal_loss, (0.5, np.log(0.15)), method="Nelder-Mead").x)
     return ErrorModel(*(float(value) for value in errors))
 
 
@@ -223,7 +231,7 @@ def calibrate(events: Events, settings: ReconstructionConfig) -> Calibration:
     if events.n_events < FEWEST_EVENTS:
         raise InputError(f"a calibration needs at least {FEWEST_EVENTS} events: these are {events.n_events}")
     found_pulses = find_pulses(events)
-    errors = fit_errors(true_residuals(events, found_pulses), events.array.detector.area)
+    errors = fit_errors(true_residuals(events, found_pulses), events.array.detector.area, settings.errors)
     coefficients, width = fit_curvature_prior(events.truth)
     flat = EnergyTable(np.array([1.0, 3.0]), np.array([-1.0, 4.0]), np.zeros((2, 2)))
     raw = Calibration(errors, coefficients, width, flat, {})
@@ -237,7 +245,8 @@ def calibrate(events: Events, settings: ReconstructionConfig) -> Calibration:
         if curvature == "free":
             p = correct_bias(_parameters(fitted)[good], found[curvature])
             table = make_energy_table(p[:, 4], p[:, 2], events.truth.energy[good])
-    return Calibration(errors, coefficients, width, table, found, events.array.lateral_name, events.array.lateral.reference)
+    array = events.array
+    return Calibration(errors, coefficients, width, table, found, array.lateral_name, array.lateral.reference, array.front)
 
 
 def write_calibration(path, calibration: Calibration, configuration: dict, inputs=()) -> None:
@@ -259,13 +268,14 @@ def write_calibration(path, calibration: Calibration, configuration: dict, input
         "pulls": {name: asdict(entry) for name, entry in calibration.pulls.items()},
         "lateral": calibration.lateral,
         "reference": calibration.reference,
+        "front": calibration.front._asdict(),
     }
     with written_aside(path) as aside:
         aside.write_text(json.dumps(content, indent=1) + "\n")
 
 
-def check_lateral(calibration: Calibration, array: Array, where) -> None:
-    """Refuse events that are described with another lateral distribution than the calibration's.
+def check_description(calibration: Calibration, array: Array, where) -> None:
+    """Refuse events that are described with another lateral distribution or front than the calibration's.
 
     Raises
     ------
@@ -276,6 +286,9 @@ def check_lateral(calibration: Calibration, array: Array, where) -> None:
             f"{where}: calibrated with the lateral distribution {calibration.lateral!r} (1 at {calibration.reference:g} m), the events "
             f"have {array.lateral_name!r} (1 at {array.lateral.reference:g} m)"
         )
+    if calibration.front != array.front:
+        ours, theirs = (", ".join(f"{k} {v:g}" for k, v in f._asdict().items()) for f in (calibration.front, array.front))
+        raise InputError(f"{where}: calibrated with another front ({ours}) than the events have ({theirs})")
 
 
 def read_calibration(path) -> Calibration:
@@ -303,6 +316,7 @@ def read_calibration(path) -> Calibration:
             },
             lateral=str(content.get("lateral", "telescope_array")),
             reference=float(content.get("reference", REFERENCE_DISTANCE)),
+            front=Front(**{name: float(value) for name, value in content.get("front", {}).items()}),
         )
     except (UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path}: not a calibration ({error})") from None

@@ -24,7 +24,7 @@ import numpy as np
 from tashower.physics.compiled import formula, inner
 from tashower.physics.constants import SPEED_OF_LIGHT
 from tashower.physics.lateral import SLOPE_BY_SECANT, log_lateral_derivatives, log_lateral_distribution, slope_of_secant
-from tashower.physics.shower_front import front_delay, log_thickness_derivative, thickness_shape
+from tashower.physics.shower_front import front_delay, log_delay_derivative, thickness_shape
 from tashower.reconstruction.clusters import SIGNAL, SILENT, TIME
 
 N_PARAMETERS = 7
@@ -174,7 +174,7 @@ def trial_of(p, area, dispersion, on_ground):
 
 
 @inner(fastmath=ROUNDING)
-def station_terms(trial, observed, i, lateral):
+def station_terms(trial, observed, i, lateral, front):
     """What station i adds to the sum and its derivatives.
 
     Returns ((derivatives of the time by the first four parameters, by a, weight, residual), (derivatives of ln(density) by the
@@ -198,13 +198,13 @@ def station_terms(trial, observed, i, lateral):
     l_by_ny = l_by_r * r_by_ny + l_by_eta * trial.eta_by_nz * nz_by_ny
     t_by_x = t_by_y = t_by_nx = t_by_ny = unit = time_weight = residual = terms = 0.0
     if use & TIME:
-        unit = front_delay(r, log_ldf, 1.0)
+        unit = front_delay(r, log_ldf, 1.0, front)
         delay = trial.curvature * unit
-        d_by_r = delay * log_thickness_derivative(r)
-        t_by_x = n_x / SPEED_OF_LIGHT + d_by_r * r_by_x - 0.5 * delay * l_by_x
-        t_by_y = n_y / SPEED_OF_LIGHT + d_by_r * r_by_y - 0.5 * delay * l_by_y
-        t_by_nx = -q_by_nx / SPEED_OF_LIGHT + d_by_r * r_by_nx - 0.5 * delay * l_by_nx
-        t_by_ny = -q_by_ny / SPEED_OF_LIGHT + d_by_r * r_by_ny - 0.5 * delay * l_by_ny
+        d_by_r, d_by_l = delay * log_delay_derivative(r, front), -front.density_power * delay
+        t_by_x = n_x / SPEED_OF_LIGHT + d_by_r * r_by_x + d_by_l * l_by_x
+        t_by_y = n_y / SPEED_OF_LIGHT + d_by_r * r_by_y + d_by_l * l_by_y
+        t_by_nx = -q_by_nx / SPEED_OF_LIGHT + d_by_r * r_by_nx + d_by_l * l_by_nx
+        t_by_ny = -q_by_ny / SPEED_OF_LIGHT + d_by_r * r_by_ny + d_by_l * l_by_ny
         time_weight = observed.time_weight[i]
         residual = trial.t0 - q / SPEED_OF_LIGHT + delay + observed.shift[i] - observed.time[i]
         terms += time_weight * residual * residual
@@ -230,7 +230,7 @@ def station_terms(trial, observed, i, lateral):
 
 @inner(inline=False, fastmath=ROUNDING)
 def evaluate(
-    p, observed, begin, end, area, dispersion, prior_mean, prior_weight, on_ground, lateral, gradient, curvature, work
+    p, observed, begin, end, area, dispersion, prior_mean, prior_weight, on_ground, lateral, front, gradient, curvature, work
 ):  # fmt: skip
     """The sum to minimise, half its gradient (7,) and half its curvature matrix (7, 7, Fisher information); both overwritten.
 
@@ -252,7 +252,7 @@ def evaluate(
         use = observed.use[i]
         if use == 0:
             continue
-        times, densities, terms = station_terms(trial, observed, i, lateral)
+        times, densities, terms = station_terms(trial, observed, i, lateral, front)
         total += terms
         if use & TIME:
             b0, b1, b2, b3, unit, weight, residual = times

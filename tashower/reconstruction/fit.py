@@ -70,8 +70,8 @@ def minimum(p, observed, settings, converged, matrix, scratch):
     """Minimum from p with the weights as they are and the prior of p, which is overwritten. Returns (sum, converged)."""
     mean, weight = prior_of(p, settings)
     return minimise(
-        p, observed, settings.area, settings.errors.signal_poisson, mean, weight, settings.on_ground, settings.lateral, converged,
-        matrix, scratch,
+        p, observed, settings.area, settings.errors.signal_poisson, mean, weight, settings.on_ground, settings.lateral, settings.front,
+        converged, matrix, scratch,
     )  # fmt: skip
 
 
@@ -127,7 +127,7 @@ def compare(p, weights_from, observed, settings, scratch):
     mean, weight = prior_of(weights_from, settings)
     return evaluate(
         p, observed, 0, len(observed.x), settings.area, settings.errors.signal_poisson, mean, weight, settings.on_ground,
-        settings.lateral, scratch.gradient, scratch.trial_matrix, scratch.sums,
+        settings.lateral, settings.front, scratch.gradient, scratch.trial_matrix, scratch.sums,
     )  # fmt: skip
 
 
@@ -148,11 +148,26 @@ def worst_station(p, observed, settings, matrix, scratch):
     for i in range(n):
         if not observed.use[i] & TIME:
             continue
-        _, _, chi2 = station_terms(here, observed, i, settings.lateral)
+        _, _, chi2 = station_terms(here, observed, i, settings.lateral, settings.front)
         total += chi2
         if chi2 < 0.25 * OUTLIER_CHI2:
             continue
-        evaluate(p, observed, i, i + 1, area, dispersion, 0.0, 0.0, on_ground, settings.lateral, gradient, own, scratch.sums)
+        evaluate(
+            p,
+            observed,
+            i,
+            i + 1,
+            area,
+            dispersion,
+            0.0,
+            0.0,
+            on_ground,
+            settings.lateral,
+            settings.front,
+            gradient,
+            own,
+            scratch.sums,
+        )
         for j in range(N_PARAMETERS):
             change[j] = gradient[j]
             for k in range(N_PARAMETERS):
@@ -298,6 +313,7 @@ def fit_events(
         prior_width=float(calibration.curvature_width),
         on_ground=settings.distance == "ground",
         lateral=array.lateral,
+        front=array.front,
     )
     p, covariance, sums = np.full((n, 7), np.nan), np.full((n, 7, 7), np.nan), np.zeros((n, 5))
     density = pulses.signal.mean(axis=1) / array.detector.area

@@ -109,7 +109,7 @@ def invert(factor, inverse, column):
 
 
 @inner(inline=False)
-def minimise(p, observed, area, dispersion, prior_mean, prior_weight, on_ground, lateral, converged, matrix, scratch):
+def minimise(p, observed, area, dispersion, prior_mean, prior_weight, on_ground, lateral, front, converged, matrix, scratch):
     """Minimise `expectation.evaluate` from p, which is overwritten; `matrix` (7, 7) ends as the curvature at the last point looked at.
 
     converged : CONVERGED or NEARLY_CONVERGED
@@ -119,7 +119,9 @@ def minimise(p, observed, area, dispersion, prior_mean, prior_weight, on_ground,
     gradient, trial_gradient, trial_matrix = scratch.gradient, scratch.trial_gradient, scratch.trial_matrix
     damped, factor, step, trial = scratch.damped, scratch.factor, scratch.step, scratch.trial
     n, sums = len(observed.x), scratch.sums
-    total = evaluate(p, observed, 0, n, area, dispersion, prior_mean, prior_weight, on_ground, lateral, gradient, matrix, sums)
+    total = evaluate(
+        p, observed, 0, n, area, dispersion, prior_mean, prior_weight, on_ground, lateral, front, gradient, matrix, sums
+    )
     if not math.isfinite(total):
         return np.inf, False
     damping, growth = 1e-3, 2.0
@@ -148,6 +150,7 @@ def minimise(p, observed, area, dispersion, prior_mean, prior_weight, on_ground,
                 prior_weight,
                 on_ground,
                 lateral,
+                front,
                 trial_gradient,
                 trial_matrix,
                 sums,

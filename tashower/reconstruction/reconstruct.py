@@ -4,7 +4,7 @@ import sys
 
 from tashower.config import ReconstructionConfig
 from tashower.events.model import Events, Pulses, Reconstruction
-from tashower.reconstruction.calibration import Calibration, check_lateral
+from tashower.reconstruction.calibration import Calibration, check_description
 from tashower.reconstruction.features import event_features
 from tashower.reconstruction.fit import fit_events
 from tashower.reconstruction.plane import fit_planes
@@ -22,9 +22,9 @@ def reconstruct(
 
     Raises
     ------
-    InputError : the calibration was made with another lateral distribution.
+    InputError : the calibration was made with another lateral distribution or front.
     """
-    check_lateral(calibration, events.array, "calibration")
+    check_description(calibration, events.array, "calibration")
     pulses = find_pulses(events)
     tables = {}
     for curvature in ("free", "constrained"):

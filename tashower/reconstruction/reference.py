@@ -7,7 +7,7 @@ from tashower.events.array import neighbour_table
 from tashower.events.model import Events, Pulses
 from tashower.physics.constants import SPEED_OF_LIGHT
 from tashower.physics.lateral import TELESCOPE_ARRAY, Lateral, log_lateral_distribution, slope_of_secant
-from tashower.physics.shower_front import front_delay
+from tashower.physics.shower_front import TELESCOPE_ARRAY_FRONT, front_delay
 from tashower.reconstruction.clusters import SIGNAL, SILENT, TIME
 from tashower.reconstruction.expectation import LARGEST_SINE2, N_PARAMETERS, SOFTENING, Observed
 from tashower.reconstruction.fit import observe, one_pass, work_space
@@ -15,11 +15,13 @@ from tashower.reconstruction.levenberg_marquardt import CONVERGED, scratch_space
 from tashower.reconstruction.start_values import FitSettings, fit_plane, prior_log_curvature, start_core, start_size
 
 
-def settings_of(calibration, area: float, constrained: bool, lateral: Lateral = TELESCOPE_ARRAY) -> FitSettings:
+def settings_of(
+    calibration, area: float, constrained: bool, lateral: Lateral = TELESCOPE_ARRAY, front=TELESCOPE_ARRAY_FRONT
+) -> FitSettings:
     """`FitSettings` for the perpendicular distance."""
     return FitSettings(
         area, calibration.errors, constrained, np.asarray(calibration.curvature_coefficients, dtype=float),
-        float(calibration.curvature_width), False, lateral,
+        float(calibration.curvature_width), False, lateral, front,
     )  # fmt: skip
 
 
@@ -41,7 +43,9 @@ def observed_events(events: Events, pulses: Pulses) -> list[Observed]:
     return found
 
 
-def residual_vector(p, observed: Observed, area, dispersion, prior_mean, prior_weight, lateral=TELESCOPE_ARRAY) -> np.ndarray:
+def residual_vector(
+    p, observed: Observed, area, dispersion, prior_mean, prior_weight, lateral=TELESCOPE_ARRAY, front=TELESCOPE_ARRAY_FRONT
+) -> np.ndarray:
     """Signed roots of the terms of `expectation.evaluate`, in numpy; their squares add up to its sum."""
     n_x, n_y = p[2], p[3]
     sine2 = n_x**2 + n_y**2
@@ -53,7 +57,7 @@ def residual_vector(p, observed: Observed, area, dispersion, prior_mean, prior_w
     r = np.sqrt(np.maximum(dx**2 + dy**2 + dz**2 - q**2, 0.0) + SOFTENING**2)
     log_ldf = log_lateral_distribution(r, slope_of_secant(1.0 / n_z), lateral)
     timed, seen = (observed.use & TIME) > 0, (observed.use & (SIGNAL | SILENT)) > 0
-    expected_time = p[5] - q / SPEED_OF_LIGHT + front_delay(r, log_ldf, p[6]) + observed.shift
+    expected_time = p[5] - q / SPEED_OF_LIGHT + front_delay(r, log_ldf, p[6], front) + observed.shift
     times = np.where(timed, np.sqrt(observed.time_weight) * (expected_time - observed.time), 0.0)
     density = np.exp(p[4] + log_ldf) * observed.contained
     gaussian = np.sqrt(observed.signal_weight) * (density - observed.density)
@@ -65,10 +69,15 @@ def residual_vector(p, observed: Observed, area, dispersion, prior_mean, prior_w
 
 
 def fit_with_scipy(
-    observed: Observed, calibration, area: float, constrained: bool, lateral: Lateral = TELESCOPE_ARRAY
+    observed: Observed,
+    calibration,
+    area: float,
+    constrained: bool,
+    lateral: Lateral = TELESCOPE_ARRAY,
+    front=TELESCOPE_ARRAY_FRONT,
 ) -> tuple:
     """((sum, p) of the compiled fit, (sum, p) of scipy) from the same start, weights and sum; p as in `expectation`."""
-    settings = settings_of(calibration, area, constrained, lateral)
+    settings = settings_of(calibration, area, constrained, lateral, front)
     p = np.zeros(N_PARAMETERS)
     start_core(observed, p)
     scratch = scratch_space()
@@ -80,7 +89,7 @@ def fit_with_scipy(
     weight = (mean * settings.prior_width) ** -2.0 if constrained else 0.0
     matrix = np.empty((N_PARAMETERS, N_PARAMETERS))
     total, _ = one_pass(p, observed, settings, CONVERGED, matrix, scratch)  # also sets the weights, from the start
-    args = (observed, area, settings.errors.signal_poisson, mean, weight, lateral)
+    args = (observed, area, settings.errors.signal_poisson, mean, weight, lateral, front)
     scale = np.array([50.0, 50.0, 0.02, 0.02, 0.1, 50.0, 0.3])
     found = least_squares(residual_vector, begin, x_scale=scale, args=args, xtol=1e-12, ftol=1e-12, gtol=1e-12)
     return (total, p), (2.0 * found.cost, found.x)

@@ -8,7 +8,7 @@ import numpy as np
 from tashower.physics.compiled import inner
 from tashower.physics.constants import SPEED_OF_LIGHT
 from tashower.physics.lateral import Lateral, log_lateral_distribution, slope_of_secant
-from tashower.physics.shower_front import curvature_zenith_dependence
+from tashower.physics.shower_front import Front, curvature_zenith_dependence
 from tashower.reconstruction.clusters import TIME
 from tashower.reconstruction.expectation import ErrorModel, soft_distance
 
@@ -27,6 +27,7 @@ class FitSettings(NamedTuple):
     prior_width: float  #: rms of ln a
     on_ground: bool
     lateral: Lateral
+    front: Front
 
 
 @inner

@@ -11,7 +11,7 @@ import numpy as np
 from tashower.physics.compiled import formula, inner
 from tashower.physics.constants import STATION_AREA
 from tashower.physics.lateral import log_lateral_distribution
-from tashower.physics.shower_front import thickness_shape
+from tashower.physics.shower_front import TELESCOPE_ARRAY_FRONT, front_delay, thickness_shape
 from tashower.simulation.random_numbers import (
     EXPONENTIAL_TABLE,
     MOYAL_TABLE,
@@ -159,11 +159,12 @@ def mean_first_arrival(n_muons, muon_scale, n_electrons, electron_scale, electro
 
 
 def mean_leading_edge_curvature(
-    front: FrontModel, s800, eta, share, front_scale, zenith, lateral, area=STATION_AREA, r=1000.0
+    front: FrontModel, s800, eta, share, front_scale, zenith, lateral, form=TELESCOPE_ARRAY_FRONT, area=STATION_AREA, r=1000.0
 ) -> np.ndarray:
     """The a [ns] with which `front_delay` gives the mean leading edge of a shower at distance r [m].
 
-    a = onset + <first arrival> / ((1 + r/30)^1.5 LDF^-0.5), shape of the showers' arrays. Early-late effects average out.
+    a = (onset + <first arrival>) / (`front_delay` of the given form for a = 1), shape of the showers' arrays. Early-late effects average
+    out.
     """
     width = thickness_shape(r) * np.asarray(front_scale, dtype=float)
     log_ldf = log_lateral_distribution(r, eta, lateral)
@@ -171,8 +172,8 @@ def mean_leading_edge_curvature(
     first = mean_first_arrival(
         n_muons, front.muon_scale * width, n_electrons, front.electron_scale * width, front.electron_shape
     )
-    onset = front.onset * front_scale * np.sqrt(ONSET_S800 / s800)
-    return onset + first / (thickness_shape(r) * np.exp(-0.5 * log_ldf))
+    onset = front_delay(r, log_ldf, front.onset * front_scale * np.sqrt(ONSET_S800 / s800), TELESCOPE_ARRAY_FRONT)
+    return (onset + first) / front_delay(r, log_ldf, 1.0, form)
 
 
 # The loop over particles runs in single precision; probabilities are in units of 2^-16.

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.special import gammaincinv, gammaln, ndtri
 
 from tashower.config import Config
-from tashower.events.array import lateral_from_config
+from tashower.events.array import front_from_config, read_lateral
 from tashower.events.model import Truth
 from tashower.physics.constants import REFERENCE_DISTANCE, VERTICAL_DEPTH
 from tashower.physics.lateral import TELESCOPE_ARRAY, lateral_distribution, mean_s800, slope
@@ -113,7 +113,7 @@ def draw_showers(config: Config, split: str, first: int, n: int) -> Truth:
     electrons = np.exp(deviation / SIGNAL_DEPTH_SCALE + SIGNAL_FLUCTUATION * ndtri(u[:, 6]) - 0.5 * SIGNAL_FLUCTUATION**2)
     electrons /= mean_factor
     relative = share * muons + (1.0 - share) * electrons
-    lateral, _ = lateral_from_config(config.array)
+    lateral, _ = read_lateral(config.array.lateral, float(config.array.reference_m))
     s800 = mean_s800(energy, zenith, mass_number) * relative
     if (
         lateral.reference != REFERENCE_DISTANCE
@@ -125,7 +125,15 @@ def draw_showers(config: Config, split: str, first: int, n: int) -> Truth:
     )
     shower_share = share * muons / relative
     curvature = mean_leading_edge_curvature(
-        front_model(config.front), s800, eta, shower_share, front_scale, zenith, lateral, config.detector.area_m2
+        front_model(config.front),
+        s800,
+        eta,
+        shower_share,
+        front_scale,
+        zenith,
+        lateral,
+        front_from_config(config.array),
+        config.detector.area_m2,
     )
 
     throws = showers.throws

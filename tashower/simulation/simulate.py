@@ -2,12 +2,11 @@
 
 import sys
 import time
-from dataclasses import replace
 
 import numpy as np
 
 from tashower.config import Config
-from tashower.events.array import Array, Detector, lateral_from_config, neighbour_table, regular_array
+from tashower.events.array import Array, Detector, described_by_config, neighbour_table, regular_array
 from tashower.events.model import Events, select_rows
 from tashower.simulation.electronics import COUNTS_PER_VEM, GAIN_SPREAD, PEDESTAL, PEDESTAL_SPREAD, READOUT, electronics
 from tashower.simulation.particles import front_model
@@ -32,8 +31,7 @@ def array_from_config(config: Config) -> Array:
     array = regular_array(
         a.columns, a.rows, a.spacing_m, a.jitter_m, a.altitude_spread_m, _array_generator(config), detector, a.lattice
     )
-    lateral, name = lateral_from_config(a)
-    return replace(array, lateral=lateral, lateral_name=name)
+    return described_by_config(array, a)
 
 
 def stations_from_config(config: Config) -> tuple[Array, Stations]:

@@ -8,7 +8,7 @@ import numpy as np
 from tashower.physics.compiled import compiled, inner
 from tashower.physics.geometry import axis_components, axis_distance, distance_along_axis, plane_delay
 from tashower.physics.lateral import Lateral, log_lateral_distribution
-from tashower.physics.shower_front import front_delay, thickness_shape
+from tashower.physics.shower_front import TELESCOPE_ARRAY_FRONT, front_delay, thickness_shape
 from tashower.simulation.electronics import (
     BINS_BEFORE,
     BLOCK,
@@ -151,7 +151,8 @@ def put_shower(state, front, shower, dx, dy, dz, r, area, bin_width, lateral, im
     impulse[:] = 0.0
     late = late_time_factor(along)
     width = thickness_shape(r) * shower.front_scale * late
-    onset = front_delay(r, log_ldf, front.onset * shower.front_scale * late * math.sqrt(ONSET_S800 / shower.s800))
+    curvature = front.onset * shower.front_scale * late * math.sqrt(ONSET_S800 / shower.s800)
+    onset = front_delay(r, log_ldf, curvature, TELESCOPE_ARRAY_FRONT)
     local = front.local * width * math.exp(LOCAL_POWER * (math.log(shower.s800) + log_ldf)) * normal(state)
     front_time = shower.t0 + plane_delay(dx, dy, dz, shower.n_x, shower.n_y, shower.n_z) + onset + local
     # The clock of a station knows nothing of the shower.

@@ -18,6 +18,7 @@ from tashower.network.sample import Sample, correction, join_samples, take_batch
 from tashower.network.tiles import STATION_FEATURES, TARGETS, Tiles, target_matrix
 from tashower.network.training import explained_variance, loss_of, predict
 from tashower.physics.geometry import direction
+from tashower.physics.shower_front import Front
 
 N, T = 4, 32
 SIZES = {
@@ -191,6 +192,7 @@ def test_another_array_is_refused():
         (regular_array(5, 5, 1500.0), "spacing_m 1500"),
         (regular_array(5, 5, 1200.0, detector=Detector(3.0, 1, 20.0, 128)), "n_layers"),
         (regular_array(5, 5, 1200.0, detector=Detector(3.0, 2, 25.0, 128)), "bin_width"),
+        (replace(regular_array(5, 5, 1200.0), front=Front(30.0, 1.5, 0.0)), "front_density_power 0"),
     ):
         with pytest.raises(InputError, match=word):
             check_array(content, other, "here")

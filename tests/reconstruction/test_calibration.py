@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tashower.config import load_config
+from tashower.config import freeze, load_config
 from tashower.errors import InputError
+from tashower.events.file import read_events, write_events
 from tashower.events.model import PARAMETERS, pulls
 from tashower.physics.geometry import plane_delay
 from tashower.physics.shower_front import curvature_zenith_dependence
@@ -22,6 +23,7 @@ from tashower.reconstruction.expectation import ErrorModel, contained_fraction, 
 from tashower.reconstruction.fit import fit_events
 from tashower.reconstruction.pulses import find_pulses
 from tashower.reconstruction.quality import correct_bias
+from tashower.reconstruction.reconstruct import reconstruct
 from tashower.simulation.simulate import simulate_events
 
 SETTINGS = load_config().reconstruction
@@ -55,6 +57,42 @@ def test_errors_are_recovered(rng):
         )
     np.testing.assert_allclose(contained_fraction(trial_r, 0.8, found), contained_fraction(trial_r, 0.8, true), atol=0.02)
     np.testing.assert_allclose(density_error(trial_density, 3.0, found), density_error(trial_density, 3.0, true), rtol=0.06)
+
+
+def test_errors_that_are_given_stay(rng):
+    n = 5000
+    residuals = {
+        "r": rng.uniform(300, 2500, n), "zenith": rng.uniform(0, 0.8, n), "density": 10 ** rng.uniform(0.0, 2.0, n),
+        "time": 50.0 * rng.normal(size=n), "signal": 0.3 * rng.normal(size=n),
+    }  # fmt: skip
+    free = fit_errors(residuals, 3.0)
+    for name in ErrorModel._fields:
+        value = 0.7 * getattr(free, name) + 0.1
+        found = fit_errors(residuals, 3.0, {name: value})
+        assert getattr(found, name) == value
+
+
+@pytest.mark.parametrize("form", [(1.0, 2.0, 0.0), (30.0, 1.5, 0.3)])
+def test_another_front_is_fitted(form, tmp_path):
+    """Whatever front is fitted, calibration and file carry it, errors are right, and another one is refused."""
+    config = freeze({"array": dict(zip(("front_distance_m", "front_power", "front_density_power"), form, strict=True))})
+    events = simulate_events(config, "calibration", 0, 4000)
+    assert tuple(events.array.front) == form
+    usual = simulate_events(load_config(), "calibration", 0, 4000)
+    np.testing.assert_array_equal(usual.waveform, events.waveform)  # it says what is fitted, not what is simulated
+    write_events(tmp_path / "e.h5", events, {})
+    assert read_events(tmp_path / "e.h5").array.front == events.array.front
+    write_calibration(tmp_path / "c.json", calibrate(events, config.reconstruction), {})
+    calibration = read_calibration(tmp_path / "c.json")
+    assert calibration.front == events.array.front
+    other = simulate_events(config, "test", 0, 4000)
+    table = reconstruct(other, calibration, config.reconstruction)[0]["free"]
+    found = pulls(table, other.truth)[table.passes_cuts]
+    width = 0.5 * (np.quantile(found, 0.84, axis=0) - np.quantile(found, 0.16, axis=0))
+    np.testing.assert_allclose(width, 1.0, atol=0.12)
+    assert (np.abs(np.median(found, axis=0)) < 0.2).all()
+    with pytest.raises(InputError, match="another front"):
+        reconstruct(usual, calibration, config.reconstruction)
 
 
 def test_curvature_prior_is_recovered(rng):

@@ -56,7 +56,7 @@ def toy_events(rng, truth, array=None, exact=False):
         r = np.sqrt(d[0] ** 2 + d[1] ** 2 + d[2] ** 2 - q**2 + SOFTENING**2)
         log_ldf = log_lateral_distribution(r, truth.slope[i], TELESCOPE_ARRAY)
         density = truth.s800[i] * np.exp(log_ldf)
-        time = truth.t0[i] + plane_delay(*d, *n) + front_delay(r, log_ldf, truth.curvature[i])
+        time = truth.t0[i] + plane_delay(*d, *n) + front_delay(r, log_ldf, truth.curvature[i], array.front)
         if not exact:
             time = time + rng.normal(size=len(r)) * time_error(r, density, curvature_zenith_dependence(truth.zenith[i]), ERRORS)
             gaussian = density + rng.normal(size=len(r)) * density_error(density, area, ERRORS)

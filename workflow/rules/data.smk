@@ -19,6 +19,7 @@ rule convert_data:
         lateral=[
             *["--lateral", CONFIG["array"]["lateral"]],
             *["--reference", CONFIG["array"]["reference_m"]],
+            *["--front", *(CONFIG["array"][f"front_{key}"] for key in ("distance_m", "power", "density_power"))],
         ],
         lateral_code=lateral_code(),
         code=package_code("physics", "events"),

@@ -25,6 +25,7 @@ from tashower.events.convert.json_events import (
 )
 from tashower.events.convert.tables import read_stations, read_tables
 from tashower.events.model import Events, concatenate_events
+from tashower.physics.shower_front import TELESCOPE_ARRAY_FRONT, Front
 
 #: Formats by name, and what they are.
 FORMATS = {
@@ -201,10 +202,13 @@ def convert(paths, kind: str | None = None, stations=None, windows: int = 1) -> 
     return without_empty_tables(events)
 
 
-def convert_file(paths, to, kind: str | None = None, stations=None, windows: int = 1, lateral=None) -> tuple[Array, int, int]:
+def convert_file(
+    paths, to, kind: str | None = None, stations=None, windows: int = 1, lateral=None, front: Front = TELESCOPE_ARRAY_FRONT
+) -> tuple[Array, int, int]:
     """`convert` into an event file, in constant memory; returns (array, events, hits).
 
-    Every few seconds stderr says how far it is. lateral : (`Lateral`, its name) for the array; None: the Telescope Array's
+    Every few seconds stderr says how far it is. lateral : (`Lateral`, its name) for the array; None: the Telescope Array's; front : for
+    the array
     """
     found, finish = _parts(paths, kind, stations, windows)
     reported = time.monotonic()
@@ -215,6 +219,7 @@ def convert_file(paths, to, kind: str | None = None, stations=None, windows: int
                 reported = time.monotonic()
                 print(f"convert: {file.n_events:,} events, {file.n_hits:,} hits", file=sys.stderr, flush=True)
         array, index_of = finish()
+        array = replace(array, front=front)
         if lateral:
             array = replace(array, lateral=lateral[0], lateral_name=lateral[1])
         if not file.n_events:
