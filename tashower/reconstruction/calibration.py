@@ -150,8 +150,15 @@ def fit_errors(residuals: dict[str, np.ndarray], area: float, fixed: dict[str, f
     timed = residuals["density"] * area > 2.0 * SMALLEST_SIGNAL
     r, density, c, time = (x[timed] for x in (residuals["r"], residuals["density"], factor, residuals["time"]))
 
-    def with_times(q):
-        found = {"time_floor": np.exp(q[0]), "time_scale": np.exp(q[1]), "time_power": q[2], "b0": q[3], "b1": q[4], "b2": q[5]}
+    def with_times(q):  # what is fixed lets its coordinate walk off: 50 is far beyond any time
+        found = {
+            "time_floor": np.exp(min(q[0], 50.0)),
+            "time_scale": np.exp(min(q[1], 50.0)),
+            "time_power": q[2],
+            "b0": q[3],
+            "b1": q[4],
+            "b2": q[5],
+        }
         return errors._replace(**found | {name: value for name, value in fixed.items() if name in found})
 
     def time_loss(q):

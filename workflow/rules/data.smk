@@ -19,7 +19,13 @@ rule convert_data:
         lateral=[
             *["--lateral", CONFIG["array"]["lateral"]],
             *["--reference", CONFIG["array"]["reference_m"]],
-            *["--front", *(CONFIG["array"][f"front_{key}"] for key in ("distance_m", "power", "density_power"))],
+            *[
+                "--front",
+                *(
+                    CONFIG["array"][f"front_{key}"]
+                    for key in ("distance_m", "power", "density_power")
+                ),
+            ],
         ],
         lateral_code=lateral_code(),
         code=package_code("physics", "events"),
