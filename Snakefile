@@ -27,6 +27,16 @@ rule all:
         REPORT,
 
 
+rule reconstructed:
+    """Everything before the networks: all samples simulated and fitted."""
+    input:
+        [
+            path
+            for split in ("calibration", "train", "validation", "test")
+            for path in chunks(FITS, split)
+        ],
+
+
 onsuccess:
     scores = "" if DATA["files"] else f" (scores: {RESULTS}/scores.json)"
     print(f"\nThe report: {REPORT}{scores}")
