@@ -5,7 +5,10 @@
 Default configuration, one CPU thread. The outputs are the same (a test shows it).
 """
 
+import os
+import tempfile
 import time
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -13,7 +16,7 @@ import torch
 from tashower.config import load_config
 from tashower.events.model import select_events, select_rows
 from tashower.network.model import ShowerNetwork
-from tashower.network.sample import Sample, correction, take_batch
+from tashower.network.sample import Sample, correction, map_sample, store_sample, take_batch
 from tashower.network.tiles import STATION_FEATURES, TARGETS, make_tiles
 from tashower.network.training import loss_of
 from tashower.reconstruction.calibration import DEFAULT, read_calibration
@@ -55,6 +58,22 @@ def rate(network, sample, n, dense, batch_size) -> float:
     return done / (time.perf_counter() - started)
 
 
+def loading_rate(folder, batch_size, drop: bool) -> float | None:
+    """Events per second of an epoch's batches; drop: of files that are not in memory (None where that cannot be arranged)."""
+    sample = map_sample(folder)
+    order = np.random.default_rng(1).permutation(len(sample.rows))
+    if drop:
+        try:
+            os.sync()
+            Path("/proc/sys/vm/drop_caches").write_text("1")
+        except OSError:
+            return None
+    started = time.perf_counter()
+    for rows in np.array_split(order, len(order) // batch_size):
+        take_batch(sample, np.sort(rows), 3, "cpu")
+    return len(order) / (time.perf_counter() - started)
+
+
 def main() -> None:
     """Print events per second and the ratio."""
     torch.set_num_threads(1)
@@ -73,6 +92,12 @@ def main() -> None:
     print("training step, default network, one thread     events/s   ratio")
     print(f"  hit stations only ({100 * hit:.0f} % of the cells)           {sparse:8.0f}       1")
     print(f"  dense tile                                   {dense:8.0f}   {sparse / dense:5.1f}")
+    print("batches from disk, all events in random order  events/s   of the training's")
+    with tempfile.TemporaryDirectory() as folder:
+        store_sample(folder, [sample] * 20)
+        for name, drop in (("in the system's file cache", False), ("not in it", True)):
+            found = loading_rate(folder, batch, drop)
+            print(f"  {name:40} {found:12.0f}   {found / sparse:5.1f}" if found else f"  {name}: only root can empty it")
 
 
 if __name__ == "__main__":

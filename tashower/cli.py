@@ -4,6 +4,8 @@ Every import of a stage happens inside its command, so that `tashower --help` an
 """
 
 import argparse
+import os
+import subprocess
 import sys
 
 from tashower import __version__
@@ -87,9 +89,19 @@ def _train(args) -> None:
     config = load_config(args.config)
     if args.network not in config.networks:
         raise InputError(f"--network {args.network}: the configuration has {', '.join(config.networks)}")
+    if config.training.processes > 1 and "WORLD_SIZE" not in os.environ:
+        _run_in_processes(config.training.processes, args.words)
+        return
     train_network(
         config, args.network, args.train_events, args.train_fits, args.validation_events, args.validation_fits, args.output
     )
+
+
+def _run_in_processes(n: int, words: list[str]) -> None:
+    """This command again, in n processes that share the work."""
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(n)]
+    if subprocess.run([*torchrun, "-m", "tashower.cli", *words], check=False).returncode:
+        raise InputError("a process of the training failed: its message stands above")
 
 
 def _apply(args) -> None:
@@ -289,11 +301,16 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(words=None) -> int:
     """Run one command; returns the exit status: 0, 2 for bad input."""
+    words = sys.argv[1:] if words is None else list(words)
     args = _parser().parse_args(words)
+    args.words = words
     try:
         args.run(args)
     except InputError as error:
         print(f"tashower: {error}", file=sys.stderr)
+        return 2
+    except MemoryError as error:
+        print(f"tashower: not enough memory{f' ({error})' if str(error) else ''}", file=sys.stderr)
         return 2
     except OSError as error:
         if error.filename is None and error.errno is None:

@@ -121,6 +121,7 @@ class TrainingConfig:
     weight_decay: float
     augment: bool
     threads: int
+    processes: int
     device: str
 
 
@@ -217,6 +218,8 @@ def complete(values: dict, where: str = "configuration") -> dict:
         raise InputError(f"{where}: showers.min_log10_energy_ev is above showers.max_log10_energy_ev")
     if sum(showers["primaries"].values()) <= 0:
         raise InputError(f"{where}: showers.primaries: no primary has a positive abundance")
+    if whole["training"]["processes"] > whole["training"]["batch_size"]:
+        raise InputError(f"{where}: training.processes is above training.batch_size")
     for name in ("energy_edges_log10_ev", "zenith_edges_deg"):
         edges = whole["scores"][name]
         if any(b <= a for a, b in itertools.pairwise(edges)):

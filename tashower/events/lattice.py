@@ -7,7 +7,6 @@ turned by any angle. Stations may be missing and displaced by up to a quarter of
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.spatial import cKDTree
 
 #: Largest distance of a station from its lattice point, in units of the spacing, for the lattice to be believed.
 LARGEST_DISPLACEMENT = 0.25
@@ -35,6 +34,9 @@ class Lattice:
 
 def _nearest(position) -> tuple[np.ndarray, np.ndarray]:
     """(distance, vector) to the nearest station, of every station."""
+    # Imported here: half a second that most commands do not need.
+    from scipy.spatial import cKDTree
+
     distance, index = cKDTree(position).query(position, k=2)
     return distance[:, 1], position[index[:, 1]] - position
 
@@ -46,6 +48,8 @@ def _basis(spacing, heading, angle) -> np.ndarray:
 
 def _walk(position, basis, spacing) -> np.ndarray:
     """Coordinates by walking from station to station: each step is rounded on its own, so that errors do not grow with distance."""
+    from scipy.spatial import cKDTree
+
     tree = cKDTree(position)
     inverse = np.linalg.inv(basis)
     coordinates = np.zeros((len(position), 2), int)

@@ -1,6 +1,7 @@
 """What a trained network is on disk: everything that is needed to apply it, and nothing that could run code."""
 
 import json
+import os
 from dataclasses import asdict
 from pathlib import Path
 
@@ -38,7 +39,9 @@ def choose_device(wanted: str) -> torch.device:
     """
     if wanted == "cuda" and not torch.cuda.is_available():
         raise InputError("device cuda: this machine has no usable GPU")
-    return torch.device("cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu")
+    if wanted == "cpu" or not torch.cuda.is_available():
+        return torch.device("cpu")
+    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))  # of the processes of torchrun, each has its own
 
 
 def save_checkpoint(path, content: dict) -> None:

@@ -1,6 +1,12 @@
-"""A sample in memory: tiles, event features and targets of many events, and the batches of an epoch."""
+"""A sample: tiles, event features and targets of many events, and the batches of an epoch."""
 
+import json
+from collections import deque
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -82,24 +88,60 @@ def read_sample(
     return Sample(tiles, columns, targets, first, rows, events.array.kind), events.array
 
 
-def join_samples(samples: list[Sample]) -> Sample:
-    """One sample from several."""
-    begin = np.cumsum([0] + [len(s.rows) for s in samples])
-    tiles = Tiles(
-        np.concatenate([s.tiles.cells for s in samples]),
-        np.concatenate([s.tiles.waveform for s in samples]),
-        np.concatenate([s.tiles.waveform_event + b for s, b in zip(samples, begin, strict=False)]),
-        np.concatenate([s.tiles.waveform_cell for s in samples]),
-    )
-    count = np.concatenate([np.diff(s.first_waveform) for s in samples])
-    return Sample(
-        tiles,
-        np.concatenate([s.event_features for s in samples]),
-        None if samples[0].targets is None else np.concatenate([s.targets for s in samples]),
-        np.concatenate([[0], np.cumsum(count)]).astype(np.int64),
-        np.concatenate([s.rows for s in samples]),
-        samples[0].kind,
-    )
+# Arrays of a sample on disk, and of which part of it each is.
+_ON_DISK = ("cells", "waveform", "waveform_cell", "event_features", "targets", "count")
+
+
+def store_sample(folder, parts: Iterable[Sample]) -> None:
+    """Write several samples as one into a folder, from which `map_sample` maps it into memory; one of them is in memory at a time."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    shapes, kind = {}, "square"
+    with ExitStack() as stack:
+        files = {name: stack.enter_context(open(folder / f"{name}.bin", "wb")) for name in _ON_DISK}
+        for part in parts:
+            columns = {
+                "cells": part.tiles.cells, "waveform": part.tiles.waveform, "waveform_cell": part.tiles.waveform_cell,
+                "event_features": part.event_features, "targets": part.targets, "count": np.diff(part.first_waveform),
+            }  # fmt: skip
+            kind = part.kind
+            for name, column in columns.items():
+                if column is not None:
+                    files[name].write(np.ascontiguousarray(column).data)
+                    rows = shapes.get(name, (0,))[0] + len(column)
+                    shapes[name] = (rows, list(column.shape[1:]), column.dtype.str)
+    (folder / "sample.json").write_text(json.dumps({"arrays": shapes, "kind": kind}))
+
+
+def map_sample(folder) -> Sample:
+    """The sample that `store_sample` wrote: its arrays stay on disk, and the system keeps in memory what is used and fits."""
+    folder = Path(folder)
+    about = json.loads((folder / "sample.json").read_text())
+
+    def mapped(name):
+        if name not in about["arrays"]:
+            return None
+        rows, shape, kind = about["arrays"][name]
+        if not rows * np.prod(shape, dtype=int):
+            return np.zeros((rows, *shape), kind)
+        return np.memmap(folder / f"{name}.bin", np.dtype(kind), "r", shape=(rows, *shape))
+
+    first = np.concatenate([[0], np.cumsum(mapped("count"))]).astype(np.int64)
+    tiles = Tiles(mapped("cells"), mapped("waveform"), None, mapped("waveform_cell"))
+    n = len(first) - 1
+    return Sample(tiles, mapped("event_features"), mapped("targets"), first, np.arange(n), about["kind"])
+
+
+def read_ahead(make, items, depth: int = 4):
+    """make(item) of every item, in order, made by a thread that is up to `depth` ahead."""
+    with ThreadPoolExecutor(1) as pool:
+        waiting = deque()
+        for item in items:
+            waiting.append(pool.submit(make, item))
+            if len(waiting) > depth:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
 
 
 def take_batch(sample: Sample, rows: np.ndarray, orientation: int, device) -> tuple:

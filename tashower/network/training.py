@@ -2,8 +2,10 @@
 
 import json
 import math
+import shutil
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +17,8 @@ from tashower.events.file import made_from, written_aside
 from tashower.network.checkpoint import array_description, check_array, choose_device, save_checkpoint, write_history
 from tashower.network.model import ShowerNetwork
 from tashower.network.normalisation import measure, normalise
-from tashower.network.sample import Sample, join_samples, read_sample, take_batch
+from tashower.network.processes import Processes, join_processes, leave_processes, mean_over, together, told
+from tashower.network.sample import Sample, map_sample, read_ahead, read_sample, store_sample, take_batch
 from tashower.network.tiles import ORIENTATIONS, STATION_FEATURES, TARGETS, target_matrix
 from tashower.reconstruction.features import EVENT_FEATURES
 
@@ -59,25 +62,25 @@ def predict(network, sample: Sample, norm, event_features: bool, device, orienta
     return total / len(orientations)
 
 
-def _read(config: Config, inputs, events_paths, fits_paths) -> tuple:
+def _samples(config: Config, inputs, events_paths, fits_paths, arrays: list) -> Iterator[Sample]:
+    """The samples of the files, one by one; `arrays` gets the array of each."""
     if len(events_paths) != len(fits_paths):
         raise InputError(f"{len(events_paths)} event files, but {len(fits_paths)} reconstruction files")
-    n, samples, arrays = config.network, [], []
+    n = config.network
     for events_path, fits_path in zip(events_paths, fits_paths, strict=True):
         sample, array = read_sample(events_path, fits_path, n.correct, n.tile, n.n_bins, inputs.waveforms, True, n.bin_width_ns)
         if sample.targets is None:
             raise InputError(f"{events_path}: no truth to learn from")
         if arrays:
             check_array({"array": array_description(arrays[0], n.bin_width_ns)}, array, events_path)
-        samples.append(sample)
         arrays.append(array)
-    return join_samples(samples), arrays[0]
+        yield sample
 
 
-def _architecture(config: Config, inputs, array) -> dict:
+def _architecture(config: Config, inputs, n_layers: int) -> dict:
     n = config.network
     return {
-        "tile": n.tile, "n_bins": n.n_bins, "n_layers": array.detector.n_layers,
+        "tile": n.tile, "n_bins": n.n_bins, "n_layers": n_layers,
         "n_station_features": len(STATION_FEATURES), "n_event_features": len(EVENT_FEATURES) * inputs.event_features,
         "n_targets": len(TARGETS), "waveforms": inputs.waveforms, "waveform_channels": n.waveform_channels,
         "station_channels": n.station_channels, "grid_layers": n.grid_layers, "dense_channels": n.dense_channels,
@@ -85,31 +88,45 @@ def _architecture(config: Config, inputs, array) -> dict:
     }  # fmt: skip
 
 
-def _train_epoch(network, optimiser, schedule, sample, norm, config, name, epoch, device) -> float:
-    """One pass over the training sample in random order, each batch in a random orientation; returns the mean loss."""
-    settings, inputs = config.training, config.networks[name]
+def _batches(sample: Sample, config: Config, name: str, epoch: int, processes: Processes):
+    """(batch on the CPU, share of this process in the step) of every step of an epoch: all events in random order, each step in a
+    random orientation. Every process gets its part of each step."""
+    settings = config.training
     rng = np.random.default_rng(_seed(config, name, epoch))
-    torch.manual_seed(int(rng.integers(2**62)))  # dropout
-    network.train()
+    torch.manual_seed(int(rng.integers(2**62)) + processes.rank)  # dropout
     order, equal = rng.permutation(len(sample.rows)), ORIENTATIONS[sample.kind]
-    n_batches = max(1, len(order) // settings.batch_size)
+    steps = np.array_split(order, max(1, len(order) // settings.batch_size))
+    items = [(rows, int(rng.choice(equal)) if settings.augment else 0) for rows in steps]
+
+    def make(item):
+        rows, orientation = item
+        own = np.sort(rows[processes.rank :: processes.world])
+        return take_batch(sample, own, orientation, "cpu"), len(own) * processes.world / len(rows)
+
+    return len(items), read_ahead(make, items)
+
+
+def _train_epoch(network, optimiser, schedule, sample, norm, config, name, epoch, device, processes) -> float:
+    """One pass over the training sample; returns the mean loss."""
+    event_features = config.networks[name].event_features
+    network.train()
+    n_steps, batches = _batches(sample, config, name, epoch, processes)
     total, reported = 0.0, time.monotonic()
-    for step, rows in enumerate(np.array_split(order, n_batches)):
-        orientation = int(rng.choice(equal)) if settings.augment else 0
-        batch = normalise(take_batch(sample, np.sort(rows), orientation, device), norm, inputs.event_features)
+    for step, (batch, share) in enumerate(batches):
+        batch = normalise(tuple(part.to(device) for part in batch), norm, event_features)
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
             predicted = network(*batch[:4])
-        loss = loss_of(predicted, batch[4])
+        loss = loss_of(predicted, batch[4]) * share
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimiser.step()
         schedule.step()
-        total += loss.item() / n_batches
-        if time.monotonic() - reported > _SECONDS_BETWEEN_REPORTS:
+        total += loss.item() / n_steps
+        if processes.first and time.monotonic() - reported > _SECONDS_BETWEEN_REPORTS:
             reported = time.monotonic()
-            print(f"train {name}: epoch {epoch + 1}, step {step + 1}/{n_batches}", file=sys.stderr, flush=True)
-    return total
+            print(f"train {name}: epoch {epoch + 1}, step {step + 1}/{n_steps}", file=sys.stderr, flush=True)
+    return mean_over(total, processes)
 
 
 def _schedule(optimiser, steps: int):
@@ -148,75 +165,112 @@ def _save_state(path: Path, identity: str, parts: dict, best: dict, history: lis
         torch.save(state | {name: part.state_dict() for name, part in parts.items()}, aside)
 
 
+def _store(config, name, folder, train_events, train_fits, validation_events, validation_fits) -> dict:
+    """Write both samples to disk; returns the description of their array. Raises InputError as `train_network`."""
+    inputs, n = config.networks[name], config.network
+    arrays, sizes = [], []
+    for split, events, fits in (("train", train_events, train_fits), ("validation", validation_events, validation_fits)):
+        store_sample(folder / split, _samples(config, inputs, events, fits, arrays))
+        sizes.append(len(map_sample(folder / split).rows))
+    if sizes[0] < 2 * config.training.batch_size or sizes[1] < 10:
+        raise InputError(
+            f"{sizes[0]} events to train and {sizes[1]} to validate pass the cuts: {2 * config.training.batch_size} and 10 are needed"
+        )
+    return array_description(arrays[0], n.bin_width_ns) | {"n_layers": arrays[0].detector.n_layers}
+
+
 def train_network(config: Config, name: str, train_events, train_fits, validation_events, validation_fits, output) -> None:
     """Train one network of `config.networks`; write its best checkpoint to `output` and the curve to history.json beside it.
 
-    After every epoch the state goes to a file beside the checkpoint: a killed training that is started again goes on from there
-    and ends with the same weights. Normalisation comes from the training sample only; the validation sample decides which
-    epoch is best, and when to stop.
+    The samples go to a folder beside the checkpoint and are mapped into memory: they may be larger than it. Started by torchrun,
+    the processes share every step. After every epoch the state goes to a file beside the checkpoint: a killed training that is
+    started again goes on from there and ends with the same weights. Normalisation comes from the training sample only; the
+    validation sample decides which epoch is best, and when to stop.
 
     Raises
     ------
-    InputError : files that do not belong together or hold nothing to learn from.
+    InputError : files that do not belong together or hold nothing to learn from; no room in the GPU's memory.
     """
-    settings, inputs = config.training, config.networks[name]
-    torch.set_num_threads(settings.threads)
-    device = choose_device(settings.device)
-    sample, array = _read(config, inputs, train_events, train_fits)
-    validation, other = _read(config, inputs, validation_events, validation_fits)
-    check_array({"array": array_description(array, config.network.bin_width_ns)}, other, validation_events[0])
-    if len(sample.rows) < 2 * settings.batch_size or len(validation.rows) < 10:
+    torch.set_num_threads(config.training.threads)
+    device = choose_device(config.training.device)
+    processes = join_processes(device)
+    folder = Path(f"{output}.sample")
+    files = (train_events, train_fits, validation_events, validation_fits)
+    try:
+        array = told(_store(config, name, folder, *files) if processes.first else None, processes)
+        content = _train(config, name, folder, array.pop("n_layers"), Path(f"{output}.state"), device, processes)
+        if processes.first:
+            write_history(Path(output).with_name("history.json"), content.pop("history"))
+            content |= {"array": array, "made_from": made_from([path for group in files for path in group])}
+            save_checkpoint(output, content)
+            Path(f"{output}.state").unlink(missing_ok=True)
+    except torch.OutOfMemoryError:
         raise InputError(
-            f"{len(sample.rows)} events to train and {len(validation.rows)} to validate pass the cuts: "
-            f"{2 * settings.batch_size} and 10 are needed"
-        )
+            f"train {name}: the GPU's memory is too small: lower training.batch_size ({config.training.batch_size})"
+        ) from None
+    finally:
+        if processes.first:
+            shutil.rmtree(folder, ignore_errors=True)
+    leave_processes(processes)
+
+
+def _train(config, name, folder, n_layers, state_path, device, processes) -> dict:
+    """Train on the stored samples; returns the content of the checkpoint, and the curve as `history`."""
+    settings, inputs = config.training, config.networks[name]
+    sample, validation = map_sample(folder / "train"), map_sample(folder / "validation")
     norm = {key: value.to(device) for key, value in measure(sample).items()}
     torch.manual_seed(int(_seed(config, name, 0).spawn(1)[0].generate_state(1)[0]))
-    architecture = _architecture(config, inputs, array)
+    architecture = _architecture(config, inputs, n_layers)
     network = ShowerNetwork(**architecture).to(device)
+    trained = together(network, processes, device)
     optimiser = torch.optim.AdamW(network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
     schedule = _schedule(optimiser, settings.epochs * max(1, len(sample.rows) // settings.batch_size))
-    state_path = Path(f"{output}.state")
-    identity = json.dumps([as_dict(config), name, len(sample.rows)], sort_keys=True)
+    identity = json.dumps([as_dict(config), name, len(sample.rows), processes.world], sort_keys=True)
     parts = {"network": network, "optimiser": optimiser, "schedule": schedule}
     best, history = _load_state(state_path, identity, parts, device)
-    targets = validation.targets / norm["target_width"].cpu().numpy()
-    print(
-        f"train {name}: {len(sample.rows):,} events on {device}, {len(validation.rows):,} to validate",
-        file=sys.stderr, flush=True,
-    )  # fmt: skip
+    _say(
+        processes,
+        f"train {name}: {len(sample.rows):,} events on {processes.world} x {device}, {len(validation.rows):,} to validate",
+    )
     while len(history) < min(settings.epochs, best["epoch"] + settings.patience):
         epoch, started = len(history), time.monotonic()
         learning_rate = schedule.get_last_lr()[0]
-        train_loss = _train_epoch(network, optimiser, schedule, sample, norm, config, name, epoch, device)
+        train_loss = _train_epoch(trained, optimiser, schedule, sample, norm, config, name, epoch, device, processes)
         seconds = time.monotonic() - started
-        predicted = predict(network, validation, norm, inputs.event_features, device)
-        loss = loss_of(torch.from_numpy(predicted), torch.from_numpy(targets)).item()
+        loss, ev = told(_validate(network, validation, norm, inputs, device) if processes.first else None, processes)
         if not np.isfinite(train_loss + loss):
             raise InputError(f"train {name}: the loss is not finite in epoch {epoch + 1}; lower training.learning_rate")
         history.append({
-            "epoch": epoch + 1, "train_loss": train_loss, "validation_loss": loss,
-            "validation_ev": explained_variance(predicted, targets), "learning_rate": learning_rate, "seconds": seconds,
+            "epoch": epoch + 1, "train_loss": train_loss, "validation_loss": loss, "validation_ev": ev,
+            "learning_rate": learning_rate, "seconds": seconds,
         })  # fmt: skip
         if loss < best["loss"]:
             weights = {k: v.detach().clone() for k, v in network.state_dict().items()}
             best = {"loss": loss, "weights": weights, "epoch": epoch + 1}
-        print(
+        _say(
+            processes,
             f"train {name}: epoch {epoch + 1}/{settings.epochs}, loss {train_loss:.4f}, validation {loss:.4f}, "
-            f"EV of the direction {history[-1]['validation_ev']:.3f}, {len(sample.rows) / seconds:,.0f} events/s",
-            file=sys.stderr, flush=True,
-        )  # fmt: skip
-        _save_state(state_path, identity, parts, best, history)
-    write_history(Path(output).with_name("history.json"), history)
-    save_checkpoint(output, {
+            f"EV of the direction {ev:.3f}, {len(sample.rows) / seconds:,.0f} events/s",
+        )
+        if processes.first:
+            _save_state(state_path, identity, parts, best, history)
+    return {
         "name": name, "inputs": {"waveforms": inputs.waveforms, "event_features": inputs.event_features},
-        "correct": config.network.correct, "architecture": architecture,
-        "array": array_description(array, config.network.bin_width_ns),
-        "bin_width_ns": config.network.bin_width_ns, "station_features": list(STATION_FEATURES),
-        "event_features": list(EVENT_FEATURES), "targets": list(TARGETS),
+        "correct": config.network.correct, "architecture": architecture, "bin_width_ns": config.network.bin_width_ns,
+        "station_features": list(STATION_FEATURES), "event_features": list(EVENT_FEATURES), "targets": list(TARGETS),
         "normalisation": {key: value.cpu() for key, value in norm.items()},
         "weights": {key: value.cpu() for key, value in best["weights"].items()},
-        "made_from": made_from([*train_events, *train_fits, *validation_events, *validation_fits]),
-        "configuration": as_dict(config), "best_epoch": best["epoch"], "threads": settings.threads,
-    })  # fmt: skip
-    state_path.unlink(missing_ok=True)
+        "configuration": as_dict(config), "best_epoch": best["epoch"], "threads": settings.threads, "history": history,
+    }  # fmt: skip
+
+
+def _validate(network, validation: Sample, norm, inputs, device) -> tuple[float, float]:
+    """(loss, explained variance of the direction) on the validation sample."""
+    targets = validation.targets / norm["target_width"].cpu().numpy()
+    predicted = predict(network, validation, norm, inputs.event_features, device)
+    return loss_of(torch.from_numpy(predicted), torch.from_numpy(targets)).item(), explained_variance(predicted, targets)
+
+
+def _say(processes: Processes, text: str) -> None:
+    if processes.first:
+        print(text, file=sys.stderr, flush=True)

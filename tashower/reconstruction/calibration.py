@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from scipy.optimize import minimize
 
 from tashower.config import ReconstructionConfig
 from tashower.errors import InputError
@@ -122,6 +121,13 @@ def _robust_likelihood(residual, sigma) -> float:
     return float(np.mean(np.minimum((residual / sigma) ** 2, 25.0) + 2.0 * np.log(sigma)))
 
 
+def _minimise(function, start, **options):
+    """scipy's minimiser, imported when it is needed: half a second that the fit need not wait for."""
+    from scipy import optimize
+
+    return optimize.minimize(function, start, **options)
+
+
 def _fit_contained(residuals, factor, errors: ErrorModel, fixed: dict) -> ErrorModel:
     """`errors` with the contained part of the signal that fits best, from stations that are sure to be seen."""
     sure = residuals["density"] >= POISSON_DENSITY
@@ -135,7 +141,7 @@ def _fit_contained(residuals, factor, errors: ErrorModel, fixed: dict) -> ErrorM
     def distance(q):
         return np.sum((ratio - contained_fraction(r, c, with_window(q))) ** 2 * residuals["density"][sure])
 
-    return with_window(minimize(distance, (0.8, np.log(700.0)), method="Nelder-Mead").x)
+    return with_window(_minimise(distance, (0.8, np.log(700.0)), method="Nelder-Mead").x)
 
 
 def fit_errors(residuals: dict[str, np.ndarray], area: float, fixed: dict[str, float] | None = None) -> ErrorModel:
@@ -166,7 +172,7 @@ def fit_errors(residuals: dict[str, np.ndarray], area: float, fixed: dict[str, f
         return _robust_likelihood(time - time_shift(r, density, c, trial), time_error(r, density, c, trial))
 
     options = {"maxiter": 3000, "maxfev": 3000, "adaptive": True}
-    errors = with_times(minimize(time_loss, (np.log(20.0), 0.3, 0.4, 0.3, 0.0, 0.0), method="Nelder-Mead", options=options).x)
+    errors = with_times(_minimise(time_loss, (np.log(20.0), 0.3, 0.4, 0.3, 0.0, 0.0), method="Nelder-Mead", options=options).x)
     contained = contained_fraction(residuals["r"], factor, errors)
     dense = residuals["density"] >= POISSON_DENSITY
     expected = (residuals["density"] * contained)[dense]
@@ -179,7 +185,7 @@ def fit_errors(residuals: dict[str, np.ndarray], area: float, fixed: dict[str, f
     def signal_loss(q):
         return _robust_likelihood(residual, density_error(expected, area, with_signals(q)))
 
-    errors = with_signals(minimize(signal_loss, (0.5, np.log(0.15)), method="Nelder-Mead").x)
+    errors = with_signals(_minimise(signal_loss, (0.5, np.log(0.15)), method="Nelder-Mead").x)
     return ErrorModel(*(float(value) for value in errors))
 
 

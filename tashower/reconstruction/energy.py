@@ -4,7 +4,6 @@ import itertools
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.interpolate import RegularGridInterpolator
 
 #: Fewest events behind a node of the table.
 FEWEST_EVENTS = 10
@@ -59,6 +58,8 @@ def make_energy_table(s800, zenith, energy, n_secant: int = 9, n_s800: int = 13)
 def look_up_energy(table: EnergyTable, s800, zenith) -> np.ndarray:
     """Energy [EeV] for S800 [VEM/m^2] and zenith [rad]; bilinear in log10 and sec z, extrapolated; NaN stays NaN."""
     s800, zenith = np.asarray(s800, dtype=float), np.asarray(zenith, dtype=float)
+    from scipy.interpolate import RegularGridInterpolator  # half a second, when it is needed
+
     interpolate = RegularGridInterpolator(
         (table.secant, table.log10_s800), table.log10_energy, bounds_error=False, fill_value=None
     )

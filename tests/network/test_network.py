@@ -8,15 +8,17 @@ import numpy as np
 import pytest
 import torch
 
-from tashower.config import load_config
+from tashower.cli import main
+from tashower.config import as_dict, load_config
 from tashower.errors import InputError
 from tashower.events.array import Detector, regular_array
 from tashower.network.checkpoint import array_description, check_array, choose_device, load_checkpoint, save_checkpoint
 from tashower.network.model import ShowerNetwork, WaveformEncoder
 from tashower.network.normalisation import measure, normalise
-from tashower.network.sample import Sample, correction, join_samples, take_batch
+from tashower.network.processes import Processes
+from tashower.network.sample import Sample, correction, map_sample, read_ahead, store_sample, take_batch
 from tashower.network.tiles import STATION_FEATURES, TARGETS, Tiles, target_matrix
-from tashower.network.training import explained_variance, loss_of, predict
+from tashower.network.training import _batches, explained_variance, loss_of, predict
 from tashower.physics.geometry import direction
 from tashower.physics.shower_front import Front
 
@@ -142,11 +144,37 @@ def test_missing_values_become_the_median_and_missing_stations_stay_zero(rng):
     assert (cells[:, 0, 0] == 0).all()
 
 
-def test_joined_samples_give_the_same_batches(rng):
+def test_samples_on_disk_give_the_same_batches(rng, tmp_path):
     a, b = made_sample(rng, 7), made_sample(rng, 5)
-    both = join_samples([a, b])
+    store_sample(tmp_path / "s", iter([a, b]))
+    both = map_sample(tmp_path / "s")
+    assert len(both.rows) == 12
     for left, right in zip(take_batch(both, np.arange(7, 12), 3, "cpu"), take_batch(b, np.arange(5), 3, "cpu"), strict=True):
         torch.testing.assert_close(left, right)
+
+
+def test_read_ahead_keeps_the_order_and_passes_errors_on():
+    assert list(read_ahead(lambda x: x * x, range(20), 3)) == [x * x for x in range(20)]
+    with pytest.raises(ZeroDivisionError):
+        list(read_ahead(lambda x: 1 / x, [2, 1, 0]))
+
+
+def test_parts_of_the_processes_are_the_whole_batch(rng, tmp_path):
+    """Every event is in one process's part, once per epoch, in an order that the epoch changes."""
+    store_sample(tmp_path / "s", [made_sample(rng, 50)])
+    sample = map_sample(tmp_path / "s")
+    config = load_config("{training: {batch_size: 8, augment: false}}")
+    name = next(iter(config.networks))
+    orders = []
+    for epoch in (0, 1):
+        parts = [_batches(sample, config, name, epoch, Processes(rank, 3)) for rank in range(3)]
+        assert {n for n, _ in parts} == {6}
+        features = np.concatenate([batch[1][:, 0].numpy() for _, batches in parts for batch, _ in batches])
+        np.testing.assert_array_equal(np.sort(features), np.sort(sample.event_features[:, 0]))
+        orders.append(features)
+    assert (orders[0] != orders[1]).any()
+    for step in zip(*(_batches(sample, config, name, 0, Processes(rank, 3))[1] for rank in range(3)), strict=True):
+        assert sum(share for _, share in step) == pytest.approx(3.0)  # the mean over processes is that over events
 
 
 def test_loss_and_explained_variance():
@@ -270,6 +298,48 @@ def test_killed_training_goes_on_to_the_same_weights(trained, monkeypatch):
     for key, value in whole["weights"].items():
         assert torch.equal(value, resumed["weights"][key]), key
     assert not list((folder / "killed").glob("*.state"))
+
+
+@pytest.mark.slow
+def test_two_processes_train_like_one(trained, monkeypatch, capfd):
+    """By torchrun with gloo: without batch normalisation and dropout to rounding, with both within noise."""
+    folder, config, paths, train = trained
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+    def with_two(name, config):
+        two = replace(config, training=replace(config.training, processes=2))
+        (folder / name).mkdir()
+        words = [
+            f"--{split}-{kind}={path}" for split in paths for kind, path in zip(("events", "fits"), paths[split], strict=True)
+        ]
+        output = folder / name / "c.pt"
+        status = main(["train", "--config", json.dumps(as_dict(two)), "--network", "a", *words, "--output", str(output)])
+        assert status == 0
+        assert "2 x cpu" in capfd.readouterr().err
+        assert [p.name for p in sorted((folder / name).iterdir())] == ["c.pt", "history.json"]
+        return load_checkpoint(output), json.loads(output.with_name("history.json").read_text())
+
+    plain = replace(config, network=replace(config.network, grid_layers=0, dropout=0.0))
+    (one, curve), (two, other) = train(folder / "plain1" / "c.pt", plain), with_two("plain2", plain)
+    for key, value in one["weights"].items():
+        torch.testing.assert_close(value, two["weights"][key], rtol=1e-3, atol=1e-5)
+    for a, b in zip(curve, other, strict=True):
+        assert a["train_loss"] == pytest.approx(b["train_loss"], rel=1e-4)
+        assert a["validation_loss"] == pytest.approx(b["validation_loss"], rel=1e-4)
+    _, curve = train(folder / "full1" / "c.pt")
+    _, other = with_two("full2", config)
+    assert other[-1]["validation_loss"] == pytest.approx(curve[-1]["validation_loss"], rel=0.1)
+
+
+@pytest.mark.slow
+def test_a_process_that_fails_is_said_once(trained, capfd):
+    folder, config, paths, _ = trained
+    two = replace(config, training=replace(config.training, processes=2, batch_size=4096))
+    words = [f"--{split}-{kind}={path}" for split in paths for kind, path in zip(("events", "fits"), paths[split], strict=True)]
+    output = folder / "failed" / "c.pt"
+    assert main(["train", "--config", json.dumps(as_dict(two)), "--network", "a", *words, "--output", str(output)]) == 2
+    assert "4096 and 10 are needed" not in capfd.readouterr().out
+    assert not output.exists()
 
 
 def test_damaged_state_is_removed_and_said(trained):
