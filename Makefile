@@ -13,12 +13,12 @@ CONFIGFILE := $(if $(CONFIG),--configfile $(CONFIG))
 # The rules call `tashower`: that of this environment, whatever else is in the path.
 SNAKEMAKE := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake
 
-.PHONY: run test test-all smoke bench calibration-table config sample samples lint lock clean help
+.PHONY: run test test-all smoke chaos bench calibration-table config sample samples lint lock clean help
 .DEFAULT_GOAL := help
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | head -5
-	@echo "others: test-all smoke bench calibration-table config sample samples lint lock clean"
+	@echo "others: test-all smoke chaos bench calibration-table config sample samples lint lock clean"
 
 run: $(READY)
 	$(SNAKEMAKE) --cores $(CORES) $(CONFIGFILE)
@@ -31,6 +31,10 @@ test-all: $(READY)
 
 smoke: $(READY)
 	$(SNAKEMAKE) --cores $(CORES) --configfile tests/config/smoke.yaml
+
+# Kill the smoke run at 20 random moments and resume it.
+chaos: $(READY)
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tests/chaos.py $(or $(KILLS),20)
 
 # Speed against what a user would take instead, as ratios in one run.
 bench: $(READY)

@@ -5,8 +5,10 @@ It is written under a temporary name and renamed: a file that has its name is wh
 event file and the rule of its version.
 """
 
+import glob
 import json
 import os
+import platform
 import re
 import tempfile
 import zlib
@@ -47,7 +49,9 @@ def written_aside(path):
     """A temporary path beside `path` that takes its name when the block ends well, and vanishes when it does not."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, aside = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    _remove_stale(path)
+    here = f"{platform.node()}-{os.getpid()}"
+    handle, aside = tempfile.mkstemp(prefix=f".{path.name}.{here}.", suffix=".part", dir=path.parent)
     os.close(handle)
     try:
         yield Path(aside)
@@ -55,6 +59,24 @@ def written_aside(path):
         os.replace(aside, path)
     finally:
         Path(aside).unlink(missing_ok=True)
+
+
+def _remove_stale(path: Path) -> None:
+    """Remove what processes of this machine left beside `path` when they were killed."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+        found = re.fullmatch(rf"\.{re.escape(path.name)}\.(.+)-(\d+)\.[^.]+\.part", left.name)
+        if found and found[1] == platform.node() and not _alive(int(found[2])):
+            left.unlink(missing_ok=True)
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _umask() -> int:

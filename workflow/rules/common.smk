@@ -57,6 +57,11 @@ def chunks(path, split):
     return [path.format(split=split, chunk=f"{chunk:03d}") for chunk in range(n_chunks)]
 
 
+def named(names, paths):
+    """NAME=FILE words; of paths as the job sees them, which may be copies from a storage."""
+    return [f"{name}={path}" for name, path in zip(names, paths, strict=True)]
+
+
 EVENTS = f"{RESULTS}/events/{{split}}/{{chunk}}.h5"
 FITS = f"{RESULTS}/reconstructions/{{split}}/{{chunk}}.h5"
 NETWORKS = list(CONFIG["networks"])

@@ -105,7 +105,7 @@ rule report_data:
         runtime=30,
     params:
         config=json.dumps(CONFIG, sort_keys=True),
-        networks=[f"{name}={RESULTS}/data/networks/{name}.h5" for name in CHECKPOINTS],
+        networks=lambda wildcards, input: named(CHECKPOINTS, input.networks),
         code=package_code("physics", "events", "evaluation"),
     shell:
         "tashower report-data --config {params.config:q} --events {input.events} --fits {input.fits}"

@@ -19,7 +19,9 @@ rule score_methods:
         runtime=60,
     params:
         config=json.dumps(CONFIG, sort_keys=True),
-        networks=[f"{name}={path}" for name in NETWORKS for path in applied(name)],
+        networks=lambda wildcards, input: named(
+            [name for name in NETWORKS for _ in applied(name)], input.networks
+        ),
         code=package_code("physics", "events", "evaluation"),
     shell:
         "tashower score --config {params.config:q} --events {input.events} --fits {input.fits}"
