@@ -18,7 +18,9 @@ def rows_of(folder: Path) -> dict[str, list[dict]]:
         rule = path.relative_to(folder).parts[0].removesuffix(".tsv")
         with path.open() as file:
             for row in csv.DictReader(file, delimiter="\t"):
-                numbers = {name: float(row[name]) for name in ("s", "cpu_time", "max_pss") if row[name] not in ("NA", "-")}
+                numbers = {
+                    name: float(row[name]) for name in ("s", "cpu_time", "max_pss", "max_rss") if row[name] not in ("NA", "-")
+                }
                 found.setdefault(rule, []).append(numbers | {"end": path.stat().st_mtime})
     return found
 

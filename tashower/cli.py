@@ -315,7 +315,8 @@ def main(words=None) -> int:
     except OSError as error:
         if error.filename is None and error.errno is None:
             raise
-        print(f"tashower: {error.filename or args}: {error.strerror}", file=sys.stderr)
+        where = error.filename or getattr(args, "output", None) or getattr(args, "to", None) or words[0]
+        print(f"tashower: {where}: {error.strerror}", file=sys.stderr)
         return 2
     return 0
 

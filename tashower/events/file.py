@@ -6,6 +6,7 @@ event file and the rule of its version.
 """
 
 import glob
+import io
 import json
 import os
 import platform
@@ -54,7 +55,13 @@ def written_aside(path):
     handle, aside = tempfile.mkstemp(prefix=f".{path.name}.{here}.", suffix=".part", dir=path.parent)
     os.close(handle)
     try:
-        yield Path(aside)
+        try:
+            yield Path(aside)
+        except OSError as error:
+            if error.filename not in (None, aside):
+                raise
+            # The name that the user knows, not the temporary one.
+            raise OSError(error.errno, error.strerror or str(error), str(path)) from None
         os.chmod(aside, 0o666 & ~_umask())
         os.replace(aside, path)
     finally:
@@ -110,7 +117,7 @@ def write_arrays(path, kind: str, version: str, groups: dict, configuration: dic
 def new_file(path, kind: str, version: str, configuration: dict, inputs=()):
     """An HDF5 file open for writing that says what made it; it takes its name when the block ends well."""
     with written_aside(path) as aside:
-        with h5py.File(aside, "w", userblock_size=_STAMP_SIZE) as file:
+        with _full_disk_tolerated(aside) as raw, h5py.File(raw, "w", userblock_size=_STAMP_SIZE) as file:
             file.attrs["format"] = f"tashower {kind}"
             file.attrs["version"] = version
             file.attrs["software"] = provenance.software()
@@ -121,6 +128,44 @@ def new_file(path, kind: str, version: str, configuration: dict, inputs=()):
             file.attrs["made_from"] = json.dumps(made_from(inputs))
             yield file
         _stamp(aside)
+
+
+class _Tolerant(io.FileIO):
+    """A file that notes the first error of writing and goes on: the HDF5 library crashes where a write fails."""
+
+    error: OSError | None = None
+
+    def write(self, data):
+        try:
+            view = memoryview(data).cast("B")
+            done = 0
+            while done < len(view):
+                done += super().write(view[done:])
+        except OSError as error:
+            self.error = self.error or error
+        return len(data)
+
+    def truncate(self, size=None):
+        try:
+            return super().truncate(size)
+        except OSError as error:
+            self.error = self.error or error
+            return size
+
+
+@contextmanager
+def _full_disk_tolerated(path):
+    """A file for HDF5 to write to; what goes wrong with it is raised at the end."""
+    file = _Tolerant(path, "w+")
+    try:
+        yield file
+    except Exception:
+        if file.error is None:
+            raise
+    finally:
+        file.close()
+    if file.error is not None:
+        raise OSError(file.error.errno, file.error.strerror, str(path))
 
 
 def create_column(group, name: str, column: np.ndarray, growing: bool = False):

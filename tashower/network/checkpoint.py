@@ -1,5 +1,6 @@
 """What a trained network is on disk: everything that is needed to apply it, and nothing that could run code."""
 
+import io
 import json
 import os
 from dataclasses import asdict
@@ -50,8 +51,15 @@ def save_checkpoint(path, content: dict) -> None:
         "format": FORMAT, "version": VERSION, "software": provenance.software(), "commit": provenance.commit(),
         "created": provenance.now(), "versions": provenance.versions(), **content,
     }  # fmt: skip
+    save_aside(path, content)
+
+
+def save_aside(path, content: dict) -> None:
+    """torch.save to a file that has its name when it is whole; a full disk is an OSError like that of any other file."""
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
     with written_aside(path) as aside:
-        torch.save(content, aside)
+        aside.write_bytes(buffer.getbuffer())
 
 
 def load_checkpoint(path, device="cpu") -> dict:

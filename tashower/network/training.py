@@ -13,8 +13,15 @@ import torch
 
 from tashower.config import Config, as_dict
 from tashower.errors import InputError
-from tashower.events.file import made_from, written_aside
-from tashower.network.checkpoint import array_description, check_array, choose_device, save_checkpoint, write_history
+from tashower.events.file import made_from
+from tashower.network.checkpoint import (
+    array_description,
+    check_array,
+    choose_device,
+    save_aside,
+    save_checkpoint,
+    write_history,
+)
 from tashower.network.model import ShowerNetwork
 from tashower.network.normalisation import measure, normalise
 from tashower.network.processes import Processes, join_processes, leave_processes, mean_over, together, told
@@ -161,8 +168,7 @@ def _load_state(path: Path, identity: str, parts: dict, device) -> tuple[dict, l
 
 def _save_state(path: Path, identity: str, parts: dict, best: dict, history: list[dict]) -> None:
     state = {"identity": identity, "best": best, "history": json.dumps(history)}
-    with written_aside(path) as aside:
-        torch.save(state | {name: part.state_dict() for name, part in parts.items()}, aside)
+    save_aside(path, state | {name: part.state_dict() for name, part in parts.items()})
 
 
 def _store(config, name, folder, train_events, train_fits, validation_events, validation_fits) -> dict:

@@ -1,5 +1,6 @@
 import hashlib
 import json
+import shlex
 import shutil
 from pathlib import Path
 
@@ -21,7 +22,9 @@ except InputError as error:
     raise WorkflowError(str(error))
 
 RESULTS = CONFIG["results"]
-GPUS = 1 if shutil.which("nvidia-smi") and CONFIG["training"]["device"] != "cpu" else 0
+DEVICE = CONFIG["training"]["device"]
+# Where a cluster starts the jobs there may be no GPU to see: `device: cuda` asks for one.
+GPUS = int(DEVICE == "cuda" or (DEVICE == "auto" and bool(shutil.which("nvidia-smi"))))
 
 
 wildcard_constraints:
@@ -54,12 +57,68 @@ def lateral_code():
 def chunks(path, split):
     """`path` for every chunk of a split, with {chunk} filled in."""
     n_chunks = -(-CONFIG["samples"][split] // CONFIG["samples"]["chunk_size"])
-    return [path.format(split=split, chunk=f"{chunk:03d}") for chunk in range(n_chunks)]
+    digits = max(3, len(str(n_chunks - 1)))  # all alike, as `counted` needs them
+    return [
+        path.format(split=split, chunk=f"{chunk:0{digits}d}")
+        for chunk in range(n_chunks)
+    ]
+
+
+# Memory and seconds of the rules, measured (benchmarks/resources.py).
+MEASURED = json.loads(Path(workflow.basedir, "workflow/resources.json").read_text())[
+    "rules"
+]
+SAMPLES = CONFIG["samples"]
+# Showers that a job handles; a job of measured events is taken for one of a chunk.
+SHOWERS = {
+    "calibrate_fit": SAMPLES["calibration"],
+    "train_network": SAMPLES["train"] + SAMPLES["validation"],
+    "score_methods": SAMPLES["test"],
+}
+
+
+def needs(rule, quantity, passes=1):
+    """memory_mb or seconds of a job, measured, for the showers that it handles."""
+    constant, slope = MEASURED[rule][quantity]
+    return constant + slope * passes * SHOWERS.get(rule, SAMPLES["chunk_size"]) / 1000
+
+
+def memory(rule):
+    """Memory [MB] to ask for: half as much again as measured, and as much again with every attempt."""
+    return lambda wildcards, attempt: int(
+        attempt * (200 + 1.5 * needs(rule, "memory_mb"))
+    )
+
+
+def memory_of_files(rule):
+    """Memory [MB] to ask for where files of any size are held in memory: eight times their size (5.5 times is measured)."""
+    constant = MEASURED[rule]["memory_mb"][0]
+    return lambda wildcards, input, attempt: int(
+        attempt * (200 + 1.5 * constant + 8 * input.size_mb)
+    )
+
+
+def minutes(rule, passes=1):
+    """Time [min] to ask for: four times as much as measured, at least ten."""
+    return lambda wildcards, attempt: int(
+        attempt * max(10, 4 * needs(rule, "seconds", passes) / 60)
+    )
 
 
 def named(names, paths):
     """NAME=FILE words; of paths as the job sees them, which may be copies from a storage."""
     return [f"{name}={path}" for name, path in zip(names, paths, strict=True)]
+
+
+def counted(paths):
+    """Numbered paths as the shell counts them, folder/{000..123}.h5: a command may not be longer than 128 kB."""
+    begin, end = str(paths[0]), str(paths[-1])
+    folder, first = begin.rsplit("/", 1)
+    number, ending = first.split(".", 1)
+    last = end.rsplit("/", 1)[1].split(".", 1)[0]
+    if len(paths) == 1:
+        return shlex.quote(begin)
+    return f"{shlex.quote(folder)}/{{{number}..{last}}}.{ending}"
 
 
 EVENTS = f"{RESULTS}/events/{{split}}/{{chunk}}.h5"

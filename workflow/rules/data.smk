@@ -11,8 +11,8 @@ rule convert_data:
     conda:
         "../../environment.yml"
     resources:
-        mem_mb=8000,
-        runtime=120,
+        mem_mb=memory("reconstruct_events"),
+        runtime=minutes("reconstruct_events"),
     params:
         stations=["--stations", DATA["stations"]] if DATA["stations"] else [],
         format=["--format", DATA["format"]] if DATA["format"] != "auto" else [],
@@ -46,8 +46,8 @@ rule fit_data:
     conda:
         "../../environment.yml"
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=memory_of_files("reconstruct_events"),
+        runtime=minutes("reconstruct_events"),
     params:
         config=section("reconstruction"),
         code=package_code("physics", "events", "reconstruction"),
@@ -71,8 +71,8 @@ rule apply_to_data:
         "../../environment.yml"
     threads: CONFIG["training"]["threads"]
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=memory_of_files("apply_network"),
+        runtime=minutes("apply_network"),
         gpu=GPUS,
     params:
         code=package_code("network"),
@@ -101,8 +101,8 @@ rule report_data:
     conda:
         "../../environment.yml"
     resources:
-        mem_mb=4000,
-        runtime=30,
+        mem_mb=memory_of_files("score_methods"),
+        runtime=minutes("score_methods"),
     params:
         config=json.dumps(CONFIG, sort_keys=True),
         networks=lambda wildcards, input: named(CHECKPOINTS, input.networks),

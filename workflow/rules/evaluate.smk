@@ -15,8 +15,8 @@ rule score_methods:
     conda:
         "../../environment.yml"
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=memory("score_methods"),
+        runtime=minutes("score_methods"),
     params:
         config=json.dumps(CONFIG, sort_keys=True),
         networks=lambda wildcards, input: named(
@@ -43,8 +43,8 @@ rule write_report:
     conda:
         "../../environment.yml"
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=memory("write_report"),
+        runtime=minutes("write_report"),
     params:
         config=json.dumps(CONFIG, sort_keys=True),
         benchmarks=f"{RESULTS}/benchmarks",

@@ -10,8 +10,8 @@ rule calibrate_fit:
     conda:
         "../../environment.yml"
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=memory("calibrate_fit"),
+        runtime=minutes("calibrate_fit"),
     params:
         config=section("reconstruction"),
         code=package_code("physics", "events", "reconstruction"),
@@ -32,8 +32,8 @@ rule reconstruct_events:
     conda:
         "../../environment.yml"
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=memory("reconstruct_events"),
+        runtime=minutes("reconstruct_events"),
     params:
         config=section("reconstruction"),
         code=package_code("physics", "events", "reconstruction"),

@@ -8,8 +8,8 @@ rule simulate_events:
     conda:
         "../../environment.yml"
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=memory("simulate_events"),
+        runtime=minutes("simulate_events"),
     params:
         config=section("array", "detector", "showers", "front", "samples"),
         lateral=lateral_code(),

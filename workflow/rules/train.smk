@@ -15,18 +15,22 @@ rule train_network:
     priority: lambda wildcards: 10 if CONFIG["networks"][wildcards.network]["waveforms"] else 0
     conda:
         "../../environment.yml"
-    threads: CONFIG["training"]["threads"]
+    threads: CONFIG["training"]["threads"] * CONFIG["training"]["processes"]
     resources:
-        mem_mb=8000,
-        runtime=720,
-        gpu=GPUS,
+        mem_mb=memory("train_network"),
+        runtime=minutes("train_network", CONFIG["training"]["epochs"]),
+        gpu=GPUS * CONFIG["training"]["processes"],
     params:
         config=section("reconstruction", "network", "training", "networks"),
         code=package_code("physics", "events", "network"),
+        train_events=lambda wildcards, input: counted(input.train_events),
+        train_fits=lambda wildcards, input: counted(input.train_fits),
+        validation_events=lambda wildcards, input: counted(input.validation_events),
+        validation_fits=lambda wildcards, input: counted(input.validation_fits),
     shell:
         "tashower train --config {params.config:q} --network {wildcards.network}"
-        " --train-events {input.train_events} --train-fits {input.train_fits}"
-        " --validation-events {input.validation_events} --validation-fits {input.validation_fits}"
+        " --train-events {params.train_events} --train-fits {params.train_fits}"
+        " --validation-events {params.validation_events} --validation-fits {params.validation_fits}"
         " --output {output.checkpoint} 2>&1 | tee {log}"
 
 
@@ -45,8 +49,8 @@ rule apply_network:
         "../../environment.yml"
     threads: CONFIG["training"]["threads"]
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=memory("apply_network"),
+        runtime=minutes("apply_network"),
         gpu=GPUS,
     params:
         code=package_code("network"),

@@ -104,32 +104,40 @@ def read_banks(path) -> Iterator[tuple[int, int, memoryview]]:
     """
     number, rest = 0, None
     ends, seen = np.empty(BLOCKS_AT_ONCE * BLOCK // 6 + 1, np.int64), 0
-    try:
-        with open_packed(path) as file:
-            while data := file.read(BLOCKS_AT_ONCE * BLOCK):
-                whole = len(data) // BLOCK * BLOCK
-                carried = 0 if rest is None else len(rest)
-                out = np.empty(carried + whole, np.uint8)
-                out[:carried] = rest if carried else 0
-                problem, at, used, seen = _scan(
-                    np.frombuffer(data, np.uint8, whole), np.int64(number), out, carried, rest is not None, _TABLE, ends
-                )
-                if problem:
-                    raise InputError(_PROBLEMS[problem].format(where=f"{path}: block {number + at // BLOCK}", byte=at % BLOCK))
-                number += whole // BLOCK
-                if whole < len(data):
-                    raise InputError(f"{path}: block {number}: truncated: {len(data) - whole} of {BLOCK} bytes")
-                view, begin = out.data, 0
-                for end in ends[:seen].tolist():
-                    yield (*struct.unpack_from("<ii", view, begin), view[begin + 8 : end])
-                    begin = end
-                rest = out[begin:used] if at < 0 else None
-    except (OSError, EOFError, zlib.error) as error:
-        raise InputError(f"{path}: block {number}: cannot be unpacked ({error})") from None
+    for data in _read(path):
+        whole = len(data) // BLOCK * BLOCK
+        carried = 0 if rest is None else len(rest)
+        out = np.empty(carried + whole, np.uint8)
+        out[:carried] = rest if carried else 0
+        problem, at, used, seen = _scan(
+            np.frombuffer(data, np.uint8, whole), np.int64(number), out, carried, rest is not None, _TABLE, ends
+        )
+        if problem:
+            raise InputError(_PROBLEMS[problem].format(where=f"{path}: block {number + at // BLOCK}", byte=at % BLOCK))
+        number += whole // BLOCK
+        if whole < len(data):
+            raise InputError(f"{path}: block {number}: truncated: {len(data) - whole} of {BLOCK} bytes")
+        view, begin = out.data, 0
+        for end in ends[:seen].tolist():
+            yield (*struct.unpack_from("<ii", view, begin), view[begin + 8 : end])
+            begin = end
+        rest = out[begin:used] if at < 0 else None
     if number == 0:
         raise InputError(f"{path}: empty")
     if rest is not None:
         raise InputError(f"{path}: truncated: the last bank has no end")
+
+
+def _read(path) -> Iterator[bytes]:
+    """The unpacked bytes of a file, some blocks at a time."""
+    done = 0
+    try:
+        with open_packed(path) as file:
+            while data := file.read(BLOCKS_AT_ONCE * BLOCK):
+                yield data
+                done += len(data)
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(f"{path}: block {done // BLOCK}: cannot be unpacked ({error})") from None
 
 
 @compiled

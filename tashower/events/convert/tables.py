@@ -142,6 +142,8 @@ def read_header(path) -> dict:
         raise InputError(f"{path}: layers: {header['layers']} (1 or 2)")
     for key in ("stations", "hits", "waveforms"):
         if header[key] is not None:
+            if Path(header[key]).name != header[key] or header[key] == "..":
+                raise InputError(f"{path}: {key}: {_short(header[key])}: files lie beside the header: a name without a folder")
             header[key] = path.parent / header[key]
     return header
 

@@ -57,6 +57,7 @@ def test_layers_have_their_own_signal(folder):
     np.testing.assert_array_equal(convert([folder / "header.yaml"]).pulses.signal, [[3, 4]])
 
 
+@pytest.mark.extra
 def test_parquet_gives_the_same(folder):
     csv, parquet = pytest.importorskip("pyarrow.csv"), pytest.importorskip("pyarrow.parquet")
     for name in ("stations", "hits"):

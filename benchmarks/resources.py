@@ -1,0 +1,62 @@
+"""What the rules of the workflow need, from the benchmark files of a small and a large run: workflow/resources.json.
+
+    python benchmarks/resources.py RESULTS_SMALL RESULTS_LARGE > workflow/resources.json
+
+Memory and seconds of a job are taken to be a constant and a slope with the showers that it handles: the largest job of each rule in
+each run, and the line through the two.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+from scaling import rows_of
+
+from tashower.events.file import read_attributes
+
+
+def showers_of(configuration: dict) -> dict[str, float]:
+    """Showers that a job of each rule handles; for the training times the passes over them in `passes`."""
+    samples = configuration["samples"]
+    chunk = samples["chunk_size"]
+    return {
+        "simulate_events": min(chunk, samples["train"]), "reconstruct_events": min(chunk, samples["train"]),
+        "calibrate_fit": samples["calibration"], "train_network": samples["train"] + samples["validation"],
+        "apply_network": min(chunk, samples["test"]), "score_methods": samples["test"], "write_report": 0.0,
+    }  # fmt: skip
+
+
+def measured(folder: Path) -> tuple[dict, dict, str]:
+    """({rule: (showers, MB)}, {rule: (showers and passes, s)}, commit) of the largest job of each rule."""
+    about = read_attributes(next(folder.glob("events/*/*.h5")))
+    configuration = json.loads(about["configuration"])
+    showers, memory, seconds = showers_of(configuration), {}, {}
+    history = [json.loads(path.read_text()) for path in folder.glob("networks/*/history.json")]
+    for rule, rows in rows_of(folder / "benchmarks").items():
+        if rule in showers:
+            passes = max(map(len, history)) if rule == "train_network" else 1
+            memory[rule] = (showers[rule], max(row["max_rss"] for row in rows))
+            seconds[rule] = (showers[rule] * passes, max(row["s"] for row in rows))
+    return memory, seconds, about["commit"]
+
+
+def line(small: tuple[float, float], large: tuple[float, float]) -> list[float]:
+    """[constant, slope per 1000 showers], neither negative."""
+    (x, y), (u, v) = small, large
+    slope = max((v - y) / (u - x), 0.0) if u > x else 0.0
+    return [round(max(y - slope * x, 0.0), 1), round(1000.0 * slope, 3)]
+
+
+def main(small: str, large: str) -> None:
+    """Print the file."""
+    one, other = measured(Path(small)), measured(Path(large))
+    rules = {
+        rule: {"memory_mb": line(one[0][rule], other[0][rule]), "seconds": line(one[1][rule], other[1][rule])}
+        for rule in one[0]
+    }
+    about = f"python benchmarks/resources.py {Path(small).name} {Path(large).name}, on a CPU; [constant, per 1000 showers]"
+    print(json.dumps({"measured": about, "commit": other[2], "rules": rules}, indent=1))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
