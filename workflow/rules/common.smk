@@ -112,13 +112,11 @@ def named(names, paths):
 
 def counted(paths):
     """Numbered paths as the shell counts them, folder/{000..123}.h5: a command may not be longer than 128 kB."""
-    begin, end = str(paths[0]), str(paths[-1])
-    folder, first = begin.rsplit("/", 1)
-    number, ending = first.split(".", 1)
-    last = end.rsplit("/", 1)[1].split(".", 1)[0]
-    if len(paths) == 1:
-        return shlex.quote(begin)
-    return f"{shlex.quote(folder)}/{{{number}..{last}}}.{ending}"
+    first, last = Path(paths[0]), Path(paths[-1])
+    if first == last:
+        return shlex.quote(str(first))
+    (begin, ending), (end, _) = (path.name.split(".", 1) for path in (first, last))
+    return f"{shlex.quote(str(first.parent))}/{{{begin}..{end}}}.{ending}"
 
 
 EVENTS = f"{RESULTS}/events/{{split}}/{{chunk}}.h5"
