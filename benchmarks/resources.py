@@ -31,7 +31,7 @@ def measured(folder: Path) -> tuple[dict, dict, str]:
     about = read_attributes(next(folder.glob("events/*/*.h5")))
     configuration = json.loads(about["configuration"])
     showers, memory, seconds = showers_of(configuration), {}, {}
-    history = [json.loads(path.read_text()) for path in folder.glob("networks/*/history.json")]
+    history = [json.loads(path.read_text())["epochs"] for path in folder.glob("networks/*/history.json")]
     for rule, rows in rows_of(folder / "benchmarks").items():
         if rule in showers:
             passes = max(map(len, history)) if rule == "train_network" else 1

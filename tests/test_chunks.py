@@ -4,13 +4,19 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from hits import same
 
 from tashower.config import load_config
 from tashower.events.file import write_events, write_reconstruction
 from tashower.events.model import concatenate_events, concatenate_rows
+from tashower.network.model import ShowerNetwork
+from tashower.network.normalisation import measure
 from tashower.network.sample import map_sample, read_sample, store_sample
+from tashower.network.tiles import ORIENTATIONS, STATION_FEATURES, TARGETS
+from tashower.network.training import predict
 from tashower.reconstruction.calibration import DEFAULT, read_calibration
+from tashower.reconstruction.features import EVENT_FEATURES
 from tashower.reconstruction.reconstruct import reconstruct
 from tashower.simulation.simulate import simulate_events
 
@@ -52,3 +58,28 @@ def test_results_do_not_depend_on_the_number_of_chunks(tmp_path, n_chunks):
         np.testing.assert_array_equal(getattr(their_sample.tiles, name), getattr(sample.tiles, name), err_msg=name)
     np.testing.assert_array_equal(their_sample.first_waveform, sample.first_waveform)
     np.testing.assert_array_equal(their_sample.targets, sample.targets)
+
+
+def test_applied_networks_do_not_depend_on_the_number_of_chunks(tmp_path):
+    made(tmp_path, 1)
+    made(tmp_path, 3)
+    whole = map_sample(tmp_path / "1")
+    norm = measure(whole)
+    torch.manual_seed(0)
+    network = ShowerNetwork(
+        tile=6, n_bins=128, n_layers=2, n_station_features=len(STATION_FEATURES), n_event_features=len(EVENT_FEATURES),
+        n_targets=len(TARGETS), waveforms=True, waveform_channels=24, station_channels=48, grid_layers=3, dense_channels=128,
+        dropout=0.1,
+    )  # fmt: skip
+    torch.nn.init.normal_(network.head[-1].weight)
+
+    def correction(sample):
+        return predict(network, sample, norm, True, torch.device("cpu"), ORIENTATIONS["square"])
+
+    parts = []
+    for k in range(3):
+        store_sample(
+            tmp_path / "part", [read_sample(tmp_path / f"3-{k}.h5", tmp_path / f"3-{k}-fits.h5", "free", 6, 128, True, True)[0]]
+        )
+        parts.append(correction(map_sample(tmp_path / "part")))
+    np.testing.assert_array_equal(np.concatenate(parts), correction(whole))

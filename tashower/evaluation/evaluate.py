@@ -96,7 +96,7 @@ def _histories(networks) -> dict:
     for name, paths in networks.items():
         for folder in list(Path(paths[0]).parents)[:3]:
             if (folder / "history.json").is_file():
-                found[name] = json.loads((folder / "history.json").read_text())
+                found[name] = json.loads((folder / "history.json").read_text())["epochs"]
                 break
     return found
 

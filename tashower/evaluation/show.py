@@ -74,7 +74,7 @@ def _describe_checkpoint(path) -> list[str]:
     lines = [f"checkpoint of a network, {path.stat().st_size:,} bytes"]
     history = path.with_name("history.json")
     if history.is_file():
-        epochs = json.loads(history.read_text())
+        epochs = json.loads(history.read_text())["epochs"]
         best = min(epochs, key=lambda h: h["validation_loss"])
         lines.append(
             f"{len(epochs)} epochs; best: epoch {best['epoch']}, validation EV of the direction {best['validation_ev']:.3f}"

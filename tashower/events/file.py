@@ -123,6 +123,7 @@ def new_file(path, kind: str, version: str, configuration: dict, inputs=()):
             file.attrs["software"] = provenance.software()
             file.attrs["commit"] = provenance.commit()
             file.attrs["created"] = provenance.now()
+            file.attrs["versions"] = json.dumps(provenance.versions())
             file.attrs["configuration"] = json.dumps(configuration, sort_keys=True)
             file.attrs["inputs"] = json.dumps([Path(p).name for p in inputs])
             file.attrs["made_from"] = json.dumps(made_from(inputs))

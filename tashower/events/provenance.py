@@ -38,6 +38,7 @@ def software() -> str:
     return f"tashower {__version__}"
 
 
+@functools.cache
 def versions(packages=("numpy", "scipy", "numba", "h5py", "torch", "matplotlib", "snakemake")) -> dict[str, str]:
     """Versions of Python and of the given packages, without importing them; "absent" where not installed."""
     found = {"python": platform.python_version(), "tashower": __version__}

@@ -105,7 +105,11 @@ def check_array(content: dict, array: Array, where) -> None:
         raise InputError(f"{where}: the network was trained for another array: {', '.join(differs)}")
 
 
-def write_history(path, history: list[dict]) -> None:
-    """Write the training curve as JSON."""
+def write_history(path, history: list[dict], configuration: dict, inputs: list) -> None:
+    """Write the training curve as JSON, `epochs`, with what made it; inputs: [[name, checksum]]."""
+    content = {
+        "format": "tashower history", "software": provenance.software(), "commit": provenance.commit(), "created": provenance.now(),
+        "versions": provenance.versions(), "configuration": configuration, "made_from": inputs, "epochs": history,
+    }  # fmt: skip
     with written_aside(path) as aside:
-        aside.write_text(json.dumps(history, indent=1) + "\n")
+        aside.write_text(json.dumps(content, indent=1) + "\n")

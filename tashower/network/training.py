@@ -206,8 +206,9 @@ def train_network(config: Config, name: str, train_events, train_fits, validatio
         array = told(_store(config, name, folder, *files) if processes.first else None, processes)
         content = _train(config, name, folder, array.pop("n_layers"), Path(f"{output}.state"), device, processes)
         if processes.first:
-            write_history(Path(output).with_name("history.json"), content.pop("history"))
             content |= {"array": array, "made_from": made_from([path for group in files for path in group])}
+            history = content.pop("history")
+            write_history(Path(output).with_name("history.json"), history, content["configuration"], content["made_from"])
             save_checkpoint(output, content)
             Path(f"{output}.state").unlink(missing_ok=True)
     except torch.OutOfMemoryError:

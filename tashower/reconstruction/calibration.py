@@ -271,6 +271,7 @@ def write_calibration(path, calibration: Calibration, configuration: dict, input
         "software": provenance.software(),
         "commit": provenance.commit(),
         "created": provenance.now(),
+        "versions": provenance.versions(),
         "inputs": [Path(p).name for p in inputs],
         "made_from": made_from(inputs),
         "configuration": configuration,
