@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,8 @@ PLUGINS = {
 
 def planned(profile, *more) -> str:
     words = [
+        sys.executable,
+        "-m",
         "snakemake",
         "--workflow-profile",
         f"profiles/{profile}",
@@ -55,6 +58,7 @@ def test_profile_plans_the_workflow_with_resources_for_every_rule(profile, tmp_p
         assert int(values["runtime"]) >= 10, rule
 
 
+@pytest.mark.slow
 def test_more_showers_ask_for_more(tmp_path):
     """What a rule asks for grows with the showers that its jobs handle; a training in processes asks for their threads and GPUs."""
 
