@@ -128,6 +128,11 @@ def _minimise(function, start, **options):
     return optimize.minimize(function, start, **options)
 
 
+def _but_fixed(errors: ErrorModel, found: dict, fixed: dict) -> ErrorModel:
+    """`errors` with the numbers that were found, but for those that are fixed."""
+    return errors._replace(**found | {name: value for name, value in fixed.items() if name in found})
+
+
 def _fit_contained(residuals, factor, errors: ErrorModel, fixed: dict) -> ErrorModel:
     """`errors` with the contained part of the signal that fits best, from stations that are sure to be seen."""
     sure = residuals["density"] >= POISSON_DENSITY
@@ -136,7 +141,7 @@ def _fit_contained(residuals, factor, errors: ErrorModel, fixed: dict) -> ErrorM
 
     def with_window(q):
         found = {"late_fraction": float(q[0]), "contained_time": float(np.exp(q[1]))}
-        return errors._replace(**found | {name: value for name, value in fixed.items() if name in found})
+        return _but_fixed(errors, found, fixed)
 
     def distance(q):
         return np.sum((ratio - contained_fraction(r, c, with_window(q))) ** 2 * residuals["density"][sure])
@@ -165,7 +170,7 @@ def fit_errors(residuals: dict[str, np.ndarray], area: float, fixed: dict[str, f
             "b1": q[4],
             "b2": q[5],
         }
-        return errors._replace(**found | {name: value for name, value in fixed.items() if name in found})
+        return _but_fixed(errors, found, fixed)
 
     def time_loss(q):
         trial = with_times(q)
@@ -180,7 +185,7 @@ def fit_errors(residuals: dict[str, np.ndarray], area: float, fixed: dict[str, f
 
     def with_signals(q):
         found = {"signal_poisson": np.exp(q[0]), "signal_fraction": np.exp(q[1])}
-        return errors._replace(**found | {name: value for name, value in fixed.items() if name in found})
+        return _but_fixed(errors, found, fixed)
 
     def signal_loss(q):
         return _robust_likelihood(residual, density_error(expected, area, with_signals(q)))
