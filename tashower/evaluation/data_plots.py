@@ -4,6 +4,7 @@ import numpy as np
 
 from tashower.evaluation.plots import colours, plt
 from tashower.evaluation.tables import label
+from tashower.events import provenance
 from tashower.events.model import Events, Pulses, Reconstruction, expected_at_hits
 from tashower.physics.geometry import direction, opening_angle
 
@@ -19,7 +20,7 @@ def _hist(axis, values, edges=None, **style) -> None:
 
 
 def _save(figure, folder, name) -> None:
-    figure.savefig(folder / f"{name}.png")
+    figure.savefig(folder / f"{name}.png", metadata=provenance.of_picture())
     plt.close(figure)
 
 

@@ -1,5 +1,7 @@
 """One event as a picture: footprint, waveforms, shower front, lateral distribution, parameters."""
 
+from pathlib import Path
+
 import matplotlib
 
 matplotlib.use("Agg")
@@ -7,6 +9,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 
+from tashower.events import provenance
 from tashower.events.model import Events, Pulses
 from tashower.physics.geometry import axis_components, axis_distance, plane_delay
 from tashower.physics.lateral import log_lateral_distribution, slope
@@ -194,5 +197,5 @@ def draw_event(events: Events, index: int, tables: dict, pulses: Pulses, path) -
         f"event {int(events.event_id[index])}, {len(rows)} stations with a hit"
         + (f"; {(~near).sum()} of them far from the front, not drawn on the right" if not near.all() else "")
     )
-    figure.savefig(path, dpi=100)
+    figure.savefig(path, dpi=100, metadata=provenance.of_picture(Path(path).suffix))
     plt.close(figure)

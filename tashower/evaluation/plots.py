@@ -10,6 +10,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from tashower.evaluation.tables import cells, full_network, label
+from tashower.events import provenance
 from tashower.events.model import PARAMETERS
 
 _PALETTE = ("#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
@@ -29,7 +30,7 @@ def colours(names) -> dict:
 
 
 def _save(figure, folder, name) -> None:
-    figure.savefig(folder / f"{name}.png")
+    figure.savefig(folder / f"{name}.png", metadata=provenance.of_picture())
     plt.close(figure)
 
 

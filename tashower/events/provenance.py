@@ -48,3 +48,9 @@ def versions(packages=("numpy", "scipy", "numba", "h5py", "torch", "matplotlib",
         except metadata.PackageNotFoundError:
             found[name] = "absent"
     return found
+
+
+def of_picture(suffix: str = ".png") -> dict[str, str]:
+    """What made a picture, for matplotlib's `metadata`; empty for formats that hold none of it."""
+    key = {".png": "Software", ".pdf": "Creator", ".svg": "Creator"}.get(suffix)
+    return {key: f"{software()}, commit {commit()}, {now()}"} if key else {}

@@ -54,6 +54,7 @@ def test_figure_is_drawn(scores, name):
     picture = scores.parent / "figures" / f"{name}.png"
     assert picture.read_bytes().startswith(b"\x89PNG")
     assert picture.stat().st_size > 10_000
+    assert b"Software\0tashower" in picture.read_bytes()  # says what made it
 
 
 def test_report_is_one_file_that_needs_no_network(scores):
@@ -106,6 +107,8 @@ def test_show_draws_an_event(files, tmp_path, with_fits, capsys):
     assert main([*words, "--fits", str(fits)] if with_fits else words) == 0
     assert str(picture) in capsys.readouterr().out
     assert picture.stat().st_size > 50_000
+    assert b"Software\0tashower" in picture.read_bytes()
+    assert main([*words[:-1], str(tmp_path / "e.pdf")]) == 0
 
 
 def test_every_event_can_be_drawn_or_is_refused(files, tmp_path):
