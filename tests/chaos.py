@@ -39,8 +39,8 @@ def kill_session(session: int) -> int:
             if entry.name.isdigit() and os.getsid(int(entry.name)) == session:
                 os.kill(int(entry.name), signal.SIGKILL)
                 killed += 1
-        except OSError:
-            pass
+        except OSError:  # it ended by itself meanwhile
+            continue
     return killed
 
 
