@@ -12,7 +12,7 @@ from pathlib import Path
 
 from scaling import rows_of
 
-from tashower.events.file import read_attributes
+from tashower.events.hdf5 import read_attributes
 
 
 def showers_of(configuration: dict) -> dict[str, float]:

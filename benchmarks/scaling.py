@@ -29,7 +29,7 @@ def showers_in(folder: Path) -> float:
     """Thrown showers of a run, from the configuration that one of its files states."""
     import json
 
-    from tashower.events.file import read_attributes
+    from tashower.events.hdf5 import read_attributes
 
     configuration = json.loads(read_attributes(next(folder.glob("events/*/*.h5")))["configuration"])
     return sum(configuration["samples"][split] for split in ("calibration", "train", "validation", "test"))

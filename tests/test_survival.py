@@ -15,7 +15,7 @@ import torch
 
 from tashower.cli import main
 from tashower.errors import InputError
-from tashower.events.file import written_aside
+from tashower.events.hdf5 import written_aside
 
 CONFIG = json.dumps({
     "samples": {"calibration": 1200, "train": 600, "validation": 200, "chunk_size": 1200},

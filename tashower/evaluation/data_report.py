@@ -13,7 +13,8 @@ from tashower.evaluation.display import draw_event
 from tashower.evaluation.evaluate import FITS, score
 from tashower.evaluation.report import html_figure, html_table, page
 from tashower.events import provenance
-from tashower.events.file import read_attributes, read_events, read_reconstruction, written_aside
+from tashower.events.file import read_events, read_reconstruction
+from tashower.events.hdf5 import read_attributes, written_aside
 from tashower.events.model import FLAGS
 
 #: A feature is outside of what a network knows when this part of the data, or more, lies outside of the middle 99 % of the simulation.

@@ -12,7 +12,8 @@ from tashower.evaluation import plots, tables
 from tashower.evaluation.display import draw_event
 from tashower.evaluation.scores import bootstrap_rows, explained_variance, residuals, summarise, with_error
 from tashower.events import provenance
-from tashower.events.file import made_from, read_attributes, read_events, read_reconstruction, written_aside
+from tashower.events.file import read_events, read_reconstruction
+from tashower.events.hdf5 import made_from, read_attributes, written_aside
 from tashower.events.model import PARAMETERS, Events, concatenate_rows, pulls, select_rows
 from tashower.physics.geometry import direction
 

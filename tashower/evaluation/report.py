@@ -12,7 +12,7 @@ from tashower.config import Config
 from tashower.errors import InputError
 from tashower.evaluation import tables
 from tashower.events import provenance
-from tashower.events.file import written_aside
+from tashower.events.hdf5 import written_aside
 
 _STYLE = """
 body{font:16px/1.55 Georgia,'Times New Roman',serif;color:#1c1c1c;background:#fcfcfa;max-width:62rem;margin:2rem auto;padding:0 1.2rem}

@@ -8,7 +8,8 @@ import numpy as np
 from tashower.errors import InputError
 from tashower.evaluation.display import draw_event
 from tashower.evaluation.tables import ev_rows, markdown_table, method_rows, summary
-from tashower.events.file import read_attributes, read_events, read_reconstruction
+from tashower.events.file import read_events, read_reconstruction
+from tashower.events.hdf5 import read_attributes
 from tashower.events.model import FLAGS, select_events
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tashower.errors import InputError
-from tashower.events.file import check_whole, checksum_of, read_attributes
+from tashower.events.hdf5 import check_whole, checksum_of, read_attributes
 
 
 def _described(path: Path, read_checkpoint: Callable) -> dict | None:

@@ -5,7 +5,8 @@ from contextlib import contextmanager
 import numpy as np
 
 from tashower.events.array import Array
-from tashower.events.file import EVENT_VERSION, array_columns, create_column, event_attributes, event_groups, new_file
+from tashower.events.file import EVENT_VERSION, array_columns, event_attributes, event_groups
+from tashower.events.hdf5 import create_column, new_file
 from tashower.events.model import Events
 
 _ROWS = 1 << 20  # stations that are renumbered at once

@@ -12,7 +12,7 @@ import torch
 from tashower.errors import InputError
 from tashower.events import provenance
 from tashower.events.array import Array
-from tashower.events.file import written_aside
+from tashower.events.hdf5 import written_aside
 from tashower.network.model import ShowerNetwork
 
 FORMAT = "tashower network"

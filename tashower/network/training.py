@@ -13,7 +13,7 @@ import torch
 
 from tashower.config import Config, as_dict
 from tashower.errors import InputError
-from tashower.events.file import made_from
+from tashower.events.hdf5 import made_from
 from tashower.network.checkpoint import (
     array_description,
     check_array,

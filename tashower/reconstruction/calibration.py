@@ -13,7 +13,7 @@ from tashower.config import ReconstructionConfig
 from tashower.errors import InputError
 from tashower.events import provenance
 from tashower.events.array import Array
-from tashower.events.file import made_from, written_aside
+from tashower.events.hdf5 import made_from, written_aside
 from tashower.events.model import PARAMETERS, Events, Pulses, Reconstruction, Truth, expected_at_hits, pulls, select_rows
 from tashower.physics.constants import REFERENCE_DISTANCE
 from tashower.physics.shower_front import TELESCOPE_ARRAY_FRONT, Front, curvature_zenith_dependence

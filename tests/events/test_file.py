@@ -11,15 +11,8 @@ from events.convert.damage import fuzz
 from hits import make_events, make_reconstruction, same
 
 from tashower.errors import InputError
-from tashower.events.file import (
-    read_attributes,
-    read_events,
-    read_reconstruction,
-    write_arrays,
-    write_events,
-    write_reconstruction,
-    written_aside,
-)
+from tashower.events.file import read_events, read_reconstruction, write_events, write_reconstruction
+from tashower.events.hdf5 import read_attributes, write_arrays, written_aside
 
 
 def same_but_array(a, b):

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from tashower.errors import InputError
-from tashower.events.file import written_aside
+from tashower.events.hdf5 import written_aside
 from tashower.physics.compiled import compiled
 
 BLOCK = 32_000

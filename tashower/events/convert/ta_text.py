@@ -25,7 +25,7 @@ from tashower.events.convert.ta_dst import (
     window_clocks,
     windows_of,
 )
-from tashower.events.file import written_aside
+from tashower.events.hdf5 import written_aside
 from tashower.events.model import Events, Pulses
 
 SECTIONS = ("EVENT DATA", "SD meta DATA", "SD waveform DATA", "badsdinfo")
