@@ -2,7 +2,8 @@
 
     python benchmarks/calibration_table.py > docs/calibration_table.md
 
-Nothing here is fitted: the numbers of the simulation are in config/config.yaml and tashower/simulation.
+Nothing here is fitted: the numbers of the simulation are in config/config.yaml and
+    tashower/simulation.
 """
 
 import subprocess
@@ -12,7 +13,13 @@ import numpy as np
 
 from tashower.config import load_config
 from tashower.events.model import select_rows
-from tashower.physics.geometry import axis_components, axis_distance, direction, opening_angle, plane_delay
+from tashower.physics.geometry import (
+    axis_components,
+    axis_distance,
+    direction,
+    opening_angle,
+    plane_delay,
+)
 from tashower.physics.lateral import log_lateral_distribution, mean_s800, slope
 from tashower.physics.shower_front import front_delay
 from tashower.reconstruction.calibration import calibrate
@@ -21,15 +28,23 @@ from tashower.reconstruction.pulses import find_pulses
 from tashower.simulation.showers import draw_showers
 from tashower.simulation.simulate import simulate_events
 
-#: log10 S800 = 1.5 + (log10(E/eV) - c0 - c1 x - c2 x^2 - c3 x^3)/k, x = sec z - 1: proton and iron to 46 degrees, a re-fit of the
-#: relation of the Telescope Array (Ivanov 2012, PhD thesis, Rutgers; ApJL 768 (2013) L1).
-PUBLISHED_S800 = {1: (19.0339, 0.0839, 1.0379, 0.7352, 1.090), 56: (18.9360, 0.4484, 1.0767, -0.0727, 1.077)}
-#: Delay of the front and its spread at 1200 m, 30 degrees [ns], by log10(E/eV): error model of the Telescope Array's fit (Ivanov
-#: 2012) with the realised spread after calibration; recalled, not checked against its text.
+#: log10 S800 = 1.5 + (log10(E/eV) - c0 - c1 x - c2 x^2 - c3 x^3)/k, x = sec z - 1: proton and iron
+#: to 46 degrees, a re-fit of the relation of the Telescope Array (Ivanov 2012, PhD thesis, Rutgers;
+#: ApJL 768 (2013) L1).
+PUBLISHED_S800 = {
+    1: (19.0339, 0.0839, 1.0379, 0.7352, 1.090),
+    56: (18.9360, 0.4484, 1.0767, -0.0727, 1.077),
+}
+#: Delay of the front and its spread at 1200 m, 30 degrees [ns], by log10(E/eV): error model of the
+#: Telescope Array's fit (Ivanov 2012) with the realised spread after calibration; recalled, not
+#: checked against its text.
 PUBLISHED_FRONT = {18.5: (400.0, 190.0), 19.0: (253.0, 140.0), 19.5: (149.0, 105.0)}
-#: 68 % opening angle [deg] (ApJL 768 (2013) L1; Ivanov 2012) and energy resolution (recalled, not checked) by log10(E/eV).
+#: 68 % opening angle [deg] (ApJL 768 (2013) L1; Ivanov 2012) and energy resolution (recalled, not
+#: checked) by log10(E/eV).
 PUBLISHED_RESOLUTION = ((18.0, 18.5, 2.4, 0.36), (18.5, 19.0, 2.1, 0.29), (19.0, 20.5, 1.4, 0.19))
-SPECTRUM = "min_log10_energy_ev: 18, max_log10_energy_ev: 20.5, max_zenith_deg: 55, core_margin_m: 0"
+SPECTRUM = (
+    "min_log10_energy_ev: 18, max_log10_energy_ev: 20.5, max_zenith_deg: 55, core_margin_m: 0"
+)
 
 
 def row(*cells) -> None:
@@ -53,7 +68,13 @@ def published_s800(energy, zenith, mass):
 def signal_table() -> None:
     """S800 of drawn showers against the published relation."""
     header(
-        "zenith [deg]", "energy [EeV]", "proton, published", "proton, simulated", "ratio", "Fe/p, published", "Fe/p, simulated"
+        "zenith [deg]",
+        "energy [EeV]",
+        "proton, published",
+        "proton, simulated",
+        "ratio",
+        "Fe/p, published",
+        "Fe/p, simulated",
     )
     for energy in (10.0, 30.0):
         mean = {}
@@ -64,18 +85,29 @@ def signal_table() -> None:
             for degrees in (5, 15, 30, 38, 45):
                 near = np.abs(np.degrees(t.zenith) - degrees) < 1.0
                 # The mean in the bin, moved to its middle along the published relation.
-                moved = t.s800[near] * mean_s800(energy, np.radians(degrees), mass) / mean_s800(energy, t.zenith[near], mass)
+                moved = (
+                    t.s800[near]
+                    * mean_s800(energy, np.radians(degrees), mass)
+                    / mean_s800(energy, t.zenith[near], mass)
+                )
                 mean[mass, degrees] = moved.mean()
         for degrees in (5, 15, 30, 38, 45):
             proton, iron = (published_s800(energy, np.radians(degrees), mass) for mass in (1, 56))
             row(
-                degrees, f"{energy:g}", f"{proton:.1f}", f"{mean[1, degrees]:.1f}", f"{mean[1, degrees] / proton:.3f}",
-                f"{iron / proton:.2f}", f"{mean[56, degrees] / mean[1, degrees]:.2f}",
-            )  # fmt: skip
+                degrees,
+                f"{energy:g}",
+                f"{proton:.1f}",
+                f"{mean[1, degrees]:.1f}",
+                f"{mean[1, degrees] / proton:.3f}",
+                f"{iron / proton:.2f}",
+                f"{mean[56, degrees] / mean[1, degrees]:.2f}",
+            )
 
 
 def front_table(events_of) -> None:
-    """Delay and spread of the leading edge behind the plane against distance, 10^18.5 to 10^19.5 eV, 26 to 34 degrees."""
+    """Delay and spread of the leading edge behind the plane against distance, 10^18.5 to 10^19.5
+    eV, 26 to 34 degrees.
+    """
     header(
         "log10(E/eV)",
         "r [m]",
@@ -92,7 +124,10 @@ def front_table(events_of) -> None:
         r = axis_distance(*d, *n)
         after = pulses.arrival_time - t.t0[hit] - plane_delay(*d, *n)
         formula = front_delay(
-            r, log_lateral_distribution(r, slope(t.zenith[hit]), events.array.lateral), t.curvature[hit], events.array.front
+            r,
+            log_lateral_distribution(r, slope(t.zenith[hit]), events.array.lateral),
+            t.curvature[hit],
+            events.array.front,
         )
         usable = (
             (np.abs(np.degrees(t.zenith[hit]) - 30) < 4)
@@ -101,36 +136,62 @@ def front_table(events_of) -> None:
         )
         for distance in (800, 1200, 1600):
             near = usable & (np.abs(r - distance) < 60)
-            published = "{:.0f} / {:.0f}".format(*PUBLISHED_FRONT[log_e]) if distance == 1200 else ""
+            published = (
+                "{:.0f} / {:.0f}".format(*PUBLISHED_FRONT[log_e]) if distance == 1200 else ""
+            )
             spread = np.diff(np.nanquantile((after - formula)[near], [0.159, 0.841]))[0] / 2
-            row(log_e, distance, f"{np.nanmean(after[near]):.0f}", f"{formula[near].mean():.0f}", f"{spread:.0f}", published)
+            row(
+                log_e,
+                distance,
+                f"{np.nanmean(after[near]):.0f}",
+                f"{formula[near].mean():.0f}",
+                f"{spread:.0f}",
+                published,
+            )
 
 
 def efficiency_table(thrown, events, table) -> None:
-    """Trigger and selection efficiency and stations against energy; cores inside the array, zenith below 45 degrees."""
-    header("log10(E/eV)", "triggered", "of these pass the cuts inside the border", "stations with a hit", "stations in the fit")
+    """Trigger and selection efficiency and stations against energy; cores inside the array, zenith
+    below 45 degrees.
+    """
+    header(
+        "log10(E/eV)",
+        "triggered",
+        "of these pass the cuts inside the border",
+        "stations with a hit",
+        "stations in the fit",
+    )
     hits = np.diff(events.hit_offset)
     for low in np.arange(18.0, 20.01, 0.25):
 
         def inside(t, low=low):
             log_e = np.log10(t.energy) + 18
-            fiducial = (np.abs(t.core_x) < 10.5 * 1200 - 1800) & (np.abs(t.core_y) < 11 * 1200 - 1800)
+            fiducial = (np.abs(t.core_x) < 10.5 * 1200 - 1800) & (
+                np.abs(t.core_y) < 11 * 1200 - 1800
+            )
             return (log_e >= low) & (log_e < low + 0.25) & (np.degrees(t.zenith) < 42) & fiducial
 
         all_of, seen = inside(thrown), inside(events.truth)
         good = seen & table.passes_cuts
         row(
-            f"{low:.2f} – {low + 0.25:.2f}", f"{100 * seen.sum() / all_of.sum():.1f} %", f"{100 * good.sum() / max(seen.sum(), 1):.1f} %",
-            f"{hits[seen].mean():.1f}", f"{table.n_stations[good].mean():.1f}",
-        )  # fmt: skip
+            f"{low:.2f} – {low + 0.25:.2f}",
+            f"{100 * seen.sum() / all_of.sum():.1f} %",
+            f"{100 * good.sum() / max(seen.sum(), 1):.1f} %",
+            f"{hits[seen].mean():.1f}",
+            f"{table.n_stations[good].mean():.1f}",
+        )
     print(
         "\nPublished: trigger and selection close to 100 % above 10^18.9 to 10^19 eV (ApJL 768 (2013) L1, from memory); the event of"
     )
-    print("27 May 2021 (244 EeV, 38.6 degrees) had 23 stations (Abbasi et al. 2023, doi:10.1126/science.abo5095).")
+    print(
+        "27 May 2021 (244 EeV, 38.6 degrees) had 23 stations (Abbasi et al. 2023, doi:10.1126/science.abo5095)."
+    )
 
 
 def resolution_table(samples) -> None:
-    """Angular and energy resolution in the published bins: E^-3, protons, quality cuts; samples: (events, fits) per bin."""
+    """Angular and energy resolution in the published bins: E^-3, protons, quality cuts; samples:
+    (events, fits) per bin.
+    """
     header(
         "log10(E/eV)",
         "events",
@@ -142,30 +203,47 @@ def resolution_table(samples) -> None:
         "free fit",
         "ratio",
     )
-    for (low, high, angle, energy), (events, tables) in zip(PUBLISHED_RESOLUTION, samples, strict=True):
+    for (low, high, angle, energy), (events, tables) in zip(
+        PUBLISHED_RESOLUTION, samples, strict=True
+    ):
         truth, found = events.truth, {}
         log_e = np.log10(truth.energy) + 18
         for name, table in tables.items():
             chosen = table.passes_cuts & (log_e >= low) & (log_e < high)
             one, true = select_rows(table, chosen), select_rows(truth, chosen)
-            opening = np.degrees(opening_angle(direction(one.zenith, one.azimuth), direction(true.zenith, true.azimuth)))
+            opening = np.degrees(
+                opening_angle(
+                    direction(one.zenith, one.azimuth), direction(true.zenith, true.azimuth)
+                )
+            )
             spread = np.diff(np.quantile(np.log(one.energy / true.energy), [0.159, 0.841]))[0] / 2
             found[name] = (np.quantile(opening, 0.6827), spread, chosen.sum())
         free, constrained = found["free"], found["constrained"]
         row(
-            f"{low:g} – {high:g}", free[2], f"{angle:.1f}", f"{free[0]:.2f}", f"{free[0] / angle:.2f}", f"{constrained[0]:.2f}",
-            f"{energy:.2f}", f"{free[1]:.3f}", f"{free[1] / energy:.2f}",
-        )  # fmt: skip
+            f"{low:g} – {high:g}",
+            free[2],
+            f"{angle:.1f}",
+            f"{free[0]:.2f}",
+            f"{free[0] / angle:.2f}",
+            f"{constrained[0]:.2f}",
+            f"{energy:.2f}",
+            f"{free[1]:.3f}",
+            f"{free[1] / energy:.2f}",
+        )
 
 
 def main() -> None:
     """Print the page."""
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
+    ).stdout.strip()
     print("# Simulated against published\n")
     print(
         f"Printed by `python benchmarks/calibration_table.py` (`make calibration-table`), commit {commit}, default front and detector."
     )
-    print("What the columns mean and where they disagree is said in [simulation.md](simulation.md).\n")
+    print(
+        "What the columns mean and where they disagree is said in [simulation.md](simulation.md).\n"
+    )
     print("## S800 [VEM/m²] against energy and zenith\n")
     signal_table()
     config = load_config(f"{{showers: {{{SPECTRUM}, primaries: {{proton: 1}}}}}}")
@@ -187,11 +265,19 @@ def main() -> None:
     print("\n## Resolution of the standard fit, protons, E^-3, quality cuts\n")
     steep = replace(config, showers=replace(config.showers, spectral_index=3.0))
     test = simulate_events(steep, "test", 0, 150_000)
-    high = simulate_events(replace(steep, showers=replace(steep.showers, min_log10_energy_ev=19.0)), "validation", 0, 12_000)
+    high = simulate_events(
+        replace(steep, showers=replace(steep.showers, min_log10_energy_ev=19.0)),
+        "validation",
+        0,
+        12_000,
+    )
     samples = []
     for sample in (test, high):
         pulses = find_pulses(sample)
-        tables = {c: fit_events(sample, pulses, calibration, config.reconstruction, c) for c in ("free", "constrained")}
+        tables = {
+            c: fit_events(sample, pulses, calibration, config.reconstruction, c)
+            for c in ("free", "constrained")
+        }
         samples.append((sample, tables))
     resolution_table((samples[0], samples[0], samples[1]))
 

@@ -1,8 +1,10 @@
-"""Speed of `tashower convert` against what only reads the same bytes: gzip for a packed DST file, numpy for a text dump.
+"""Speed of `tashower convert` against what only reads the same bytes: gzip for a packed DST file,
+numpy for a text dump.
 
     python benchmarks/convert.py [n_events]
 
-Events of the default configuration, one core, the best of three. Ours checks every bank, builds the array and writes the event file.
+Events of the default configuration, one core, the best of three. Ours checks every bank, builds the
+array and writes the event file.
 """
 
 import gzip
@@ -14,9 +16,9 @@ from pathlib import Path
 import numpy as np
 
 from tashower.config import load_config
-from tashower.events.convert.convert import convert_file
-from tashower.events.convert.ta_dst import write_dst
-from tashower.events.convert.ta_text import write_text
+from tashower.convert.convert import convert_file
+from tashower.convert.ta_dst import write_dst
+from tashower.convert.ta_text import write_text
 from tashower.reconstruction.pulses import find_pulses
 from tashower.simulation.simulate import simulate_events
 
@@ -54,7 +56,9 @@ def main(n_events: int = 10_000) -> None:
         dst, text, target = (Path(folder) / name for name in ("a.dst.gz", "a.txt", "a.h5"))
         write_dst(dst, events, pulses)
         write_text(text, events, pulses)
-        print(f"convert, {events.n_events:,} events, one core        read [s]   convert [s]   read/convert")
+        print(
+            f"convert, {events.n_events:,} events, one core        read [s]   convert [s]   read/convert"
+        )
         for path, read in ((dst, unpack), (text, parse)):
             reading = seconds(lambda path=path, read=read: read(path))
             ours = seconds(lambda path=path: convert_file([path], target))

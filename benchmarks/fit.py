@@ -1,10 +1,11 @@
-"""Speed of the joint fit against what a user would take: scipy, and iminuit with our compiled sum, event by event.
+"""Speed of the joint fit against what a user would take: scipy, and iminuit with our compiled sum,
+event by event.
 
     python benchmarks/fit.py
 
-Events of the default configuration, one core, the best of a few runs. Ours does all of `tashower fit`: clusters, start values,
-two passes, outliers, covariance, quality flags, energy. The others start from the same stations, start values and weights and
-make one pass.
+Events of the default configuration, one core, the best of a few runs. Ours does all of `tashower
+fit`: clusters, start values, two passes, outliers, covariance, quality flags, energy. The others
+start from the same stations, start values and weights and make one pass.
 """
 
 import time
@@ -26,7 +27,9 @@ N_OURS, N_SCIPY, N_MINUIT = 10_000, 150, 300
 
 
 def prepared(events, pulses, calibration, n):
-    """(Observed, start, mean and weight of the prior) of the first n events that have five stations or more, and settings."""
+    """(Observed, start, mean and weight of the prior) of the first n events that have five stations
+    or more, and settings.
+    """
     settings = settings_of(calibration, events.array.detector.area, False)
     found = []
     for observed in observed_events(events, pulses):
@@ -64,9 +67,21 @@ def with_minuit(cases, settings) -> float | None:
         def cost(p):
             n = len(observed.x)
             value = evaluate(
-                np.asarray(p), observed, 0, n, settings.area, settings.errors.signal_poisson, mean, weight, False,
-                settings.lateral, settings.front, gradient, matrix, work,
-            )  # fmt: skip
+                np.asarray(p),
+                observed,
+                0,
+                n,
+                settings.area,
+                settings.errors.signal_poisson,
+                mean,
+                weight,
+                False,
+                settings.lateral,
+                settings.front,
+                gradient,
+                matrix,
+                work,
+            )
             return value if np.isfinite(value) else 1e12
 
         minuit = Minuit(cost, start)
@@ -98,14 +113,18 @@ def main() -> None:
     ours = rates["free"]
     cases, settings = prepared(events, pulses, calibration, N_MINUIT)
     print(f"  tashower, free curvature                     {ours:8.0f}       1")
-    print(f"  tashower, constrained curvature              {rates['constrained']:8.0f}   {ours / rates['constrained']:5.2f}")
+    print(
+        f"  tashower, constrained curvature              {rates['constrained']:8.0f}   {ours / rates['constrained']:5.2f}"
+    )
     scipy = max(with_scipy(cases[:N_SCIPY], settings) for _ in range(3))
     print(f"  scipy.optimize.least_squares, numeric        {scipy:8.0f}   {ours / scipy:5.0f}")
     minuit = max((with_minuit(cases, settings) for _ in range(3)), key=lambda rate: rate or 0.0)
     if minuit is None:
         print("  iminuit is not installed (pip install iminuit)")
     else:
-        print(f"  iminuit with the compiled sum                {minuit:8.0f}   {ours / minuit:5.0f}")
+        print(
+            f"  iminuit with the compiled sum                {minuit:8.0f}   {ours / minuit:5.0f}"
+        )
 
 
 if __name__ == "__main__":

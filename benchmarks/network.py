@@ -1,4 +1,5 @@
-"""Speed of a training step: waveforms of hit stations only, against the dense (N, N, T, 2) tile in the same network.
+"""Speed of a training step: waveforms of hit stations only, against the dense (N, N, T, 2) tile in
+the same network.
 
     python benchmarks/network.py
 
@@ -34,8 +35,12 @@ def made_sample(config) -> Sample:
     chosen = select_events(events, good)
     fit = select_rows(tables["free"], good)
     tiles = make_tiles(chosen, find_pulses(chosen), fit, config.network.tile, config.network.n_bins)
-    columns = np.stack([np.nan_to_num(features[name][good]) for name in EVENT_FEATURES], axis=1).astype(np.float32)
-    first = np.concatenate([[0], np.cumsum(np.bincount(tiles.waveform_event, minlength=len(good)))]).astype(np.int64)
+    columns = np.stack(
+        [np.nan_to_num(features[name][good]) for name in EVENT_FEATURES], axis=1
+    ).astype(np.float32)
+    first = np.concatenate(
+        [[0], np.cumsum(np.bincount(tiles.waveform_event, minlength=len(good)))]
+    ).astype(np.int64)
     return Sample(tiles, columns, correction(fit, chosen.truth), first, good)
 
 
@@ -59,7 +64,9 @@ def rate(network, sample, n, dense, batch_size) -> float:
 
 
 def loading_rate(folder, batch_size, drop: bool) -> float | None:
-    """Events per second of an epoch's batches; drop: of files that are not in memory (None where that cannot be arranged)."""
+    """Events per second of an epoch's batches; drop: of files that are not in memory (None where
+    that cannot be arranged).
+    """
     sample = map_sample(folder)
     order = np.random.default_rng(1).permutation(len(sample.rows))
     if drop:
@@ -81,10 +88,19 @@ def main() -> None:
     sample, size = made_sample(config), config.network
     torch.manual_seed(0)
     network = ShowerNetwork(
-        tile=size.tile, n_bins=size.n_bins, n_layers=2, n_station_features=len(STATION_FEATURES),
-        n_event_features=len(EVENT_FEATURES), n_targets=len(TARGETS), waveforms=True, waveform_channels=size.waveform_channels,
-        station_channels=size.station_channels, grid_layers=size.grid_layers, dense_channels=size.dense_channels, dropout=0.0,
-    )  # fmt: skip
+        tile=size.tile,
+        n_bins=size.n_bins,
+        n_layers=2,
+        n_station_features=len(STATION_FEATURES),
+        n_event_features=len(EVENT_FEATURES),
+        n_targets=len(TARGETS),
+        waveforms=True,
+        waveform_channels=size.waveform_channels,
+        station_channels=size.station_channels,
+        grid_layers=size.grid_layers,
+        dense_channels=size.dense_channels,
+        dropout=0.0,
+    )
     batch = config.training.batch_size
     rate(network, sample, 2, False, batch)
     sparse, dense = rate(network, sample, 20, False, batch), rate(network, sample, 6, True, batch)
@@ -97,7 +113,11 @@ def main() -> None:
         store_sample(folder, [sample] * 20)
         for name, drop in (("in the system's file cache", False), ("not in it", True)):
             found = loading_rate(folder, batch, drop)
-            print(f"  {name:40} {found:12.0f}   {found / sparse:5.1f}" if found else f"  {name}: only root can empty it")
+            print(
+                f"  {name:40} {found:12.0f}   {found / sparse:5.1f}"
+                if found
+                else f"  {name}: only root can empty it"
+            )
 
 
 if __name__ == "__main__":

@@ -1,8 +1,10 @@
-"""What the rules of the workflow need, from the benchmark files of a small and a large run: workflow/resources.json.
+"""What the rules of the workflow need, from the benchmark files of a small and a large run:
+workflow/resources.json.
 
     python benchmarks/resources.py RESULTS_SMALL RESULTS_LARGE > workflow/resources.json
 
-Memory and seconds of a job are taken to be a constant and a slope with the showers that it handles: the largest job of each rule in
+Memory and seconds of a job are taken to be a constant and a slope with the showers that it handles:
+    the largest job of each rule in
 each run, and the line through the two.
 """
 
@@ -12,26 +14,36 @@ from pathlib import Path
 
 from scaling import rows_of
 
-from tashower.events.hdf5 import read_attributes
+from tashower.io.hdf5 import read_attributes
 
 
 def showers_of(configuration: dict) -> dict[str, float]:
-    """Showers that a job of each rule handles; for the training times the passes over them in `passes`."""
+    """Showers that a job of each rule handles; for the training times the passes over them in
+    `passes`.
+    """
     samples = configuration["samples"]
     chunk = samples["chunk_size"]
     return {
-        "simulate_events": min(chunk, samples["train"]), "reconstruct_events": min(chunk, samples["train"]),
-        "calibrate_fit": samples["calibration"], "train_network": samples["train"] + samples["validation"],
-        "apply_network": min(chunk, samples["test"]), "score_methods": samples["test"], "write_report": 0.0,
-    }  # fmt: skip
+        "simulate_events": min(chunk, samples["train"]),
+        "reconstruct_events": min(chunk, samples["train"]),
+        "calibrate_fit": samples["calibration"],
+        "train_network": samples["train"] + samples["validation"],
+        "apply_network": min(chunk, samples["test"]),
+        "score_methods": samples["test"],
+        "write_report": 0.0,
+    }
 
 
 def measured(folder: Path) -> tuple[dict, dict, str]:
-    """({rule: (showers, MB)}, {rule: (showers and passes, s)}, commit) of the largest job of each rule."""
+    """({rule: (showers, MB)}, {rule: (showers and passes, s)}, commit) of the largest job of each
+    rule.
+    """
     about = read_attributes(next(folder.glob("events/*/*.h5")))
     configuration = json.loads(about["configuration"])
     showers, memory, seconds = showers_of(configuration), {}, {}
-    history = [json.loads(path.read_text())["epochs"] for path in folder.glob("networks/*/history.json")]
+    history = [
+        json.loads(path.read_text())["epochs"] for path in folder.glob("networks/*/history.json")
+    ]
     for rule, rows in rows_of(folder / "benchmarks").items():
         if rule in showers:
             passes = max(map(len, history)) if rule == "train_network" else 1
@@ -51,7 +63,10 @@ def main(small: str, large: str) -> None:
     """Print the file."""
     one, other = measured(Path(small)), measured(Path(large))
     rules = {
-        rule: {"memory_mb": line(one[0][rule], other[0][rule]), "seconds": line(one[1][rule], other[1][rule])}
+        rule: {
+            "memory_mb": line(one[0][rule], other[0][rule]),
+            "seconds": line(one[1][rule], other[1][rule]),
+        }
         for rule in one[0]
     }
     about = f"python benchmarks/resources.py {Path(small).name} {Path(large).name}, on a CPU; [constant, per 1000 showers]"

@@ -1,4 +1,5 @@
-"""What a run of the workflow cost, per million showers, from its benchmark files: seconds, memory, bytes, and what Snakemake added.
+"""What a run of the workflow cost, per million showers, from its benchmark files: seconds, memory,
+bytes, and what Snakemake added.
 
 python benchmarks/scaling.py RESULTS [cores]
 """
@@ -8,7 +9,11 @@ import sys
 from pathlib import Path
 
 #: Where the files of each rule lie.
-_OUTPUTS = {"simulate_events": "events", "reconstruct_events": "reconstructions", "train_network": "networks"}
+_OUTPUTS = {
+    "simulate_events": "events",
+    "reconstruct_events": "reconstructions",
+    "train_network": "networks",
+}
 
 
 def rows_of(folder: Path) -> dict[str, list[dict]]:
@@ -19,7 +24,9 @@ def rows_of(folder: Path) -> dict[str, list[dict]]:
         with path.open() as file:
             for row in csv.DictReader(file, delimiter="\t"):
                 numbers = {
-                    name: float(row[name]) for name in ("s", "cpu_time", "max_pss", "max_rss") if row[name] not in ("NA", "-")
+                    name: float(row[name])
+                    for name in ("s", "cpu_time", "max_pss", "max_rss")
+                    if row[name] not in ("NA", "-")
                 }
                 found.setdefault(rule, []).append(numbers | {"end": path.stat().st_mtime})
     return found
@@ -29,10 +36,12 @@ def showers_in(folder: Path) -> float:
     """Thrown showers of a run, from the configuration that one of its files states."""
     import json
 
-    from tashower.events.hdf5 import read_attributes
+    from tashower.io.hdf5 import read_attributes
 
     configuration = json.loads(read_attributes(next(folder.glob("events/*/*.h5")))["configuration"])
-    return sum(configuration["samples"][split] for split in ("calibration", "train", "validation", "test"))
+    return sum(
+        configuration["samples"][split] for split in ("calibration", "train", "validation", "test")
+    )
 
 
 def main(results: str, cores: int = 2) -> None:
@@ -40,14 +49,22 @@ def main(results: str, cores: int = 2) -> None:
     folder = Path(results)
     millions = showers_in(folder) / 1e6
     found = rows_of(folder / "benchmarks")
-    print(f"{millions * 1e6:,.0f} showers         jobs   s/job   CPU s per million   memory of a job [MB]   GB per million")
+    print(
+        f"{millions * 1e6:,.0f} showers         jobs   s/job   CPU s per million   memory of a job [MB]   GB per million"
+    )
     for rule, rows in found.items():
         cpu = sum(row.get("cpu_time", row["s"]) for row in rows) / millions
         place = folder / _OUTPUTS.get(rule, "nothing")
-        size = sum(path.stat().st_size for path in place.glob("**/*") if path.is_file()) / 1e9 / millions
+        size = (
+            sum(path.stat().st_size for path in place.glob("**/*") if path.is_file())
+            / 1e9
+            / millions
+        )
         memory = max(row.get("max_pss", 0.0) for row in rows)
         seconds = sum(row["s"] for row in rows)
-        print(f"  {rule:20} {len(rows):6d}  {seconds / len(rows):6.1f}   {cpu:17.0f}   {memory:20.0f}   {size:14.2f}")
+        print(
+            f"  {rule:20} {len(rows):6d}  {seconds / len(rows):6.1f}   {cpu:17.0f}   {memory:20.0f}   {size:14.2f}"
+        )
     everything = [row for rows in found.values() for row in rows]
     wall = max(row["end"] for row in everything) - min(row["end"] - row["s"] for row in everything)
     busy = sum(row["s"] for row in everything)

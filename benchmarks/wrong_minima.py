@@ -1,11 +1,15 @@
-"""How often the fit ends in a wrong minimum, against a reference that starts from many cores and from the truth.
+"""How often the fit ends in a wrong minimum, against a reference that starts from many cores and
+from the truth.
 
     python benchmarks/wrong_minima.py [n_events]
 
-Events: simulated, default configuration, sample `test` (nothing is tuned here). Counted are events that pass the quality
+Events: simulated, default configuration, sample `test` (nothing is tuned here). Counted are events
+    that pass the quality
 cuts: those for which the fit claims success. For each event the joint fit is repeated from 20
-cores up to 900 m around its own start and from the true shower; the lowest sum, with the weights of the reference, is the
-reference. Wrong: the fit's own result has a sum higher by more than 4 and a core more than 100 m away.
+cores up to 900 m around its own start and from the true shower; the lowest sum, with the weights of
+the reference, is the
+reference. Wrong: the fit's own result has a sum higher by more than 4 and a core more than 100 m
+    away.
 """
 
 import sys
@@ -26,7 +30,9 @@ from tashower.simulation.simulate import simulate_events
 
 @compiled
 def sums(observed, settings, true_core, own, best):
-    """Fit once as `fit_one` does (without outlier removal), and from many starts; (sum of ours, lowest sum), same weights."""
+    """Fit once as `fit_one` does (without outlier removal), and from many starts; (sum of ours,
+    lowest sum), same weights.
+    """
     matrix = np.empty((7, 7))
     start_core(observed, own)
     scratch = scratch_space()
@@ -52,11 +58,18 @@ def sums(observed, settings, true_core, own, best):
         start_size(observed, trial, settings)
         one_pass(trial, observed, settings, CONVERGED, matrix, scratch)
         one_pass(trial, observed, settings, CONVERGED, matrix, scratch)
-        lower = compare(trial, best, observed, settings, scratch) < compare(best, best, observed, settings, scratch) - 1e-3
+        lower = (
+            compare(trial, best, observed, settings, scratch)
+            < compare(best, best, observed, settings, scratch) - 1e-3
+        )
         # Only a result that is better with its own weights as well is a better minimum.
-        if lower and compare(trial, trial, observed, settings, scratch) < compare(best, trial, observed, settings, scratch):
+        if lower and compare(trial, trial, observed, settings, scratch) < compare(
+            best, trial, observed, settings, scratch
+        ):
             best[:] = trial
-    return compare(own, best, observed, settings, scratch), compare(best, best, observed, settings, scratch)
+    return compare(own, best, observed, settings, scratch), compare(
+        best, best, observed, settings, scratch
+    )
 
 
 def main(n_events: int = 20_000) -> None:
@@ -70,7 +83,11 @@ def main(n_events: int = 20_000) -> None:
         settings = settings_of(calibration, events.array.detector.area, constrained)
         wrong, near, n, n_near = 0, 0, 0, 0
         claimed = fit_events(
-            events, pulses, calibration, config.reconstruction, "constrained" if constrained else "free"
+            events,
+            pulses,
+            calibration,
+            config.reconstruction,
+            "constrained" if constrained else "free",
         ).passes_cuts
         started = time.monotonic()
         for i, observed in enumerate(all_observed):
@@ -81,7 +98,12 @@ def main(n_events: int = 20_000) -> None:
             ours, lowest = sums(observed, settings, core, own, best)
             is_wrong = ours > lowest + 4.0 and np.hypot(*(own - best)[:2]) > 100.0
             is_near = np.hypot(*(position[:, :2] - core).T).min() < 60.0
-            wrong, near, n, n_near = wrong + is_wrong, near + (is_wrong and is_near), n + 1, n_near + is_near
+            wrong, near, n, n_near = (
+                wrong + is_wrong,
+                near + (is_wrong and is_near),
+                n + 1,
+                n_near + is_near,
+            )
         kind = "constrained" if constrained else "free"
         print(
             f"{kind}: {wrong} of {n:,} events in a wrong minimum ({1e3 * wrong / n:.2f} per 1,000); core within 60 m of a station: "

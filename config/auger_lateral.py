@@ -1,7 +1,9 @@
-"""Lateral distribution for `array.lateral`: the modified NKG form that the Pierre Auger Observatory fits (Roth 2003, astro-ph/0308392).
+"""Lateral distribution for `array.lateral`: the modified NKG form that the Pierre Auger Observatory
+fits (Roth 2003, astro-ph/0308392).
 
-S(r) ~ ((r/700 m) (1 + r/700 m))^beta with beta = 0.9 sec z - 3.3: the numbers of beta are recalled from Barnhill et al. (29th ICRC,
-2005), not taken from the paper; replace them by those of your analysis.
+S(r) ~ ((r/700 m) (1 + r/700 m))^beta with beta = 0.9 sec z - 3.3: the numbers of beta are recalled
+from Barnhill et al. (29th ICRC, 2005), not taken from the paper; replace them by those of your
+analysis.
 """
 
 import numpy as np

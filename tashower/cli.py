@@ -11,41 +11,61 @@ import sys
 from tashower import __version__
 from tashower.errors import InputError
 
-_CONFIG_HELP = "configuration: a YAML file, or JSON text that starts with '{'; left out: the defaults"
+_CONFIG_HELP = (
+    "configuration: a YAML file, or JSON text that starts with '{'; left out: the defaults"
+)
 
 
 def _simulate(args) -> None:
     from tashower.config import as_dict, load_config
-    from tashower.events.file import write_events
+    from tashower.io.event_file import write_events
     from tashower.simulation.simulate import simulate_events
 
     config = load_config(args.config)
     size = config.samples.chunk_size
     total = getattr(config.samples, args.split)
-    first, last = (0, total) if args.chunk is None else (args.chunk * size, min((args.chunk + 1) * size, total))
+    first, last = (
+        (0, total)
+        if args.chunk is None
+        else (args.chunk * size, min((args.chunk + 1) * size, total))
+    )
     if first >= last:
-        raise InputError(f"--chunk {args.chunk}: {args.split} has {total} showers in chunks of {size}")
+        raise InputError(
+            f"--chunk {args.chunk}: {args.split} has {total} showers in chunks of {size}"
+        )
     events = simulate_events(config, args.split, first, last - first)
     write_events(args.output, events, as_dict(config))
-    print(f"{args.output}: {events.n_events} of {last - first} showers triggered, {events.n_hits} hits", flush=True)
+    print(
+        f"{args.output}: {events.n_events} of {last - first} showers triggered, {events.n_hits} hits",
+        flush=True,
+    )
 
 
 def _convert(args) -> None:
+    from tashower.convert.convert import convert_file
     from tashower.events.array import read_lateral
-    from tashower.events.convert.convert import convert_file
     from tashower.physics.shower_front import Front
 
     lateral = read_lateral(args.lateral, args.reference)
     front = Front(*args.front)
-    array, n_events, n_hits = convert_file(args.files, args.to, args.format, args.stations, args.windows, lateral, front)
-    lattice = f"a {array.kind} lattice" if array.kind != "irregular" else "no lattice (the network needs one)"
-    print(f"{args.to}: {n_events} events, {n_hits} hits, {array.n_stations} stations on {lattice}", flush=True)
+    array, n_events, n_hits = convert_file(
+        args.files, args.to, args.format, args.stations, args.windows, lateral, front
+    )
+    lattice = (
+        f"a {array.kind} lattice"
+        if array.kind != "irregular"
+        else "no lattice (the network needs one)"
+    )
+    print(
+        f"{args.to}: {n_events} events, {n_hits} hits, {array.n_stations} stations on {lattice}",
+        flush=True,
+    )
 
 
 def _export(args) -> None:
-    from tashower.events.convert.ta_dst import write_dst
-    from tashower.events.convert.ta_text import write_text
-    from tashower.events.file import read_events
+    from tashower.convert.ta_dst import write_dst
+    from tashower.convert.ta_text import write_text
+    from tashower.io.event_file import read_events
     from tashower.reconstruction.pulses import find_pulses
 
     events = read_events(args.events)
@@ -56,19 +76,22 @@ def _export(args) -> None:
 
 def _calibrate(args) -> None:
     from tashower.config import as_dict, load_config
-    from tashower.events.file import read_events
     from tashower.events.model import concatenate_events
+    from tashower.io.event_file import read_events
     from tashower.reconstruction.calibration import calibrate, write_calibration
 
     config = load_config(args.config)
     events = concatenate_events([read_events(path) for path in args.events])
-    write_calibration(args.output, calibrate(events, config.reconstruction), as_dict(config), args.events)
+    write_calibration(
+        args.output, calibrate(events, config.reconstruction), as_dict(config), args.events
+    )
     print(f"{args.output}: from {events.n_events} events", flush=True)
 
 
 def _fit(args) -> None:
     from tashower.config import as_dict, load_config
-    from tashower.events.file import read_events, write_reconstruction
+    from tashower.io.event_file import read_events
+    from tashower.io.reconstruction_file import write_reconstruction
     from tashower.reconstruction.calibration import read_calibration
     from tashower.reconstruction.reconstruct import reconstruct
 
@@ -88,18 +111,33 @@ def _train(args) -> None:
 
     config = load_config(args.config)
     if args.network not in config.networks:
-        raise InputError(f"--network {args.network}: the configuration has {', '.join(config.networks)}")
+        raise InputError(
+            f"--network {args.network}: the configuration has {', '.join(config.networks)}"
+        )
     if config.training.processes > 1 and "WORLD_SIZE" not in os.environ:
         _run_in_processes(config.training.processes, args.words)
         return
     train_network(
-        config, args.network, args.train_events, args.train_fits, args.validation_events, args.validation_fits, args.output
+        config,
+        args.network,
+        args.train_events,
+        args.train_fits,
+        args.validation_events,
+        args.validation_fits,
+        args.output,
     )
 
 
 def _run_in_processes(n: int, words: list[str]) -> None:
     """This command again, in n processes that share the work."""
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(n)]
+    torchrun = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node",
+        str(n),
+    ]
     if subprocess.run([*torchrun, "-m", "tashower.cli", *words], check=False).returncode:
         raise InputError("a process of the training failed: its message stands above")
 
@@ -114,7 +152,14 @@ def _score(args) -> None:
     from tashower.config import load_config
     from tashower.evaluation.evaluate import evaluate
 
-    evaluate(load_config(args.config), args.events, args.fits, _named(args.network), args.calibration, args.output)
+    evaluate(
+        load_config(args.config),
+        args.events,
+        args.fits,
+        _named(args.network),
+        args.calibration,
+        args.output,
+    )
 
 
 def _report(args) -> None:
@@ -131,9 +176,21 @@ def _report_data(args) -> None:
     from tashower.evaluation.data_report import report_data
     from tashower.reconstruction.calibration import read_calibration, time_pulls
 
-    pull_of = partial(time_pulls, errors=read_calibration(args.calibration).errors) if args.calibration else None
+    pull_of = (
+        partial(time_pulls, errors=read_calibration(args.calibration).errors)
+        if args.calibration
+        else None
+    )
     networks = {name: paths[0] for name, paths in _named(args.network).items()}
-    report_data(load_config(args.config), args.events, args.fits, networks, args.simulated_fits or (), args.output, pull_of)
+    report_data(
+        load_config(args.config),
+        args.events,
+        args.fits,
+        networks,
+        args.simulated_fits or (),
+        args.output,
+        pull_of,
+    )
 
 
 def _show(args) -> None:
@@ -197,7 +254,9 @@ def _positive(word: str) -> float:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="tashower", description="Air showers: simulate, fit, train, compare.")
+    parser = argparse.ArgumentParser(
+        prog="tashower", description="Air showers: simulate, fit, train, compare."
+    )
     parser.add_argument("--version", action="version", version=f"tashower {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
@@ -210,43 +269,77 @@ def _parser() -> argparse.ArgumentParser:
         sub.add_argument("--config", help=_CONFIG_HELP)
         return sub
 
-    sub = configured(command("simulate", _simulate, "Simulate showers down to triggered waveforms."))
-    sub.add_argument("--split", default="test", choices=("calibration", "train", "validation", "test"), help="which sample")
+    sub = configured(
+        command("simulate", _simulate, "Simulate showers down to triggered waveforms.")
+    )
+    sub.add_argument(
+        "--split",
+        default="test",
+        choices=("calibration", "train", "validation", "test"),
+        help="which sample",
+    )
     sub.add_argument("--chunk", type=int, help="which chunk of it; left out: all in one file")
     sub.add_argument("--output", required=True, help="event file to write")
 
     sub = command("convert", _convert, "Turn files of an experiment into an event file.")
-    sub.add_argument("files", nargs="+", help="DST, text dump, JSON, YAML header of plain tables, or stations.csv hits.csv")
+    sub.add_argument(
+        "files",
+        nargs="+",
+        help="DST, text dump, JSON, YAML header of plain tables, or stations.csv hits.csv",
+    )
     sub.add_argument("--to", required=True, help="event file to write")
     sub.add_argument(
         "--format",
         choices=("tables", "ta_dst", "ta_text", "ta_dnn", "hisparc", "auger"),
         help="left out: told from the content",
     )
-    sub.add_argument("--stations", help="table of stations (station, x_m, y_m, z_m) for formats that do not hold all of them")
     sub.add_argument(
-        "--windows", type=int, default=1, choices=range(1, 11), metavar="1..10",
+        "--stations",
+        help="table of stations (station, x_m, y_m, z_m) for formats that do not hold all of them",
+    )
+    sub.add_argument(
+        "--windows",
+        type=int,
+        default=1,
+        choices=range(1, 11),
+        metavar="1..10",
         help="windows of 128 bins to keep of a station that was read out several times in a row (Telescope Array)",
-    )  # fmt: skip
+    )
     sub.add_argument(
-        "--lateral", default="telescope_array", help="lateral distribution to fit: telescope_array, or a Python file"
+        "--lateral",
+        default="telescope_array",
+        help="lateral distribution to fit: telescope_array, or a Python file",
     )
     sub.add_argument("--reference", type=float, default=800.0, help="distance at which it is 1 [m]")
     sub.add_argument(
-        "--front", nargs=3, type=_positive, default=(30.0, 1.5, 0.5), metavar=("R", "P", "Q"),
+        "--front",
+        nargs=3,
+        type=_positive,
+        default=(30.0, 1.5, 0.5),
+        metavar=("R", "P", "Q"),
         help="front to fit, delay = a (1 + r/R)^P LDF^-Q (default: 30 1.5 0.5, the Telescope Array's)",
-    )  # fmt: skip
+    )
 
     sub = command("export", _export, "Write simulated events in a format of the Telescope Array.")
     sub.add_argument("events", help="event file")
     sub.add_argument("--to", required=True, help="file to write; .gz and .bz2 are packed")
-    sub.add_argument("--format", default="ta_dst", choices=("ta_dst", "ta_text"), help="which format")
+    sub.add_argument(
+        "--format", default="ta_dst", choices=("ta_dst", "ta_text"), help="which format"
+    )
 
-    sub = configured(command("calibrate", _calibrate, "Energy table, sigma_t and curvature prior from simulated events."))
+    sub = configured(
+        command(
+            "calibrate",
+            _calibrate,
+            "Energy table, sigma_t and curvature prior from simulated events.",
+        )
+    )
     sub.add_argument("events", nargs="+", help="simulated event files, used for nothing else")
     sub.add_argument("--output", required=True, help="calibration (JSON) to write")
 
-    sub = configured(command("fit", _fit, "Reconstruct core, direction, S800 and energy analytically."))
+    sub = configured(
+        command("fit", _fit, "Reconstruct core, direction, S800 and energy analytically.")
+    )
     sub.add_argument("events", help="event file")
     sub.add_argument("--calibration", required=True, help="file that `tashower calibrate` wrote")
     sub.add_argument("--output", required=True, help="reconstruction file to write")
@@ -254,48 +347,89 @@ def _parser() -> argparse.ArgumentParser:
     sub = configured(command("train", _train, "Train a network to correct the fit."))
     sub.add_argument("--network", required=True, help="which entry of `networks`")
     for split in ("train", "validation"):
-        sub.add_argument(f"--{split}-events", nargs="+", required=True, help=f"event files of the {split} sample")
-        sub.add_argument(f"--{split}-fits", nargs="+", required=True, help="their reconstruction files, in the same order")
-    sub.add_argument("--output", required=True, help="checkpoint to write; the training curve goes beside it (.json)")
+        sub.add_argument(
+            f"--{split}-events", nargs="+", required=True, help=f"event files of the {split} sample"
+        )
+        sub.add_argument(
+            f"--{split}-fits",
+            nargs="+",
+            required=True,
+            help="their reconstruction files, in the same order",
+        )
+    sub.add_argument(
+        "--output",
+        required=True,
+        help="checkpoint to write; the training curve goes beside it (.json)",
+    )
 
     sub = command("apply", _apply, "Correct a reconstruction with a trained network.")
     sub.add_argument("checkpoint", help="file that `tashower train` wrote")
     sub.add_argument("--events", required=True, help="event file")
     sub.add_argument("--fits", required=True, help="its reconstruction file")
     sub.add_argument("--output", required=True, help="reconstruction file to write")
-    sub.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"), help="where to compute")
+    sub.add_argument(
+        "--device", default="auto", choices=("auto", "cpu", "cuda"), help="where to compute"
+    )
 
-    sub = configured(command("score", _score, "Score fit and networks on the same events; write scores and figures."))
+    sub = configured(
+        command(
+            "score", _score, "Score fit and networks on the same events; write scores and figures."
+        )
+    )
     sub.add_argument("--events", nargs="+", required=True, help="event files of the test sample")
-    sub.add_argument("--fits", nargs="+", required=True, help="their reconstruction files, in the same order")
-    sub.add_argument("--network", nargs="*", help="NAME=FILE: files of `tashower apply`, in the same order for each name")
+    sub.add_argument(
+        "--fits", nargs="+", required=True, help="their reconstruction files, in the same order"
+    )
+    sub.add_argument(
+        "--network",
+        nargs="*",
+        help="NAME=FILE: files of `tashower apply`, in the same order for each name",
+    )
     sub.add_argument("--calibration", help="calibration file, for the record")
-    sub.add_argument("--output", required=True, help="scores (JSON) to write; tables and figures go beside it")
+    sub.add_argument(
+        "--output", required=True, help="scores (JSON) to write; tables and figures go beside it"
+    )
 
     sub = configured(command("report", _report, "Write the report: one HTML file."))
     sub.add_argument("--scores", required=True, help="file that `tashower score` wrote")
     sub.add_argument("--benchmarks", help="folder of the workflow's benchmark files, for the times")
     sub.add_argument("--output", required=True, help="HTML file to write")
 
-    sub = configured(command("report-data", _report_data, "Write the report of measured events: one HTML file."))
+    sub = configured(
+        command("report-data", _report_data, "Write the report of measured events: one HTML file.")
+    )
     sub.add_argument("--events", required=True, help="event file")
     sub.add_argument("--fits", required=True, help="its reconstruction file")
     sub.add_argument("--network", nargs="*", help="NAME=FILE of `tashower apply`")
     sub.add_argument("--calibration", help="calibration of the fit, for the pulls of the times")
-    sub.add_argument("--simulated-fits", nargs="*", help="reconstruction files of simulated events to compare with")
+    sub.add_argument(
+        "--simulated-fits",
+        nargs="*",
+        help="reconstruction files of simulated events to compare with",
+    )
     sub.add_argument("--output", required=True, help="HTML file to write; figures go beside it")
 
     sub = command("show", _show, "Summarise a file, or draw one of its events.")
     sub.add_argument("file", help="event, reconstruction or calibration file, or checkpoint")
     sub.add_argument("--event", type=int, help="draw this event: its position in the file, from 0")
-    sub.add_argument("--fits", help="reconstruction file of the events; left out: fitted on the spot")
-    sub.add_argument("--output", help="picture to write (.png, .pdf); left out: FILE with -event-N.png beside it")
+    sub.add_argument(
+        "--fits", help="reconstruction file of the events; left out: fitted on the spot"
+    )
+    sub.add_argument(
+        "--output", help="picture to write (.png, .pdf); left out: FILE with -event-N.png beside it"
+    )
 
-    sub = command("verify", _verify, "Check that the files of a folder are whole and made from each other.")
+    sub = command(
+        "verify", _verify, "Check that the files of a folder are whole and made from each other."
+    )
     sub.add_argument("folder", help="folder of results")
 
-    sub = command("config", _config, "Print every key of the configuration: type, range, default, meaning.")
-    sub.add_argument("--yaml", action="store_true", help="print the default configuration as YAML instead")
+    sub = command(
+        "config", _config, "Print every key of the configuration: type, range, default, meaning."
+    )
+    sub.add_argument(
+        "--yaml", action="store_true", help="print the default configuration as YAML instead"
+    )
     return parser
 
 
@@ -315,7 +449,9 @@ def main(words=None) -> int:
     except OSError as error:
         if error.filename is None and error.errno is None:
             raise
-        where = error.filename or getattr(args, "output", None) or getattr(args, "to", None) or words[0]
+        where = (
+            error.filename or getattr(args, "output", None) or getattr(args, "to", None) or words[0]
+        )
         print(f"tashower: {where}: {error.strerror}", file=sys.stderr)
         return 2
     return 0

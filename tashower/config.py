@@ -1,4 +1,5 @@
-"""The configuration: YAML or JSON, checked against `config.schema.json`, completed with its defaults, frozen.
+"""The configuration: YAML or JSON, checked against `config.schema.json`, completed with its
+defaults, frozen.
 
 The schema is the one place where a key, its type, range, unit, default and description stand.
 """
@@ -202,7 +203,9 @@ def complete(values: dict, where: str = "configuration") -> dict:
     """
     import jsonschema
 
-    error = jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(schema()).iter_errors(values))
+    error = jsonschema.exceptions.best_match(
+        jsonschema.Draft202012Validator(schema()).iter_errors(values)
+    )
     if error is not None:
         key = ".".join(str(p) for p in error.absolute_path) or "top level"
         raise InputError(f"{where}: {key}: {error.message}")
@@ -210,12 +213,16 @@ def complete(values: dict, where: str = "configuration") -> dict:
     for name, entry in schema()["properties"].items():
         if name in _SECTIONS:
             given = values.get(name) or {}
-            whole[name] = {key: given.get(key, item["default"]) for key, item in entry["properties"].items()}
+            whole[name] = {
+                key: given.get(key, item["default"]) for key, item in entry["properties"].items()
+            }
         else:
             whole[name] = values.get(name, entry["default"])
     showers = whole["showers"]
     if showers["min_log10_energy_ev"] > showers["max_log10_energy_ev"]:
-        raise InputError(f"{where}: showers.min_log10_energy_ev is above showers.max_log10_energy_ev")
+        raise InputError(
+            f"{where}: showers.min_log10_energy_ev is above showers.max_log10_energy_ev"
+        )
     if sum(showers["primaries"].values()) <= 0:
         raise InputError(f"{where}: showers.primaries: no primary has a positive abundance")
     if whole["training"]["processes"] > whole["training"]["batch_size"]:
@@ -238,7 +245,8 @@ def freeze(values: dict, where: str = "configuration") -> Config:
 
 
 def load_config(source: str | None = None) -> Config:
-    """Read a configuration from a YAML file, or from JSON text that starts with `{`; None gives the defaults.
+    """Read a configuration from a YAML file, or from JSON text that starts with `{`; None gives the
+    defaults.
 
     Raises
     ------
@@ -301,8 +309,20 @@ def describe() -> str:
         if name != section:
             section = name
             title = f"## {name}" if name else "## top level"
-            about = schema()["properties"][name]["description"] if name else "Keys outside of any section."
-            lines += ["", title, "", about, "", "| key | type, range | default | meaning |", "|---|---|---|---|"]
+            about = (
+                schema()["properties"][name]["description"]
+                if name
+                else "Keys outside of any section."
+            )
+            lines += [
+                "",
+                title,
+                "",
+                about,
+                "",
+                "| key | type, range | default | meaning |",
+                "|---|---|---|---|",
+            ]
         default = json.dumps(entry["default"]).replace("|", "\\|")
         lines.append(f"| `{key}` | {_range(entry)} | `{default}` | {entry['description']} |")
     return "\n".join(lines).strip()
@@ -318,5 +338,8 @@ def default_yaml() -> str:
             lines += [""] if lines else []
         section = name
         indent = "  " if name else ""
-        lines += [f"{indent}# {entry['description']}", f"{indent}{key}: {json.dumps(entry['default'])}"]
+        lines += [
+            f"{indent}# {entry['description']}",
+            f"{indent}{key}: {json.dumps(entry['default'])}",
+        ]
     return "\n".join(lines)

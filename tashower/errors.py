@@ -2,4 +2,6 @@
 
 
 class InputError(ValueError):
-    """Bad input: the message names the file, the key or the event. The command line turns it into exit status 2."""
+    """Bad input: the message names the file, the key or the event. The command line turns it into
+    exit status 2.
+    """

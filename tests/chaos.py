@@ -1,9 +1,10 @@
-"""Kill the smoke run at random moments and resume it: the scores must be those of an undisturbed run.
+"""Kill the smoke run at random moments and resume it: the scores must be those of an undisturbed
+run.
 
     python tests/chaos.py [kills] [seed]
 
-Every kill is a SIGKILL of all that the workflow runs. After each one no file may be damaged (`tashower verify`), and the message
-that a left lock gives must say what to do.
+Every kill is a SIGKILL of all that the workflow runs. After each one no file may be damaged
+(`tashower verify`), and the message that a left lock gives must say what to do.
 """
 
 import json
@@ -22,13 +23,23 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def words(results: Path) -> list[str]:
     """The workflow's command."""
-    return ["snakemake", "--cores", "2", "--configfile", "tests/config/smoke.yaml", "--config", f"results={results}"]
+    return [
+        "snakemake",
+        "--cores",
+        "2",
+        "--configfile",
+        "tests/config/smoke.yaml",
+        "--config",
+        f"results={results}",
+    ]
 
 
 def start(results: Path, log: Path) -> subprocess.Popen:
     """The workflow in a session of its own, so that everything it starts can be found."""
     with log.open("w") as file:
-        return subprocess.Popen(words(results), cwd=ROOT, stdout=file, stderr=subprocess.STDOUT, start_new_session=True)
+        return subprocess.Popen(
+            words(results), cwd=ROOT, stdout=file, stderr=subprocess.STDOUT, start_new_session=True
+        )
 
 
 def kill_session(session: int) -> int:
@@ -71,7 +82,9 @@ def fail(text: str, log: Path) -> None:
 
 
 def unlock(results: Path, log: Path) -> bool:
-    """Whether a run failed at a lock that a kill left; then the message has to say what to do, and that has to help."""
+    """Whether a run failed at a lock that a kill left; then the message has to say what to do, and
+    that has to help.
+    """
     said = log.read_text()
     if "LockException" not in said:
         return False
@@ -110,7 +123,8 @@ def main(kills: int = 20, seed: int = 1) -> None:
                         fail(f"after kill {done}: {output}", log)
                 files = sum(path.is_file() for path in broken.rglob("*")) if broken.exists() else 0
                 print(
-                    f"chaos: kill {done} of {kills} after {moment:.1f} s: {killed} processes, {files} files stand", flush=True
+                    f"chaos: kill {done} of {kills} after {moment:.1f} s: {killed} processes, {files} files stand",
+                    flush=True,
                 )
                 continue
             if status and unlock(broken, log):
@@ -121,7 +135,11 @@ def main(kills: int = 20, seed: int = 1) -> None:
             runs += 1
             if scores_of(broken) != wanted:
                 fail("the scores differ from those of the undisturbed run", log)
-            left = [path for path in broken.rglob("*") if path.name.endswith((".part", ".state", ".sample"))]
+            left = [
+                path
+                for path in broken.rglob("*")
+                if path.name.endswith((".part", ".state", ".sample"))
+            ]
             if left:
                 fail(f"left behind: {', '.join(map(str, left))}", log)
             if done >= kills:

@@ -9,7 +9,9 @@ from tashower.events.model import Events, Pulses, Reconstruction, Truth
 
 
 def same(a, b):
-    """Assert that two dataclasses of arrays are equal, field by field; the array of stations is the same object."""
+    """Assert that two dataclasses of arrays are equal, field by field; the array of stations is the
+    same object.
+    """
     for f in fields(a):
         left, right = getattr(a, f.name), getattr(b, f.name)
         if f.name == "array":
@@ -23,13 +25,17 @@ def same(a, b):
 
 
 def make_events(rng, n_events, array=None, n_bins=None):
-    """`n_events` events with 0 to 6 hits of random content each; the numbers have no physical meaning."""
+    """`n_events` events with 0 to 6 hits of random content each; the numbers have no physical
+    meaning.
+    """
     array = array or regular_array(6, 5, 1200.0)
     n_layers, n_bins = array.detector.n_layers, array.detector.n_bins
     hit_offset = np.concatenate([[0], np.cumsum(rng.integers(0, 7, n_events))]).astype(np.int64)
     dead_offset = np.concatenate([[0], np.cumsum(rng.integers(0, 3, n_events))]).astype(np.int64)
     n_hits, n_dead = hit_offset[-1], dead_offset[-1]
-    stations = [np.sort(rng.choice(array.n_stations, n, replace=False)) for n in np.diff(hit_offset)]
+    stations = [
+        np.sort(rng.choice(array.n_stations, n, replace=False)) for n in np.diff(hit_offset)
+    ]
     return Events(
         array=array,
         event_id=np.arange(n_events, dtype=np.int64) * 3 + 1,
@@ -64,7 +70,10 @@ def make_events(rng, n_events, array=None, n_bins=None):
 def make_reconstruction(rng, events):
     """A reconstruction with random content, of which the first event is invalid."""
     n = events.n_events
-    columns = {name: rng.uniform(0.1, 1.0, n) for name in "core_x core_y zenith azimuth s800 t0 curvature energy chi2".split()}
+    columns = {
+        name: rng.uniform(0.1, 1.0, n)
+        for name in "core_x core_y zenith azimuth s800 t0 curvature energy chi2".split()
+    }
     covariance = np.broadcast_to(np.eye(7) * 0.01, (n, 7, 7)).copy()
     flags = np.zeros(n, np.uint16)
     if n:

@@ -8,8 +8,9 @@ import torch
 from hits import same
 
 from tashower.config import load_config
-from tashower.events.file import write_events, write_reconstruction
 from tashower.events.model import concatenate_events, concatenate_rows
+from tashower.io.event_file import write_events
+from tashower.io.reconstruction_file import write_reconstruction
 from tashower.network.model import ShowerNetwork
 from tashower.network.normalisation import measure
 from tashower.network.sample import map_sample, read_sample, store_sample
@@ -29,7 +30,9 @@ def made(folder, n_chunks):
     parts, samples = [], []
     for k, numbers in enumerate(np.array_split(np.arange(N), n_chunks)):
         events = simulate_events(config, "test", int(numbers[0]), len(numbers))
-        tables, pulses, features = reconstruct(events, read_calibration(DEFAULT), config.reconstruction)
+        tables, pulses, features = reconstruct(
+            events, read_calibration(DEFAULT), config.reconstruction
+        )
         paths = folder / f"{n_chunks}-{k}.h5", folder / f"{n_chunks}-{k}-fits.h5"
         write_events(paths[0], events, {})
         write_reconstruction(paths[1], tables, {}, pulses, features)
@@ -39,7 +42,10 @@ def made(folder, n_chunks):
     return (
         concatenate_events([events for events, _, _ in parts]),
         {name: concatenate_rows([tables[name] for _, tables, _ in parts]) for name in parts[0][1]},
-        {name: np.concatenate([features[name] for _, _, features in parts]) for name in parts[0][2]},
+        {
+            name: np.concatenate([features[name] for _, _, features in parts])
+            for name in parts[0][2]
+        },
         map_sample(folder / str(n_chunks)),
     )
 
@@ -55,7 +61,9 @@ def test_results_do_not_depend_on_the_number_of_chunks(tmp_path, n_chunks):
     for name, column in features.items():
         np.testing.assert_array_equal(their_features[name], column, err_msg=name)
     for name in ("cells", "waveform", "waveform_cell"):
-        np.testing.assert_array_equal(getattr(their_sample.tiles, name), getattr(sample.tiles, name), err_msg=name)
+        np.testing.assert_array_equal(
+            getattr(their_sample.tiles, name), getattr(sample.tiles, name), err_msg=name
+        )
     np.testing.assert_array_equal(their_sample.first_waveform, sample.first_waveform)
     np.testing.assert_array_equal(their_sample.targets, sample.targets)
 
@@ -67,10 +75,19 @@ def test_applied_networks_do_not_depend_on_the_number_of_chunks(tmp_path):
     norm = measure(whole)
     torch.manual_seed(0)
     network = ShowerNetwork(
-        tile=6, n_bins=128, n_layers=2, n_station_features=len(STATION_FEATURES), n_event_features=len(EVENT_FEATURES),
-        n_targets=len(TARGETS), waveforms=True, waveform_channels=24, station_channels=48, grid_layers=3, dense_channels=128,
+        tile=6,
+        n_bins=128,
+        n_layers=2,
+        n_station_features=len(STATION_FEATURES),
+        n_event_features=len(EVENT_FEATURES),
+        n_targets=len(TARGETS),
+        waveforms=True,
+        waveform_channels=24,
+        station_channels=48,
+        grid_layers=3,
+        dense_channels=128,
         dropout=0.1,
-    )  # fmt: skip
+    )
     torch.nn.init.normal_(network.head[-1].weight)
 
     def correction(sample):
@@ -79,7 +96,12 @@ def test_applied_networks_do_not_depend_on_the_number_of_chunks(tmp_path):
     parts = []
     for k in range(3):
         store_sample(
-            tmp_path / "part", [read_sample(tmp_path / f"3-{k}.h5", tmp_path / f"3-{k}-fits.h5", "free", 6, 128, True, True)[0]]
+            tmp_path / "part",
+            [
+                read_sample(
+                    tmp_path / f"3-{k}.h5", tmp_path / f"3-{k}-fits.h5", "free", 6, 128, True, True
+                )[0]
+            ],
         )
         parts.append(correction(map_sample(tmp_path / "part")))
     np.testing.assert_array_equal(np.concatenate(parts), correction(whole))

@@ -5,7 +5,10 @@ import pytest
 from tashower.cli import main
 
 
-@pytest.mark.parametrize("command", ["simulate", "calibrate", "fit", "train", "apply", "score", "report", "show", "config"])
+@pytest.mark.parametrize(
+    "command",
+    ["simulate", "calibrate", "fit", "train", "apply", "score", "report", "show", "config"],
+)
 def test_help(command, capsys):
     with pytest.raises(SystemExit) as stop:
         main([command, "--help"])
@@ -32,7 +35,12 @@ def test_config_is_printed(capsys):
         (["report", "--scores", "absent.json", "--output", "x.html"], "absent.json"),
         (
             ["train", "--network", "none", "--output", "x.pt"]
-            + [w for s in ("train", "validation") for k in ("events", "fits") for w in (f"--{s}-{k}", "absent.h5")],
+            + [
+                w
+                for s in ("train", "validation")
+                for k in ("events", "fits")
+                for w in (f"--{s}-{k}", "absent.h5")
+            ],
             "--network none",
         ),
     ],

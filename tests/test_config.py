@@ -21,7 +21,9 @@ def test_readme_is_the_schema():
     assert readme == (ROOT / "config/introduction.md").read_text() + "\n" + describe() + "\n"
 
 
-@pytest.mark.parametrize("name", ["config/paper.yaml", "config/sample.yaml", "tests/config/smoke.yaml"])
+@pytest.mark.parametrize(
+    "name", ["config/paper.yaml", "config/sample.yaml", "tests/config/smoke.yaml"]
+)
 def test_other_configurations_are_valid(name):
     assert load_config(str(ROOT / name)) != load_config()
 

@@ -48,10 +48,23 @@ def resources(text) -> dict[str, dict[str, str]]:
 def test_profile_plans_the_workflow_with_resources_for_every_rule(profile, tmp_path):
     for module in PLUGINS[profile]:
         pytest.importorskip(module)
-    found = resources(planned(profile, "--configfile", "tests/config/smoke.yaml", "--config", f"results={tmp_path.name}"))
-    assert {"simulate_events", "calibrate_fit", "reconstruct_events", "train_network", "apply_network", "score_methods"} <= set(
-        found
+    found = resources(
+        planned(
+            profile,
+            "--configfile",
+            "tests/config/smoke.yaml",
+            "--config",
+            f"results={tmp_path.name}",
+        )
     )
+    assert {
+        "simulate_events",
+        "calibrate_fit",
+        "reconstruct_events",
+        "train_network",
+        "apply_network",
+        "score_methods",
+    } <= set(found)
     found.pop("all", None)
     for rule, values in found.items():
         assert 300 <= int(values["mem_mb"]) < 8000, rule
@@ -60,11 +73,15 @@ def test_profile_plans_the_workflow_with_resources_for_every_rule(profile, tmp_p
 
 @pytest.mark.slow
 def test_more_showers_ask_for_more(tmp_path):
-    """What a rule asks for grows with the showers that its jobs handle; a training in processes asks for their threads and GPUs."""
+    """What a rule asks for grows with the showers that its jobs handle; a training in processes
+    asks for their threads and GPUs.
+    """
 
     def asked(text):
         (tmp_path / "c.yaml").write_text(f"{{results: {tmp_path}/results, {text}}}")
-        return resources(planned("default", "--resources", "gpu=8", "--configfile", str(tmp_path / "c.yaml")))
+        return resources(
+            planned("default", "--resources", "gpu=8", "--configfile", str(tmp_path / "c.yaml"))
+        )
 
     small = asked("samples: {calibration: 4000, train: 5000, chunk_size: 5000}")
     large = asked("samples: {calibration: 400000, train: 500000, chunk_size: 100000}")
@@ -78,9 +95,20 @@ def test_more_showers_ask_for_more(tmp_path):
 
 @pytest.mark.slow
 def test_a_training_on_thousands_of_files_is_a_short_command(tmp_path):
-    """Linux takes no word longer than 128 kB, and Snakemake hands its whole command to the shell as one."""
-    (tmp_path / "c.yaml").write_text(f"{{results: {tmp_path}/results, samples: {{train: 20000, chunk_size: 10}}}}")
-    text = planned("default", "--printshellcmds", "--configfile", str(tmp_path / "c.yaml"), "--until", "train_network")
+    """Linux takes no word longer than 128 kB, and Snakemake hands its whole command to the shell as
+    one.
+    """
+    (tmp_path / "c.yaml").write_text(
+        f"{{results: {tmp_path}/results, samples: {{train: 20000, chunk_size: 10}}}}"
+    )
+    text = planned(
+        "default",
+        "--printshellcmds",
+        "--configfile",
+        str(tmp_path / "c.yaml"),
+        "--until",
+        "train_network",
+    )
     commands = [line for line in text.splitlines() if "tashower train" in line]
     assert len(commands) == 4
     assert f"{tmp_path}/results/events/train/0007.h5" in text

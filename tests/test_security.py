@@ -12,9 +12,9 @@ import torch
 
 from tashower.cli import main
 from tashower.config import load_config
+from tashower.convert.convert import convert
+from tashower.convert.tables import read_header
 from tashower.errors import InputError
-from tashower.events.convert.convert import convert
-from tashower.events.convert.tables import read_header
 from tashower.network.checkpoint import load_checkpoint
 
 PACKAGE = Path(load_config.__code__.co_filename).parent
@@ -39,15 +39,25 @@ def test_nothing_in_the_package_can_run_what_it_reads():
     for path in PACKAGE.rglob("*.py"):
         tree = ast.parse(path.read_text())
         used = names_used(tree)
-        assert not used & {"eval", "exec", "compile", "os.system", "os.popen", "yaml.load", "yaml.unsafe_load", "__import__"}, (
-            path
-        )
+        assert not used & {
+            "eval",
+            "exec",
+            "compile",
+            "os.system",
+            "os.popen",
+            "yaml.load",
+            "yaml.unsafe_load",
+            "__import__",
+        }, path
         assert not any(name.startswith(("pickle.", "marshal.", "shelve.")) for name in used), path
         for node in ast.walk(tree):
             if isinstance(node, ast.Call) and ast.unparse(node.func) in ("torch.load", "np.load"):
                 said = {word.arg: ast.unparse(word.value) for word in node.keywords}
-                assert said.get("weights_only") == "True" or said.get("allow_pickle") == "False", path
-        # The one file that is run is the lateral distribution that the user names in the configuration.
+                assert said.get("weights_only") == "True" or said.get("allow_pickle") == "False", (
+                    path
+                )
+        # The one file that is run is the lateral distribution that the user names in the
+        # configuration.
         assert "runpy.run_path" not in used or path.name == "array.py"
 
 
@@ -57,10 +67,26 @@ def test_a_checkpoint_runs_nothing(tmp_path):
         ("a.pt", torch.save),
         ("b.pt", lambda content, path: path.write_bytes(pickle.dumps(content, protocol=2))),
     ):
-        write({"format": "tashower network", "version": 1, "weights": Payload(mark)}, tmp_path / name)
+        write(
+            {"format": "tashower network", "version": 1, "weights": Payload(mark)}, tmp_path / name
+        )
         with pytest.raises(InputError, match=name):
             load_checkpoint(tmp_path / name)
-        assert main(["apply", str(tmp_path / name), "--events", "e", "--fits", "f", "--output", str(tmp_path / "o.h5")]) == 2
+        assert (
+            main(
+                [
+                    "apply",
+                    str(tmp_path / name),
+                    "--events",
+                    "e",
+                    "--fits",
+                    "f",
+                    "--output",
+                    str(tmp_path / "o.h5"),
+                ]
+            )
+            == 2
+        )
     assert not mark.exists()
 
 
@@ -97,7 +123,9 @@ def test_arrays_of_numpy_run_nothing(tmp_path):
     assert not mark.exists()
 
 
-@pytest.mark.parametrize("place", ["../secret.csv", "/etc/passwd", "folder/hits.csv", "..", "./hits.csv"])
+@pytest.mark.parametrize(
+    "place", ["../secret.csv", "/etc/passwd", "folder/hits.csv", "..", "./hits.csv"]
+)
 @pytest.mark.parametrize("key", ["stations", "hits", "waveforms"])
 def test_paths_in_a_header_are_not_followed(tmp_path, key, place):
     (tmp_path / "h.yaml").write_text(f"{key}: {place}\n")
@@ -111,8 +139,13 @@ def test_an_array_of_numpy_cannot_claim_gigabytes(tmp_path):
     (tmp_path / "h.yaml").write_text(
         "stations: stations.csv\nhits: hits.csv\nwaveforms: w.npy\npedestal: 5\ncounts_per_vem: 40\n"
     )
-    header = "{'descr': '<u2', 'fortran_order': False, 'shape': (1, 100000000000, 2), }".ljust(117) + "\n"
-    (tmp_path / "w.npy").write_bytes(b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header.encode())
+    header = (
+        "{'descr': '<u2', 'fortran_order': False, 'shape': (1, 100000000000, 2), }".ljust(117)
+        + "\n"
+    )
+    (tmp_path / "w.npy").write_bytes(
+        b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header.encode()
+    )
     tracemalloc.start()
     with pytest.raises(InputError, match=r"w\.npy"):
         convert([tmp_path / "h.yaml"])

@@ -13,7 +13,11 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 ROOT = Path(__file__).resolve().parent.parent
-CONDA_NAMES = {"pytorch": "torch", "matplotlib-base": "matplotlib", "snakemake-minimal": "snakemake"}
+CONDA_NAMES = {
+    "pytorch": "torch",
+    "matplotlib-base": "matplotlib",
+    "snakemake-minimal": "snakemake",
+}
 
 
 def ranges():
@@ -24,13 +28,18 @@ def ranges():
 
 def locked():
     lines = (ROOT / "requirements.lock.txt").read_text().splitlines()
-    return {r.name.lower(): r for r in (Requirement(line) for line in lines if line and not line.startswith("#"))}
+    return {
+        r.name.lower(): r
+        for r in (Requirement(line) for line in lines if line and not line.startswith("#"))
+    }
 
 
 def test_environment_agrees_with_pyproject():
     wanted, python = ranges()
     entries = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
-    found = {r.name: str(r.specifier) for r in (Requirement(e) for e in entries if isinstance(e, str))}
+    found = {
+        r.name: str(r.specifier) for r in (Requirement(e) for e in entries if isinstance(e, str))
+    }
     found.pop("pip")
     assert sorted(found.pop("python").split(",")) == sorted(python.split(","))
     assert {CONDA_NAMES.get(name, name): spec for name, spec in found.items()} == wanted
@@ -56,27 +65,40 @@ def test_lock_holds_no_cuda_and_the_pinned_torch():
 FLOORS = {
     "physics": set(),
     "events": {"physics"},
+    "io": {"physics", "events"},
+    "convert": {"physics", "events", "io"},
     "simulation": {"physics", "events"},
-    "reconstruction": {"physics", "events"},
-    "evaluation": {"physics", "events"},
-    "network": {"physics", "events", "reconstruction"},
+    "reconstruction": {"physics", "events", "io"},
+    "evaluation": {"physics", "events", "io"},
+    "network": {"physics", "events", "io", "reconstruction"},
 }
-ONLY_IN = {"torch": "network", "matplotlib": "evaluation", "h5py": "events", "hdf5plugin": "events", "snakemake": None}
+ONLY_IN = {
+    "torch": {"network"},
+    "matplotlib": {"evaluation"},
+    "h5py": {"io", "convert"},
+    "hdf5plugin": {"io"},
+    "snakemake": set(),
+}
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "tashower").glob("*/*.py")), ids=lambda p: f"{p.parent.name}/{p.name}")
+@pytest.mark.parametrize(
+    "path",
+    sorted((ROOT / "tashower").glob("*/**/*.py")),
+    ids=lambda p: str(p.relative_to(ROOT / "tashower")),
+)
 def test_floors(path):
-    room = path.parent.name
+    room = path.relative_to(ROOT / "tashower").parts[0]
+    assert room in FLOORS, f"{room}: which floor does it stand on?"
     for node in ast.walk(ast.parse(path.read_text())):
         names = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            names = [node.module]
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
         for name in names:
             top, *rest = name.split(".")
             if top in ONLY_IN:
-                assert room == ONLY_IN[top], f"{path.name} imports {name}"
+                assert room in ONLY_IN[top], f"{path.name} imports {name}"
             if top == "tashower" and rest and rest[0] in FLOORS:
                 assert rest[0] in FLOORS[room] | {room}, f"{path.name} imports {name}"
 

@@ -1,4 +1,6 @@
-"""What goes wrong outside of the program: full disk, folder that cannot be written, no memory, a process that dies."""
+"""What goes wrong outside of the program: full disk, folder that cannot be written, no memory, a
+process that dies.
+"""
 
 import json
 import os
@@ -15,13 +17,21 @@ import torch
 
 from tashower.cli import main
 from tashower.errors import InputError
-from tashower.events.hdf5 import written_aside
+from tashower.io.atomic import written_aside
 
-CONFIG = json.dumps({
-    "samples": {"calibration": 1200, "train": 600, "validation": 200, "chunk_size": 1200},
-    "network": {"tile": 4, "waveform_channels": 4, "station_channels": 8, "grid_layers": 1, "dense_channels": 8},
-    "training": {"epochs": 2, "batch_size": 32},
-})  # fmt: skip
+CONFIG = json.dumps(
+    {
+        "samples": {"calibration": 1200, "train": 600, "validation": 200, "chunk_size": 1200},
+        "network": {
+            "tile": 4,
+            "waveform_channels": 4,
+            "station_channels": 8,
+            "grid_layers": 1,
+            "dense_channels": 8,
+        },
+        "training": {"epochs": 2, "batch_size": 32},
+    }
+)
 
 
 @pytest.fixture(scope="module")
@@ -29,8 +39,23 @@ def folder(tmp_path_factory):
     """Events, calibration and fits of a small run."""
     folder = tmp_path_factory.mktemp("small")
     for split in ("calibration", "train", "validation"):
-        assert main(["simulate", "--config", CONFIG, "--split", split, "--output", str(folder / f"{split}.h5")]) == 0
-    assert main(["calibrate", str(folder / "calibration.h5"), "--output", str(folder / "c.json")]) == 0
+        assert (
+            main(
+                [
+                    "simulate",
+                    "--config",
+                    CONFIG,
+                    "--split",
+                    split,
+                    "--output",
+                    str(folder / f"{split}.h5"),
+                ]
+            )
+            == 0
+        )
+    assert (
+        main(["calibrate", str(folder / "calibration.h5"), "--output", str(folder / "c.json")]) == 0
+    )
     for split in ("train", "validation"):
         words = ["fit", str(folder / f"{split}.h5"), "--calibration", str(folder / "c.json")]
         assert main([*words, "--output", str(folder / f"{split}-fits.h5")]) == 0
@@ -45,15 +70,37 @@ def train_words(folder, output, config=CONFIG):
         for s in ("train", "validation")
         for kind, name in (("events", f"{s}.h5"), ("fits", f"{s}-fits.h5"))
     ]
-    return ["train", "--config", config, "--network", "waveforms_and_features", *files, "--output", str(output)]
+    return [
+        "train",
+        "--config",
+        config,
+        "--network",
+        "waveforms_and_features",
+        *files,
+        "--output",
+        str(output),
+    ]
 
 
 def command(folder, name, output):
     """(words, most bytes of a file) with which the command writes too much."""
     return {
-        "simulate": (["simulate", "--config", CONFIG, "--split", "calibration", "--output", output], 200_000),
+        "simulate": (
+            ["simulate", "--config", CONFIG, "--split", "calibration", "--output", output],
+            200_000,
+        ),
         "calibrate": (["calibrate", str(folder / "calibration.h5"), "--output", output], 1000),
-        "fit": (["fit", str(folder / "calibration.h5"), "--calibration", str(folder / "c.json"), "--output", output], 200_000),
+        "fit": (
+            [
+                "fit",
+                str(folder / "calibration.h5"),
+                "--calibration",
+                str(folder / "c.json"),
+                "--output",
+                output,
+            ],
+            200_000,
+        ),
         "train": (train_words(folder, output), 200_000),
         "export": (["export", str(folder / "train.h5"), "--to", output], 300_000),
         "convert": (["convert", str(folder / "train.dst"), "--to", output], 300_000),
@@ -82,7 +129,19 @@ def test_a_full_disk_is_one_message_and_leaves_nothing(folder, tmp_path, name, c
 def test_a_folder_that_cannot_be_written_is_named(folder, tmp_path, capfd):
     (tmp_path / "file").write_text("")
     for output in (tmp_path / "file" / "out.h5", Path("/proc/nothing/out.h5")):
-        assert main(["fit", str(folder / "train.h5"), "--calibration", str(folder / "c.json"), "--output", str(output)]) == 2
+        assert (
+            main(
+                [
+                    "fit",
+                    str(folder / "train.h5"),
+                    "--calibration",
+                    str(folder / "c.json"),
+                    "--output",
+                    str(output),
+                ]
+            )
+            == 2
+        )
         last = capfd.readouterr().err.splitlines()[-1]
         assert str(output.parent) in last or str(output.parent.parent) in last
 
@@ -101,17 +160,23 @@ def test_too_little_memory_is_said(monkeypatch, capfd):
     def no_room(*_):
         raise MemoryError
 
-    monkeypatch.setattr("tashower.events.file.read_events", no_room)
+    monkeypatch.setattr("tashower.io.event_file.read_events", no_room)
     assert main(["export", "a.h5", "--to", "b.dst"]) == 2
     assert capfd.readouterr().err == "tashower: not enough memory\n"
 
 
 def test_what_killed_processes_left_is_removed_and_nothing_else(tmp_path):
     path = tmp_path / "a[1].h5"
-    gone = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True, check=True)
+    gone = subprocess.run(
+        [sys.executable, "-c", "import os; print(os.getpid())"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     left = tmp_path / f".{path.name}.{platform.node()}-{int(gone.stdout)}.abc.part"
     others = [
-        tmp_path / f".{path.name}.{platform.node()}-{os.getppid()}.abc.part",  # of a process that lives
+        tmp_path
+        / f".{path.name}.{platform.node()}-{os.getppid()}.abc.part",  # of a process that lives
         tmp_path / f".{path.name}.elsewhere-{int(gone.stdout)}.abc.part",  # of another machine
         tmp_path / f".b.h5.{platform.node()}-{int(gone.stdout)}.abc.part",  # of another file
     ]
@@ -132,7 +197,12 @@ def test_an_error_of_the_block_itself_is_raised_as_it_is(tmp_path):
 def test_a_training_process_that_dies_ends_the_training(folder, tmp_path):
     config = json.loads(CONFIG)
     config["training"] |= {"processes": 2, "epochs": 200, "patience": 200}
-    words = [sys.executable, "-m", "tashower.cli", *train_words(folder, tmp_path / "c.pt", json.dumps(config))]
+    words = [
+        sys.executable,
+        "-m",
+        "tashower.cli",
+        *train_words(folder, tmp_path / "c.pt", json.dumps(config)),
+    ]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     training = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, env=environment)
     state = tmp_path / "c.pt.state"
@@ -140,7 +210,12 @@ def test_a_training_process_that_dies_ends_the_training(folder, tmp_path):
         if state.exists():
             break
         time.sleep(0.1)
-    children = subprocess.run(["pgrep", "-f", f"tashower.cli train.*{tmp_path}"], capture_output=True, text=True, check=True)
+    children = subprocess.run(
+        ["pgrep", "-f", f"tashower.cli train.*{tmp_path}"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     ranks = [
         int(pid)
         for pid in children.stdout.split()

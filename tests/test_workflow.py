@@ -15,22 +15,38 @@ from tashower.cli import main
 
 ROOT = Path(__file__).resolve().parent.parent
 RULES = {
-    "simulate_events", "calibrate_fit", "reconstruct_events", "train_network", "apply_network", "score_methods", "write_report",
-}  # fmt: skip
+    "simulate_events",
+    "calibrate_fit",
+    "reconstruct_events",
+    "train_network",
+    "apply_network",
+    "score_methods",
+    "write_report",
+}
 
 
 def snakemake(*words, folder=ROOT):
-    """Run snakemake in the repository or a copy of it, with this interpreter's commands first in the path."""
-    environment = dict(os.environ, PATH=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    """Run snakemake in the repository or a copy of it, with this interpreter's commands first in
+    the path.
+    """
+    environment = dict(
+        os.environ, PATH=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    )
     command = [sys.executable, "-m", "snakemake", "--cores", "2", "--nolock", *words]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
     done.all = done.stdout + done.stderr
     return done
 
 
 def jobs(output):
     """Rules in the job table that snakemake prints."""
-    return {line.split()[0] for line in output.splitlines() if line and line.split()[0] in RULES and len(line.split()) == 2}
+    return {
+        line.split()[0]
+        for line in output.splitlines()
+        if line and line.split()[0] in RULES and len(line.split()) == 2
+    }
 
 
 def test_default_plan_has_every_rule(tmp_path):
@@ -71,12 +87,16 @@ def test_networks_and_primaries_of_the_user_replace_the_default_ones(tmp_path):
 def test_configuration_of_the_tutorial(tmp_path):
     """The block of docs/new_data.md that runs the workflow on measured events."""
     text = (ROOT / "docs" / "new_data.md").read_text()
-    block = text[text.index("    results: results-mine") : text.index("    make run CONFIG=mine.yaml")]
+    block = text[
+        text.index("    results: results-mine") : text.index("    make run CONFIG=mine.yaml")
+    ]
     checkpoint = tmp_path / "my_network" / "checkpoint.pt"
     checkpoint.parent.mkdir()
     checkpoint.write_bytes(b"")
     path = tmp_path / "mine.yaml"
-    lines = block.replace("results/networks/waveforms_and_features/checkpoint.pt", str(checkpoint)).splitlines()
+    lines = block.replace(
+        "results/networks/waveforms_and_features/checkpoint.pt", str(checkpoint)
+    ).splitlines()
     path.write_text("\n".join(line.removeprefix("    ") for line in lines) + "\n")
     done = snakemake("--dry-run", "--configfile", str(path))
     assert done.returncode == 0, done.all
@@ -98,7 +118,9 @@ def tutorial_blocks():
 
 
 def test_every_line_of_the_tutorial_runs(copy, monkeypatch):
-    """Commands in their order; tables and header against the files that they show; configurations as a dry run."""
+    """Commands in their order; tables and header against the files that they show; configurations
+    as a dry run.
+    """
     shutil.copytree(ROOT / "data", copy / "data")
     monkeypatch.chdir(copy)
     seen = set()
@@ -129,7 +151,9 @@ def test_every_line_of_the_tutorial_runs(copy, monkeypatch):
         assert (copy / "build" / "mine" / name).stat().st_size > 1000
 
 
-@pytest.mark.parametrize("name", ["telescope_array", "tax4", "tale", "auger", "hisparc", "paper", "sample"])
+@pytest.mark.parametrize(
+    "name", ["telescope_array", "tax4", "tale", "auger", "hisparc", "paper", "sample"]
+)
 def test_presets_are_complete_configurations(name):
     done = snakemake("--dry-run", "--configfile", f"config/{name}.yaml")
     assert done.returncode == 0, done.all
@@ -154,7 +178,9 @@ def test_lint():
 def copy(tmp_path):
     """A copy of what a run needs, in which code can be changed."""
     for name in ("tashower", "workflow", "config", "profiles", "tests/config"):
-        shutil.copytree(ROOT / name, tmp_path / "copy" / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(
+            ROOT / name, tmp_path / "copy" / name, ignore=shutil.ignore_patterns("__pycache__")
+        )
     for name in ("Snakefile", "environment.yml"):
         shutil.copy(ROOT / name, tmp_path / "copy" / name)
     return tmp_path / "copy"
@@ -177,7 +203,11 @@ def test_smoke_run_from_start_to_report(copy):
 
     # A change of code runs again what uses it, and nothing else.
     after_fit = {"train_network", "apply_network", "score_methods", "write_report"}
-    for room, rerun in (("evaluation", {"score_methods", "write_report"}), ("network", after_fit), ("simulation", RULES)):
+    for room, rerun in (
+        ("evaluation", {"score_methods", "write_report"}),
+        ("network", after_fit),
+        ("simulation", RULES),
+    ):
         with (copy / "tashower" / room / "__init__.py").open("a") as file:
             file.write("# changed\n")
         assert jobs(snakemake("--dry-run", *words, folder=copy).all) == rerun, room
@@ -185,13 +215,18 @@ def test_smoke_run_from_start_to_report(copy):
 
 @pytest.mark.slow
 def test_workflow_on_files_of_another_experiment(tmp_path):
-    """Simulated events as somebody's DST file: converted, fitted, reported beside the simulation; and without any truth."""
+    """Simulated events as somebody's DST file: converted, fitted, reported beside the simulation;
+    and without any truth.
+    """
     from tashower.cli import main
 
     name = f"build/{tmp_path.name}"
     results = ROOT / name
     events, dst = tmp_path / "e.h5", tmp_path / "theirs.dst.gz"
-    assert main(["simulate", "--config", "{samples: {test: 150}, seed: 9}", "--output", str(events)]) == 0
+    assert (
+        main(["simulate", "--config", "{samples: {test: 150}, seed: 9}", "--output", str(events)])
+        == 0
+    )
     assert main(["export", str(events), "--to", str(dst)]) == 0
     config = tmp_path / "mine.yaml"
     config.write_text(
@@ -203,7 +238,12 @@ def test_workflow_on_files_of_another_experiment(tmp_path):
         done = snakemake("--configfile", str(config))
         assert done.returncode == 0, done.all[-5000:]
         report = (results / "data" / "report.html").read_text()
-        for words in ("Data against simulation", "Against the truth", "Method against method", "theirs.dst.gz"):
+        for words in (
+            "Data against simulation",
+            "Against the truth",
+            "Method against method",
+            "theirs.dst.gz",
+        ):
             assert words in report
         assert not (results / "networks").exists()
     finally:

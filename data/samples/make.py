@@ -1,4 +1,6 @@
-"""Small files of every format that `tashower convert` reads, made from the first events of data/sample.h5 (`make samples`)."""
+"""Small files of every format that `tashower convert` reads, made from the first events of
+data/sample.h5 (`make samples`).
+"""
 
 import json
 from dataclasses import replace
@@ -8,10 +10,10 @@ import h5py
 import numpy as np
 
 from tashower.config import load_config
-from tashower.events.convert.ta_dst import write_dst
-from tashower.events.convert.ta_text import write_text
-from tashower.events.file import read_events
+from tashower.convert.ta_dst import write_dst
+from tashower.convert.ta_text import write_text
 from tashower.events.model import select_events
+from tashower.io.event_file import read_events
 from tashower.physics.geometry import direction
 from tashower.reconstruction.calibration import DEFAULT, read_calibration
 from tashower.reconstruction.reconstruct import reconstruct
@@ -26,7 +28,10 @@ ORIGIN, METRES = (4.951, 52.356), (68_150.0, 111_260.0)
 def write_tables(events, pulses) -> None:
     """stations.csv, hits.csv, waveforms.npy and their header."""
     array, event = events.array, events.hit_event
-    lines = [f"{s},{x:.2f},{y:.2f},{z:.2f}" for s, (x, y, z) in zip(array.station_id, array.position, strict=True)]
+    lines = [
+        f"{s},{x:.2f},{y:.2f},{z:.2f}"
+        for s, (x, y, z) in zip(array.station_id, array.position, strict=True)
+    ]
     (HERE / "stations.csv").write_text("station,x_m,y_m,z_m\n" + "\n".join(lines) + "\n")
     rows = [
         f"{events.event_id[event[h]]},{array.station_id[events.hit_station[h]]},{events.hit_time[h]:.2f},"
@@ -56,12 +61,17 @@ def write_hisparc(events, pulses) -> None:
     time = SHRINK * (pulses.arrival_time[rows] - pulses.arrival_time[rows].min())
     stations = [
         {
-            "number": 501 + k, "detectors": 4, "longitude": ORIGIN[0] + SHRINK * (x - middle[0]) / METRES[0],
-            "latitude": ORIGIN[1] + SHRINK * (y - middle[1]) / METRES[1], "altitude": 50.0 + SHRINK * (z - middle[2]),
-            "timestamp": 1_400_000_000, "nanoseconds": 500_000_000 + round(t), "mips": [round(2.0 + 0.5 * k, 2), 1.0, 1.5, 2.5],
+            "number": 501 + k,
+            "detectors": 4,
+            "longitude": ORIGIN[0] + SHRINK * (x - middle[0]) / METRES[0],
+            "latitude": ORIGIN[1] + SHRINK * (y - middle[1]) / METRES[1],
+            "altitude": 50.0 + SHRINK * (z - middle[2]),
+            "timestamp": 1_400_000_000,
+            "nanoseconds": 500_000_000 + round(t),
+            "mips": [round(2.0 + 0.5 * k, 2), 1.0, 1.5, 2.5],
         }
         for k, ((x, y, z), t) in enumerate(zip(position, time, strict=True))
-    ]  # fmt: skip
+    ]
     content = {"pk": 1, "timestamp": 1_400_000_000, "nanoseconds": 500_000_000, "events": stations}
     (HERE / "hisparc.json").write_text(json.dumps(content, indent=1) + "\n")
 
@@ -73,29 +83,45 @@ def write_auger(events, pulses) -> None:
     for h in rows:
         station = events.hit_station[h]
         x, y, z = (round(float(value), 1) for value in events.array.position[station])
-        stations.append({
-            "id": int(events.array.station_id[station]), "x": x, "y": y, "z": z, "timeNS": round(float(pulses.arrival_time[h])),
-            "signal": round(float(pulses.signal[h].mean()), 2), "isLowGainSaturated": bool(pulses.saturated[h]),
-        })  # fmt: skip
+        stations.append(
+            {
+                "id": int(events.array.station_id[station]),
+                "x": x,
+                "y": y,
+                "z": z,
+                "timeNS": round(float(pulses.arrival_time[h])),
+                "signal": round(float(pulses.signal[h].mean()), 2),
+                "isLowGainSaturated": bool(pulses.saturated[h]),
+            }
+        )
     t = events.standard
     block = {
-        "theta": round(float(np.degrees(t.zenith[1])), 3), "phi": round(float(np.degrees(t.azimuth[1])), 3),
-        "x": round(float(t.core_x[1]), 1), "y": round(float(t.core_y[1]), 1), "s1000": round(float(t.s800[1]), 2),
+        "theta": round(float(np.degrees(t.zenith[1])), 3),
+        "phi": round(float(np.degrees(t.azimuth[1])), 3),
+        "x": round(float(t.core_x[1]), 1),
+        "y": round(float(t.core_y[1]), 1),
+        "s1000": round(float(t.s800[1]), 2),
         "energy": round(float(t.energy[1]), 2),
-    }  # fmt: skip
-    (HERE / "auger.json").write_text(json.dumps({"id": 2, "sdrec": block, "stations": stations}, indent=1) + "\n")
+    }
+    (HERE / "auger.json").write_text(
+        json.dumps({"id": 2, "sdrec": block, "stations": stations}, indent=1) + "\n"
+    )
 
 
 def write_tiles(events, pulses, path=HERE / "ta_dnn.h5", side: int = 7) -> None:
-    """Tiles of side x side stations around the strongest one, under the names of the parser for the Telescope Array's networks."""
+    """Tiles of side x side stations around the strongest one, under the names of the parser for the
+    Telescope Array's networks.
+    """
     array, n = events.array, events.n_events
     index = np.full(array.lattice.max(axis=0) + side, -1)
     index[tuple(array.lattice.T)] = np.arange(array.n_stations)
     cells = (n, side, side)
     columns = {
-        "detector_positions_abs": np.zeros((*cells, 3)), "detector_positions_id": np.zeros(cells, int),
-        "detector_exists": np.zeros(cells, bool), "detector_good": np.zeros(cells, bool),
-    }  # fmt: skip
+        "detector_positions_abs": np.zeros((*cells, 3)),
+        "detector_positions_id": np.zeros(cells, int),
+        "detector_exists": np.zeros(cells, bool),
+        "detector_good": np.zeros(cells, bool),
+    }
     for layer in ("_up", "_low"):
         for name in ("arrival_times", "total_signals"):
             columns[name + layer] = np.zeros(cells)
@@ -123,23 +149,32 @@ def write_tiles(events, pulses, path=HERE / "ta_dnn.h5", side: int = 7) -> None:
             if not (0 <= a < side and 0 <= b < side):
                 continue
             for k, layer in enumerate(("_up", "_low")):
-                columns["arrival_times" + layer][i, a, b] = pulses.arrival_time[h] + 1e5  # 0 would mean no signal
+                columns["arrival_times" + layer][i, a, b] = (
+                    pulses.arrival_time[h] + 1e5
+                )  # 0 would mean no signal
                 columns["total_signals" + layer][i, a, b] = pulses.signal[h, k]
-                vem = (events.waveform[h, :, k] - events.pedestal[h, k]) / events.counts_per_vem[h, k]
+                vem = (events.waveform[h, :, k] - events.pedestal[h, k]) / events.counts_per_vem[
+                    h, k
+                ]
                 columns["time_traces" + layer][i, a, b] = vem
     t, unit = events.truth, np.array([0.5 * (side - 1) * array.spacing] * 2 + [30.0])
     core = np.column_stack([t.core_x, t.core_y, np.zeros(n)])
     columns |= {
-        "mass_number": t.mass_number, "energy": t.energy, "xmax": t.xmax, "shower_axis": direction(t.zenith, t.azimuth),
+        "mass_number": t.mass_number,
+        "energy": t.energy,
+        "xmax": t.xmax,
+        "shower_axis": direction(t.zenith, t.azimuth),
         "shower_core": (core - centre) / unit,
-    }  # fmt: skip
+    }
     if events.standard is not None:
         s = events.standard
         core = np.column_stack([s.core_x, s.core_y, np.zeros(n)])
         columns |= {
-            "std_recon_energy": s.energy, "std_recon_s800": s.s800, "std_recon_shower_axis": direction(s.zenith, s.azimuth),
+            "std_recon_energy": s.energy,
+            "std_recon_s800": s.s800,
+            "std_recon_shower_axis": direction(s.zenith, s.azimuth),
             "std_recon_shower_core": (core - centre) / unit,
-        }  # fmt: skip
+        }
     with h5py.File(path, "w") as file:
         for name, column in columns.items():
             file.create_dataset(name, data=column, compression="gzip")

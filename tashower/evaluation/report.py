@@ -11,8 +11,8 @@ from pathlib import Path
 from tashower.config import Config
 from tashower.errors import InputError
 from tashower.evaluation import tables
-from tashower.events import provenance
-from tashower.events.hdf5 import written_aside
+from tashower.io import provenance
+from tashower.io.atomic import written_aside
 
 _STYLE = """
 body{font:16px/1.55 Georgia,'Times New Roman',serif;color:#1c1c1c;background:#fcfcfa;max-width:62rem;margin:2rem auto;padding:0 1.2rem}
@@ -80,7 +80,9 @@ def _seconds(text: str) -> float:
 
 
 def read_times(folder) -> list[list[str]]:
-    """Rows (rule, jobs, wall time [s], CPU time [s], largest memory [MB]) from Snakemake's benchmark files, with header."""
+    """Rows (rule, jobs, wall time [s], CPU time [s], largest memory [MB]) from Snakemake's
+    benchmark files, with header.
+    """
     found = {}
     for path in sorted(Path(folder).rglob("*.tsv")):
         rule = path.relative_to(folder).parts[0].removesuffix(".tsv")
@@ -92,7 +94,13 @@ def read_times(folder) -> list[list[str]]:
                 entry[2] += _seconds(row.get("cpu_time", ""))
                 entry[3] = max(entry[3], _seconds(row.get("max_rss", "")))
     header = ["rule", "jobs", "wall time, sum [s]", "CPU time, sum [s]", "largest memory [MB]"]
-    return [header, *([rule, str(n), f"{wall:.0f}", f"{cpu:.0f}", f"{mem:.0f}"] for rule, (n, wall, cpu, mem) in found.items())]
+    return [
+        header,
+        *(
+            [rule, str(n), f"{wall:.0f}", f"{cpu:.0f}", f"{mem:.0f}"]
+            for rule, (n, wall, cpu, mem) in found.items()
+        ),
+    ]
 
 
 def _what_was_run(config: Config, scores, benchmarks) -> list[str]:
@@ -102,12 +110,18 @@ def _what_was_run(config: Config, scores, benchmarks) -> list[str]:
         ["commit", scores["commit"]],
         ["made", f"{scores['created']} by {scores['software']}"],
         ["seed", str(config.seed)],
-        ["showers thrown", f"calibration {samples.calibration:,}, training {samples.train:,}, validation {samples.validation:,}, "
-         f"test {samples.test:,}"],
-        ["scored", f"{scores['n_scored']:,} of {scores['n_triggered']:,} triggered events: {scores['selection']}"],
+        [
+            "showers thrown",
+            f"calibration {samples.calibration:,}, training {samples.train:,}, validation {samples.validation:,}, "
+            f"test {samples.test:,}",
+        ],
+        [
+            "scored",
+            f"{scores['n_scored']:,} of {scores['n_triggered']:,} triggered events: {scores['selection']}",
+        ],
         ["versions", ", ".join(f"{k} {v}" for k, v in scores["versions"].items())],
         ["machine", f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}"],
-    ]  # fmt: skip
+    ]
     parts = [html_table(rows)]
     if benchmarks and Path(benchmarks).is_dir():
         parts += ["<h3>Times</h3>", html_table(read_times(benchmarks))]
@@ -116,7 +130,9 @@ def _what_was_run(config: Config, scores, benchmarks) -> list[str]:
     return parts
 
 
-def _sections(config: Config, scores, figures: Path, benchmarks) -> list[tuple[str, str, list[str]]]:
+def _sections(
+    config: Config, scores, figures: Path, benchmarks
+) -> list[tuple[str, str, list[str]]]:
     """(anchor, title, pieces of HTML) of each section."""
     n = f"{scores['n_scored']:,}"
 
@@ -125,42 +141,96 @@ def _sections(config: Config, scores, figures: Path, benchmarks) -> list[tuple[s
         return html_figure(path, CAPTIONS[name].format(n=n)) if path.is_file() else ""
 
     examples = [
-        html_figure(path, "An event of the test sample: footprint, front and lateral distribution with residuals, waveforms.")
+        html_figure(
+            path,
+            "An event of the test sample: footprint, front and lateral distribution with residuals, waveforms.",
+        )
         for path in sorted(figures.glob("event_*.png"))
     ]
     table, bins = html_table, tables.bin_rows
     return [
-        ("summary", "In short", ["<ul>", *(f"<li>{html.escape(s)}</li>" for s in tables.sentences(scores)), "</ul>"]),
-        ("ev", "Explained variance of the direction", [table(tables.ev_rows(scores)), show("explained_variance")]),
-        ("all", "All scored events", [
-            table(tables.method_rows(scores)), "<p>Reconstructed: part of the triggered events with a valid result. All other columns, "
-            "tables and figures are for the same events: those that pass the quality cuts of the free fit.</p>",
-            table(tables.fraction_rows(scores)), show("opening_angles"), show("residual_maps"),
-        ]),
-        ("direction", "Direction", [
-            show("angular_resolution"), "<h3>68 % opening angle [deg]</h3>", table(bins(scores, "angle_68_deg", "by_energy")),
-            table(bins(scores, "angle_68_deg", "by_zenith")), show("zenith_bias"),
-        ]),
-        ("energy", "Energy and core", [
-            show("energy_resolution"), "<h3>68 % resolution of ln E</h3>", table(bins(scores, "log_energy_68", "by_energy")),
-            "<h3>Bias of ln E</h3>", table(bins(scores, "log_energy_bias", "by_energy")),
-            "<h3>68 % distance of the core [m]</h3>", table(bins(scores, "core_68_m", "by_energy", 1)),
-        ]),
-        ("quantities", "Explained variance of each quantity itself", [table(tables.quantity_rows(scores))]),
+        (
+            "summary",
+            "In short",
+            ["<ul>", *(f"<li>{html.escape(s)}</li>" for s in tables.sentences(scores)), "</ul>"],
+        ),
+        (
+            "ev",
+            "Explained variance of the direction",
+            [table(tables.ev_rows(scores)), show("explained_variance")],
+        ),
+        (
+            "all",
+            "All scored events",
+            [
+                table(tables.method_rows(scores)),
+                "<p>Reconstructed: part of the triggered events with a valid result. All other columns, "
+                "tables and figures are for the same events: those that pass the quality cuts of the free fit.</p>",
+                table(tables.fraction_rows(scores)),
+                show("opening_angles"),
+                show("residual_maps"),
+            ],
+        ),
+        (
+            "direction",
+            "Direction",
+            [
+                show("angular_resolution"),
+                "<h3>68 % opening angle [deg]</h3>",
+                table(bins(scores, "angle_68_deg", "by_energy")),
+                table(bins(scores, "angle_68_deg", "by_zenith")),
+                show("zenith_bias"),
+            ],
+        ),
+        (
+            "energy",
+            "Energy and core",
+            [
+                show("energy_resolution"),
+                "<h3>68 % resolution of ln E</h3>",
+                table(bins(scores, "log_energy_68", "by_energy")),
+                "<h3>Bias of ln E</h3>",
+                table(bins(scores, "log_energy_bias", "by_energy")),
+                "<h3>68 % distance of the core [m]</h3>",
+                table(bins(scores, "core_68_m", "by_energy", 1)),
+            ],
+        ),
+        (
+            "quantities",
+            "Explained variance of each quantity itself",
+            [table(tables.quantity_rows(scores))],
+        ),
         ("fit", "Does the fit know its errors?", [table(tables.pull_rows(scores)), show("pulls")]),
         ("training", "Training", [show("training_curves")]),
         ("examples", "Events", examples),
         ("run", "What was run", _what_was_run(config, scores, benchmarks)),
-        ("limits", "What this does not contain", ["<ul>", *(f"<li>{html.escape(t)}</li>" for t in _NOT_CONTAINED), "</ul>"]),
-        ("glossary", "Words", ["<dl>", *(f"<dt><b>{a}</b></dt><dd>{html.escape(b)}</dd>" for a, b in _GLOSSARY), "</dl>"]),
-    ]  # fmt: skip
+        (
+            "limits",
+            "What this does not contain",
+            ["<ul>", *(f"<li>{html.escape(t)}</li>" for t in _NOT_CONTAINED), "</ul>"],
+        ),
+        (
+            "glossary",
+            "Words",
+            [
+                "<dl>",
+                *(f"<dt><b>{a}</b></dt><dd>{html.escape(b)}</dd>" for a, b in _GLOSSARY),
+                "</dl>",
+            ],
+        ),
+    ]
 
 
 def page(title: str, lead: str, sections) -> str:
-    """One HTML page that needs nothing else, from (anchor, title, pieces of HTML) sections; empty ones are left out."""
+    """One HTML page that needs nothing else, from (anchor, title, pieces of HTML) sections; empty
+    ones are left out.
+    """
     sections = [(anchor, name, pieces) for anchor, name, pieces in sections if any(pieces)]
     links = "".join(f'<a href="#{anchor}">{html.escape(name)}</a>' for anchor, name, _ in sections)
-    body = "".join(f'<h2 id="{anchor}">{html.escape(name)}</h2>{"".join(pieces)}' for anchor, name, pieces in sections)
+    body = "".join(
+        f'<h2 id="{anchor}">{html.escape(name)}</h2>{"".join(pieces)}'
+        for anchor, name, pieces in sections
+    )
     return (
         f'<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>tashower report</title><style>{_STYLE}</style></head>'
         f"<body><h1>{html.escape(title)}</h1><p>{html.escape(lead)}</p><nav>{links}</nav>{body}</body></html>"

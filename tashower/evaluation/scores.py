@@ -1,7 +1,9 @@
 """Scores of a reconstruction: explained variance, bias, resolution, with bootstrap errors.
 
-Explained variance (Ivanov et al. 2020, arXiv:2005.07117): EV = 1 - Var(y - y_hat)/Var(y), with y the correction that a baseline
-needs. It ignores a constant offset and is ruled by the tails: bias and 68 % resolution belong beside it.
+Explained variance (Ivanov et al. 2020, arXiv:2005.07117): EV = 1 - Var(y - y_hat)/Var(y), with y
+the correction that a baseline
+needs. It ignores a constant offset and is ruled by the tails: bias and 68 % resolution belong
+    beside it.
 """
 
 from dataclasses import dataclass
@@ -41,14 +43,18 @@ def residuals(table: Reconstruction, truth: Truth) -> Residuals:
     core = np.stack([table.core_x - truth.core_x, table.core_y - truth.core_y], axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
         log_energy = np.log(table.energy / truth.energy)
-    return Residuals(found - true, opening_angle(found, true), table.zenith - truth.zenith, core, log_energy)
+    return Residuals(
+        found - true, opening_angle(found, true), table.zenith - truth.zenith, core, log_energy
+    )
 
 
 def explained_variance(method, baseline) -> float:
-    """1 - sum_k Var(method_k)/sum_k Var(baseline_k) of residuals (n, k) or (n,); NaN for fewer than two events.
+    """1 - sum_k Var(method_k)/sum_k Var(baseline_k) of residuals (n, k) or (n,); NaN for fewer than
+    two events.
 
-    With the residuals of a baseline and of what corrects it this is the explained variance of the correction; with the
-    deviations of the truth from its mean as the baseline that of the quantity itself.
+    With the residuals of a baseline and of what corrects it this is the explained variance of the
+    correction; with the deviations of the truth from its mean as the baseline that of the quantity
+    itself.
 
     Examples
     --------
@@ -68,7 +74,9 @@ def resolution_68(values) -> float:
 
 
 def half_width_68(values) -> float:
-    """Half of the width that holds the middle 68 % of signed residuals; NaN for fewer than two events."""
+    """Half of the width that holds the middle 68 % of signed residuals; NaN for fewer than two
+    events.
+    """
     values = np.asarray(values, dtype=float)
     if len(values) < 2:
         return np.nan
@@ -77,7 +85,9 @@ def half_width_68(values) -> float:
 
 
 def bootstrap_rows(n_events: int, n_samples: int, seed) -> np.ndarray:
-    """(n_samples, n_events) rows drawn with replacement; the same for every method, so that differences keep their meaning."""
+    """(n_samples, n_events) rows drawn with replacement; the same for every method, so that
+    differences keep their meaning.
+    """
     rng = np.random.default_rng(np.random.SeedSequence(seed))
     return rng.integers(0, max(n_events, 1), (n_samples, n_events), dtype=np.int32)
 
@@ -87,15 +97,19 @@ def with_error(statistic, columns, rows) -> dict[str, float]:
     value = statistic(*columns)
     if not len(columns[0]):
         return {"value": value, "error": np.nan}
-    return {"value": value, "error": float(np.std([statistic(*(c[r] for c in columns)) for r in rows]))}
+    return {
+        "value": value,
+        "error": float(np.std([statistic(*(c[r] for c in columns)) for r in rows])),
+    }
 
 
 def summarise(found: Residuals, truth: Truth, chosen, rows_of) -> dict:
     """Bias and resolution of the chosen events (index array), with errors.
 
     rows_of : function of a number of events that gives the bootstrap rows
-    Returns {"n", "angle_68_deg", "angle_99_deg", "zenith_bias_deg", "core_68_m", "core_bias_m", "log_energy_bias",
-    "log_energy_68"}; the bias of the core is its mean shift towards the true azimuth.
+    Returns {"n", "angle_68_deg", "angle_99_deg", "zenith_bias_deg", "core_68_m", "core_bias_m",
+    "log_energy_bias", "log_energy_68"}; the bias of the core is its mean shift towards the true
+    azimuth.
     """
     rows = rows_of(len(chosen))
     angle, core = np.degrees(found.angle[chosen]), found.core[chosen]

@@ -8,15 +8,20 @@ import numpy as np
 from tashower.errors import InputError
 from tashower.evaluation.display import draw_event
 from tashower.evaluation.tables import ev_rows, markdown_table, method_rows, summary
-from tashower.events.file import read_events, read_reconstruction
-from tashower.events.hdf5 import read_attributes
 from tashower.events.model import FLAGS, select_events
+from tashower.io.event_file import read_events
+from tashower.io.hdf5 import read_attributes
+from tashower.io.reconstruction_file import read_reconstruction
 
 
 def _range(values, factor=1.0) -> str:
     values = np.asarray(values, dtype=float)
     values = values[np.isfinite(values)] * factor
-    return f"{values.min():.3g} to {values.max():.3g}, median {np.median(values):.3g}" if len(values) else "none"
+    return (
+        f"{values.min():.3g} to {values.max():.3g}, median {np.median(values):.3g}"
+        if len(values)
+        else "none"
+    )
 
 
 def _describe_events(path) -> list[str]:
@@ -35,7 +40,8 @@ def _describe_events(path) -> list[str]:
         lines += [
             f"energy [EeV]: {_range(t.energy)}",
             f"zenith [deg]: {_range(np.degrees(t.zenith))}",
-            "primaries: " + ", ".join(f"A = {m}: {c:,}" for m, c in zip(masses, counts, strict=True)),
+            "primaries: "
+            + ", ".join(f"A = {m}: {c:,}" for m, c in zip(masses, counts, strict=True)),
         ]
     return lines
 
@@ -44,7 +50,9 @@ def _describe_reconstruction(path) -> list[str]:
     tables, _, features = read_reconstruction(path)
     lines = []
     for name, table in tables.items():
-        failed = ", ".join(f"{flag} {np.mean(table.flags >> bit & 1):.1%}" for bit, flag in enumerate(FLAGS))
+        failed = ", ".join(
+            f"{flag} {np.mean(table.flags >> bit & 1):.1%}" for bit, flag in enumerate(FLAGS)
+        )
         lines += [
             f"{name}: {len(table.event_id):,} events, {table.valid.mean():.1%} valid, "
             f"{table.passes_cuts.mean():.1%} pass the cuts",
@@ -62,9 +70,17 @@ def _describe_json(path) -> list[str]:
         kind = content["format"]
     except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError):
         raise InputError(f"{path}: not a file of tashower") from None
-    lines = [f"{kind}, version {content['version']}, {content['software']}, commit {content['commit']}, {content['created']}"]
+    lines = [
+        f"{kind}, version {content['version']}, {content['software']}, commit {content['commit']}, {content['created']}"
+    ]
     if kind == "tashower scores":
-        lines += [summary(content), "", markdown_table(ev_rows(content)), "", markdown_table(method_rows(content))]
+        lines += [
+            summary(content),
+            "",
+            markdown_table(ev_rows(content)),
+            "",
+            markdown_table(method_rows(content)),
+        ]
     elif kind == "tashower calibration":
         lines += [f"{name}: {value:.4g}" for name, value in content["errors"].items()]
         lines.append(f"curvature: rms of ln a {content['curvature_width']:.3f}")
@@ -104,7 +120,11 @@ def show_file(path) -> None:
             f"{attributes['format']}, version {attributes['version']}, {attributes['software']}, commit {attributes['commit']}, "
             f"{attributes['created']}"
         ]
-        lines += _describe_events(path) if attributes["format"] == "tashower events" else _describe_reconstruction(path)
+        lines += (
+            _describe_events(path)
+            if attributes["format"] == "tashower events"
+            else _describe_reconstruction(path)
+        )
     print("\n".join(lines), flush=True)
 
 
@@ -125,7 +145,9 @@ def show_event(path, index: int, fits, output, reconstruct) -> None:
     """
     events = read_events(path)
     if not 0 <= index < events.n_events:
-        raise InputError(f"{path}: has no event {index}; it holds {events.n_events}, counted from 0")
+        raise InputError(
+            f"{path}: has no event {index}; it holds {events.n_events}, counted from 0"
+        )
     if fits is None:
         one = select_events(events, [index])
         tables, pulses = reconstruct(one)

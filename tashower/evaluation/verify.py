@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tashower.errors import InputError
-from tashower.events.hdf5 import check_whole, checksum_of, read_attributes
+from tashower.io.hdf5 import check_whole, checksum_of, read_attributes
 
 
 def _described(path: Path, read_checkpoint: Callable) -> dict | None:
@@ -19,7 +19,9 @@ def _described(path: Path, read_checkpoint: Callable) -> dict | None:
     if path.suffix == ".h5":
         check_whole(path)
         content = read_attributes(path)
-        content = content | {key: json.loads(content.get(key, "null")) for key in ("made_from", "configuration")}
+        content = content | {
+            key: json.loads(content.get(key, "null")) for key in ("made_from", "configuration")
+        }
     elif path.suffix == ".pt":
         content = read_checkpoint(path)
     elif path.suffix == ".json":
@@ -27,18 +29,26 @@ def _described(path: Path, read_checkpoint: Callable) -> dict | None:
             content = json.loads(path.read_text())
         except (UnicodeDecodeError, json.JSONDecodeError) as error:
             raise InputError(f"{path}: not JSON ({error})") from None
-        if not isinstance(content, dict) or not str(content.get("format", "")).startswith("tashower "):
+        if not isinstance(content, dict) or not str(content.get("format", "")).startswith(
+            "tashower "
+        ):
             return None
     else:
         return None
     configuration = content.get("configuration") or {}
-    return {"made_from": content.get("made_from"), "commit": content.get("commit"), "seed": configuration.get("seed")}
+    return {
+        "made_from": content.get("made_from"),
+        "commit": content.get("commit"),
+        "seed": configuration.get("seed"),
+    }
 
 
 def problems_of(folder, read_checkpoint: Callable) -> tuple[list[str], list[str]]:
-    """(problems, remarks) of all event, reconstruction, calibration, score files and checkpoints below a folder.
+    """(problems, remarks) of all event, reconstruction, calibration, score files and checkpoints
+    below a folder.
 
-    A problem is a damaged file, a file that was made from another version of one that is here, or that states nothing of what it was
+    A problem is a damaged file, a file that was made from another version of one that is here, or
+    that states nothing of what it was
     made from. A remark: files of different commits or seeds, inputs that are not in the folder.
 
     Raises
@@ -80,6 +90,12 @@ def problems_of(folder, read_checkpoint: Callable) -> tuple[list[str], list[str]
     for key in ("commit", "seed"):
         counts = Counter(str(found[key]) for found in described.values() if found[key] is not None)
         if len(counts) > 1:
-            remarks.append(f"{key}s differ: " + ", ".join(f"{value} ({n} files)" for value, n in counts.most_common()))
-    remarks += [f"{name}: {n} files were made from it, and it is not in this folder" for name, n in elsewhere.most_common()]
+            remarks.append(
+                f"{key}s differ: "
+                + ", ".join(f"{value} ({n} files)" for value, n in counts.most_common())
+            )
+    remarks += [
+        f"{name}: {n} files were made from it, and it is not in this folder"
+        for name, n in elsewhere.most_common()
+    ]
     return problems, [f"{len(described)} files looked at", *remarks]

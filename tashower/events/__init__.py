@@ -1,1 +1,1 @@
-"""What an event is: array, hits, truth, reconstruction, and the files that hold them."""
+"""What an event is: array, hits, truth, reconstruction."""

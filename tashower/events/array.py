@@ -32,12 +32,15 @@ class Array:
     Attributes
     ----------
     station_id : (n_stations,) int32, unique, any numbers
-    position : (n_stations, 3) float64 [m], x east, y north, z up relative to the array's reference altitude
-    lattice : (n_stations, 2) int32, column and row (axial coordinates when hexagonal) of the lattice that the stations stand on
+    position : (n_stations, 3) float64 [m], x east, y north, z up relative to the array's reference
+        altitude
+    lattice : (n_stations, 2) int32, column and row (axial coordinates when hexagonal) of the
+        lattice that the stations stand on
     spacing : distance between lattice neighbours [m]
     detector : what a station consists of
     kind : "square", "hexagonal", or "irregular": then `lattice` means nothing
-    lateral, lateral_name : the lateral distribution that showers on this array are described with, and what it is called
+    lateral, lateral_name : the lateral distribution that showers on this array are described with,
+        and what it is called
     front : the front that they are described with
     """
 
@@ -79,16 +82,23 @@ def regular_array(
     columns, rows : number of stations along x and y, at most 99
     spacing : [m]
     jitter : rms displacement of a station from its lattice point along x and along y [m]
-    altitude_spread : rms of the altitudes [m]; they are smooth over a few stations, as terrain is, not white noise
+    altitude_spread : rms of the altitudes [m]; they are smooth over a few stations, as terrain is,
+        not white noise
     rng : generator of the displacements; needed when one of the two spreads is not 0
-    kind : "square" or "hexagonal": there every other row is shifted by half a spacing, rows are sqrt(3)/2 spacings apart, and
-        `lattice` holds axial coordinates, x = spacing (q + r/2), y = spacing r sqrt(3)/2
+    kind : "square" or "hexagonal": there every other row is shifted by half a spacing, rows are
+        sqrt(3)/2 spacings apart, and `lattice` holds axial coordinates, x = spacing (q + r/2), y =
+        spacing r sqrt(3)/2
 
     Station ids are 100 (column + 1) + (row + 1), as the Telescope Array numbers its stations.
     """
-    column, row = (a.ravel() for a in np.meshgrid(np.arange(columns), np.arange(rows), indexing="ij"))
+    column, row = (
+        a.ravel() for a in np.meshgrid(np.arange(columns), np.arange(rows), indexing="ij")
+    )
     if kind == "square":
-        ground, lattice = np.stack([column, row], axis=1).astype(float), np.stack([column, row], axis=1)
+        ground, lattice = (
+            np.stack([column, row], axis=1).astype(float),
+            np.stack([column, row], axis=1),
+        )
     else:
         ground = np.stack([column + 0.5 * (row % 2), row * np.sqrt(0.75)], axis=1)
         lattice = np.stack([column - row // 2, row], axis=1)
@@ -112,7 +122,8 @@ def _displaced(ground, jitter, altitude_spread, rng) -> np.ndarray:
         raise ValueError("a generator is needed to displace the stations")
     position[:, :2] += rng.normal(0.0, jitter, (len(position), 2)) if jitter else 0.0
     if altitude_spread:
-        # A sum of a few plane waves with wavelengths of 5 to 20 km: rolling terrain with the wanted rms.
+        # A sum of a few plane waves with wavelengths of 5 to 20 km: rolling terrain with the wanted
+        # rms.
         waves = 2 * np.pi / rng.uniform(5e3, 20e3, 12)
         heading, phase = rng.uniform(0, 2 * np.pi, (2, 12))
         along = position[:, :1] * np.cos(heading) + position[:, 1:2] * np.sin(heading)
@@ -128,7 +139,8 @@ def array_from_positions(station_id, position, detector: Detector | None = None)
 
     Raises
     ------
-    InputError : a station number twice, a position that is not finite, two stations at the same place.
+    InputError : a station number twice, a position that is not finite, two stations at the same
+        place.
     """
     station_id, position = np.asarray(station_id), np.asarray(position, dtype=float)
     if len(np.unique(station_id)) < len(station_id):
@@ -140,14 +152,22 @@ def array_from_positions(station_id, position, detector: Detector | None = None)
     if len(np.unique(position, axis=0)) < len(position):
         raise InputError("two stations are at the same place")
     found = fit_lattice(position)
-    return Array(station_id.astype(np.int32), position, found.coordinates, found.spacing, detector or Detector(), found.kind)
+    return Array(
+        station_id.astype(np.int32),
+        position,
+        found.coordinates,
+        found.spacing,
+        detector or Detector(),
+        found.kind,
+    )
 
 
 @cache
 def read_lateral(form: str, reference: float) -> tuple[Lateral, str]:
     """A lateral distribution and its name: "telescope_array", or the path of a Python file.
 
-    The file defines `log_lateral(r, zenith)`: ln of the signal density against the distance r [m] to the axis, for a zenith [rad],
+    The file defines `log_lateral(r, zenith)`: ln of the signal density against the distance r [m]
+    to the axis, for a zenith [rad],
     in numpy, up to a constant. It is code of yours and is run: name only files that you trust.
 
     Raises
@@ -169,20 +189,27 @@ def read_lateral(form: str, reference: float) -> tuple[Lateral, str]:
 
 
 def described_by_config(array: Array, section) -> Array:
-    """The array with the lateral distribution and the front of the section `array` of a configuration."""
+    """The array with the lateral distribution and the front of the section `array` of a
+    configuration.
+    """
     lateral, name = read_lateral(section.lateral, float(section.reference_m))
     return replace(array, lateral=lateral, lateral_name=name, front=front_from_config(section))
 
 
 def front_from_config(section) -> Front:
     """The front of the section `array` of a configuration."""
-    return Front(float(section.front_distance_m), float(section.front_power), float(section.front_density_power))
+    return Front(
+        float(section.front_distance_m),
+        float(section.front_power),
+        float(section.front_density_power),
+    )
 
 
 def neighbour_table(array: Array, corners: bool = True) -> np.ndarray:
     """(n_stations, k) indices of the neighbours of every station, -1 where there is none.
 
-    Square lattice: eight, or four without the corners. Hexagonal: six. Irregular: up to eight that are nearer than three times the
+    Square lattice: eight, or four without the corners. Hexagonal: six. Irregular: up to eight that
+        are nearer than three times the
     array's spacing.
     """
     if array.kind == "irregular":
@@ -190,7 +217,9 @@ def neighbour_table(array: Array, corners: bool = True) -> np.ndarray:
         distance = np.linalg.norm(array.position[:, None, :2] - array.position[None, :, :2], axis=2)
         np.fill_diagonal(distance, np.inf)
         order = np.argsort(distance, axis=1, kind="stable")[:, :8]
-        return np.where(np.take_along_axis(distance, order, axis=1) < reach, order, -1).astype(np.int32)
+        return np.where(np.take_along_axis(distance, order, axis=1) < reach, order, -1).astype(
+            np.int32
+        )
     steps = lattice_steps(array.kind)
     if array.kind == "square" and not corners:
         steps = tuple(step for step in steps if 0 in step)
@@ -202,9 +231,11 @@ def neighbour_table(array: Array, corners: bool = True) -> np.ndarray:
 
 
 def lattice_map(array: Array) -> tuple[np.ndarray, float]:
-    """((3, 2) coefficients from (1, x, y) [m] to lattice coordinates, heading [rad] of the lattice's first axis from east).
+    """((3, 2) coefficients from (1, x, y) [m] to lattice coordinates, heading [rad] of the
+    lattice's first axis from east).
 
-    Least squares over the stations. A heading below 5 mrad is called 0: displaced stations give that much by chance.
+    Least squares over the stations. A heading below 5 mrad is called 0: displaced stations give
+        that much by chance.
     """
     columns = np.column_stack([np.ones(array.n_stations), array.position[:, :2]])
     coefficients, *_ = np.linalg.lstsq(columns, array.lattice.astype(float), rcond=None)
@@ -214,10 +245,11 @@ def lattice_map(array: Array) -> tuple[np.ndarray, float]:
 
 
 def border_distance(array: Array, x, y) -> np.ndarray:
-    """Distance [m] of ground points (same shape x, y) inside the convex border of the array; negative outside.
+    """Distance [m] of ground points (same shape x, y) inside the convex border of the array;
+    negative outside.
 
-    The distance to the nearest edge line of the convex hull of the stations. NaN stays NaN; stations on one line have no inside:
-    -inf.
+    The distance to the nearest edge line of the convex hull of the stations. NaN stays NaN;
+    stations on one line have no inside: -inf.
     """
     from scipy.spatial import ConvexHull, QhullError
 

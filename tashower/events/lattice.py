@@ -1,14 +1,17 @@
-"""Integer lattice coordinates of stations: what turns any layout into a tile, without interpolation.
+"""Integer lattice coordinates of stations: what turns any layout into a tile, without
+interpolation.
 
-A square lattice has orthogonal basis vectors of equal length; a hexagonal one basis vectors at 60 degrees (axial coordinates). Both may be
-turned by any angle. Stations may be missing and displaced by up to a quarter of the spacing.
+A square lattice has orthogonal basis vectors of equal length; a hexagonal one basis vectors at 60
+degrees (axial coordinates). Both may be turned by any angle. Stations may be missing and displaced
+by up to a quarter of the spacing.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-#: Largest distance of a station from its lattice point, in units of the spacing, for the lattice to be believed.
+#: Largest distance of a station from its lattice point, in units of the spacing, for the lattice to
+#: be believed.
 LARGEST_DISPLACEMENT = 0.25
 #: The same for fewer than nine stations: a few points lie close to some lattice by chance.
 LARGEST_DISPLACEMENT_OF_FEW = 0.08
@@ -24,7 +27,8 @@ class Lattice:
     ----------
     kind : "square", "hexagonal" or "irregular"
     coordinates : (n, 2) int32, smallest 0; for an irregular array the number of the station and 0
-    spacing : distance between neighbours [m]; for an irregular array the median distance to the nearest one
+    spacing : distance between neighbours [m]; for an irregular array the median distance to the
+        nearest one
     """
 
     kind: str
@@ -43,11 +47,15 @@ def _nearest(position) -> tuple[np.ndarray, np.ndarray]:
 
 def _basis(spacing, heading, angle) -> np.ndarray:
     """(2, 2) basis vectors as rows."""
-    return spacing * np.array([[np.cos(heading), np.sin(heading)], [np.cos(heading + angle), np.sin(heading + angle)]])
+    return spacing * np.array(
+        [[np.cos(heading), np.sin(heading)], [np.cos(heading + angle), np.sin(heading + angle)]]
+    )
 
 
 def _walk(position, basis, spacing) -> np.ndarray:
-    """Coordinates by walking from station to station: each step is rounded on its own, so that errors do not grow with distance."""
+    """Coordinates by walking from station to station: each step is rounded on its own, so that
+    errors do not grow with distance.
+    """
     from scipy.spatial import cKDTree
 
     tree = cKDTree(position)
@@ -63,21 +71,28 @@ def _walk(position, basis, spacing) -> np.ndarray:
             for j in tree.query_ball_point(position[i], reach * spacing):
                 if not seen[j]:
                     seen[j] = True
-                    coordinates[j] = coordinates[i] + np.rint((position[j] - position[i]) @ inverse).astype(int)
+                    coordinates[j] = coordinates[i] + np.rint(
+                        (position[j] - position[i]) @ inverse
+                    ).astype(int)
                     todo.append(j)
         if seen.all():
             return coordinates
         # Beyond a gap: from the nearest station that is known.
         known = cKDTree(position[seen])
         distance, index = known.query(position[~seen])
-        j, i = np.flatnonzero(~seen)[distance.argmin()], np.flatnonzero(seen)[index[distance.argmin()]]
+        j, i = (
+            np.flatnonzero(~seen)[distance.argmin()],
+            np.flatnonzero(seen)[index[distance.argmin()]],
+        )
         seen[j] = True
         coordinates[j] = coordinates[i] + np.rint((position[j] - position[i]) @ inverse).astype(int)
         todo.append(j)
 
 
 def _fitted(position, kind, spacing, vectors):
-    """(largest displacement in units of the spacing, coordinates, spacing) of the best lattice of this kind."""
+    """(largest displacement in units of the spacing, coordinates, spacing) of the best lattice of
+    this kind.
+    """
     angle = KINDS[kind]
     turns = 2.0 * np.pi / angle
     heading = np.angle(np.exp(1j * turns * np.arctan2(vectors[:, 1], vectors[:, 0])).mean()) / turns
@@ -91,7 +106,8 @@ def _fitted(position, kind, spacing, vectors):
         basis = affine[1:]
     lengths = np.linalg.norm(basis, axis=1)
     found = np.arccos(np.clip(basis[0] @ basis[1] / lengths.prod(), -1, 1))
-    # The axes of a real array may be stretched a little, but a rectangle or a rhombus is neither of the two kinds.
+    # The axes of a real array may be stretched a little, but a rectangle or a rhombus is neither of
+    # the two kinds.
     if lengths.max() / lengths.min() > 1.1 or abs(found - angle) > 0.1:
         return np.inf, coordinates, spacing
     displacement = np.linalg.norm(position - columns @ affine, axis=1).max() / lengths.mean()
@@ -102,9 +118,11 @@ def _fitted(position, kind, spacing, vectors):
 
 
 def _emptiest_direction(coordinates, kind) -> float:
-    """Number of neighbouring pairs along the basis vector (or the third hexagonal axis) with fewest, relative to that with most.
+    """Number of neighbouring pairs along the basis vector (or the third hexagonal axis) with
+    fewest, relative to that with most.
 
-    A rectangle can stand on every other point of a hexagonal lattice; then nobody has a neighbour along some axis.
+    A rectangle can stand on every other point of a hexagonal lattice; then nobody has a neighbour
+    along some axis.
     """
     known = {tuple(c) for c in coordinates.tolist()}
     axes = ((1, 0), (0, 1)) if kind == "square" else ((1, 0), (0, 1), (1, -1))
@@ -117,10 +135,15 @@ def fit_lattice(position) -> Lattice:
 
     Examples
     --------
-    Four stations at the corners of a square of 1 km: kind "square", coordinates (0, 0), (0, 1), (1, 0), (1, 1), spacing 1000.
+    Four stations at the corners of a square of 1 km: kind "square", coordinates (0, 0), (0, 1), (1,
+        0), (1, 1), spacing 1000.
     """
     position = np.asarray(position, dtype=float)[:, :2]
-    irregular = Lattice("irregular", np.column_stack([np.arange(len(position)), np.zeros(len(position))]).astype(np.int32), 0.0)
+    irregular = Lattice(
+        "irregular",
+        np.column_stack([np.arange(len(position)), np.zeros(len(position))]).astype(np.int32),
+        0.0,
+    )
     if len(position) < 2:
         return irregular
     distance, vectors = _nearest(position)
@@ -129,7 +152,10 @@ def fit_lattice(position) -> Lattice:
     if len(position) < 4 or spacing <= 0:
         return irregular
     close = distance < 1.2 * spacing
-    best = min((_fitted(position, kind, spacing, vectors[close]) + (kind,) for kind in KINDS), key=lambda found: found[0])
+    best = min(
+        (_fitted(position, kind, spacing, vectors[close]) + (kind,) for kind in KINDS),
+        key=lambda found: found[0],
+    )
     displacement, coordinates, fitted_spacing, kind = best
     if displacement > (LARGEST_DISPLACEMENT if len(position) >= 9 else LARGEST_DISPLACEMENT_OF_FEW):
         return irregular
@@ -137,7 +163,8 @@ def fit_lattice(position) -> Lattice:
 
 
 def lattice_steps(kind: str) -> tuple[tuple[int, int], ...]:
-    """Steps to the neighbours that a cluster may go: eight on a square lattice (corners too), six on a hexagonal one.
+    """Steps to the neighbours that a cluster may go: eight on a square lattice (corners too), six
+    on a hexagonal one.
 
     Raises
     ------

@@ -1,7 +1,9 @@
 """What an event, its pulses and its reconstruction are: plain arrays in frozen dataclasses.
 
-Hits are a list: those of event i stand at `hit_offset[i]:hit_offset[i + 1]`, in the order of the stations. Missing values are
-NaN, never 0. Times are in ns relative to a reference time of each event that has no physical meaning.
+Hits are a list: those of event i stand at `hit_offset[i]:hit_offset[i + 1]`, in the order of the
+    stations. Missing values are
+NaN, never 0. Times are in ns relative to a reference time of each event that has no physical
+meaning.
 """
 
 from dataclasses import dataclass, fields, replace
@@ -18,7 +20,8 @@ PARAMETERS = ("core_x", "core_y", "zenith", "azimuth", "s800", "t0", "curvature"
 #: Units of PARAMETERS.
 PARAMETER_UNITS = ("m", "m", "rad", "rad", "VEM/m^2", "ns", "ns")
 
-#: Quality flags of a reconstruction: bit number -> name. A set bit says that the event FAILS the cut.
+#: Quality flags of a reconstruction: bit number -> name. A set bit says that the event FAILS the
+#: cut.
 FLAGS = (
     "invalid",  # no plausible result: fit degenerate or not converged; every parameter is NaN
     "few_stations",
@@ -43,10 +46,14 @@ class Truth:
     core_y: np.ndarray  #: [m]
     t0: np.ndarray  #: [ns], passage of the front through the core
     xmax: np.ndarray  #: [g/cm^2]
-    muon_scale: np.ndarray  #: muon content relative to the mean proton shower of that energy and zenith
+    muon_scale: (
+        np.ndarray
+    )  #: muon content relative to the mean proton shower of that energy and zenith
     s800: np.ndarray  #: [VEM/m^2] of this shower
     slope: np.ndarray  #: eta of the lateral distribution of this shower
-    curvature: np.ndarray  #: a [ns] with which `shower_front.front_delay` gives this shower's mean leading edge at 1 km
+    curvature: (
+        np.ndarray
+    )  #: a [ns] with which `shower_front.front_delay` gives this shower's mean leading edge at 1 km
     muon_share: np.ndarray  #: muon share of S800
     front_scale: np.ndarray  #: delays of the particles relative to a mean vertical shower
 
@@ -55,11 +62,17 @@ class Truth:
 class Pulses:
     """What `reconstruction.pulses` finds in the waveforms, one row per hit."""
 
-    arrival_time: np.ndarray  #: (n_hits,) [ns] leading edge, mean of the layers; NaN where there is none
-    signal: np.ndarray  #: (n_hits, n_layers) [VEM], integral over the window; may be negative by noise
+    arrival_time: (
+        np.ndarray
+    )  #: (n_hits,) [ns] leading edge, mean of the layers; NaN where there is none
+    signal: (
+        np.ndarray
+    )  #: (n_hits, n_layers) [VEM], integral over the window; may be negative by noise
     saturated: np.ndarray  #: (n_hits,) bool
     n_peaks: np.ndarray  #: (n_hits, n_layers) int16
-    area_over_peak: np.ndarray  #: (n_hits,) [ns], integral over maximum, mean of the layers; NaN without a pulse
+    area_over_peak: (
+        np.ndarray
+    )  #: (n_hits,) [ns], integral over maximum, mean of the layers; NaN without a pulse
 
 
 @dataclass(frozen=True)
@@ -73,7 +86,9 @@ class Events:
     hit_time: np.ndarray  #: (n_hits,) float64 [ns], start of the waveform's first bin
     waveform: np.ndarray | None  #: (n_hits, n_bins, n_layers) uint16, counts as digitised
     pedestal: np.ndarray | None  #: (n_hits, n_layers) float32, counts per bin
-    counts_per_vem: np.ndarray | None  #: (n_hits, n_layers) float32, integrated counts per VEM, as monitored
+    counts_per_vem: (
+        np.ndarray | None
+    )  #: (n_hits, n_layers) float32, integrated counts per VEM, as monitored
     dead_offset: np.ndarray  #: (n_events + 1,) int64: stations out of service, a list like the hits
     dead_station: np.ndarray  #: (n_dead,) int32, index into the array
     pulses: Pulses | None = None  #: for data that come without waveforms
@@ -98,7 +113,9 @@ class Events:
 
 @dataclass(frozen=True)
 class Reconstruction:
-    """A reconstruction of every event, whoever made it (fit or network); shapes (n_events,) unless said."""
+    """A reconstruction of every event, whoever made it (fit or network); shapes (n_events,) unless
+    said.
+    """
 
     event_id: np.ndarray  #: int64
     core_x: np.ndarray  #: [m]; NaN where invalid, as all parameters
@@ -170,10 +187,15 @@ def _concatenate(parts):
 
 
 def concatenate_rows(tables):
-    """One table from several of the same kind (Truth, Pulses or Reconstruction); None if they are None."""
+    """One table from several of the same kind (Truth, Pulses or Reconstruction); None if they are
+    None.
+    """
     if tables[0] is None:
         return None
-    return replace(tables[0], **{f.name: np.concatenate([getattr(t, f.name) for t in tables]) for f in fields(tables[0])})
+    return replace(
+        tables[0],
+        **{f.name: np.concatenate([getattr(t, f.name) for t in tables]) for f in fields(tables[0])},
+    )
 
 
 def concatenate_events(parts: list[Events]) -> Events:
@@ -187,7 +209,9 @@ def concatenate_events(parts: list[Events]) -> Events:
         raise ValueError("concatenate_events: nothing to concatenate")
     first = parts[0]
     for part in parts[1:]:
-        same = part.array.detector == first.array.detector and np.array_equal(part.array.position, first.array.position)
+        same = part.array.detector == first.array.detector and np.array_equal(
+            part.array.position, first.array.position
+        )
         if not same:
             raise ValueError("concatenate_events: the parts were measured with different arrays")
 
@@ -195,7 +219,15 @@ def concatenate_events(parts: list[Events]) -> Events:
         lengths = np.concatenate([np.diff(getattr(p, name)) for p in parts])
         return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
 
-    columns = ("event_id", "hit_station", "hit_time", "waveform", "pedestal", "counts_per_vem", "dead_station")
+    columns = (
+        "event_id",
+        "hit_station",
+        "hit_time",
+        "waveform",
+        "pedestal",
+        "counts_per_vem",
+        "dead_station",
+    )
     return replace(
         first,
         hit_offset=offsets("hit_offset"),
@@ -218,10 +250,14 @@ def pulls(reconstruction: Reconstruction, truth: Truth) -> np.ndarray:
     return result
 
 
-def expected_at_hits(shower: Truth | Reconstruction, events: Events) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(distance to the axis [m], at least 10; ln LDF there; time of the front [ns]) at every hit, (n_hits,) each.
+def expected_at_hits(
+    shower: Truth | Reconstruction, events: Events
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(distance to the axis [m], at least 10; ln LDF there; time of the front [ns]) at every hit,
+    (n_hits,) each.
 
-    shower : one row per event. The lateral distribution has the mean slope of its zenith. NaN where the shower has no result.
+    shower : one row per event. The lateral distribution has the mean slope of its zenith. NaN where
+        the shower has no result.
     """
     hit = events.hit_event
     position = events.array.position[events.hit_station]
@@ -229,5 +265,13 @@ def expected_at_hits(shower: Truth | Reconstruction, events: Events) -> tuple[np
     n = axis_components(shower.zenith[hit], shower.azimuth[hit])
     r = np.maximum(axis_distance(*d, *n), 10.0)
     # Beyond 69 degrees the slope would turn over.
-    log_ldf = log_lateral_distribution(r, slope(np.minimum(shower.zenith[hit], 1.2)), events.array.lateral)
-    return r, log_ldf, shower.t0[hit] + plane_delay(*d, *n) + front_delay(r, log_ldf, shower.curvature[hit], events.array.front)
+    log_ldf = log_lateral_distribution(
+        r, slope(np.minimum(shower.zenith[hit], 1.2)), events.array.lateral
+    )
+    return (
+        r,
+        log_ldf,
+        shower.t0[hit]
+        + plane_delay(*d, *n)
+        + front_delay(r, log_ldf, shower.curvature[hit], events.array.front),
+    )

@@ -1,4 +1,6 @@
-"""What a trained network is on disk: everything that is needed to apply it, and nothing that could run code."""
+"""What a trained network is on disk: everything that is needed to apply it, and nothing that could
+run code.
+"""
 
 import io
 import json
@@ -10,9 +12,9 @@ import numpy as np
 import torch
 
 from tashower.errors import InputError
-from tashower.events import provenance
 from tashower.events.array import Array
-from tashower.events.hdf5 import written_aside
+from tashower.io import provenance
+from tashower.io.atomic import written_aside
 from tashower.network.model import ShowerNetwork
 
 FORMAT = "tashower network"
@@ -20,15 +22,22 @@ VERSION = 1
 
 
 def array_description(array: Array, bin_width: float = 0.0) -> dict:
-    """What two arrays must share for a network to serve both; with bins of its own [ns] the network takes those of any detector."""
+    """What two arrays must share for a network to serve both; with bins of its own [ns] the network
+    takes those of any detector.
+    """
     detector = asdict(array.detector)
     if bin_width > 0:
-        detector = {name: value for name, value in detector.items() if name not in ("bin_width", "n_bins")}
+        detector = {
+            name: value for name, value in detector.items() if name not in ("bin_width", "n_bins")
+        }
     return {
-        "lattice": array.kind, "spacing_m": float(array.spacing), "lateral": array.lateral_name,
-        "lateral_reference_m": array.lateral.reference, **{f"front_{k}": v for k, v in array.front._asdict().items()},
+        "lattice": array.kind,
+        "spacing_m": float(array.spacing),
+        "lateral": array.lateral_name,
+        "lateral_reference_m": array.lateral.reference,
+        **{f"front_{k}": v for k, v in array.front._asdict().items()},
         **{f"detector_{k}": v for k, v in detector.items()},
-    }  # fmt: skip
+    }
 
 
 def choose_device(wanted: str) -> torch.device:
@@ -42,20 +51,29 @@ def choose_device(wanted: str) -> torch.device:
         raise InputError("device cuda: this machine has no usable GPU")
     if wanted == "cpu" or not torch.cuda.is_available():
         return torch.device("cpu")
-    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))  # of the processes of torchrun, each has its own
+    return torch.device(
+        "cuda", int(os.environ.get("LOCAL_RANK", "0"))
+    )  # of the processes of torchrun, each has its own
 
 
 def save_checkpoint(path, content: dict) -> None:
     """Write a checkpoint (tensors, numbers, text, lists and dictionaries of them)."""
     content = {
-        "format": FORMAT, "version": VERSION, "software": provenance.software(), "commit": provenance.commit(),
-        "created": provenance.now(), "versions": provenance.versions(), **content,
-    }  # fmt: skip
+        "format": FORMAT,
+        "version": VERSION,
+        "software": provenance.software(),
+        "commit": provenance.commit(),
+        "created": provenance.now(),
+        "versions": provenance.versions(),
+        **content,
+    }
     save_aside(path, content)
 
 
 def save_aside(path, content: dict) -> None:
-    """torch.save to a file that has its name when it is whole; a full disk is an OSError like that of any other file."""
+    """torch.save to a file that has its name when it is whole; a full disk is an OSError like that
+    of any other file.
+    """
     buffer = io.BytesIO()
     torch.save(content, buffer)
     with written_aside(path) as aside:
@@ -75,7 +93,11 @@ def load_checkpoint(path, device="cpu") -> dict:
         content = torch.load(path, map_location=device, weights_only=True)
     except Exception as error:  # torch raises many kinds for a damaged file
         raise InputError(f"{path}: not a checkpoint ({str(error).splitlines()[0][:100]})") from None
-    if not isinstance(content, dict) or content.get("format") != FORMAT or content.get("version") != VERSION:
+    if (
+        not isinstance(content, dict)
+        or content.get("format") != FORMAT
+        or content.get("version") != VERSION
+    ):
         raise InputError(f"{path}: not a {FORMAT} of version {VERSION}")
     return content
 
@@ -100,16 +122,28 @@ def check_array(content: dict, array: Array, where) -> None:
     InputError : names what differs.
     """
     trained, found = content["array"], array_description(array)
-    differs = [f"{k} {found[k]} (trained with {trained[k]})" for k in trained if not _alike(found[k], trained[k])]
+    differs = [
+        f"{k} {found[k]} (trained with {trained[k]})"
+        for k in trained
+        if not _alike(found[k], trained[k])
+    ]
     if differs:
-        raise InputError(f"{where}: the network was trained for another array: {', '.join(differs)}")
+        raise InputError(
+            f"{where}: the network was trained for another array: {', '.join(differs)}"
+        )
 
 
 def write_history(path, history: list[dict], configuration: dict, inputs: list) -> None:
     """Write the training curve as JSON, `epochs`, with what made it; inputs: [[name, checksum]]."""
     content = {
-        "format": "tashower history", "software": provenance.software(), "commit": provenance.commit(), "created": provenance.now(),
-        "versions": provenance.versions(), "configuration": configuration, "made_from": inputs, "epochs": history,
-    }  # fmt: skip
+        "format": "tashower history",
+        "software": provenance.software(),
+        "commit": provenance.commit(),
+        "created": provenance.now(),
+        "versions": provenance.versions(),
+        "configuration": configuration,
+        "made_from": inputs,
+        "epochs": history,
+    }
     with written_aside(path) as aside:
         aside.write_text(json.dumps(content, indent=1) + "\n")

@@ -1,4 +1,6 @@
-"""The network: a waveform encoder shared by all stations, convolutions over the grid, a dense head (after arXiv:2005.07117)."""
+"""The network: a waveform encoder shared by all stations, convolutions over the grid, a dense head
+(after arXiv:2005.07117).
+"""
 
 import torch
 from torch import nn
@@ -7,7 +9,8 @@ from torch import nn
 class WaveformEncoder(nn.Module):
     """Waveforms of hit stations to a few numbers each: (h, T, L) -> (h, channels).
 
-    Convolutions whose stride is their width, written as matrix products over pieces of the waveform: on a CPU several times
+    Convolutions whose stride is their width, written as matrix products over pieces of the
+        waveform: on a CPU several times
     faster than overlapping ones.
     """
 
@@ -30,13 +33,17 @@ class WaveformEncoder(nn.Module):
 
 
 class GridBlock(nn.Module):
-    """Residual separable convolution over the grid: each channel over its neighbours, then the channels of each cell."""
+    """Residual separable convolution over the grid: each channel over its neighbours, then the
+    channels of each cell.
+    """
 
     def __init__(self, channels: int):
         super().__init__()
         self.norm = nn.BatchNorm2d(channels)
         self.neighbours = nn.Conv2d(channels, channels, 3, padding=1, groups=channels)
-        self.mix = nn.Sequential(nn.Conv2d(channels, 2 * channels, 1), nn.ReLU(), nn.Conv2d(2 * channels, channels, 1))
+        self.mix = nn.Sequential(
+            nn.Conv2d(channels, 2 * channels, 1), nn.ReLU(), nn.Conv2d(2 * channels, channels, 1)
+        )
 
     def forward(self, x):
         """(b, channels, N, N) -> the same."""
@@ -49,15 +56,28 @@ class ShowerNetwork(nn.Module):
     Parameters
     ----------
     tile, n_bins, n_layers : N, T and layers of the tile
-    n_station_features, n_event_features, n_targets : numbers of inputs and outputs; no event features: 0
+    n_station_features, n_event_features, n_targets : numbers of inputs and outputs; no event
+        features: 0
     waveforms : whether the network reads waveforms
-    waveform_channels, station_channels, grid_layers, dense_channels, dropout : section `network` of the configuration
+    waveform_channels, station_channels, grid_layers, dense_channels, dropout : section `network` of
+        the configuration
     """
 
     def __init__(
-        self, tile, n_bins, n_layers, n_station_features, n_event_features, n_targets, waveforms,
-        waveform_channels, station_channels, grid_layers, dense_channels, dropout,
-    ):  # fmt: skip
+        self,
+        tile,
+        n_bins,
+        n_layers,
+        n_station_features,
+        n_event_features,
+        n_targets,
+        waveforms,
+        waveform_channels,
+        station_channels,
+        grid_layers,
+        dense_channels,
+        dropout,
+    ):
         super().__init__()
         self.encoder = WaveformEncoder(n_bins, n_layers, waveform_channels) if waveforms else None
         self.waveform_channels = waveform_channels if waveforms else 0
@@ -83,14 +103,17 @@ class ShowerNetwork(nn.Module):
     def forward(self, cells, event_features, waveform, waveform_place):
         """Normalised correction, (b, n_targets).
 
-        cells : (b, N, N, F); event_features : (b, E), E = 0 without them; waveform : (h, T, L) of the hits of all events of the
+        cells : (b, N, N, F); event_features : (b, E), E = 0 without them; waveform : (h, T, L) of
+            the hits of all events of the
         batch; waveform_place : (h,) = event N N + cell
         """
         b, n = cells.shape[:2]
         x = cells
         if self.encoder is not None:
             encoded = cells.new_zeros(b * n * n, self.waveform_channels)
-            encoded[waveform_place] = self.encoder(waveform).to(encoded.dtype)  # stations without a hit stay 0
+            encoded[waveform_place] = self.encoder(waveform).to(
+                encoded.dtype
+            )  # stations without a hit stay 0
             x = torch.cat([x, encoded.view(b, n, n, -1)], dim=-1)  # (b, N, N, F + C)
         x = self.grid(self.station(x.permute(0, 3, 1, 2)))  # (b, S, N, N)
         x = self.flat(x.flatten(1))  # (b, S N N) -> (b, D)

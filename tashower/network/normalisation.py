@@ -11,14 +11,24 @@ from tashower.network.tiles import STATION_FEATURES
 #: Station features that are masks and stay as they are.
 _MASKS = ("exists", "working", "hit", "timed", "saturated")
 #: Station features that only a hit has; their statistics leave out the other cells.
-_OF_HITS = ("log_upper", "log_lower", "signal_residual", "plane_time", "front_residual", "relative_residual", "window_start")
+_OF_HITS = (
+    "log_upper",
+    "log_lower",
+    "signal_residual",
+    "plane_time",
+    "front_residual",
+    "relative_residual",
+    "window_start",
+)
 
 
 def measure(sample: Sample) -> dict[str, torch.Tensor]:
     """Means and widths.
 
-    Station features: mean and rms over the cells that have them; x and y and the axis keep mean 0 and share one width, so that
-    they can be turned. Event features: median and interquartile range, NaN left out. Waveforms: one rms. Targets: rms, the same
+    Station features: mean and rms over the cells that have them; x and y and the axis keep mean 0
+        and share one width, so that
+    they can be turned. Event features: median and interquartile range, NaN left out. Waveforms: one
+        rms. Targets: rms, the same
     for both components of a vector, mean 0.
     """
     every = max(1, len(sample.rows) // 1_000_000)  # of a huge sample, a part says as much
@@ -37,30 +47,39 @@ def measure(sample: Sample) -> dict[str, torch.Tensor]:
         width[[i, j]] = np.sqrt(0.5 * (width[i] ** 2 + width[j] ** 2))
     with np.errstate(invalid="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # a feature that no event has
-        low, middle, high = np.nanquantile(sample.event_features[::every], [0.25, 0.5, 0.75], axis=0)
+        low, middle, high = np.nanquantile(
+            sample.event_features[::every], [0.25, 0.5, 0.75], axis=0
+        )
     target = np.sqrt(np.mean(sample.targets[::every].astype(float) ** 2, axis=0))
     target[:2], target[2:4] = np.sqrt(np.mean(target[:2] ** 2)), np.sqrt(np.mean(target[2:4] ** 2))
     some = sample.tiles.waveform[:20_000].astype(np.float32)
     values = {
-        "station_mean": mean, "station_width": np.maximum(width, 1e-6), "event_mean": np.nan_to_num(middle),
-        "event_width": np.maximum(np.nan_to_num(high - low), 1e-6), "target_width": np.maximum(target, 1e-12),
+        "station_mean": mean,
+        "station_width": np.maximum(width, 1e-6),
+        "event_mean": np.nan_to_num(middle),
+        "event_width": np.maximum(np.nan_to_num(high - low), 1e-6),
+        "target_width": np.maximum(target, 1e-12),
         "waveform_width": np.array([np.sqrt(np.mean(some**2)) if some.size else 1.0]),
-    }  # fmt: skip
+    }
     return {name: torch.tensor(value, dtype=torch.float32) for name, value in values.items()}
 
 
 def normalise(batch: tuple, norm: dict[str, torch.Tensor], event_features: bool) -> tuple:
     """(cells, event features, waveform, place, targets) of `take_batch`, normalised.
 
-    What a cell does not have stays 0. Event features are compressed (arcsinh), NaN becomes 0, the median; without event
-    features their tensor is (b, 0).
+    What a cell does not have stays 0. Event features are compressed (arcsinh), NaN becomes 0, the
+    median; without event features their tensor is (b, 0).
     """
     cells, features, waveform, place, targets = batch
     hit = cells[..., STATION_FEATURES.index("hit"), None]
     exists = cells[..., STATION_FEATURES.index("exists"), None]
     of_hits = torch.tensor([name in _OF_HITS for name in STATION_FEATURES], device=cells.device)
-    cells = (cells - norm["station_mean"]) / norm["station_width"] * torch.where(of_hits, hit, exists)
-    features = torch.nan_to_num(torch.asinh((features - norm["event_mean"]) / norm["event_width"]), nan=0.0)
+    cells = (
+        (cells - norm["station_mean"]) / norm["station_width"] * torch.where(of_hits, hit, exists)
+    )
+    features = torch.nan_to_num(
+        torch.asinh((features - norm["event_mean"]) / norm["event_width"]), nan=0.0
+    )
     if not event_features:
         features = features[:, :0]
     if targets is not None:

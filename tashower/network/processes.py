@@ -1,4 +1,6 @@
-"""Several processes that train one network: what torchrun started, one GPU or some CPU threads each."""
+"""Several processes that train one network: what torchrun started, one GPU or some CPU threads
+each.
+"""
 
 import os
 from typing import NamedTuple
@@ -35,13 +37,19 @@ def leave_processes(processes: Processes) -> None:
         distributed.destroy_process_group()
 
 
-def together(network: torch.nn.Module, processes: Processes, device: torch.device) -> torch.nn.Module:
-    """The network whose gradients are means over the processes (DistributedDataParallel); on one process itself."""
+def together(
+    network: torch.nn.Module, processes: Processes, device: torch.device
+) -> torch.nn.Module:
+    """The network whose gradients are means over the processes (DistributedDataParallel); on one
+    process itself.
+    """
     if processes.world == 1:
         return network
     if device.type == "cuda":
         network = torch.nn.SyncBatchNorm.convert_sync_batchnorm(network)
-    return torch.nn.parallel.DistributedDataParallel(network, device_ids=[device] if device.type == "cuda" else None)
+    return torch.nn.parallel.DistributedDataParallel(
+        network, device_ids=[device] if device.type == "cuda" else None
+    )
 
 
 def told(value, processes: Processes):

@@ -13,9 +13,17 @@ import torch
 
 from tashower.errors import InputError
 from tashower.events.array import lattice_map
-from tashower.events.file import read_events, read_reconstruction
 from tashower.events.model import Reconstruction, Truth, select_events, select_rows
-from tashower.network.tiles import Tiles, cell_permutation, feature_matrix, in_lattice_frame, make_tiles, target_matrix
+from tashower.io.event_file import read_events
+from tashower.io.reconstruction_file import read_reconstruction
+from tashower.network.tiles import (
+    Tiles,
+    cell_permutation,
+    feature_matrix,
+    in_lattice_frame,
+    make_tiles,
+    target_matrix,
+)
 from tashower.physics.geometry import direction
 from tashower.reconstruction.features import EVENT_FEATURES
 
@@ -29,7 +37,8 @@ class Sample:
     tiles : `Tiles`
     event_features : (n, len(EVENT_FEATURES)) float32, NaN where undefined
     targets : (n, 5) float32, true minus fitted TARGETS; None without truth
-    first_waveform : (n + 1,) int64, the waveforms of event i are first_waveform[i]:first_waveform[i + 1]
+    first_waveform : (n + 1,) int64, the waveforms of event i are first_waveform[i]:first_waveform[i
+        + 1]
     rows : (n,) which events of the file these are
     kind : lattice of the array: which orientations of the tile are equal
     """
@@ -57,9 +66,17 @@ def correction(fit: Reconstruction, truth: Truth, heading: float = 0.0) -> np.nd
 
 
 def read_sample(
-    events_path, fits_path, correct: str, tile: int, n_bins: int, waveforms: bool, only_good: bool, bin_width: float = 0.0
+    events_path,
+    fits_path,
+    correct: str,
+    tile: int,
+    n_bins: int,
+    waveforms: bool,
+    only_good: bool,
+    bin_width: float = 0.0,
 ) -> tuple:
-    """`Sample` of one file, and its array. only_good: events that pass the cuts of the fit; else all valid ones.
+    """`Sample` of one file, and its array. only_good: events that pass the cuts of the fit; else
+    all valid ones.
 
     bin_width : of the network's waveform bins [ns], 0 for the detector's
 
@@ -80,9 +97,15 @@ def read_sample(
     rows = np.flatnonzero(chosen)
     kept_hits = chosen[events.hit_event]
     events, fit = select_events(events, rows), select_rows(fit, rows)
-    tiles = make_tiles(events, select_rows(pulses, kept_hits), fit, tile, n_bins, waveforms, bin_width)
+    tiles = make_tiles(
+        events, select_rows(pulses, kept_hits), fit, tile, n_bins, waveforms, bin_width
+    )
     columns = np.stack([features[name][rows] for name in EVENT_FEATURES], axis=1).astype(np.float32)
-    targets = None if events.truth is None else correction(fit, events.truth, lattice_map(events.array)[1])
+    targets = (
+        None
+        if events.truth is None
+        else correction(fit, events.truth, lattice_map(events.array)[1])
+    )
     count = np.bincount(tiles.waveform_event, minlength=len(rows))
     first = np.concatenate([[0], np.cumsum(count)]).astype(np.int64)
     return Sample(tiles, columns, targets, first, rows, events.array.kind), events.array
@@ -93,7 +116,9 @@ _ON_DISK = ("cells", "waveform", "waveform_cell", "event_features", "targets", "
 
 
 def store_sample(folder, parts: Iterable[Sample]) -> None:
-    """Write several samples as one into a folder, from which `map_sample` maps it into memory; one of them is in memory at a time."""
+    """Write several samples as one into a folder, from which `map_sample` maps it into memory; one
+    of them is in memory at a time.
+    """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     shapes, kind = {}, "square"
@@ -101,9 +126,13 @@ def store_sample(folder, parts: Iterable[Sample]) -> None:
         files = {name: stack.enter_context(open(folder / f"{name}.bin", "wb")) for name in _ON_DISK}
         for part in parts:
             columns = {
-                "cells": part.tiles.cells, "waveform": part.tiles.waveform, "waveform_cell": part.tiles.waveform_cell,
-                "event_features": part.event_features, "targets": part.targets, "count": np.diff(part.first_waveform),
-            }  # fmt: skip
+                "cells": part.tiles.cells,
+                "waveform": part.tiles.waveform,
+                "waveform_cell": part.tiles.waveform_cell,
+                "event_features": part.event_features,
+                "targets": part.targets,
+                "count": np.diff(part.first_waveform),
+            }
             kind = part.kind
             for name, column in columns.items():
                 if column is not None:
@@ -114,7 +143,9 @@ def store_sample(folder, parts: Iterable[Sample]) -> None:
 
 
 def map_sample(folder) -> Sample:
-    """The sample that `store_sample` wrote: its arrays stay on disk, and the system keeps in memory what is used and fits."""
+    """The sample that `store_sample` wrote: its arrays stay on disk, and the system keeps in memory
+    what is used and fits.
+    """
     folder = Path(folder)
     about = json.loads((folder / "sample.json").read_text())
 
@@ -129,7 +160,9 @@ def map_sample(folder) -> Sample:
     first = np.concatenate([[0], np.cumsum(mapped("count"))]).astype(np.int64)
     tiles = Tiles(mapped("cells"), mapped("waveform"), None, mapped("waveform_cell"))
     n = len(first) - 1
-    return Sample(tiles, mapped("event_features"), mapped("targets"), first, np.arange(n), about["kind"])
+    return Sample(
+        tiles, mapped("event_features"), mapped("targets"), first, np.arange(n), about["kind"]
+    )
 
 
 def read_ahead(make, items, depth: int = 4):
@@ -145,7 +178,9 @@ def read_ahead(make, items, depth: int = 4):
 
 
 def take_batch(sample: Sample, rows: np.ndarray, orientation: int, device) -> tuple:
-    """(cells, event features, waveform, waveform place, targets) of the given events as tensors, turned by one orientation."""
+    """(cells, event features, waveform, waveform place, targets) of the given events as tensors,
+    turned by one orientation.
+    """
     n = sample.tiles.cells.shape[1]
     source = cell_permutation(n, orientation)
     cells = sample.tiles.cells[rows].reshape(len(rows), n * n, -1)[:, source]
@@ -156,12 +191,15 @@ def take_batch(sample: Sample, rows: np.ndarray, orientation: int, device) -> tu
     total = np.cumsum(count)
     index = np.arange(total[-1]) + np.repeat(begin - total + count, count)
     target_of = np.argsort(source)  # where a cell goes to
-    place = np.repeat(np.arange(len(rows)) * n * n, count) + target_of[sample.tiles.waveform_cell[index]]
+    place = (
+        np.repeat(np.arange(len(rows)) * n * n, count)
+        + target_of[sample.tiles.waveform_cell[index]]
+    )
     targets = None
     if sample.targets is not None:
-        targets = torch.from_numpy(sample.targets[rows] @ target_matrix(orientation, sample.kind).T.astype(np.float32)).to(
-            device
-        )
+        targets = torch.from_numpy(
+            sample.targets[rows] @ target_matrix(orientation, sample.kind).T.astype(np.float32)
+        ).to(device)
     return (
         torch.from_numpy(cells.reshape(len(rows), n, n, -1)).to(device),
         torch.from_numpy(sample.event_features[rows]).to(device),

@@ -1,8 +1,8 @@
 """From hits to what the network sees: a tile of N x N stations, built in memory.
 
-The tile is centred on the core of the fit that the network corrects, in lattice coordinates. A cell holds station features; the
-waveforms stay a list (only stations with a hit have one) with the cell that each belongs to. `dense_waveforms` makes the
-(n, N, N, T, 2) array of the literature from it.
+The tile is centred on the core of the fit that the network corrects, in lattice coordinates. A cell
+holds station features; the waveforms stay a list (only stations with a hit have one) with the cell
+that each belongs to. `dense_waveforms` makes the (n, N, N, T, 2) array of the literature from it.
 """
 
 from dataclasses import dataclass
@@ -35,10 +35,12 @@ STATION_FEATURES = (
     "signal_residual",  # ln of observed over expected, damped by 1 VEM
     "plane_time",  # arrival after the plane front of the fit [us]
     "front_residual",  # arrival after the curved front of the fit [100 ns], compressed
-    "relative_residual",  # the same over (front's delay + 20 ns), compressed: nearly in units of its error
+    # the same over (front's delay + 20 ns), compressed: nearly in units of its error
+    "relative_residual",
     "window_start",  # start of the waveform after the curved front of the fit [us]
 )
-#: Orientations in which a tile looks the same, by lattice: the symmetries of a square, and of a rhombus of axial coordinates.
+#: Orientations in which a tile looks the same, by lattice: the symmetries of a square, and of a
+#: rhombus of axial coordinates.
 ORIENTATIONS = {"square": range(8), "hexagonal": (0, 3, 4, 7)}
 _VECTORS = (("x", "y"), ("axis_x", "axis_y"))
 #: What the network predicts: true minus fitted, vectors in the frame of the lattice.
@@ -63,12 +65,16 @@ class Tiles:
 
 
 def core_in_lattice(array: Array, x, y) -> np.ndarray:
-    """Lattice coordinates (n, 2), not whole numbers, of ground points [m], by the affine map that fits the stations best."""
+    """Lattice coordinates (n, 2), not whole numbers, of ground points [m], by the affine map that
+    fits the stations best.
+    """
     return np.column_stack([np.ones_like(x), x, y]) @ lattice_map(array)[0]
 
 
 def in_lattice_frame(x, y, heading: float) -> tuple:
-    """Components along and across the lattice's first axis of horizontal vectors (x, y); heading [rad] of that axis from east."""
+    """Components along and across the lattice's first axis of horizontal vectors (x, y); heading
+    [rad] of that axis from east.
+    """
     if heading == 0.0:
         return x, y
     c, s = np.cos(heading), np.sin(heading)
@@ -76,29 +82,38 @@ def in_lattice_frame(x, y, heading: float) -> tuple:
 
 
 def rebinned(vem, old_width: float, new_width: float) -> np.ndarray:
-    """(n, T, L) sums per bin of old_width shared out among bins of new_width [ns]: (n, T', L), T' old_width/new_width T rounded up.
+    """(n, T, L) sums per bin of old_width shared out among bins of new_width [ns]: (n, T', L), T'
+    old_width/new_width T rounded up.
 
-    The integral is interpolated: sums are kept, and what one old bin holds is spread evenly over it.
+    The integral is interpolated: sums are kept, and what one old bin holds is spread evenly over
+        it.
     """
     if old_width == new_width:
         return vem
     n, bins, layers = vem.shape
     integral = np.concatenate([np.zeros((n, 1, layers)), np.cumsum(vem, axis=1)], axis=1)
-    edges = np.minimum(np.arange(int(np.ceil(bins * old_width / new_width - 1e-9)) + 1) * (new_width / old_width), bins)
+    edges = np.minimum(
+        np.arange(int(np.ceil(bins * old_width / new_width - 1e-9)) + 1) * (new_width / old_width),
+        bins,
+    )
     low = np.minimum(edges.astype(int), bins - 1)
     part = (edges - low)[:, None]
     return np.diff((1.0 - part) * integral[:, low] + part * integral[:, low + 1], axis=1)
 
 
 def _log_waveforms(events: Events, chosen, n_bins: int, bin_width: float) -> np.ndarray:
-    """ln(1 + VEM per bin) of the chosen hits, in bins of bin_width [ns], cut or padded with 0 to n_bins."""
+    """ln(1 + VEM per bin) of the chosen hits, in bins of bin_width [ns], cut or padded with 0 to
+    n_bins.
+    """
     own_width = events.array.detector.bin_width
     bin_width = bin_width or own_width
     result = np.zeros((len(chosen), n_bins, events.waveform.shape[2]), np.float16)
     needed = int(np.ceil(n_bins * bin_width / own_width))
     for first in range(0, len(chosen), 20_000):  # bounded memory
         rows = chosen[first : first + 20_000]
-        vem = (events.waveform[rows, :needed] - events.pedestal[rows, None]) / events.counts_per_vem[rows, None]
+        vem = (
+            events.waveform[rows, :needed] - events.pedestal[rows, None]
+        ) / events.counts_per_vem[rows, None]
         vem = rebinned(vem, own_width, bin_width)[:, :n_bins]
         result[first : first + 20_000, : vem.shape[1]] = np.log1p(np.maximum(vem, -0.5))
     return result
@@ -113,15 +128,19 @@ def make_tiles(
     with_waveforms: bool = True,
     bin_width: float = 0.0,
 ) -> Tiles:
-    """Tiles of n x n stations for every event; events and fit must be valid (finite core and direction).
+    """Tiles of n x n stations for every event; events and fit must be valid (finite core and
+    direction).
 
     Waveforms: n_bins bins of bin_width [ns], 0 for the detector's own.
 
-    Everything that refers to the shower (times, distances, expected signals) refers to the given fit: nothing of the truth.
+    Everything that refers to the shower (times, distances, expected signals) refers to the given
+        fit: nothing of the truth.
     """
     array, n_events = events.array, events.n_events
     if array.kind not in ORIENTATIONS:
-        raise InputError("the network needs stations on a square or hexagonal lattice: these stand on none")
+        raise InputError(
+            "the network needs stations on a square or hexagonal lattice: these stand on none"
+        )
     index = np.full(array.lattice.max(axis=0) + 1, -1)
     index[tuple(array.lattice.T)] = np.arange(array.n_stations)
     # The tile's first cell, for the core to lie as near to its middle as whole cells allow.
@@ -129,7 +148,9 @@ def make_tiles(
     column, row = np.meshgrid(np.arange(n), np.arange(n), indexing="ij")
     where = origin[:, None, None, :] + np.stack([column, row], axis=-1)
     inside = ((where >= 0) & (where < index.shape)).all(axis=-1)
-    station = np.where(inside, index[tuple(np.moveaxis(np.where(inside[..., None], where, 0), -1, 0))], -1)
+    station = np.where(
+        inside, index[tuple(np.moveaxis(np.where(inside[..., None], where, 0), -1, 0))], -1
+    )
     exists = station >= 0
     features = {"exists": exists}
     working = exists.copy()
@@ -143,23 +164,40 @@ def make_tiles(
         return column[:, None, None]
 
     position = array.position[np.maximum(station, 0)]
-    dx, dy, dz = position[..., 0] - per_event(fit.core_x), position[..., 1] - per_event(fit.core_y), position[..., 2]
-    axis = tuple(np.broadcast_to(per_event(c), dx.shape) for c in axis_components(fit.zenith, fit.azimuth))
+    dx, dy, dz = (
+        position[..., 0] - per_event(fit.core_x),
+        position[..., 1] - per_event(fit.core_y),
+        position[..., 2],
+    )
+    axis = tuple(
+        np.broadcast_to(per_event(c), dx.shape) for c in axis_components(fit.zenith, fit.azimuth)
+    )
     r = np.maximum(axis_distance(dx, dy, dz, *axis), 10.0)
-    log_ldf = log_lateral_distribution(r, per_event(slope(np.minimum(fit.zenith, 1.2))), array.lateral)
+    log_ldf = log_lateral_distribution(
+        r, per_event(slope(np.minimum(fit.zenith, 1.2))), array.lateral
+    )
     expected = np.minimum(per_event(fit.s800) * np.exp(log_ldf) * array.detector.area, 1e6)
     plane = per_event(fit.t0) + plane_delay(dx, dy, dz, *axis)
     # At least as curved as a = 0.1 ns in the Telescope Array's formula at 1 km.
-    least = 0.1 * front_delay(1e3, 0.0, 1.0, TELESCOPE_ARRAY_FRONT) / front_delay(1e3, 0.0, 1.0, array.front)
+    least = (
+        0.1
+        * front_delay(1e3, 0.0, 1.0, TELESCOPE_ARRAY_FRONT)
+        / front_delay(1e3, 0.0, 1.0, array.front)
+    )
     delay = front_delay(r, log_ldf, per_event(np.maximum(fit.curvature, least)), array.front)
     front = plane + delay
     heading = lattice_map(array)[1]
     along, across = in_lattice_frame(dx, dy, heading)
     axis_along, axis_across = in_lattice_frame(axis[0], axis[1], heading)
     features |= {
-        "x": along / array.spacing, "y": across / array.spacing, "z": dz / 100.0, "distance": r / array.spacing,
-        "axis_x": axis_along, "axis_y": axis_across, "log_expected": np.log1p(expected),
-    }  # fmt: skip
+        "x": along / array.spacing,
+        "y": across / array.spacing,
+        "z": dz / 100.0,
+        "distance": r / array.spacing,
+        "axis_x": axis_along,
+        "axis_y": axis_across,
+        "log_expected": np.log1p(expected),
+    }
 
     event = events.hit_event
     cell = array.lattice[events.hit_station] - origin[event]
@@ -170,14 +208,19 @@ def make_tiles(
     timed = np.isfinite(time)
     residual = np.where(timed, (time - front[at]) / 100.0, 0.0)
     of_hits = {
-        "hit": np.ones(len(chosen)), "timed": timed, "saturated": pulses.saturated[chosen],
-        "log_upper": np.log1p(signal[:, 0]), "log_lower": np.log1p(signal[:, -1]),
+        "hit": np.ones(len(chosen)),
+        "timed": timed,
+        "saturated": pulses.saturated[chosen],
+        "log_upper": np.log1p(signal[:, 0]),
+        "log_lower": np.log1p(signal[:, -1]),
         "signal_residual": np.log((1.0 + signal.mean(axis=1)) / (1.0 + expected[at])),
         "plane_time": np.where(timed, np.clip((time - plane[at]) / 1000.0, -5.0, 5.0), 0.0),
-        "relative_residual": np.arcsinh(np.clip(2.0 * residual / (0.01 * delay[at] + 0.2), -50.0, 50.0)),
+        "relative_residual": np.arcsinh(
+            np.clip(2.0 * residual / (0.01 * delay[at] + 0.2), -50.0, 50.0)
+        ),
         "front_residual": np.arcsinh(np.clip(residual, -50.0, 50.0)),
         "window_start": np.clip((events.hit_time[chosen] - front[at]) / 1000.0, -5.0, 5.0),
-    }  # fmt: skip
+    }
     cells = np.zeros((n_events, n, n, len(STATION_FEATURES)), np.float32)
     for channel, name in enumerate(STATION_FEATURES):
         if name in of_hits:
@@ -186,7 +229,9 @@ def make_tiles(
             cells[..., channel] = np.where(exists, features[name], 0.0)
     n_layers = array.detector.n_layers
     waveform = (
-        _log_waveforms(events, chosen, n_bins, bin_width) if with_waveforms else np.zeros((0, n_bins, n_layers), np.float16)
+        _log_waveforms(events, chosen, n_bins, bin_width)
+        if with_waveforms
+        else np.zeros((0, n_bins, n_layers), np.float16)
     )
     kept = chosen if with_waveforms else chosen[:0]
     return Tiles(cells, waveform, event[kept], cell[kept, 0] * n + cell[kept, 1])
@@ -201,7 +246,9 @@ def dense_waveforms(tiles: Tiles) -> np.ndarray:
 
 
 def cell_permutation(n: int, orientation: int) -> np.ndarray:
-    """(n * n,) where each cell of the turned tile comes from; orientation 0 to 7: bits 0, 1 mirror x, y, then bit 2 swaps."""
+    """(n * n,) where each cell of the turned tile comes from; orientation 0 to 7: bits 0, 1 mirror
+    x, y, then bit 2 swaps.
+    """
     cells = np.arange(n * n).reshape(n, n)
     if orientation & 1:
         cells = cells[::-1]
@@ -213,10 +260,11 @@ def cell_permutation(n: int, orientation: int) -> np.ndarray:
 
 
 def vector_matrix(orientation: int, kind: str = "square") -> np.ndarray:
-    """(2, 2) matrix that turns a horizontal vector like `cell_permutation` turns the tile; x lies along the lattice's first axis.
+    """(2, 2) matrix that turns a horizontal vector like `cell_permutation` turns the tile; x lies
+    along the lattice's first axis.
 
-    On a hexagonal lattice only the orientations of `ORIENTATIONS` turn the ground like the tile: mirrored at the origin, and at the
-    line between the two axes (30 degrees).
+    On a hexagonal lattice only the orientations of `ORIENTATIONS` turn the ground like the tile:
+    mirrored at the origin, and at the line between the two axes (30 degrees).
     """
     matrix = np.diag([-1.0 if orientation & 1 else 1.0, -1.0 if orientation & 2 else 1.0])
     if not orientation & 4:

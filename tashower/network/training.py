@@ -13,7 +13,7 @@ import torch
 
 from tashower.config import Config, as_dict
 from tashower.errors import InputError
-from tashower.events.hdf5 import made_from
+from tashower.io.hdf5 import made_from
 from tashower.network.checkpoint import (
     array_description,
     check_array,
@@ -24,14 +24,30 @@ from tashower.network.checkpoint import (
 )
 from tashower.network.model import ShowerNetwork
 from tashower.network.normalisation import measure, normalise
-from tashower.network.processes import Processes, join_processes, leave_processes, mean_over, together, told
-from tashower.network.sample import Sample, map_sample, read_ahead, read_sample, store_sample, take_batch
+from tashower.network.processes import (
+    Processes,
+    join_processes,
+    leave_processes,
+    mean_over,
+    together,
+    told,
+)
+from tashower.network.sample import (
+    Sample,
+    map_sample,
+    read_ahead,
+    read_sample,
+    store_sample,
+    take_batch,
+)
 from tashower.network.tiles import ORIENTATIONS, STATION_FEATURES, TARGETS, target_matrix
 from tashower.reconstruction.features import EVENT_FEATURES
 
-#: Weight of each target in the loss: the direction is the published aim, core and energy come along.
+#: Weight of each target in the loss: the direction is the published aim, core and energy come
+#: along.
 TARGET_WEIGHTS = (1.0, 1.0, 0.25, 0.25, 0.25)
-#: Corrections beyond this many rms count linearly (Huber 1964): a handful of failed fits must not rule the gradient.
+#: Corrections beyond this many rms count linearly (Huber 1964): a handful of failed fits must not
+#: rule the gradient.
 HUBER = 4.0
 #: Part of the steps over which the learning rate rises.
 WARM_UP = 0.1
@@ -40,7 +56,9 @@ _SEED_TAG = 777  # keeps these streams apart from those of the simulation
 
 
 def _seed(config: Config, name: str, epoch: int) -> np.random.SeedSequence:
-    return np.random.SeedSequence([config.seed, _SEED_TAG, list(config.networks).index(name), epoch])
+    return np.random.SeedSequence(
+        [config.seed, _SEED_TAG, list(config.networks).index(name), epoch]
+    )
 
 
 def loss_of(predicted, targets) -> torch.Tensor:
@@ -52,19 +70,29 @@ def loss_of(predicted, targets) -> torch.Tensor:
 
 def explained_variance(predicted, targets) -> float:
     """1 - sum Var(true - predicted) / sum Var(true) over the two direction cosines; (n, 5) arrays."""
-    return float(1.0 - (targets - predicted)[:, :2].var(axis=0).sum() / targets[:, :2].var(axis=0).sum())
+    return float(
+        1.0 - (targets - predicted)[:, :2].var(axis=0).sum() / targets[:, :2].var(axis=0).sum()
+    )
 
 
 @torch.no_grad()
-def predict(network, sample: Sample, norm, event_features: bool, device, orientations=(0,), batch_size=1024) -> np.ndarray:
-    """Normalised corrections (n, 5), the mean over the given orientations of the tile (turned back)."""
+def predict(
+    network, sample: Sample, norm, event_features: bool, device, orientations=(0,), batch_size=1024
+) -> np.ndarray:
+    """Normalised corrections (n, 5), the mean over the given orientations of the tile (turned
+    back).
+    """
     network.eval()
     total = np.zeros((len(sample.rows), len(TARGETS)))
     for orientation in orientations:
-        back = target_matrix(orientation, sample.kind)  # orthogonal: right-multiplication turns back
+        back = target_matrix(
+            orientation, sample.kind
+        )  # orthogonal: right-multiplication turns back
         for first in range(0, len(sample.rows), batch_size):
             rows = np.arange(first, min(first + batch_size, len(sample.rows)))
-            cells, features, waveform, place, _ = normalise(take_batch(sample, rows, orientation, device), norm, event_features)
+            cells, features, waveform, place, _ = normalise(
+                take_batch(sample, rows, orientation, device), norm, event_features
+            )
             total[rows] += network(cells, features, waveform, place).float().cpu().numpy() @ back
     return total / len(orientations)
 
@@ -72,10 +100,21 @@ def predict(network, sample: Sample, norm, event_features: bool, device, orienta
 def _samples(config: Config, inputs, events_paths, fits_paths, arrays: list) -> Iterator[Sample]:
     """The samples of the files, one by one; `arrays` gets the array of each."""
     if len(events_paths) != len(fits_paths):
-        raise InputError(f"{len(events_paths)} event files, but {len(fits_paths)} reconstruction files")
+        raise InputError(
+            f"{len(events_paths)} event files, but {len(fits_paths)} reconstruction files"
+        )
     n = config.network
     for events_path, fits_path in zip(events_paths, fits_paths, strict=True):
-        sample, array = read_sample(events_path, fits_path, n.correct, n.tile, n.n_bins, inputs.waveforms, True, n.bin_width_ns)
+        sample, array = read_sample(
+            events_path,
+            fits_path,
+            n.correct,
+            n.tile,
+            n.n_bins,
+            inputs.waveforms,
+            True,
+            n.bin_width_ns,
+        )
         if sample.targets is None:
             raise InputError(f"{events_path}: no truth to learn from")
         if arrays:
@@ -87,17 +126,25 @@ def _samples(config: Config, inputs, events_paths, fits_paths, arrays: list) -> 
 def _architecture(config: Config, inputs, n_layers: int) -> dict:
     n = config.network
     return {
-        "tile": n.tile, "n_bins": n.n_bins, "n_layers": n_layers,
-        "n_station_features": len(STATION_FEATURES), "n_event_features": len(EVENT_FEATURES) * inputs.event_features,
-        "n_targets": len(TARGETS), "waveforms": inputs.waveforms, "waveform_channels": n.waveform_channels,
-        "station_channels": n.station_channels, "grid_layers": n.grid_layers, "dense_channels": n.dense_channels,
+        "tile": n.tile,
+        "n_bins": n.n_bins,
+        "n_layers": n_layers,
+        "n_station_features": len(STATION_FEATURES),
+        "n_event_features": len(EVENT_FEATURES) * inputs.event_features,
+        "n_targets": len(TARGETS),
+        "waveforms": inputs.waveforms,
+        "waveform_channels": n.waveform_channels,
+        "station_channels": n.station_channels,
+        "grid_layers": n.grid_layers,
+        "dense_channels": n.dense_channels,
         "dropout": n.dropout,
-    }  # fmt: skip
+    }
 
 
 def _batches(sample: Sample, config: Config, name: str, epoch: int, processes: Processes):
-    """(batch on the CPU, share of this process in the step) of every step of an epoch: all events in random order, each step in a
-    random orientation. Every process gets its part of each step."""
+    """(batch on the CPU, share of this process in the step) of every step of an epoch: all events
+    in random order, each step in a random orientation. Every process gets its part of each step.
+    """
     settings = config.training
     rng = np.random.default_rng(_seed(config, name, epoch))
     torch.manual_seed(int(rng.integers(2**62)) + processes.rank)  # dropout
@@ -113,7 +160,9 @@ def _batches(sample: Sample, config: Config, name: str, epoch: int, processes: P
     return len(items), read_ahead(make, items)
 
 
-def _train_epoch(network, optimiser, schedule, sample, norm, config, name, epoch, device, processes) -> float:
+def _train_epoch(
+    network, optimiser, schedule, sample, norm, config, name, epoch, device, processes
+) -> float:
     """One pass over the training sample; returns the mean loss."""
     event_features = config.networks[name].event_features
     network.train()
@@ -132,7 +181,11 @@ def _train_epoch(network, optimiser, schedule, sample, norm, config, name, epoch
         total += loss.item() / n_steps
         if processes.first and time.monotonic() - reported > _SECONDS_BETWEEN_REPORTS:
             reported = time.monotonic()
-            print(f"train {name}: epoch {epoch + 1}, step {step + 1}/{n_steps}", file=sys.stderr, flush=True)
+            print(
+                f"train {name}: epoch {epoch + 1}, step {step + 1}/{n_steps}",
+                file=sys.stderr,
+                flush=True,
+            )
     return mean_over(total, processes)
 
 
@@ -148,7 +201,9 @@ def _schedule(optimiser, steps: int):
 
 
 def _load_state(path: Path, identity: str, parts: dict, device) -> tuple[dict, list[dict]]:
-    """(best, history) of a training that was interrupted, its network, optimiser and schedule put back; else of a new one."""
+    """(best, history) of a training that was interrupted, its network, optimiser and schedule put
+    back; else of a new one.
+    """
     new: tuple[dict, list[dict]] = {"loss": np.inf, "weights": None, "epoch": 0}, []
     if not path.is_file():
         return new
@@ -160,7 +215,9 @@ def _load_state(path: Path, identity: str, parts: dict, device) -> tuple[dict, l
             part.load_state_dict(state[name])
     except Exception as error:  # torch raises many kinds for a damaged file
         path.unlink()
-        raise InputError(f"{path}: damaged ({type(error).__name__}), and removed: start again") from None
+        raise InputError(
+            f"{path}: damaged ({type(error).__name__}), and removed: start again"
+        ) from None
     history = json.loads(state["history"])
     print(f"{path}: goes on after epoch {len(history)}", file=sys.stderr, flush=True)
     return state["best"], history
@@ -171,11 +228,18 @@ def _save_state(path: Path, identity: str, parts: dict, best: dict, history: lis
     save_aside(path, state | {name: part.state_dict() for name, part in parts.items()})
 
 
-def _store(config, name, folder, train_events, train_fits, validation_events, validation_fits) -> dict:
-    """Write both samples to disk; returns the description of their array. Raises InputError as `train_network`."""
+def _store(
+    config, name, folder, train_events, train_fits, validation_events, validation_fits
+) -> dict:
+    """Write both samples to disk; returns the description of their array. Raises InputError as
+    `train_network`.
+    """
     inputs, n = config.networks[name], config.network
     arrays, sizes = [], []
-    for split, events, fits in (("train", train_events, train_fits), ("validation", validation_events, validation_fits)):
+    for split, events, fits in (
+        ("train", train_events, train_fits),
+        ("validation", validation_events, validation_fits),
+    ):
         store_sample(folder / split, _samples(config, inputs, events, fits, arrays))
         sizes.append(len(map_sample(folder / split).rows))
     if sizes[0] < 2 * config.training.batch_size or sizes[1] < 10:
@@ -185,17 +249,23 @@ def _store(config, name, folder, train_events, train_fits, validation_events, va
     return array_description(arrays[0], n.bin_width_ns) | {"n_layers": arrays[0].detector.n_layers}
 
 
-def train_network(config: Config, name: str, train_events, train_fits, validation_events, validation_fits, output) -> None:
-    """Train one network of `config.networks`; write its best checkpoint to `output` and the curve to history.json beside it.
+def train_network(
+    config: Config, name: str, train_events, train_fits, validation_events, validation_fits, output
+) -> None:
+    """Train one network of `config.networks`; write its best checkpoint to `output` and the curve
+    to history.json beside it.
 
-    The samples go to a folder beside the checkpoint and are mapped into memory: they may be larger than it. Started by torchrun,
-    the processes share every step. After every epoch the state goes to a file beside the checkpoint: a killed training that is
-    started again goes on from there and ends with the same weights. Normalisation comes from the training sample only; the
-    validation sample decides which epoch is best, and when to stop.
+    The samples go to a folder beside the checkpoint and are mapped into memory: they may be larger
+        than it. Started by torchrun,
+    the processes share every step. After every epoch the state goes to a file beside the
+        checkpoint: a killed training that is
+    started again goes on from there and ends with the same weights. Normalisation comes from the
+    training sample only; the validation sample decides which epoch is best, and when to stop.
 
     Raises
     ------
-    InputError : files that do not belong together or hold nothing to learn from; no room in the GPU's memory.
+    InputError : files that do not belong together or hold nothing to learn from; no room in the
+        GPU's memory.
     """
     torch.set_num_threads(config.training.threads)
     device = choose_device(config.training.device)
@@ -204,11 +274,21 @@ def train_network(config: Config, name: str, train_events, train_fits, validatio
     files = (train_events, train_fits, validation_events, validation_fits)
     try:
         array = told(_store(config, name, folder, *files) if processes.first else None, processes)
-        content = _train(config, name, folder, array.pop("n_layers"), Path(f"{output}.state"), device, processes)
+        content = _train(
+            config, name, folder, array.pop("n_layers"), Path(f"{output}.state"), device, processes
+        )
         if processes.first:
-            content |= {"array": array, "made_from": made_from([path for group in files for path in group])}
+            content |= {
+                "array": array,
+                "made_from": made_from([path for group in files for path in group]),
+            }
             history = content.pop("history")
-            write_history(Path(output).with_name("history.json"), history, content["configuration"], content["made_from"])
+            write_history(
+                Path(output).with_name("history.json"),
+                history,
+                content["configuration"],
+                content["made_from"],
+            )
             save_checkpoint(output, content)
             Path(f"{output}.state").unlink(missing_ok=True)
     except torch.OutOfMemoryError:
@@ -222,7 +302,9 @@ def train_network(config: Config, name: str, train_events, train_fits, validatio
 
 
 def _train(config, name, folder, n_layers, state_path, device, processes) -> dict:
-    """Train on the stored samples; returns the content of the checkpoint, and the curve as `history`."""
+    """Train on the stored samples; returns the content of the checkpoint, and the curve as
+    `history`.
+    """
     settings, inputs = config.training, config.networks[name]
     sample, validation = map_sample(folder / "train"), map_sample(folder / "validation")
     norm = {key: value.to(device) for key, value in measure(sample).items()}
@@ -230,9 +312,15 @@ def _train(config, name, folder, n_layers, state_path, device, processes) -> dic
     architecture = _architecture(config, inputs, n_layers)
     network = ShowerNetwork(**architecture).to(device)
     trained = together(network, processes, device)
-    optimiser = torch.optim.AdamW(network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
-    schedule = _schedule(optimiser, settings.epochs * max(1, len(sample.rows) // settings.batch_size))
-    identity = json.dumps([as_dict(config), name, len(sample.rows), processes.world], sort_keys=True)
+    optimiser = torch.optim.AdamW(
+        network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+    )
+    schedule = _schedule(
+        optimiser, settings.epochs * max(1, len(sample.rows) // settings.batch_size)
+    )
+    identity = json.dumps(
+        [as_dict(config), name, len(sample.rows), processes.world], sort_keys=True
+    )
     parts = {"network": network, "optimiser": optimiser, "schedule": schedule}
     best, history = _load_state(state_path, identity, parts, device)
     _say(
@@ -242,15 +330,28 @@ def _train(config, name, folder, n_layers, state_path, device, processes) -> dic
     while len(history) < min(settings.epochs, best["epoch"] + settings.patience):
         epoch, started = len(history), time.monotonic()
         learning_rate = schedule.get_last_lr()[0]
-        train_loss = _train_epoch(trained, optimiser, schedule, sample, norm, config, name, epoch, device, processes)
+        train_loss = _train_epoch(
+            trained, optimiser, schedule, sample, norm, config, name, epoch, device, processes
+        )
         seconds = time.monotonic() - started
-        loss, ev = told(_validate(network, validation, norm, inputs, device) if processes.first else None, processes)
+        loss, ev = told(
+            _validate(network, validation, norm, inputs, device) if processes.first else None,
+            processes,
+        )
         if not np.isfinite(train_loss + loss):
-            raise InputError(f"train {name}: the loss is not finite in epoch {epoch + 1}; lower training.learning_rate")
-        history.append({
-            "epoch": epoch + 1, "train_loss": train_loss, "validation_loss": loss, "validation_ev": ev,
-            "learning_rate": learning_rate, "seconds": seconds,
-        })  # fmt: skip
+            raise InputError(
+                f"train {name}: the loss is not finite in epoch {epoch + 1}; lower training.learning_rate"
+            )
+        history.append(
+            {
+                "epoch": epoch + 1,
+                "train_loss": train_loss,
+                "validation_loss": loss,
+                "validation_ev": ev,
+                "learning_rate": learning_rate,
+                "seconds": seconds,
+            }
+        )
         if loss < best["loss"]:
             weights = {k: v.detach().clone() for k, v in network.state_dict().items()}
             best = {"loss": loss, "weights": weights, "epoch": epoch + 1}
@@ -262,20 +363,30 @@ def _train(config, name, folder, n_layers, state_path, device, processes) -> dic
         if processes.first:
             _save_state(state_path, identity, parts, best, history)
     return {
-        "name": name, "inputs": {"waveforms": inputs.waveforms, "event_features": inputs.event_features},
-        "correct": config.network.correct, "architecture": architecture, "bin_width_ns": config.network.bin_width_ns,
-        "station_features": list(STATION_FEATURES), "event_features": list(EVENT_FEATURES), "targets": list(TARGETS),
+        "name": name,
+        "inputs": {"waveforms": inputs.waveforms, "event_features": inputs.event_features},
+        "correct": config.network.correct,
+        "architecture": architecture,
+        "bin_width_ns": config.network.bin_width_ns,
+        "station_features": list(STATION_FEATURES),
+        "event_features": list(EVENT_FEATURES),
+        "targets": list(TARGETS),
         "normalisation": {key: value.cpu() for key, value in norm.items()},
         "weights": {key: value.cpu() for key, value in best["weights"].items()},
-        "configuration": as_dict(config), "best_epoch": best["epoch"], "threads": settings.threads, "history": history,
-    }  # fmt: skip
+        "configuration": as_dict(config),
+        "best_epoch": best["epoch"],
+        "threads": settings.threads,
+        "history": history,
+    }
 
 
 def _validate(network, validation: Sample, norm, inputs, device) -> tuple[float, float]:
     """(loss, explained variance of the direction) on the validation sample."""
     targets = validation.targets / norm["target_width"].cpu().numpy()
     predicted = predict(network, validation, norm, inputs.event_features, device)
-    return loss_of(torch.from_numpy(predicted), torch.from_numpy(targets)).item(), explained_variance(predicted, targets)
+    return loss_of(
+        torch.from_numpy(predicted), torch.from_numpy(targets)
+    ).item(), explained_variance(predicted, targets)
 
 
 def _say(processes: Processes, text: str) -> None:

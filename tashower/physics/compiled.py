@@ -1,10 +1,12 @@
 """How formulas and loops are compiled.
 
-A function marked `formula` is plain Python that works on numpy arrays, and is compiled in when a `compiled`
+A function marked `formula` is plain Python that works on numpy arrays, and is compiled in when a
+`compiled`
 loop calls it with numbers: simulation, fit and tests use one and the same text.
 
-numba's cache notices a change in the file of a compiled function, not in the files of the formulas it calls. The cache
-folder is therefore named after the sources, so that a changed formula can never leave an old loop behind.
+numba's cache notices a change in the file of a compiled function, not in the files of the formulas
+it calls. The cache folder is therefore named after the sources, so that a changed formula can never
+leave an old loop behind.
 """
 
 import hashlib
@@ -23,7 +25,9 @@ formula = register_jitable
 
 @cache
 def source_fingerprint(room: str) -> str:
-    """Twelve hexadecimal digits that change with any source file of `physics` or of the given room of the package."""
+    """Twelve hexadecimal digits that change with any source file of `physics` or of the given room
+    of the package.
+    """
     package = Path(__file__).resolve().parent.parent
     digest = hashlib.sha256()
     for folder in sorted({"physics", room}):
@@ -41,7 +45,8 @@ def _cache_folder(module: str) -> str:
 
 
 def compiled(function=None, **options):
-    """Decorator of a loop: compiled by numba, cached between processes, releases the interpreter lock.
+    """Decorator of a loop: compiled by numba, cached between processes, releases the interpreter
+    lock.
 
     Division by zero gives inf or NaN, as in numpy. `options` go to `numba.njit`.
     """
@@ -49,14 +54,17 @@ def compiled(function=None, **options):
     def decorate(function):
         if not _CHOSEN_BY_USER:
             numba.config.CACHE_DIR = _cache_folder(function.__module__)
-        return numba.njit(function, **{"cache": True, "nogil": True, "error_model": "numpy", **options})
+        return numba.njit(
+            function, **{"cache": True, "nogil": True, "error_model": "numpy", **options}
+        )
 
     return decorate if function is None else decorate(function)
 
 
 def inner(function=None, *, inline=True, **options):
-    """Decorator of a function that other loops call a million times: `compiled`, put into its caller (`inline`), and without
-    reference counts on arrays, which cost more than the arithmetic of a short function.
+    """Decorator of a function that other loops call a million times: `compiled`, put into its
+    caller (`inline`), and without reference counts on arrays, which cost more than the arithmetic
+    of a short function.
 
     Such a function must not allocate: no array is made in it, and no slice is assigned to a slice.
     """

@@ -1,6 +1,7 @@
 """Directions and distances: the one place that knows the conventions.
 
-Right-handed ground frame: x east, y north, z up. (zenith, azimuth) give the direction that the shower COMES FROM,
+Right-handed ground frame: x east, y north, z up. (zenith, azimuth) give the direction that the
+    shower COMES FROM,
 azimuth counter-clockwise from east. A shower that comes from `axis` moves along `-axis`.
 """
 
@@ -31,7 +32,9 @@ def axis_components(zenith, azimuth):
 
 def direction(zenith, azimuth) -> np.ndarray:
     """Unit vector to the source, shape (..., 3); `axis_components` stacked along the last axis."""
-    return np.stack(np.broadcast_arrays(*axis_components(np.asarray(zenith), np.asarray(azimuth))), axis=-1)
+    return np.stack(
+        np.broadcast_arrays(*axis_components(np.asarray(zenith), np.asarray(azimuth))), axis=-1
+    )
 
 
 def zenith_azimuth(axis) -> tuple[np.ndarray, np.ndarray]:
@@ -48,7 +51,9 @@ def zenith_azimuth(axis) -> tuple[np.ndarray, np.ndarray]:
 
 
 def opening_angle(axis_a, axis_b) -> np.ndarray:
-    """Angle [rad] between vectors of shape (..., 3), accurate for small angles (Kahan's half-angle formula)."""
+    """Angle [rad] between vectors of shape (..., 3), accurate for small angles (Kahan's half-angle
+    formula).
+    """
     axis_a, axis_b = np.asarray(axis_a, dtype=float), np.asarray(axis_b, dtype=float)
     length_a = np.linalg.norm(axis_a, axis=-1, keepdims=True)
     length_b = np.linalg.norm(axis_b, axis=-1, keepdims=True)
@@ -59,7 +64,8 @@ def opening_angle(axis_a, axis_b) -> np.ndarray:
 
 @formula
 def distance_along_axis(dx, dy, dz, n_x, n_y, n_z):
-    """Distance [m] along the direction of travel: positive downstream (later) of the plane through the core.
+    """Distance [m] along the direction of travel: positive downstream (later) of the plane through
+    the core.
 
     l = -n.(x - core); (dx, dy, dz) = x - core [m].
     """

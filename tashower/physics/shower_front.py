@@ -2,15 +2,16 @@
 
     t(r) = t0 + t_plane + a (1 + r/R_L)^1.5 LDF(r)^-0.5
 
-(Ivanov et al. 2020, arXiv:2005.07117, section 2; after Linsley 1986 and Teshima et al. 1986), R_L = 30 m. The curvature
-parameter `a` is in ns: it is the delay that the bracket multiplies.
+(Ivanov et al. 2020, arXiv:2005.07117, section 2; after Linsley 1986 and Teshima et al. 1986), R_L =
+30 m. The curvature parameter `a` is in ns: it is the delay that the bracket multiplies.
 
-Why this shape: if every particle arrives tau behind the front, tau = s (1 + r/R_L)^1.5 Gamma(shape 2), the first of n
-particles comes s (1 + r/R_L)^1.5 sqrt(2) Gamma(3/2)/sqrt(n) later on average for large n, and n is proportional to
-S800 LDF(r).
+Why this shape: if every particle arrives tau behind the front, tau = s (1 + r/R_L)^1.5 Gamma(shape
+    2), the first of n
+particles comes s (1 + r/R_L)^1.5 sqrt(2) Gamma(3/2)/sqrt(n) later on average for large n, and n is
+proportional to S800 LDF(r).
 
-R_L, the power and that of the LDF are numbers of the array's description (`Front`); the delays of simulated particles follow the
-formula above whatever they are.
+R_L, the power and that of the LDF are numbers of the array's description (`Front`); the delays of
+simulated particles follow the formula above whatever they are.
 """
 
 from typing import NamedTuple
@@ -29,7 +30,8 @@ class Front(NamedTuple):
     density_power: float = 0.5
 
 
-#: The front of the Telescope Array's formula. A paraboloid whose delay does not depend on the density is close to Front(1.0, 2.0, 0.0).
+#: The front of the Telescope Array's formula. A paraboloid whose delay does not depend on the
+#: density is close to Front(1.0, 2.0, 0.0).
 TELESCOPE_ARRAY_FRONT = Front()
 
 
@@ -59,7 +61,8 @@ def front_delay(r, log_ldf, curvature, front):
 
     Examples
     --------
-    At r = 800 m, LDF = 1: front_delay(800, 0, 1.0, TELESCOPE_ARRAY_FRONT) = (1 + 800/30)^1.5 = 145.5.
+    At r = 800 m, LDF = 1: front_delay(800, 0, 1.0, TELESCOPE_ARRAY_FRONT) = (1 + 800/30)^1.5 =
+    145.5.
     """
     y = 1.0 + r / front.distance
     # A square root is several times faster than a power.
@@ -68,10 +71,12 @@ def front_delay(r, log_ldf, curvature, front):
 
 
 def curvature_zenith_dependence(zenith) -> np.ndarray:
-    """Curvature of the front at a zenith angle [rad] relative to a vertical shower, dimensionless, 1 at 0.
+    """Curvature of the front at a zenith angle [rad] relative to a vertical shower, dimensionless,
+    1 at 0.
 
     The Telescope Array's standard reconstruction (Ivanov 2012, PhD thesis, Rutgers): in degrees,
-    3.3836 - 0.01848 z below 25, a cubic from 25 to 35, exp(2.0 - 0.032 z) above. Only the ratio to 0 degrees is used: the
+    3.3836 - 0.01848 z below 25, a cubic from 25 to 35, exp(2.0 - 0.032 z) above. Only the ratio to
+        0 degrees is used: the
     absolute size depends on units and on S800.
     """
     z = np.degrees(np.asarray(zenith, dtype=float))

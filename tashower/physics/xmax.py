@@ -1,6 +1,7 @@
 """Depth of the shower maximum: the generalised Gumbel distribution.
 
-De Domenico, Settimo, Riggi, Bertin 2013, JCAP 07 (2013) 050, arXiv:1305.2331, doi:10.1088/1475-7516/2013/07/050:
+De Domenico, Settimo, Riggi, Bertin 2013, JCAP 07 (2013) 050, arXiv:1305.2331,
+doi:10.1088/1475-7516/2013/07/050:
 
     Xmax = mu - sigma ln(Gamma(lambda, 1)/lambda)
     mu = p0 + p1 L + p2 L^2,   sigma = q0 + q1 L,   lambda = r0 + r1 L,   L = log10(E/10 EeV)
@@ -10,7 +11,8 @@ and each coefficient is a quadratic in ln A. Valid from 10^17 to 10^20.5 eV.
 
 import numpy as np
 
-#: Interaction model -> coefficients (rows: p0, p1, p2, q0, q1, r0, r1; columns: powers of ln A), table 1 of the paper.
+#: Interaction model -> coefficients (rows: p0, p1, p2, q0, q1, r0, r1; columns: powers of ln A),
+#: table 1 of the paper.
 GUMBEL_COEFFICIENTS = {
     "QGSJET-II-04": (
         (758.65, -12.3571, -1.24539),
@@ -47,10 +49,14 @@ def gumbel_parameters(energy, mass_number, model: str = "QGSJET-II-04"):
     ValueError : unknown model.
     """
     if model not in GUMBEL_COEFFICIENTS:
-        raise ValueError(f"unknown interaction model {model!r}; known: {', '.join(GUMBEL_COEFFICIENTS)}")
+        raise ValueError(
+            f"unknown interaction model {model!r}; known: {', '.join(GUMBEL_COEFFICIENTS)}"
+        )
     log_energy = np.log10(np.asarray(energy, dtype=float) / 10.0)
     log_mass = np.log(np.asarray(mass_number, dtype=float))
-    p0, p1, p2, q0, q1, r0, r1 = (c0 + c1 * log_mass + c2 * log_mass**2 for c0, c1, c2 in GUMBEL_COEFFICIENTS[model])
+    p0, p1, p2, q0, q1, r0, r1 = (
+        c0 + c1 * log_mass + c2 * log_mass**2 for c0, c1, c2 in GUMBEL_COEFFICIENTS[model]
+    )
     location = p0 + p1 * log_energy + p2 * log_energy**2
     return location, q0 + q1 * log_energy, r0 + r1 * log_energy
 

@@ -1,4 +1,5 @@
-"""What the fit learns from an independent simulated sample: errors, prior of the curvature, energy table.
+"""What the fit learns from an independent simulated sample: errors, prior of the curvature, energy
+table.
 
 Nothing here sees the samples that networks are trained on or methods are scored with.
 """
@@ -11,10 +12,20 @@ import numpy as np
 
 from tashower.config import ReconstructionConfig
 from tashower.errors import InputError
-from tashower.events import provenance
 from tashower.events.array import Array
-from tashower.events.hdf5 import made_from, written_aside
-from tashower.events.model import PARAMETERS, Events, Pulses, Reconstruction, Truth, expected_at_hits, pulls, select_rows
+from tashower.events.model import (
+    PARAMETERS,
+    Events,
+    Pulses,
+    Reconstruction,
+    Truth,
+    expected_at_hits,
+    pulls,
+    select_rows,
+)
+from tashower.io import provenance
+from tashower.io.atomic import written_aside
+from tashower.io.hdf5 import made_from
 from tashower.physics.constants import REFERENCE_DISTANCE
 from tashower.physics.shower_front import TELESCOPE_ARRAY_FRONT, Front, curvature_zenith_dependence
 from tashower.reconstruction.clusters import SMALLEST_SIGNAL
@@ -44,16 +55,20 @@ FEWEST_EVENTS = 200
 class FitPulls:
     """What is left to correct in the result of one kind of fit, measured on simulated events.
 
-    Early stations see more signal and earlier times than the symmetric formulas expect: zenith and core are shifted along the
-    shower's azimuth in proportion to tan(zenith), and t0 with the core. (The Telescope Array adds 0.5 degrees to its zeniths.)
+    Early stations see more signal and earlier times than the symmetric formulas expect: zenith and
+        core are shifted along the
+    shower's azimuth in proportion to tan(zenith), and t0 with the core. (The Telescope Array adds
+    0.5 degrees to its zeniths.)
 
     Attributes
     ----------
     zenith : median of (fitted - true zenith) / tan(zenith) [rad]
     core : median of the core's shift towards the source / tan(zenith) [m]
-    log_s800, t0 [ns], log_curvature : medians of ln(fitted/true S800), t0 - true t0 with the core corrected, ln(fitted/true a)
-    width : (7,) width of the pulls of PARAMETERS; the covariance is scaled with it. Different from 1 where errors are common to
-        the stations (asymmetry, slope of the lateral distribution), which no weight of a single station can say.
+    log_s800, t0 [ns], log_curvature : medians of ln(fitted/true S800), t0 - true t0 with the core
+        corrected, ln(fitted/true a)
+    width : (7,) width of the pulls of PARAMETERS; the covariance is scaled with it. Different from
+        1 where errors are common to the stations (asymmetry, slope of the lateral distribution),
+        which no weight of a single station can say.
     """
 
     zenith: float
@@ -71,11 +86,13 @@ class Calibration:
     Attributes
     ----------
     errors : errors of times and densities
-    curvature_coefficients : <ln a> = c0 + s (c1 + s c2) + ln S800 (c3 + s c4), s = sec z - 1, a [ns]
+    curvature_coefficients : <ln a> = c0 + s (c1 + s c2) + ln S800 (c3 + s c4), s = sec z - 1, a
+        [ns]
     curvature_width : rms of ln a around that
     energy : energy table
     pulls : {"free" or "constrained": FitPulls}
-    lateral, reference : name and reference distance [m] of the lateral distribution that it was made with
+    lateral, reference : name and reference distance [m] of the lateral distribution that it was
+        made with
     front : that it was made with
     """
 
@@ -90,9 +107,11 @@ class Calibration:
 
 
 def true_residuals(events: Events, pulses: Pulses) -> dict[str, np.ndarray]:
-    """Observation against the true shower for every hit with a usable pulse, not saturated, not accidental.
+    """Observation against the true shower for every hit with a usable pulse, not saturated, not
+    accidental.
 
-    Returns (n,) arrays: r [m], zenith [rad], true density [VEM/m^2], time residual [ns], density residual [VEM/m^2].
+    Returns (n,) arrays: r [m], zenith [rad], true density [VEM/m^2], time residual [ns], density
+        residual [VEM/m^2].
     """
     truth, hit = events.truth, events.hit_event
     r, log_ldf, expected = expected_at_hits(truth, events)
@@ -100,15 +119,26 @@ def true_residuals(events: Events, pulses: Pulses) -> dict[str, np.ndarray]:
     residual = pulses.arrival_time - expected
     signal = pulses.signal.mean(axis=1)
     with np.errstate(invalid="ignore"):
-        keep = (signal >= SMALLEST_SIGNAL) & ~pulses.saturated & (np.abs(residual) < _NOT_OF_THE_SHOWER)
+        keep = (
+            (signal >= SMALLEST_SIGNAL)
+            & ~pulses.saturated
+            & (np.abs(residual) < _NOT_OF_THE_SHOWER)
+        )
     return {
-        "r": r[keep], "zenith": truth.zenith[hit][keep], "density": density[keep], "time": residual[keep],
+        "r": r[keep],
+        "zenith": truth.zenith[hit][keep],
+        "density": density[keep],
+        "time": residual[keep],
         "signal": signal[keep] / events.array.detector.area - density[keep],
-    }  # fmt: skip
+    }
 
 
-def time_pulls(events: Events, pulses: Pulses, fit: Reconstruction, errors: ErrorModel) -> np.ndarray:
-    """(n_hits,) arrival time after the fitted front, less the expected shift, over its error; NaN without a fit or a time."""
+def time_pulls(
+    events: Events, pulses: Pulses, fit: Reconstruction, errors: ErrorModel
+) -> np.ndarray:
+    """(n_hits,) arrival time after the fitted front, less the expected shift, over its error; NaN
+    without a fit or a time.
+    """
     hit = events.hit_event
     r, log_ldf, expected = expected_at_hits(fit, events)
     density, factor = fit.s800[hit] * np.exp(log_ldf), curvature_zenith_dependence(fit.zenith[hit])
@@ -117,7 +147,9 @@ def time_pulls(events: Events, pulses: Pulses, fit: Reconstruction, errors: Erro
 
 
 def _robust_likelihood(residual, sigma) -> float:
-    """Mean of -2 ln of a Gaussian likelihood, whose squares are cut at 5 sigma so that no accidental rules it."""
+    """Mean of -2 ln of a Gaussian likelihood, whose squares are cut at 5 sigma so that no
+    accidental rules it.
+    """
     return float(np.mean(np.minimum((residual / sigma) ** 2, 25.0) + 2.0 * np.log(sigma)))
 
 
@@ -130,11 +162,15 @@ def _minimise(function, start, **options):
 
 def _but_fixed(errors: ErrorModel, found: dict, fixed: dict) -> ErrorModel:
     """`errors` with the numbers that were found, but for those that are fixed."""
-    return errors._replace(**found | {name: value for name, value in fixed.items() if name in found})
+    return errors._replace(
+        **found | {name: value for name, value in fixed.items() if name in found}
+    )
 
 
 def _fit_contained(residuals, factor, errors: ErrorModel, fixed: dict) -> ErrorModel:
-    """`errors` with the contained part of the signal that fits best, from stations that are sure to be seen."""
+    """`errors` with the contained part of the signal that fits best, from stations that are sure to
+    be seen.
+    """
     sure = residuals["density"] >= POISSON_DENSITY
     ratio = 1.0 + residuals["signal"][sure] / residuals["density"][sure]
     r, c = residuals["r"][sure], factor[sure]
@@ -144,22 +180,30 @@ def _fit_contained(residuals, factor, errors: ErrorModel, fixed: dict) -> ErrorM
         return _but_fixed(errors, found, fixed)
 
     def distance(q):
-        return np.sum((ratio - contained_fraction(r, c, with_window(q))) ** 2 * residuals["density"][sure])
+        return np.sum(
+            (ratio - contained_fraction(r, c, with_window(q))) ** 2 * residuals["density"][sure]
+        )
 
     return with_window(_minimise(distance, (0.8, np.log(700.0)), method="Nelder-Mead").x)
 
 
-def fit_errors(residuals: dict[str, np.ndarray], area: float, fixed: dict[str, float] | None = None) -> ErrorModel:
-    """`ErrorModel` of largest likelihood for residuals from `true_residuals`; of its numbers, `fixed` stay as they are.
+def fit_errors(
+    residuals: dict[str, np.ndarray], area: float, fixed: dict[str, float] | None = None
+) -> ErrorModel:
+    """`ErrorModel` of largest likelihood for residuals from `true_residuals`; of its numbers,
+    `fixed` stay as they are.
 
-    Times: stations that are expected to see twice SMALLEST_SIGNAL or more, so that the cut on the signal does not choose them.
+    Times: stations that are expected to see twice SMALLEST_SIGNAL or more, so that the cut on the
+        signal does not choose them.
     Densities: where 4 VEM/m^2 or more are expected.
     """
     fixed = fixed or {}
     factor = curvature_zenith_dependence(residuals["zenith"])
     errors = _fit_contained(residuals, factor, ErrorModel(), fixed)
     timed = residuals["density"] * area > 2.0 * SMALLEST_SIGNAL
-    r, density, c, time = (x[timed] for x in (residuals["r"], residuals["density"], factor, residuals["time"]))
+    r, density, c, time = (
+        x[timed] for x in (residuals["r"], residuals["density"], factor, residuals["time"])
+    )
 
     def with_times(q):  # what is fixed lets its coordinate walk off: 50 is far beyond any time
         found = {
@@ -174,10 +218,19 @@ def fit_errors(residuals: dict[str, np.ndarray], area: float, fixed: dict[str, f
 
     def time_loss(q):
         trial = with_times(q)
-        return _robust_likelihood(time - time_shift(r, density, c, trial), time_error(r, density, c, trial))
+        return _robust_likelihood(
+            time - time_shift(r, density, c, trial), time_error(r, density, c, trial)
+        )
 
     options = {"maxiter": 3000, "maxfev": 3000, "adaptive": True}
-    errors = with_times(_minimise(time_loss, (np.log(20.0), 0.3, 0.4, 0.3, 0.0, 0.0), method="Nelder-Mead", options=options).x)
+    errors = with_times(
+        _minimise(
+            time_loss,
+            (np.log(20.0), 0.3, 0.4, 0.3, 0.0, 0.0),
+            method="Nelder-Mead",
+            options=options,
+        ).x
+    )
     contained = contained_fraction(residuals["r"], factor, errors)
     dense = residuals["density"] >= POISSON_DENSITY
     expected = (residuals["density"] * contained)[dense]
@@ -201,11 +254,15 @@ def _weighted_median(values, weights) -> float:
 
 
 def measure_pulls(fitted: Reconstruction, truth: Truth) -> FitPulls:
-    """`FitPulls` from a fit that was corrected by none; events that pass the cuts, for the widths without the outermost 1 %."""
+    """`FitPulls` from a fit that was corrected by none; events that pass the cuts, for the widths
+    without the outermost 1 %.
+    """
     good = fitted.passes_cuts
     fitted, truth = select_rows(fitted, good), select_rows(truth, good)
     tangent, azimuth = np.tan(fitted.zenith), fitted.azimuth
-    shift = (fitted.core_x - truth.core_x) * np.cos(azimuth) + (fitted.core_y - truth.core_y) * np.sin(azimuth)
+    shift = (fitted.core_x - truth.core_x) * np.cos(azimuth) + (
+        fitted.core_y - truth.core_y
+    ) * np.sin(azimuth)
     unit = FitPulls(
         zenith=_weighted_median((fitted.zenith - truth.zenith) / tangent, tangent**2),
         core=_weighted_median(shift / tangent, tangent**2),
@@ -216,10 +273,14 @@ def measure_pulls(fitted: Reconstruction, truth: Truth) -> FitPulls:
     )
     t0 = float(np.median(correct_bias(_parameters(fitted), unit)[:, 5] - truth.t0))
     unit = replace(unit, t0=t0)
-    corrected = replace(fitted, **dict(zip(PARAMETERS, correct_bias(_parameters(fitted), unit).T, strict=True)))
+    corrected = replace(
+        fitted, **dict(zip(PARAMETERS, correct_bias(_parameters(fitted), unit).T, strict=True))
+    )
     found = pulls(corrected, truth)
     low, high = np.quantile(found, [0.005, 0.995], axis=0)
-    width = tuple(float(np.std(x[(x > a) & (x < b)])) for x, a, b in zip(found.T, low, high, strict=True))
+    width = tuple(
+        float(np.std(x[(x > a) & (x < b)])) for x, a, b in zip(found.T, low, high, strict=True)
+    )
     return replace(unit, width=width)
 
 
@@ -247,9 +308,13 @@ def calibrate(events: Events, settings: ReconstructionConfig) -> Calibration:
     if events.truth is None:
         raise InputError("a calibration needs simulated events: these have no truth")
     if events.n_events < FEWEST_EVENTS:
-        raise InputError(f"a calibration needs at least {FEWEST_EVENTS} events: these are {events.n_events}")
+        raise InputError(
+            f"a calibration needs at least {FEWEST_EVENTS} events: these are {events.n_events}"
+        )
     found_pulses = find_pulses(events)
-    errors = fit_errors(true_residuals(events, found_pulses), events.array.detector.area, settings.errors)
+    errors = fit_errors(
+        true_residuals(events, found_pulses), events.array.detector.area, settings.errors
+    )
     coefficients, width = fit_curvature_prior(events.truth)
     flat = EnergyTable(np.array([1.0, 3.0]), np.array([-1.0, 4.0]), np.zeros((2, 2)))
     raw = Calibration(errors, coefficients, width, flat, {})
@@ -258,18 +323,32 @@ def calibrate(events: Events, settings: ReconstructionConfig) -> Calibration:
         fitted = fit_events(events, found_pulses, raw, settings, curvature)
         good = fitted.passes_cuts
         if good.sum() < FEWEST_EVENTS // 2:
-            raise InputError(f"a calibration needs {FEWEST_EVENTS // 2} events that pass the cuts: these are {good.sum()}")
+            raise InputError(
+                f"a calibration needs {FEWEST_EVENTS // 2} events that pass the cuts: these are {good.sum()}"
+            )
         found[curvature] = measure_pulls(fitted, events.truth)
         if curvature == "free":
             p = correct_bias(_parameters(fitted)[good], found[curvature])
             table = make_energy_table(p[:, 4], p[:, 2], events.truth.energy[good])
     array = events.array
-    return Calibration(errors, coefficients, width, table, found, array.lateral_name, array.lateral.reference, array.front)
+    return Calibration(
+        errors,
+        coefficients,
+        width,
+        table,
+        found,
+        array.lateral_name,
+        array.lateral.reference,
+        array.front,
+    )
 
 
 def write_calibration(path, calibration: Calibration, configuration: dict, inputs=()) -> None:
     """Write a calibration as JSON with what made it."""
-    table = {name: getattr(calibration.energy, name).tolist() for name in ("secant", "log10_s800", "log10_energy")}
+    table = {
+        name: getattr(calibration.energy, name).tolist()
+        for name in ("secant", "log10_s800", "log10_energy")
+    }
     content = {
         "format": "tashower calibration",
         "version": VERSION,
@@ -294,20 +373,29 @@ def write_calibration(path, calibration: Calibration, configuration: dict, input
 
 
 def check_description(calibration: Calibration, array: Array, where) -> None:
-    """Refuse events that are described with another lateral distribution or front than the calibration's.
+    """Refuse events that are described with another lateral distribution or front than the
+    calibration's.
 
     Raises
     ------
     InputError : names both.
     """
-    if (calibration.lateral, calibration.reference) != (array.lateral_name, array.lateral.reference):
+    if (calibration.lateral, calibration.reference) != (
+        array.lateral_name,
+        array.lateral.reference,
+    ):
         raise InputError(
             f"{where}: calibrated with the lateral distribution {calibration.lateral!r} (1 at {calibration.reference:g} m), the events "
             f"have {array.lateral_name!r} (1 at {array.lateral.reference:g} m)"
         )
     if calibration.front != array.front:
-        ours, theirs = (", ".join(f"{k} {v:g}" for k, v in f._asdict().items()) for f in (calibration.front, array.front))
-        raise InputError(f"{where}: calibrated with another front ({ours}) than the events have ({theirs})")
+        ours, theirs = (
+            ", ".join(f"{k} {v:g}" for k, v in f._asdict().items())
+            for f in (calibration.front, array.front)
+        )
+        raise InputError(
+            f"{where}: calibrated with another front ({ours}) than the events have ({theirs})"
+        )
 
 
 def read_calibration(path) -> Calibration:
@@ -328,9 +416,13 @@ def read_calibration(path) -> Calibration:
             errors=ErrorModel(**{name: float(value) for name, value in content["errors"].items()}),
             curvature_coefficients=tuple(float(c) for c in content["curvature_coefficients"]),
             curvature_width=float(content["curvature_width"]),
-            energy=EnergyTable(**{name: np.array(value, dtype=float) for name, value in content["energy"].items()}),
+            energy=EnergyTable(
+                **{name: np.array(value, dtype=float) for name, value in content["energy"].items()}
+            ),
             pulls={
-                name: FitPulls(**{key: tuple(v) if key == "width" else float(v) for key, v in entry.items()})
+                name: FitPulls(
+                    **{key: tuple(v) if key == "width" else float(v) for key, v in entry.items()}
+                )
                 for name, entry in content["pulls"].items()
             },
             lateral=str(content.get("lateral", "telescope_array")),

@@ -1,11 +1,14 @@
-"""Which stations belong to the shower: a cluster in space and time; accidental hits fall out. Compiled."""
+"""Which stations belong to the shower: a cluster in space and time; accidental hits fall out.
+Compiled.
+"""
 
 import numpy as np
 
 from tashower.physics.compiled import inner
 from tashower.physics.constants import SPEED_OF_LIGHT
 
-#: Smallest signal of a station in the fit [VEM, mean of the layers] (Ivanov 2012, PhD thesis, Rutgers).
+#: Smallest signal of a station in the fit [VEM, mean of the layers] (Ivanov 2012, PhD thesis,
+#: Rutgers).
 SMALLEST_SIGNAL = 1.4
 #: How a station enters the fit.
 TIME, SIGNAL, SILENT = 1, 2, 4
@@ -13,10 +16,11 @@ TIME, SIGNAL, SILENT = 1, 2, 4
 
 @inner(inline=False)
 def largest_cluster(station, time, signal, neighbours, position, slot, label, stack):
-    """Label the hits of the cluster with the largest total signal by 1, others by 0; returns the number of its hits.
+    """Label the hits of the cluster with the largest total signal by 1, others by 0; returns the
+    number of its hits.
 
-    Two hits are linked when their stations are neighbours (`events.array.neighbour_table`) and c |dt| < distance. Hits below
-    SMALLEST_SIGNAL or without a time do not take part.
+    Two hits are linked when their stations are neighbours (`events.array.neighbour_table`) and c
+    |dt| < distance. Hits below SMALLEST_SIGNAL or without a time do not take part.
 
     Parameters
     ----------
@@ -66,10 +70,13 @@ def largest_cluster(station, time, signal, neighbours, position, slot, label, st
 
 
 @inner(inline=False)
-def choose_stations(station, time, signal, saturated, dead, neighbours, position, slot, label, chosen, use):
+def choose_stations(
+    station, time, signal, saturated, dead, neighbours, position, slot, label, chosen, use
+):
     """Stations for the fit: those of the cluster, and silent neighbours of theirs.
 
-    chosen : (capacity,) int32, overwritten with the index of the hit, or -1 - station for a silent one
+    chosen : (capacity,) int32, overwritten with the index of the hit, or -1 - station for a silent
+        one
     use : (capacity,) int32, overwritten with a sum of TIME, SIGNAL, SILENT
     Returns (number chosen, number with a hit). A saturated station keeps its time only.
     """

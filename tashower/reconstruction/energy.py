@@ -1,4 +1,6 @@
-"""Energy from S800 and zenith, by a table made from simulated showers (as the Telescope Array does; Ivanov 2012)."""
+"""Energy from S800 and zenith, by a table made from simulated showers (as the Telescope Array does;
+Ivanov 2012).
+"""
 
 import itertools
 from dataclasses import dataclass
@@ -26,11 +28,14 @@ class EnergyTable:
 
 
 def make_energy_table(s800, zenith, energy, n_secant: int = 9, n_s800: int = 13) -> EnergyTable:
-    """Energy table from reconstructed S800 [VEM/m^2] and zenith [rad] and true energy [EeV] of simulated events.
+    """Energy table from reconstructed S800 [VEM/m^2] and zenith [rad] and true energy [EeV] of
+    simulated events.
 
-    In every bin of sec z, log10 E is a smooth function of log10 S800: the median of log10 S800 in bins of TRUE energy, a
-    parabola through the medians, inverted on the nodes. Binning in true energy keeps the table free of the spectrum of the
-    sample (binned in S800 it would take over the bias of a falling spectrum).
+    In every bin of sec z, log10 E is a smooth function of log10 S800: the median of log10 S800 in
+        bins of TRUE energy, a
+    parabola through the medians, inverted on the nodes. Binning in true energy keeps the table free
+    of the spectrum of the sample (binned in S800 it would take over the bias of a falling
+    spectrum).
     """
     secant = 1.0 / np.cos(np.asarray(zenith, dtype=float))
     log_s, log_e = np.log10(s800), np.log10(energy)
@@ -39,8 +44,12 @@ def make_energy_table(s800, zenith, energy, n_secant: int = 9, n_s800: int = 13)
     middle, table = [], []
     for low, high in itertools.pairwise(edges):
         inside = (secant >= low) & (secant <= high)
-        energy_edges = np.quantile(log_e[inside], np.linspace(0, 1, max(4, min(16, inside.sum() // FEWEST_EVENTS)) + 1))
-        which = np.clip(np.searchsorted(energy_edges, log_e[inside], side="right") - 1, 0, len(energy_edges) - 2)
+        energy_edges = np.quantile(
+            log_e[inside], np.linspace(0, 1, max(4, min(16, inside.sum() // FEWEST_EVENTS)) + 1)
+        )
+        which = np.clip(
+            np.searchsorted(energy_edges, log_e[inside], side="right") - 1, 0, len(energy_edges) - 2
+        )
         points = [
             (np.median(log_s[inside][which == k]), np.median(log_e[inside][which == k]))
             for k in range(len(energy_edges) - 1)
@@ -56,7 +65,9 @@ def make_energy_table(s800, zenith, energy, n_secant: int = 9, n_s800: int = 13)
 
 
 def look_up_energy(table: EnergyTable, s800, zenith) -> np.ndarray:
-    """Energy [EeV] for S800 [VEM/m^2] and zenith [rad]; bilinear in log10 and sec z, extrapolated; NaN stays NaN."""
+    """Energy [EeV] for S800 [VEM/m^2] and zenith [rad]; bilinear in log10 and sec z, extrapolated;
+    NaN stays NaN.
+    """
     s800, zenith = np.asarray(s800, dtype=float), np.asarray(zenith, dtype=float)
     from scipy.interpolate import RegularGridInterpolator  # half a second, when it is needed
 

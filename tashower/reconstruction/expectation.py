@@ -1,6 +1,7 @@
 """What the joint fit expects at a station, and how far an observation is from it. Compiled.
 
-Parameters of the fit, in this order: core x, core y [m], direction cosines n_x, n_y, ln S800, t0 [ns], a [ns].
+Parameters of the fit, in this order: core x, core y [m], direction cosines n_x, n_y, ln S800, t0
+    [ns], a [ns].
 
     t(r) = t0 + t_plane + a (1 + r/R_L)^1.5 LDF(r)^-0.5        S(r) = S800 LDF(r)
 
@@ -9,10 +10,12 @@ Parameters of the fit, in this order: core x, core y [m], direction cosines n_x,
     sum over times      (t - t_fit)^2 / sigma_t^2
   + sum over densities  (S - S_fit)^2 / sigma_S^2,              where the model expects 4 VEM/m^2 or more
   + sum over densities  2 (m - k + k ln(k/m)), m = S_fit A/phi, k = S A/phi,
-                                                                where it expects less, and for silent stations (k = 0)
+                                                                where it expects less, and for
+                                                                silent stations (k = 0)
   + (a - a_prior)^2 / sigma_prior^2                             if the curvature is constrained
 
-sigma_t, sigma_S, and on which side of 4 VEM/m^2 a station is, come from the model of the previous pass, never from the
+sigma_t, sigma_S, and on which side of 4 VEM/m^2 a station is, come from the model of the previous
+pass, never from the
 observed signal: weights from observed signals bias S800 by several per cent.
 """
 
@@ -23,16 +26,23 @@ import numpy as np
 
 from tashower.physics.compiled import formula, inner
 from tashower.physics.constants import SPEED_OF_LIGHT
-from tashower.physics.lateral import SLOPE_BY_SECANT, log_lateral_derivatives, log_lateral_distribution, slope_of_secant
+from tashower.physics.lateral import (
+    SLOPE_BY_SECANT,
+    log_lateral_derivatives,
+    log_lateral_distribution,
+    slope_of_secant,
+)
 from tashower.physics.shower_front import front_delay, log_delay_derivative, thickness_shape
 from tashower.reconstruction.clusters import SIGNAL, SILENT, TIME
 
 N_PARAMETERS = 7
 #: Below this density [VEM/m^2] the Poisson likelihood is used (Ivanov 2012, PhD thesis, Rutgers).
 POISSON_DENSITY = 4.0
-#: The distance to the axis is sqrt(r^2 + this^2) [m]: keeps the fit off the singularity of the lateral distribution.
+#: The distance to the axis is sqrt(r^2 + this^2) [m]: keeps the fit off the singularity of the
+#: lateral distribution.
 SOFTENING = 10.0
-#: What the compiler may do to sums and quotients of the inner loops: change the rounding, but not how infinity and NaN work.
+#: What the compiler may do to sums and quotients of the inner loops: change the rounding, but not
+#: how infinity and NaN work.
 ROUNDING = {"contract", "arcp", "reassoc"}
 #: Largest n_x^2 + n_y^2 that the fit may try: a zenith of 75 degrees.
 LARGEST_SINE2 = 0.933
@@ -43,17 +53,21 @@ _LOG_DENSITIES = (float(np.log(0.3)), float(np.log(100.0)))
 
 
 class ErrorModel(NamedTuple):
-    """How observed times and densities scatter around the formulas, calibrated on simulated showers.
+    """How observed times and densities scatter around the formulas, calibrated on simulated
+    showers.
 
     sigma_t^2 = time_floor^2 + u^2,   u = time_scale c(z) (1 + r/30)^1.5 S_fit^-time_power
     sigma_S^2 = signal_poisson S/A + (signal_fraction S)^2
 
-    the forms of the Telescope Array (Ivanov 2012: 30 ns, power 0.3, 2 S/A, 0.15); c(z): zenith dependence of the curvature.
+    the forms of the Telescope Array (Ivanov 2012: 30 ns, power 0.3, 2 S/A, 0.15); c(z): zenith
+        dependence of the curvature.
     Two effects that shift an observation and that the formulas do not have:
 
-    <t - t_fit> = u (b0 + b1 ln S_fit + b2 ln^2 S_fit): the first of few particles, seen above a threshold, comes later than the
+    <t - t_fit> = u (b0 + b1 ln S_fit + b2 ln^2 S_fit): the first of few particles, seen above a
+    threshold, comes later than the
         formula, which is exact for many;
-    <S>/S_fit = 1 - q (1 + x) exp(-x), x = contained_time/(c(z) (1 + r/30)^1.5): what arrives after the end of the window.
+    <S>/S_fit = 1 - q (1 + x) exp(-x), x = contained_time/(c(z) (1 + r/30)^1.5): what arrives after
+    the end of the window.
     """
 
     time_floor: float = 30.0  #: [ns]
@@ -85,7 +99,9 @@ class Observed(NamedTuple):
 
 @formula
 def time_spread(r, log_density, zenith_factor, errors):
-    """u [ns], the part of sigma_t that grows with the distance r [m] and falls with the expected density (ln of it in VEM/m^2)."""
+    """u [ns], the part of sigma_t that grows with the distance r [m] and falls with the expected
+    density (ln of it in VEM/m^2).
+    """
     power = np.exp(-errors.time_power * np.maximum(log_density, _LOWEST_LOG_DENSITY))
     return errors.time_scale * zenith_factor * thickness_shape(r) * power
 
@@ -98,20 +114,26 @@ def time_variance_of(spread, errors):
 
 @formula
 def time_shift_of(spread, log_density, errors):
-    """Expected arrival time minus the formula [ns] for u from `time_spread`; the density is kept between 0.3 and 100 VEM/m^2."""
+    """Expected arrival time minus the formula [ns] for u from `time_spread`; the density is kept
+    between 0.3 and 100 VEM/m^2.
+    """
     x = np.minimum(np.maximum(log_density, _LOG_DENSITIES[0]), _LOG_DENSITIES[1])
     return spread * (errors.b0 + x * (errors.b1 + x * errors.b2))
 
 
 @formula
 def time_error(r, density, zenith_factor, errors):
-    """sigma_t [ns] at distance r [m], for the density [VEM/m^2] that the model expects (kept above 0.1)."""
+    """sigma_t [ns] at distance r [m], for the density [VEM/m^2] that the model expects (kept above
+    0.1).
+    """
     return np.sqrt(time_variance_of(time_spread(r, np.log(density), zenith_factor, errors), errors))
 
 
 @formula
 def time_shift(r, density, zenith_factor, errors):
-    """Expected arrival time minus the formula [ns] at distance r [m], for the density [VEM/m^2] that the model expects."""
+    """Expected arrival time minus the formula [ns] at distance r [m], for the density [VEM/m^2]
+    that the model expects.
+    """
     log_density = np.log(density)
     return time_shift_of(time_spread(r, log_density, zenith_factor, errors), log_density, errors)
 
@@ -168,17 +190,28 @@ def trial_of(p, area, dispersion, on_ground):
     """`Trial` from the parameters."""
     n_z = math.sqrt(1.0 - p[2] * p[2] - p[3] * p[3])
     return Trial(
-        p[0], p[1], p[2], p[3], n_z, math.exp(p[4]), p[5], p[6], slope_of_secant(1.0 / n_z), -SLOPE_BY_SECANT / (n_z * n_z),
-        area / dispersion, on_ground,
-    )  # fmt: skip
+        p[0],
+        p[1],
+        p[2],
+        p[3],
+        n_z,
+        math.exp(p[4]),
+        p[5],
+        p[6],
+        slope_of_secant(1.0 / n_z),
+        -SLOPE_BY_SECANT / (n_z * n_z),
+        area / dispersion,
+        on_ground,
+    )
 
 
 @inner(fastmath=ROUNDING)
 def station_terms(trial, observed, i, lateral, front):
     """What station i adds to the sum and its derivatives.
 
-    Returns ((derivatives of the time by the first four parameters, by a, weight, residual), (derivatives of ln(density) by the
-    first four, weight, pull), terms of the sum). The other derivatives are 0 or 1; weights are 0 for what is not used.
+    Returns ((derivatives of the time by the first four parameters, by a, weight, residual),
+    (derivatives of ln(density) by the first four, weight, pull), terms of the sum). The other
+    derivatives are 0 or 1; weights are 0 for what is not used.
     """
     use = observed.use[i]
     n_x, n_y, n_z = trial.n_x, trial.n_y, trial.n_z
@@ -230,9 +263,23 @@ def station_terms(trial, observed, i, lateral, front):
 
 @inner(inline=False, fastmath=ROUNDING)
 def evaluate(
-    p, observed, begin, end, area, dispersion, prior_mean, prior_weight, on_ground, lateral, front, gradient, curvature, work
-):  # fmt: skip
-    """The sum to minimise, half its gradient (7,) and half its curvature matrix (7, 7, Fisher information); both overwritten.
+    p,
+    observed,
+    begin,
+    end,
+    area,
+    dispersion,
+    prior_mean,
+    prior_weight,
+    on_ground,
+    lateral,
+    front,
+    gradient,
+    curvature,
+    work,
+):
+    """The sum to minimise, half its gradient (7,) and half its curvature matrix (7, 7, Fisher
+    information); both overwritten.
 
     Stations begin to end - 1 are counted; work : (10, 4) work space.
     Infinite where p is not a shower (horizontal, overflow).
@@ -240,7 +287,8 @@ def evaluate(
     if not is_shower(p):
         return np.inf
     trial = trial_of(p, area, dispersion, on_ground)
-    # Sums over stations of products of derivatives are gathered in rows of four, which become vector instructions.
+    # Sums over stations of products of derivatives are gathered in rows of four, which become
+    # vector instructions.
     block = work[0:4]
     slope, with_s800, with_t0, with_a = work[4], work[5], work[6], work[7]
     for i in range(8):
@@ -307,12 +355,16 @@ def _gather(b0, b1, b2, b3, weight, pull, block, slope):
 
 @inner(inline=False, fastmath=ROUNDING)
 def set_weights(p, observed, area, errors, zenith_factor, on_ground, lateral):
-    """Weights, time shift and contained part of every station from the model p; all four columns are overwritten."""
+    """Weights, time shift and contained part of every station from the model p; all four columns
+    are overwritten.
+    """
     n_x, n_y = p[2], p[3]
     n_z = math.sqrt(max(1.0 - n_x * n_x - n_y * n_y, 1.0 - LARGEST_SINE2))
     eta = slope_of_secant(1.0 / n_z)
     for i in range(len(observed.x)):
-        r, _ = soft_distance(observed.x[i] - p[0], observed.y[i] - p[1], observed.z[i], n_x, n_y, n_z, on_ground)
+        r, _ = soft_distance(
+            observed.x[i] - p[0], observed.y[i] - p[1], observed.z[i], n_x, n_y, n_z, on_ground
+        )
         log_density = min(p[4] + log_lateral_distribution(r, eta, lateral), 20.0)
         density = math.exp(log_density)
         if observed.use[i] & TIME:
@@ -324,4 +376,6 @@ def set_weights(p, observed, area, errors, zenith_factor, on_ground, lateral):
         observed.contained[i] = contained_fraction(r, zenith_factor, errors)
         density *= observed.contained[i]
         gaussian = density >= POISSON_DENSITY and observed.use[i] != SILENT
-        observed.signal_weight[i] = 1.0 / density_error(density, area, errors) ** 2 if gaussian else 0.0
+        observed.signal_weight[i] = (
+            1.0 / density_error(density, area, errors) ** 2 if gaussian else 0.0
+        )

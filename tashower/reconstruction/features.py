@@ -1,4 +1,6 @@
-"""Event features: the observables of the Telescope Array's composition work (arXiv:1808.03680), plus zenith and S800."""
+"""Event features: the observables of the Telescope Array's composition work (arXiv:1808.03680),
+plus zenith and S800.
+"""
 
 import numpy as np
 
@@ -28,12 +30,15 @@ EVENT_FEATURES = (
 #: Distances of S_b and of the area over peak [m].
 S_B_DISTANCE = 1000.0
 AREA_OVER_PEAK_DISTANCE = 1200.0
-#: Hits nearer to the core are not used for the area over peak [m]: there it is the width of the electronics' pulse.
+#: Hits nearer to the core are not used for the area over peak [m]: there it is the width of the
+#: electronics' pulse.
 AREA_OVER_PEAK_NEAREST = 400.0
 
 
 def _line_at(x, y, event, n_events):
-    """Value at x = 0 and slope of straight lines y(x), one per event, by least squares; NaN for fewer than three points."""
+    """Value at x = 0 and slope of straight lines y(x), one per event, by least squares; NaN for
+    fewer than three points.
+    """
     count, sum_x, sum_y, sum_xx, sum_xy = (
         np.bincount(event, weights, n_events) for weights in (np.ones_like(x), x, y, x * x, x * y)
     )
@@ -45,8 +50,11 @@ def _line_at(x, y, event, n_events):
     return np.where(good, value, np.nan), np.where(good, slope, np.nan)
 
 
-def event_features(events: Events, pulses: Pulses, reconstruction: Reconstruction) -> dict[str, np.ndarray]:
-    """The features of every event, {name: (n_events,)}; NaN where the reconstruction is invalid or a feature has no meaning.
+def event_features(
+    events: Events, pulses: Pulses, reconstruction: Reconstruction
+) -> dict[str, np.ndarray]:
+    """The features of every event, {name: (n_events,)}; NaN where the reconstruction is invalid or
+    a feature has no meaning.
 
     Counted are hits of at least 1.4 VEM (mean of the layers).
     """
@@ -59,8 +67,14 @@ def event_features(events: Events, pulses: Pulses, reconstruction: Reconstructio
     peaks = pulses.n_peaks[strong].astype(float)
     area_over_peak = pulses.area_over_peak[strong]
     position = events.array.position[station]
-    d = (position[:, 0] - reconstruction.core_x[event], position[:, 1] - reconstruction.core_y[event], position[:, 2])
-    r = axis_distance(*d, *axis_components(reconstruction.zenith[event], reconstruction.azimuth[event]))
+    d = (
+        position[:, 0] - reconstruction.core_x[event],
+        position[:, 1] - reconstruction.core_y[event],
+        position[:, 2],
+    )
+    r = axis_distance(
+        *d, *axis_components(reconstruction.zenith[event], reconstruction.azimuth[event])
+    )
     valid = np.isfinite(r)
 
     def total(weights, chosen=valid):
@@ -93,4 +107,7 @@ def event_features(events: Events, pulses: Pulses, reconstruction: Reconstructio
             "zenith": reconstruction.zenith,
             "s800": reconstruction.s800,
         }
-    return {name: np.where(reconstruction.valid, features[name], np.nan).astype(float) for name in EVENT_FEATURES}
+    return {
+        name: np.where(reconstruction.valid, features[name], np.nan).astype(float)
+        for name in EVENT_FEATURES
+    }

@@ -1,4 +1,6 @@
-"""The analytic reconstruction: plane front, curved front, joint fit of times and densities with seven parameters."""
+"""The analytic reconstruction: plane front, curved front, joint fit of times and densities with
+seven parameters.
+"""
 
 import math
 
@@ -39,8 +41,9 @@ from tashower.reconstruction.start_values import (
     zenith_factor,
 )
 
-#: A station is rejected when that lowers chi2 by more than this, one station at a time. The Telescope Array uses 4 (Ivanov
-#: 2012), which also takes away one good station in twenty and makes the pulls of the rest too narrow.
+#: A station is rejected when that lowers chi2 by more than this, one station at a time. The
+#: Telescope Array uses 4 (Ivanov 2012), which also takes away one good station in twenty and makes
+#: the pulls of the rest too narrow.
 OUTLIER_CHI2 = 12.0
 #: Most stations rejected in an event.
 MOST_OUTLIERS = 4
@@ -52,7 +55,9 @@ _RING = 300.0  # how far away the other starts lie [m]
 
 @inner
 def prior_of(p, settings):
-    """(mean, 1/variance) of the prior on the curvature for the model p; the second is 0 where it is free."""
+    """(mean, 1/variance) of the prior on the curvature for the model p; the second is 0 where it is
+    free.
+    """
     n_z = math.sqrt(max(1.0 - p[2] * p[2] - p[3] * p[3], 1.0 - LARGEST_SINE2))
     mean = math.exp(min(max(prior_log_curvature(n_z, p[4], settings.prior), -8.0), 8.0))
     return mean, (mean * settings.prior_width) ** -2.0 if settings.constrained else 0.0
@@ -62,22 +67,44 @@ def prior_of(p, settings):
 def weights_of(p, observed, settings):
     """Set the weights of all stations from the model p."""
     n_z = math.sqrt(max(1.0 - p[2] * p[2] - p[3] * p[3], 1.0 - LARGEST_SINE2))
-    set_weights(p, observed, settings.area, settings.errors, zenith_factor(n_z), settings.on_ground, settings.lateral)
+    set_weights(
+        p,
+        observed,
+        settings.area,
+        settings.errors,
+        zenith_factor(n_z),
+        settings.on_ground,
+        settings.lateral,
+    )
 
 
 @inner(inline=False)
 def minimum(p, observed, settings, converged, matrix, scratch):
-    """Minimum from p with the weights as they are and the prior of p, which is overwritten. Returns (sum, converged)."""
+    """Minimum from p with the weights as they are and the prior of p, which is overwritten. Returns
+    (sum, converged).
+    """
     mean, weight = prior_of(p, settings)
     return minimise(
-        p, observed, settings.area, settings.errors.signal_poisson, mean, weight, settings.on_ground, settings.lateral, settings.front,
-        converged, matrix, scratch,
-    )  # fmt: skip
+        p,
+        observed,
+        settings.area,
+        settings.errors.signal_poisson,
+        mean,
+        weight,
+        settings.on_ground,
+        settings.lateral,
+        settings.front,
+        converged,
+        matrix,
+        scratch,
+    )
 
 
 @inner(inline=False)
 def one_pass(p, observed, settings, converged, matrix, scratch):
-    """Weights and prior from the model p, then the minimum; p is overwritten. Returns (sum, converged)."""
+    """Weights and prior from the model p, then the minimum; p is overwritten. Returns (sum,
+    converged).
+    """
     weights_of(p, observed, settings)
     return minimum(p, observed, settings, converged, matrix, scratch)
 
@@ -95,13 +122,24 @@ def nearest_signal(p, observed):
 
 @inner(inline=False)
 def _best_start(p, observed, settings, matrix, ndof, scratch):
-    """The first pass, repeated from a ring of other cores where the result is suspicious; the best minimum stays in p."""
-    start, best, other, weights_from = scratch.start, scratch.best, scratch.other, scratch.weights_from
+    """The first pass, repeated from a ring of other cores where the result is suspicious; the best
+    minimum stays in p.
+    """
+    start, best, other, weights_from = (
+        scratch.start,
+        scratch.best,
+        scratch.other,
+        scratch.weights_from,
+    )
     copy_vector(p, start)
     total, _ = one_pass(p, observed, settings, NEARLY_CONVERGED, matrix, scratch)
     good = math.isfinite(total)
     # Silent stations have terms in the sum, too.
-    if good and total <= 4.0 * max(ndof + count(observed, SILENT), 1) and nearest_signal(p, observed) >= _NEAR:
+    if (
+        good
+        and total <= 4.0 * max(ndof + count(observed, SILENT), 1)
+        and nearest_signal(p, observed) >= _NEAR
+    ):
         return
     copy_vector(p, best)
     # The same weights for all starts, or their sums could not be compared.
@@ -126,21 +164,40 @@ def compare(p, weights_from, observed, settings, scratch):
     weights_of(weights_from, observed, settings)
     mean, weight = prior_of(weights_from, settings)
     return evaluate(
-        p, observed, 0, len(observed.x), settings.area, settings.errors.signal_poisson, mean, weight, settings.on_ground,
-        settings.lateral, settings.front, scratch.gradient, scratch.trial_matrix, scratch.sums,
-    )  # fmt: skip
+        p,
+        observed,
+        0,
+        len(observed.x),
+        settings.area,
+        settings.errors.signal_poisson,
+        mean,
+        weight,
+        settings.on_ground,
+        settings.lateral,
+        settings.front,
+        scratch.gradient,
+        scratch.trial_matrix,
+        scratch.sums,
+    )
 
 
 @inner(inline=False)
 def worst_station(p, observed, settings, matrix, scratch):
-    """(index of the station whose removal lowers the sum most, by how much, chi2 of all stations with a signal).
+    """(index of the station whose removal lowers the sum most, by how much, chi2 of all stations
+    with a signal).
 
     matrix : curvature at the minimum p
 
-    To second order the sum of the others falls from its value here by g (H - F)^-1 g, with H the curvature of all, F and g those
+    To second order the sum of the others falls from its value here by g (H - F)^-1 g, with H the
+    curvature of all, F and g those
     of the station: gradients add up to zero at the minimum.
     """
-    gradient, own, factor, change = scratch.gradient, scratch.trial_matrix, scratch.factor, scratch.step
+    gradient, own, factor, change = (
+        scratch.gradient,
+        scratch.trial_matrix,
+        scratch.factor,
+        scratch.step,
+    )
     area, dispersion, on_ground = settings.area, settings.errors.signal_poisson, settings.on_ground
     n = len(observed.x)
     here = trial_of(p, area, dispersion, on_ground)
@@ -195,9 +252,11 @@ def count(observed, bit):
 
 @inner(inline=False)
 def fit_one(observed, settings, p, covariance, start, scratch):
-    """Fit one event; p (7,) and covariance (7, 7) are overwritten. start: (7,) parameters to begin with, or NaN.
+    """Fit one event; p (7,) and covariance (7, 7) are overwritten. start: (7,) parameters to begin
+    with, or NaN.
 
-    Returns (chi2, ndof, stations used, stations rejected, good). chi2 counts the stations with a signal.
+    Returns (chi2, ndof, stations used, stations rejected, good). chi2 counts the stations with a
+    signal.
     """
     matrix, trial = covariance, scratch.other  # the curvature is inverted in place
     n_times = count(observed, TIME)
@@ -215,7 +274,12 @@ def fit_one(observed, settings, p, covariance, start, scratch):
     worst, lower, chi2 = worst_station(p, observed, settings, matrix, scratch)
     rejected = 0
     # 0.7: a margin for what second order misses.
-    while good and rejected < MOST_OUTLIERS and n_times > FEWEST_STATIONS + 1 and lower > 0.7 * OUTLIER_CHI2:
+    while (
+        good
+        and rejected < MOST_OUTLIERS
+        and n_times > FEWEST_STATIONS + 1
+        and lower > 0.7 * OUTLIER_CHI2
+    ):
         use = observed.use[worst]
         observed.use[worst] = 0
         copy_vector(p, trial)
@@ -238,20 +302,34 @@ def fit_one(observed, settings, p, covariance, start, scratch):
 def work_space(n_stations):
     """Arrays that `observe` uses again for every event."""
     return (
-        np.full(n_stations, -1, np.int32), np.empty(n_stations, np.int32), np.empty(n_stations, np.int32),
-        np.empty(n_stations, np.int32), np.empty((9, n_stations)),
-    )  # fmt: skip
+        np.full(n_stations, -1, np.int32),
+        np.empty(n_stations, np.int32),
+        np.empty(n_stations, np.int32),
+        np.empty(n_stations, np.int32),
+        np.empty((9, n_stations)),
+    )
 
 
 @compiled
 def observe(begin, end, station, time, density, saturated, dead, neighbours, position, area, work):
-    """`Observed` of one event from its hits; times relative to their mean, which is returned too (NaN without stations)."""
+    """`Observed` of one event from its hits; times relative to their mean, which is returned too
+    (NaN without stations).
+    """
     slot, label, chosen, use, columns = work
     x, y, z, t, s = columns[0], columns[1], columns[2], columns[3], columns[4]
     n, n_hits = choose_stations(
-        station[begin:end], time[begin:end], density[begin:end] * area, saturated[begin:end], dead, neighbours, position,
-        slot, label[: end - begin], chosen, use,
-    )  # fmt: skip
+        station[begin:end],
+        time[begin:end],
+        density[begin:end] * area,
+        saturated[begin:end],
+        dead,
+        neighbours,
+        position,
+        slot,
+        label[: end - begin],
+        chosen,
+        use,
+    )
     origin = 0.0
     for k in range(n_hits):
         origin += time[begin + chosen[k]] / n_hits
@@ -261,28 +339,72 @@ def observe(begin, end, station, time, density, saturated, dead, neighbours, pos
         t[k] = time[begin + chosen[k]] - origin if k < n_hits else 0.0
         s[k] = density[begin + chosen[k]] if k < n_hits else 0.0
     return Observed(
-        x[:n], y[:n], z[:n], use[:n], t[:n], s[:n], columns[5, :n], columns[6, :n], columns[7, :n], columns[8, :n]
+        x[:n],
+        y[:n],
+        z[:n],
+        use[:n],
+        t[:n],
+        s[:n],
+        columns[5, :n],
+        columns[6, :n],
+        columns[7, :n],
+        columns[8, :n],
     ), origin
 
 
 @compiled
 def fit_all(
-    offset, station, time, density, saturated, dead_offset, dead, neighbours, position, settings, start, p, covariance, sums
+    offset,
+    station,
+    time,
+    density,
+    saturated,
+    dead_offset,
+    dead,
+    neighbours,
+    position,
+    settings,
+    start,
+    p,
+    covariance,
+    sums,
 ):
     """Fit every event; p (n, 7), covariance (n, 7, 7), sums (n, 5) as of `fit_one` are overwritten."""
     work, scratch = work_space(len(position)), scratch_space()
     for i in range(len(offset) - 1):
         observed, origin = observe(
-            offset[i], offset[i + 1], station, time, density, saturated, dead[dead_offset[i] : dead_offset[i + 1]],
-            neighbours, position, settings.area, work,
-        )  # fmt: skip
-        chi2, ndof, used, rejected, good = fit_one(observed, settings, p[i], covariance[i], start[i], scratch)
+            offset[i],
+            offset[i + 1],
+            station,
+            time,
+            density,
+            saturated,
+            dead[dead_offset[i] : dead_offset[i + 1]],
+            neighbours,
+            position,
+            settings.area,
+            work,
+        )
+        chi2, ndof, used, rejected, good = fit_one(
+            observed, settings, p[i], covariance[i], start[i], scratch
+        )
         p[i, 5] += origin
-        sums[i, 0], sums[i, 1], sums[i, 2], sums[i, 3], sums[i, 4] = chi2, ndof, used, rejected, good
+        sums[i, 0], sums[i, 1], sums[i, 2], sums[i, 3], sums[i, 4] = (
+            chi2,
+            ndof,
+            used,
+            rejected,
+            good,
+        )
 
 
 def fit_events(
-    events: Events, pulses: Pulses, calibration, settings: ReconstructionConfig, curvature: str = "free", start=None
+    events: Events,
+    pulses: Pulses,
+    calibration,
+    settings: ReconstructionConfig,
+    curvature: str = "free",
+    start=None,
 ) -> Reconstruction:
     """Fit every event.
 
@@ -291,12 +413,14 @@ def fit_events(
     events, pulses : hits and what `find_pulses` found in them
     calibration : `reconstruction.calibration.Calibration`
     settings : section `reconstruction` of the configuration
-    curvature : "free" (the seven parameters of the formula) or "constrained" (a prior on `a` from simulated showers)
+    curvature : "free" (the seven parameters of the formula) or "constrained" (a prior on `a` from
+        simulated showers)
     start : (n_events, 7) core x, y, n_x, n_y, ln S800, t0, a to begin with; NaN rows: a plane front
 
     Returns
     -------
-    Reconstruction : rows in the order of the events. Events without a trustworthy result are flagged invalid, all NaN.
+    Reconstruction : rows in the order of the events. Events without a trustworthy result are
+        flagged invalid, all NaN.
 
     Raises
     ------
@@ -319,9 +443,21 @@ def fit_events(
     density = pulses.signal.mean(axis=1) / array.detector.area
     begin = np.full((n, 7), np.nan) if start is None else np.asarray(start, dtype=float)
     fit_all(
-        events.hit_offset, events.hit_station, pulses.arrival_time, density, pulses.saturated, events.dead_offset,
-        events.dead_station, neighbour_table(array), array.position, compiled_settings, begin, p, covariance, sums,
-    )  # fmt: skip
+        events.hit_offset,
+        events.hit_station,
+        pulses.arrival_time,
+        density,
+        pulses.saturated,
+        events.dead_offset,
+        events.dead_station,
+        neighbour_table(array),
+        array.position,
+        compiled_settings,
+        begin,
+        p,
+        covariance,
+        sums,
+    )
     p, covariance = to_angles(p, covariance)
     if curvature in calibration.pulls:
         pulls = calibration.pulls[curvature]
@@ -334,6 +470,13 @@ def fit_events(
     for column in (p, covariance, chi2):
         column[invalid] = np.nan
     return Reconstruction(
-        events.event_id, *p.T.copy(), energy=look_up_energy(calibration.energy, p[:, 4], p[:, 2]), covariance=covariance,
-        chi2=chi2, ndof=ndof, n_stations=used, n_excluded=rejected, flags=flags,
-    )  # fmt: skip
+        events.event_id,
+        *p.T.copy(),
+        energy=look_up_energy(calibration.energy, p[:, 4], p[:, 2]),
+        covariance=covariance,
+        chi2=chi2,
+        ndof=ndof,
+        n_stations=used,
+        n_excluded=rejected,
+        flags=flags,
+    )

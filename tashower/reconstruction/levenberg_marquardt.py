@@ -1,7 +1,7 @@
 """Levenberg-Marquardt for the seven parameters of the joint fit. Compiled.
 
-Marquardt 1963, doi:10.1137/0111030, with Nielsen's (1999) rule for the damping. The curvature matrix is the Fisher information,
-so that Poisson terms are treated like squares.
+Marquardt 1963, doi:10.1137/0111030, with Nielsen's (1999) rule for the damping. The curvature
+matrix is the Fisher information, so that Poisson terms are treated like squares.
 """
 
 import math
@@ -12,7 +12,8 @@ import numpy as np
 from tashower.physics.compiled import compiled, inner
 from tashower.reconstruction.expectation import N_PARAMETERS, evaluate
 
-#: A step that changes the sum by less than this ends the fit; the last one, of a quadratic that is known, is taken on trust.
+#: A step that changes the sum by less than this ends the fit; the last one, of a quadratic that is
+#: known, is taken on trust.
 CONVERGED = 1e-3
 #: The same for a pass whose weights are provisional.
 NEARLY_CONVERGED = 0.2
@@ -43,9 +44,21 @@ def scratch_space():
     """A new `Scratch`."""
     n = N_PARAMETERS
     return Scratch(
-        np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n), np.zeros((n, n)), np.zeros((n, n)), np.zeros((n, n)), np.zeros((10, 4)),
-        np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n), np.zeros((n, n)), np.zeros((3, 4)),
-    )  # fmt: skip
+        np.zeros(n),
+        np.zeros(n),
+        np.zeros(n),
+        np.zeros(n),
+        np.zeros((n, n)),
+        np.zeros((n, n)),
+        np.zeros((n, n)),
+        np.zeros((10, 4)),
+        np.zeros(n),
+        np.zeros(n),
+        np.zeros(n),
+        np.zeros(n),
+        np.zeros((n, n)),
+        np.zeros((3, 4)),
+    )
 
 
 @inner
@@ -65,7 +78,9 @@ def copy_matrix(source, target):
 
 @inner(inline=False)
 def cholesky(matrix, factor):
-    """Lower triangle of the Cholesky factor of a (7, 7) matrix, its diagonal inverted; False if it is not positive definite."""
+    """Lower triangle of the Cholesky factor of a (7, 7) matrix, its diagonal inverted; False if it
+    is not positive definite.
+    """
     for j in range(N_PARAMETERS):
         total = matrix[j, j]
         for k in range(j):
@@ -109,18 +124,49 @@ def invert(factor, inverse, column):
 
 
 @inner(inline=False)
-def minimise(p, observed, area, dispersion, prior_mean, prior_weight, on_ground, lateral, front, converged, matrix, scratch):
-    """Minimise `expectation.evaluate` from p, which is overwritten; `matrix` (7, 7) ends as the curvature at the last point looked at.
+def minimise(
+    p,
+    observed,
+    area,
+    dispersion,
+    prior_mean,
+    prior_weight,
+    on_ground,
+    lateral,
+    front,
+    converged,
+    matrix,
+    scratch,
+):
+    """Minimise `expectation.evaluate` from p, which is overwritten; `matrix` (7, 7) ends as the
+    curvature at the last point looked at.
 
     converged : CONVERGED or NEARLY_CONVERGED
 
     Returns (sum at the minimum, converged).
     """
-    gradient, trial_gradient, trial_matrix = scratch.gradient, scratch.trial_gradient, scratch.trial_matrix
+    gradient, trial_gradient, trial_matrix = (
+        scratch.gradient,
+        scratch.trial_gradient,
+        scratch.trial_matrix,
+    )
     damped, factor, step, trial = scratch.damped, scratch.factor, scratch.step, scratch.trial
     n, sums = len(observed.x), scratch.sums
     total = evaluate(
-        p, observed, 0, n, area, dispersion, prior_mean, prior_weight, on_ground, lateral, front, gradient, matrix, sums
+        p,
+        observed,
+        0,
+        n,
+        area,
+        dispersion,
+        prior_mean,
+        prior_weight,
+        on_ground,
+        lateral,
+        front,
+        gradient,
+        matrix,
+        sums,
     )
     if not math.isfinite(total):
         return np.inf, False

@@ -16,14 +16,38 @@ FEWEST_STATIONS = 3
 
 
 @compiled
-def _fit_all(offset, station, time, density, saturated, dead_offset, dead, neighbours, position, area, p, used):
-    """Plane front of every event: p (n, 7) columns 0 to 3 and 5, and the number of stations; p NaN where there is none."""
+def _fit_all(
+    offset,
+    station,
+    time,
+    density,
+    saturated,
+    dead_offset,
+    dead,
+    neighbours,
+    position,
+    area,
+    p,
+    used,
+):
+    """Plane front of every event: p (n, 7) columns 0 to 3 and 5, and the number of stations; p NaN
+    where there is none.
+    """
     work, normal = work_space(len(position)), np.zeros((3, 4))
     for i in range(len(offset) - 1):
         observed, origin = observe(
-            offset[i], offset[i + 1], station, time, density, saturated, dead[dead_offset[i] : dead_offset[i + 1]],
-            neighbours, position, area, work,
-        )  # fmt: skip
+            offset[i],
+            offset[i + 1],
+            station,
+            time,
+            density,
+            saturated,
+            dead[dead_offset[i] : dead_offset[i + 1]],
+            neighbours,
+            position,
+            area,
+            work,
+        )
         used[i] = count(observed, TIME)
         if used[i] < FEWEST_STATIONS:
             continue
@@ -35,24 +59,51 @@ def _fit_all(offset, station, time, density, saturated, dead_offset, dead, neigh
 
 
 def fit_planes(events: Events, pulses: Pulses) -> Reconstruction:
-    """Direction of a plane front through the arrival times of every event's cluster, least squares with equal weights.
+    """Direction of a plane front through the arrival times of every event's cluster, least squares
+    with equal weights.
 
-    The core is the centre of gravity of the stations (weights: root of the density), t0 the time there. S800, curvature, energy,
-    chi2 and covariance are NaN. Invalid: fewer than three stations, stations on a line, times that no plane fits (a front slower
+    The core is the centre of gravity of the stations (weights: root of the density), t0 the time
+        there. S800, curvature, energy,
+    chi2 and covariance are NaN. Invalid: fewer than three stations, stations on a line, times that
+        no plane fits (a front slower
     than light at less than 64 degrees).
     """
     n = events.n_events
     p, used = np.full((n, 7), np.nan), np.zeros(n, np.int32)
     area = float(events.array.detector.area)
     _fit_all(
-        events.hit_offset, events.hit_station, pulses.arrival_time, pulses.signal.mean(axis=1) / area, pulses.saturated,
-        events.dead_offset, events.dead_station, neighbour_table(events.array), events.array.position, area, p, used,
-    )  # fmt: skip
-    zenith, azimuth = np.arcsin(np.hypot(p[:, 2], p[:, 3])), np.arctan2(p[:, 3], p[:, 2]) % (2 * np.pi)
+        events.hit_offset,
+        events.hit_station,
+        pulses.arrival_time,
+        pulses.signal.mean(axis=1) / area,
+        pulses.saturated,
+        events.dead_offset,
+        events.dead_station,
+        neighbour_table(events.array),
+        events.array.position,
+        area,
+        p,
+        used,
+    )
+    zenith, azimuth = (
+        np.arcsin(np.hypot(p[:, 2], p[:, 3])),
+        np.arctan2(p[:, 3], p[:, 2]) % (2 * np.pi),
+    )
     nothing = np.full(n, np.nan)
     return Reconstruction(
-        event_id=events.event_id, core_x=p[:, 0].copy(), core_y=p[:, 1].copy(), zenith=zenith, azimuth=azimuth, s800=nothing.copy(),
-        t0=p[:, 5].copy(), curvature=nothing.copy(), energy=nothing.copy(), covariance=np.full((n, 7, 7), np.nan),
-        chi2=nothing.copy(), ndof=np.maximum(used - 3, 0).astype(np.int32), n_stations=used, n_excluded=np.zeros(n, np.int32),
+        event_id=events.event_id,
+        core_x=p[:, 0].copy(),
+        core_y=p[:, 1].copy(),
+        zenith=zenith,
+        azimuth=azimuth,
+        s800=nothing.copy(),
+        t0=p[:, 5].copy(),
+        curvature=nothing.copy(),
+        energy=nothing.copy(),
+        covariance=np.full((n, 7, 7), np.nan),
+        chi2=nothing.copy(),
+        ndof=np.maximum(used - 3, 0).astype(np.int32),
+        n_stations=used,
+        n_excluded=np.zeros(n, np.int32),
         flags=np.isnan(zenith).astype(np.uint16),
-    )  # fmt: skip
+    )

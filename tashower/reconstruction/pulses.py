@@ -1,4 +1,6 @@
-"""From waveforms to pulses: arrival time, signal, saturation, peaks. The same for simulated and measured data."""
+"""From waveforms to pulses: arrival time, signal, saturation, peaks. The same for simulated and
+measured data.
+"""
 
 import numpy as np
 
@@ -7,22 +9,27 @@ from tashower.physics.compiled import compiled
 
 #: Noise of a bin [counts rms] (Abu-Zayyad et al. 2012, doi:10.1016/j.nima.2012.05.079).
 NOISE = 0.75
-#: Leading edge: this many consecutive bins above the pedestal by this many times the noise (same source).
+#: Leading edge: this many consecutive bins above the pedestal by this many times the noise (same
+#: source).
 EDGE_BINS = 4
 EDGE_SIGMA = 5.0
 #: A peak stands out of the lowest bin since the last one by this many times the noise.
 PEAK_SIGMA = 6.0
-#: A layer is saturated above this many VEM in a 20 ns bin, or this many counts in a bin (end of the linear range).
+#: A layer is saturated above this many VEM in a 20 ns bin, or this many counts in a bin (end of the
+#: linear range).
 SATURATED_VEM = 48.8
 SATURATED_COUNTS = 2000
-#: Time [bins] from the particle to the interpolated threshold crossing of its pulse, mean over the clock phase for pulses of
-#: 3 to 30 VEM (tests/reconstruction/test_pulses.py measures it). A constant moves t0 only.
+#: Time [bins] from the particle to the interpolated threshold crossing of its pulse, mean over the
+#: clock phase for pulses of 3 to 30 VEM (tests/reconstruction/test_pulses.py measures it). A
+#: constant moves t0 only.
 EDGE_DELAY = -0.59
 
 
 @compiled
 def _layer_edge(waveform, layer, threshold):
-    """Interpolated crossing [bins from the start] of the first EDGE_BINS bins above the threshold; NaN: none."""
+    """Interpolated crossing [bins from the start] of the first EDGE_BINS bins above the threshold;
+    NaN: none.
+    """
     run = 0
     for i in range(waveform.shape[0]):
         run = run + 1 if waveform[i, layer] > threshold else 0
@@ -60,7 +67,18 @@ def _layer_peaks(waveform, layer, pedestal):
 
 
 @compiled
-def _find(waveform, pedestal, counts_per_vem, hit_time, bin_width, arrival_time, signal, saturated, n_peaks, area_over_peak):
+def _find(
+    waveform,
+    pedestal,
+    counts_per_vem,
+    hit_time,
+    bin_width,
+    arrival_time,
+    signal,
+    saturated,
+    n_peaks,
+    area_over_peak,
+):
     n_hits, n_bins, n_layers = waveform.shape
     for h in range(n_hits):
         edges = ratio = 0.0
@@ -94,7 +112,8 @@ def _find(waveform, pedestal, counts_per_vem, hit_time, bin_width, arrival_time,
 def find_pulses(events: Events) -> Pulses:
     """Pulses of every hit; `events.pulses` where the events come without waveforms.
 
-    arrival_time : mean over the layers of the leading edge, interpolated within the bin; NaN without one
+    arrival_time : mean over the layers of the leading edge, interpolated within the bin; NaN
+        without one
     signal : (sum over the window - pedestal) / counts per VEM, per layer
     saturated : a layer left the linear range
     n_peaks : per layer; area_over_peak : [ns], mean of the layers
@@ -112,7 +131,15 @@ def find_pulses(events: Events) -> Pulses:
         area_over_peak=np.full(n_hits, np.nan),
     )
     _find(
-        events.waveform, events.pedestal, events.counts_per_vem, events.hit_time, events.array.detector.bin_width,
-        pulses.arrival_time, pulses.signal, pulses.saturated, pulses.n_peaks, pulses.area_over_peak,
-    )  # fmt: skip
+        events.waveform,
+        events.pedestal,
+        events.counts_per_vem,
+        events.hit_time,
+        events.array.detector.bin_width,
+        pulses.arrival_time,
+        pulses.signal,
+        pulses.saturated,
+        pulses.n_peaks,
+        pulses.area_over_peak,
+    )
     return pulses

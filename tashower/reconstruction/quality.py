@@ -9,14 +9,17 @@ from tashower.events.array import border_distance
 from tashower.events.model import FLAGS
 from tashower.physics.constants import SPEED_OF_LIGHT
 
-#: Results outside of these are not showers: invalid. S800 [VEM/m^2], error of the direction [rad], core outside the array [m].
+#: Results outside of these are not showers: invalid. S800 [VEM/m^2], error of the direction [rad],
+#: core outside the array [m].
 SANE_S800 = (0.05, 2e4)
 LARGEST_DIRECTION_ERROR = math.radians(30.0)
 FARTHEST_OUTSIDE = 3000.0
 
 
 def to_angles(p, covariance):
-    """Parameters and covariance of (core, zenith, azimuth, S800, t0, a) from those of (core, n_x, n_y, ln S800, t0, a)."""
+    """Parameters and covariance of (core, zenith, azimuth, S800, t0, a) from those of (core, n_x,
+    n_y, ln S800, t0, a).
+    """
     n_x, n_y = p[:, 2], p[:, 3]
     sine2 = np.minimum(n_x**2 + n_y**2, 1.0)
     sine, cosine = np.sqrt(sine2), np.sqrt(1.0 - sine2)
@@ -36,7 +39,9 @@ def to_angles(p, covariance):
 
 
 def correct_bias(p, pulls):
-    """Parameters (n, 7) in the order of PARAMETERS with the biases of a `calibration.FitPulls` taken away; a new array."""
+    """Parameters (n, 7) in the order of PARAMETERS with the biases of a `calibration.FitPulls`
+    taken away; a new array.
+    """
     p = p.copy()
     with np.errstate(invalid="ignore"):
         tangent = np.tan(np.minimum(p[:, 2], 1.2))
@@ -56,7 +61,12 @@ def quality_flags(array, p, covariance, chi2, ndof, used, good, settings: Recons
     with np.errstate(invalid="ignore", divide="ignore"):
         pointing = np.sqrt(covariance[:, 2, 2] + np.sin(p[:, 2]) ** 2 * covariance[:, 3, 3])
         inside = border_distance(array, p[:, 0], p[:, 1])
-        sane = good & np.isfinite(p).all(axis=1) & np.isfinite(covariance).all(axis=(1, 2)) & (ndof >= 0)
+        sane = (
+            good
+            & np.isfinite(p).all(axis=1)
+            & np.isfinite(covariance).all(axis=(1, 2))
+            & (ndof >= 0)
+        )
         sane &= (p[:, 4] > SANE_S800[0]) & (p[:, 4] < SANE_S800[1]) & (inside > -FARTHEST_OUTSIDE)
         sane &= (pointing < LARGEST_DIRECTION_ERROR) & (covariance[:, 2, 2] > 0)
         failed = {

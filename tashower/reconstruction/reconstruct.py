@@ -16,9 +16,11 @@ _WORTH_A_LINE = 1000  # events that take a noticeable time
 def reconstruct(
     events: Events, calibration: Calibration, settings: ReconstructionConfig
 ) -> tuple[dict[str, Reconstruction], Pulses, dict]:
-    """Pulses, the plane front, the free and the constrained fit, and the event features (of the free fit).
+    """Pulses, the plane front, the free and the constrained fit, and the event features (of the
+    free fit).
 
-    Returns ({"free": ..., "constrained": ..., "plane": ..., "standard": what came with the data}, pulses, {feature: (n_events,) array}).
+    Returns ({"free": ..., "constrained": ..., "plane": ..., "standard": what came with the data},
+    pulses, {feature: (n_events,) array}).
 
     Raises
     ------
@@ -30,7 +32,11 @@ def reconstruct(
     for curvature in ("free", "constrained"):
         tables[curvature] = fit_events(events, pulses, calibration, settings, curvature)
         if events.n_events >= _WORTH_A_LINE:
-            print(f"fit ({curvature} curvature): {events.n_events:,} events", file=sys.stderr, flush=True)
+            print(
+                f"fit ({curvature} curvature): {events.n_events:,} events",
+                file=sys.stderr,
+                flush=True,
+            )
     tables["plane"] = fit_planes(events, pulses)
     if events.standard is not None:
         tables["standard"] = events.standard

@@ -1,4 +1,6 @@
-"""The joint fit with scipy, event by event: slow, and the standard that the compiled one is held to."""
+"""The joint fit with scipy, event by event: slow, and the standard that the compiled one is held
+to.
+"""
 
 import numpy as np
 from scipy.optimize import least_squares
@@ -6,23 +8,44 @@ from scipy.optimize import least_squares
 from tashower.events.array import neighbour_table
 from tashower.events.model import Events, Pulses
 from tashower.physics.constants import SPEED_OF_LIGHT
-from tashower.physics.lateral import TELESCOPE_ARRAY, Lateral, log_lateral_distribution, slope_of_secant
+from tashower.physics.lateral import (
+    TELESCOPE_ARRAY,
+    Lateral,
+    log_lateral_distribution,
+    slope_of_secant,
+)
 from tashower.physics.shower_front import TELESCOPE_ARRAY_FRONT, front_delay
 from tashower.reconstruction.clusters import SIGNAL, SILENT, TIME
 from tashower.reconstruction.expectation import LARGEST_SINE2, N_PARAMETERS, SOFTENING, Observed
 from tashower.reconstruction.fit import observe, one_pass, work_space
 from tashower.reconstruction.levenberg_marquardt import CONVERGED, scratch_space
-from tashower.reconstruction.start_values import FitSettings, fit_plane, prior_log_curvature, start_core, start_size
+from tashower.reconstruction.start_values import (
+    FitSettings,
+    fit_plane,
+    prior_log_curvature,
+    start_core,
+    start_size,
+)
 
 
 def settings_of(
-    calibration, area: float, constrained: bool, lateral: Lateral = TELESCOPE_ARRAY, front=TELESCOPE_ARRAY_FRONT
+    calibration,
+    area: float,
+    constrained: bool,
+    lateral: Lateral = TELESCOPE_ARRAY,
+    front=TELESCOPE_ARRAY_FRONT,
 ) -> FitSettings:
     """`FitSettings` for the perpendicular distance."""
     return FitSettings(
-        area, calibration.errors, constrained, np.asarray(calibration.curvature_coefficients, dtype=float),
-        float(calibration.curvature_width), False, lateral, front,
-    )  # fmt: skip
+        area,
+        calibration.errors,
+        constrained,
+        np.asarray(calibration.curvature_coefficients, dtype=float),
+        float(calibration.curvature_width),
+        False,
+        lateral,
+        front,
+    )
 
 
 def observed_events(events: Events, pulses: Pulses) -> list[Observed]:
@@ -36,17 +59,35 @@ def observed_events(events: Events, pulses: Pulses) -> list[Observed]:
         work = work_space(n_stations)  # of its own: the records keep views of it
         dead = events.dead_station[slice(*events.dead_offset[i : i + 2])]
         observed, _ = observe(
-            events.hit_offset[i], events.hit_offset[i + 1], events.hit_station, pulses.arrival_time, density, pulses.saturated,
-            dead, neighbours, events.array.position, area, work,
-        )  # fmt: skip
+            events.hit_offset[i],
+            events.hit_offset[i + 1],
+            events.hit_station,
+            pulses.arrival_time,
+            density,
+            pulses.saturated,
+            dead,
+            neighbours,
+            events.array.position,
+            area,
+            work,
+        )
         found.append(observed)
     return found
 
 
 def residual_vector(
-    p, observed: Observed, area, dispersion, prior_mean, prior_weight, lateral=TELESCOPE_ARRAY, front=TELESCOPE_ARRAY_FRONT
+    p,
+    observed: Observed,
+    area,
+    dispersion,
+    prior_mean,
+    prior_weight,
+    lateral=TELESCOPE_ARRAY,
+    front=TELESCOPE_ARRAY_FRONT,
 ) -> np.ndarray:
-    """Signed roots of the terms of `expectation.evaluate`, in numpy; their squares add up to its sum."""
+    """Signed roots of the terms of `expectation.evaluate`, in numpy; their squares add up to its
+    sum.
+    """
     n_x, n_y = p[2], p[3]
     sine2 = n_x**2 + n_y**2
     if sine2 >= LARGEST_SINE2 or abs(p[4]) >= 14.0:
@@ -57,7 +98,9 @@ def residual_vector(
     r = np.sqrt(np.maximum(dx**2 + dy**2 + dz**2 - q**2, 0.0) + SOFTENING**2)
     log_ldf = log_lateral_distribution(r, slope_of_secant(1.0 / n_z), lateral)
     timed, seen = (observed.use & TIME) > 0, (observed.use & (SIGNAL | SILENT)) > 0
-    expected_time = p[5] - q / SPEED_OF_LIGHT + front_delay(r, log_ldf, p[6], front) + observed.shift
+    expected_time = (
+        p[5] - q / SPEED_OF_LIGHT + front_delay(r, log_ldf, p[6], front) + observed.shift
+    )
     times = np.where(timed, np.sqrt(observed.time_weight) * (expected_time - observed.time), 0.0)
     density = np.exp(p[4] + log_ldf) * observed.contained
     gaussian = np.sqrt(observed.signal_weight) * (density - observed.density)
@@ -76,7 +119,9 @@ def fit_with_scipy(
     lateral: Lateral = TELESCOPE_ARRAY,
     front=TELESCOPE_ARRAY_FRONT,
 ) -> tuple:
-    """((sum, p) of the compiled fit, (sum, p) of scipy) from the same start, weights and sum; p as in `expectation`."""
+    """((sum, p) of the compiled fit, (sum, p) of scipy) from the same start, weights and sum; p as
+    in `expectation`.
+    """
     settings = settings_of(calibration, area, constrained, lateral, front)
     p = np.zeros(N_PARAMETERS)
     start_core(observed, p)
@@ -88,8 +133,12 @@ def fit_with_scipy(
     mean = float(np.exp(prior_log_curvature(n_z, p[4], settings.prior)))
     weight = (mean * settings.prior_width) ** -2.0 if constrained else 0.0
     matrix = np.empty((N_PARAMETERS, N_PARAMETERS))
-    total, _ = one_pass(p, observed, settings, CONVERGED, matrix, scratch)  # also sets the weights, from the start
+    total, _ = one_pass(
+        p, observed, settings, CONVERGED, matrix, scratch
+    )  # also sets the weights, from the start
     args = (observed, area, settings.errors.signal_poisson, mean, weight, lateral, front)
     scale = np.array([50.0, 50.0, 0.02, 0.02, 0.1, 50.0, 0.3])
-    found = least_squares(residual_vector, begin, x_scale=scale, args=args, xtol=1e-12, ftol=1e-12, gtol=1e-12)
+    found = least_squares(
+        residual_vector, begin, x_scale=scale, args=args, xtol=1e-12, ftol=1e-12, gtol=1e-12
+    )
     return (total, p), (2.0 * found.cost, found.x)

@@ -1,4 +1,6 @@
-"""Where the joint fit starts: plane front, centre of gravity, size. And what it is told: `FitSettings`. Compiled."""
+"""Where the joint fit starts: plane front, centre of gravity, size. And what it is told:
+`FitSettings`. Compiled.
+"""
 
 import math
 from typing import NamedTuple
@@ -46,9 +48,11 @@ def prior_log_curvature(n_z, log_s800, coefficients):
 
 @inner(inline=False)
 def fit_plane(observed, p, a):
-    """Plane front through the times: sets p[2], p[3] (n_x, n_y) and p[5] (t0 at the core in p[0], p[1]); False if degenerate.
+    """Plane front through the times: sets p[2], p[3] (n_x, n_y) and p[5] (t0 at the core in p[0],
+    p[1]); False if degenerate.
 
-    t = t0 - n.(x - core)/c, least squares with equal weights; the altitude enters with n_z of the previous of three rounds.
+    t = t0 - n.(x - core)/c, least squares with equal weights; the altitude enters with n_z of the
+    previous of three rounds.
     a : (3, 4) work space.
     """
     n_z = 1.0
@@ -60,15 +64,21 @@ def fit_plane(observed, p, a):
             if not observed.use[i] & TIME:
                 continue
             row = (
-                -(observed.x[i] - p[0]) / SPEED_OF_LIGHT, -(observed.y[i] - p[1]) / SPEED_OF_LIGHT, 1.0,
+                -(observed.x[i] - p[0]) / SPEED_OF_LIGHT,
+                -(observed.y[i] - p[1]) / SPEED_OF_LIGHT,
+                1.0,
                 observed.time[i] + n_z * observed.z[i] / SPEED_OF_LIGHT,
-            )  # fmt: skip
+            )
             for j in range(3):
                 for k in range(4):
                     a[j, k] += row[j] * row[k]
         determinant = a[0, 0] * a[1, 1] - a[0, 1] * a[0, 1]
         scale = a[0, 0] + a[1, 1]
-        spread = determinant - (a[0, 2] ** 2 * a[1, 1] + a[1, 2] ** 2 * a[0, 0] - 2.0 * a[0, 1] * a[0, 2] * a[1, 2]) / a[2, 2]
+        spread = (
+            determinant
+            - (a[0, 2] ** 2 * a[1, 1] + a[1, 2] ** 2 * a[0, 0] - 2.0 * a[0, 1] * a[0, 2] * a[1, 2])
+            / a[2, 2]
+        )
         if not spread > 1e-4 * scale * scale:
             return False
         for j in range(3):  # Gauss elimination of a positive definite matrix
@@ -102,7 +112,9 @@ def start_core(observed, p):
 
 @inner(inline=False)
 def start_size(observed, p, settings):
-    """S800 and curvature for the core and direction in p: mean of ln(S_i/LDF_i), and the prior's mean."""
+    """S800 and curvature for the core and direction in p: mean of ln(S_i/LDF_i), and the prior's
+    mean.
+    """
     n_z = math.sqrt(1.0 - p[2] * p[2] - p[3] * p[3])
     eta = slope_of_secant(1.0 / n_z)
     total, count = 0.0, 0
@@ -110,7 +122,9 @@ def start_size(observed, p, settings):
         if observed.use[i] & TIME and observed.density[i] > 0.0:
             dx, dy, dz = observed.x[i] - p[0], observed.y[i] - p[1], observed.z[i]
             r, _ = soft_distance(dx, dy, dz, p[2], p[3], n_z, settings.on_ground)
-            total += math.log(observed.density[i]) - log_lateral_distribution(r, eta, settings.lateral)
+            total += math.log(observed.density[i]) - log_lateral_distribution(
+                r, eta, settings.lateral
+            )
             count += 1
     p[4] = min(max(total / max(count, 1), -2.0), 9.0)
     p[6] = math.exp(prior_log_curvature(n_z, p[4], settings.prior))

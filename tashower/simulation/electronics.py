@@ -1,7 +1,7 @@
 """From light to counts: pulse shape, digitiser, noise, and the three trigger levels.
 
-Telescope Array surface detector (Abu-Zayyad et al. 2012, NIM A 689, 87, doi:10.1016/j.nima.2012.05.079), with the values that
-the experiment's own detector simulation uses.
+Telescope Array surface detector (Abu-Zayyad et al. 2012, NIM A 689, 87,
+doi:10.1016/j.nima.2012.05.079), with the values that the experiment's own detector simulation uses.
 """
 
 from functools import cache
@@ -14,7 +14,9 @@ from tashower.physics.compiled import inner
 from tashower.simulation.random_numbers import NORMAL_TABLE, draw_uniforms, next_bits, quick
 
 #: Pulse of one muon in bins of 20 ns, unit area.
-PULSE = np.array([0.090, 0.201, 0.236, 0.196, 0.135, 0.079, 0.038, 0.013, 0.004, 0.0015, 0.0008, 0.0004])
+PULSE = np.array(
+    [0.090, 0.201, 0.236, 0.196, 0.135, 0.079, 0.038, 0.013, 0.004, 0.0015, 0.0008, 0.0004]
+)
 PULSE = PULSE / PULSE.sum()
 PULSE_BIN_WIDTH = 20.0  #: [ns]
 #: Integrated counts per VEM and layer: 19.2 per MeV, 2.05 MeV per VEM.
@@ -25,13 +27,15 @@ GAIN_SPREAD = 0.10
 PEDESTAL = 6.0
 PEDESTAL_SPREAD = 0.3
 NOISE = 0.75
-#: Counts per bin up to which the chain is linear; above, the slope; and the largest count of 12 bits.
+#: Counts per bin up to which the chain is linear; above, the slope; and the largest count of 12
+#: bits.
 LINEAR_COUNTS = np.float32(2000.0)
 COMPRESSED_SLOPE = np.float32(0.5)
 LARGEST_COUNT = 4095
 # In the precision in which the loop over bins runs.
 _ZERO, _HALF, _LARGEST = np.float32(0.0), np.float32(0.5), np.float32(LARGEST_COUNT)
-#: Level 0: sum of 8 bins above the pedestal [counts], in both layers. Level 1: the same for 128 bins (3 MIP).
+#: Level 0: sum of 8 bins above the pedestal [counts], in both layers. Level 1: the same for 128
+#: bins (3 MIP).
 LEVEL_0_BINS = 8
 LEVEL_0_COUNTS = 15.0
 LEVEL_1_COUNTS = 150.0
@@ -55,10 +59,14 @@ class Electronics(NamedTuple):
 
 
 def pulse_shape(bin_width: float) -> np.ndarray:
-    """The pulse of one muon, unit area, in bins of `bin_width` [ns]: the published one, its integral interpolated."""
+    """The pulse of one muon, unit area, in bins of `bin_width` [ns]: the published one, its
+    integral interpolated.
+    """
     edges = np.arange(len(PULSE) + 1) * PULSE_BIN_WIDTH
     n = int(np.ceil(edges[-1] / bin_width))
-    integral = np.interp(np.arange(n + 1) * bin_width, edges, np.concatenate([[0.0], np.cumsum(PULSE)]))
+    integral = np.interp(
+        np.arange(n + 1) * bin_width, edges, np.concatenate([[0.0], np.cumsum(PULSE)])
+    )
     return np.diff(integral).astype(np.float32)
 
 
@@ -66,19 +74,24 @@ def pulse_shape(bin_width: float) -> np.ndarray:
 def electronics(bin_width: float) -> Electronics:
     """`Electronics` for bins of `bin_width` [ns].
 
-    A layer's noise is a stretch of `Electronics.noise` that begins at a random place: 262,144 quantiles of the normal
-    distribution of rms `NOISE`, shuffled. Bins of one layer are independent; two layers share noise only where their stretches
-    happen to overlap (once in about 700 pairs), with a random lag.
+    A layer's noise is a stretch of `Electronics.noise` that begins at a random place: 262,144
+    quantiles of the normal distribution of rms `NOISE`, shuffled. Bins of one layer are
+    independent; two layers share noise only where their stretches happen to overlap (once in about
+    700 pairs), with a random lag.
     """
     pulse = pulse_shape(bin_width)
     quantiles = ndtri((np.arange(_NOISE_VALUES) + 0.5) / _NOISE_VALUES)
     order = np.argsort(draw_uniforms(np.uint64(_NOISE_SEED), 0, _NOISE_VALUES, 1)[:, 0])
-    return Electronics(np.pad(pulse, (0, -len(pulse) % 4)), (NOISE * quantiles[order]).astype(np.float32))
+    return Electronics(
+        np.pad(pulse, (0, -len(pulse) % 4)), (NOISE * quantiles[order]).astype(np.float32)
+    )
 
 
 @inner(fastmath=True)
 def light_of(impulse):
-    """(sum of the upper layer, of the lower, bin after the last light) of an impulse (2, n), n a multiple of `BLOCK`."""
+    """(sum of the upper layer, of the lower, bin after the last light) of an impulse (2, n), n a
+    multiple of `BLOCK`.
+    """
     upper, lower = impulse[0], impulse[1]
     sum_upper = sum_lower = np.float32(0.0)
     end = 0
@@ -98,8 +111,9 @@ def light_of(impulse):
 def shape_pulses(impulse, end, pulse, trace):
     """trace = impulse convolved with the pulse, overwritten up to the length n of the impulse.
 
-    Shapes (2, n), (k,), (2, at least n); k is a multiple of 4, the first three bins of the impulse are empty, and so are those from
-    `end` on. Four taps at a time: every value is loaded from memory a quarter as often.
+    Shapes (2, n), (k,), (2, at least n); k is a multiple of 4, the first three bins of the impulse
+    are empty, and so are those from `end` on. Four taps at a time: every value is loaded from
+    memory a quarter as often.
     """
     n = impulse.shape[1]
     for layer in range(2):
@@ -109,12 +123,16 @@ def shape_pulses(impulse, end, pulse, trace):
             w0, w1, w2, w3 = pulse[j], pulse[j + 1], pulse[j + 2], pulse[j + 3]
             target = trace[layer, j + 3 : min(end + j + 3, n)]
             for i in range(len(target)):
-                target[i] += w3 * light[i] + w2 * light[i + 1] + w1 * light[i + 2] + w0 * light[i + 3]
+                target[i] += (
+                    w3 * light[i] + w2 * light[i + 1] + w1 * light[i + 2] + w0 * light[i + 3]
+                )
 
 
 @inner(fastmath=True)
 def respond(counts):
-    """What the digitiser makes of a noise-free number of counts above 0: linear, compressed, clipped."""
+    """What the digitiser makes of a noise-free number of counts above 0: linear, compressed,
+    clipped.
+    """
     counts = min(counts, LINEAR_COUNTS + COMPRESSED_SLOPE * (counts - LINEAR_COUNTS))
     return np.int32(min(max(counts, _ZERO), _LARGEST) + _HALF)
 
@@ -123,15 +141,22 @@ def respond(counts):
 def digitise(state, trace, first, gain, pedestal, noise, counts):
     """Counts of the bins from `first` on: pedestal + gain x light + noise, digitised.
 
-    trace : (2, n) light [VEM]; counts : (2, m) int32, overwritten; bin i of counts is bin first + i of trace, which must reach
+    trace : (2, n) light [VEM]; counts : (2, m) int32, overwritten; bin i of counts is bin first + i
+        of trace, which must reach
     that far; gain, pedestal : (2,); noise : `Electronics.noise`
     """
     n_bins = counts.shape[1]
     places = np.uint64(len(noise) - n_bins)
     bits = next_bits(state)
     for layer in range(2):
-        place = np.int64(((bits >> np.uint64(32 * layer)) & np.uint64(0xFFFFFFFF)) * places >> np.uint64(32))
-        stretch, light, target = noise[place : place + n_bins], trace[layer, first : first + n_bins], counts[layer]
+        place = np.int64(
+            ((bits >> np.uint64(32 * layer)) & np.uint64(0xFFFFFFFF)) * places >> np.uint64(32)
+        )
+        stretch, light, target = (
+            noise[place : place + n_bins],
+            trace[layer, first : first + n_bins],
+            counts[layer],
+        )
         scale, level = np.float32(gain[layer]), np.float32(pedestal[layer])
         for i in range(n_bins):
             target[i] = respond(level + stretch[i] + scale * light[i])
@@ -139,7 +164,8 @@ def digitise(state, trace, first, gain, pedestal, noise, counts):
 
 @inner
 def level_0_bin(counts, pedestal):
-    """First bin at which the sum of the last 8 bins is above the pedestal by the level-0 threshold in both layers; -1: none.
+    """First bin at which the sum of the last 8 bins is above the pedestal by the level-0 threshold
+    in both layers; -1: none.
 
     counts : (2, n) int32, as `digitise` leaves them
     """
@@ -159,20 +185,27 @@ def level_0_bin(counts, pedestal):
 
 @inner
 def passes_level_1(counts, begin, n_bins, pedestal):
-    """The window of n_bins from `begin` on is above the pedestal by the level-1 threshold in both layers; counts (2, n)."""
+    """The window of n_bins from `begin` on is above the pedestal by the level-1 threshold in both
+    layers; counts (2, n).
+    """
     upper, lower = counts[0, begin : begin + n_bins], counts[1, begin : begin + n_bins]
     sum_upper = sum_lower = 0
     for i in range(n_bins):
         sum_upper += upper[i]
         sum_lower += lower[i]
-    return sum_upper > LEVEL_1_COUNTS + n_bins * pedestal[0] and sum_lower > LEVEL_1_COUNTS + n_bins * pedestal[1]
+    return (
+        sum_upper > LEVEL_1_COUNTS + n_bins * pedestal[0]
+        and sum_lower > LEVEL_1_COUNTS + n_bins * pedestal[1]
+    )
 
 
 @inner(inline=False)
 def level_2_time(n_hits, station, time, level_1, neighbours, slot):
-    """Time [ns] of the first station that fires level 2 with two of its edge neighbours, pairwise within 8 us; NaN: none.
+    """Time [ns] of the first station that fires level 2 with two of its edge neighbours, pairwise
+    within 8 us; NaN: none.
 
-    station, time, level_1 : of the hits (first n_hits entries count); neighbours : (n_stations, k) index or -1;
+    station, time, level_1 : of the hits (first n_hits entries count); neighbours : (n_stations, k)
+        index or -1;
     slot : (n_stations,) int32 work space filled with -1, returned so
     """
     for i in range(n_hits):
@@ -189,7 +222,10 @@ def level_2_time(n_hits, station, time, level_1, neighbours, slot):
                 k = slot[neighbours[station[i], b]] if neighbours[station[i], b] >= 0 else -1
                 if k < 0 or not level_1[k]:
                     continue
-                if abs(time[k] - time[i]) <= LEVEL_2_COINCIDENCE and abs(time[k] - time[j]) <= LEVEL_2_COINCIDENCE:
+                if (
+                    abs(time[k] - time[i]) <= LEVEL_2_COINCIDENCE
+                    and abs(time[k] - time[j]) <= LEVEL_2_COINCIDENCE
+                ):
                     found = time[i]
     for i in range(n_hits):
         slot[station[i]] = -1
@@ -198,7 +234,11 @@ def level_2_time(n_hits, station, time, level_1, neighbours, slot):
 
 @inner
 def draw_station_state(state, monitored_gain, monitored_pedestal, calibration_spread, gain):
-    """True gain of a station's layers in one event: the monitored one times an unknown error; `gain` (2,) is overwritten."""
+    """True gain of a station's layers in one event: the monitored one times an unknown error;
+    `gain` (2,) is overwritten.
+    """
     bits = next_bits(state)
     for layer in range(2):
-        gain[layer] = monitored_gain[layer] * max(1.0 + calibration_spread * quick(NORMAL_TABLE, bits, layer), 0.3)
+        gain[layer] = monitored_gain[layer] * max(
+            1.0 + calibration_spread * quick(NORMAL_TABLE, bits, layer), 0.3
+        )

@@ -1,6 +1,8 @@
-"""What reaches a station: muons and electromagnetic particles, their number, arrival and energy loss.
+"""What reaches a station: muons and electromagnetic particles, their number, arrival and energy
+loss.
 
-All signals are in VEM per layer, all times in ns. docs/simulation.md lists what is published and what is a choice.
+All signals are in VEM per layer, all times in ns. docs/simulation.md lists what is published and
+what is a choice.
 """
 
 import math
@@ -24,29 +26,37 @@ from tashower.simulation.random_numbers import (
     quick,
 )
 
-#: Width of the Moyal distribution of a muon's energy loss in units of its most probable loss. Model choice: a full width at
-#: half maximum of about 0.3, as thin scintillators show.
+#: Width of the Moyal distribution of a muon's energy loss in units of its most probable loss. Model
+#: choice: a full width at half maximum of about 0.3, as thin scintillators show.
 MUON_LOSS_WIDTH = 0.09
-#: Mean loss of a vertical muon over its most probable loss: 1 + width x mean of the Moyal distribution.
+#: Mean loss of a vertical muon over its most probable loss: 1 + width x mean of the Moyal
+#: distribution.
 MUON_MEAN_LOSS = 1.0 + MUON_LOSS_WIDTH * (np.euler_gamma + math.log(2.0))
-#: Mean loss of an electromagnetic particle in a layer that it reaches [VEM], exponentially distributed. Model choice.
+#: Mean loss of an electromagnetic particle in a layer that it reaches [VEM], exponentially
+#: distributed. Model choice.
 ELECTRON_LOSS = 0.6
-#: Probability that an electromagnetic particle is seen in both layers; else in one of them, either with equal probability.
+#: Probability that an electromagnetic particle is seen in both layers; else in one of them, either
+#: with equal probability.
 ELECTRON_BOTH_LAYERS = 0.6
 #: Mean electromagnetic loss per particle and layer [VEM].
 ELECTRON_MEAN_LOSS = ELECTRON_LOSS * (1.0 + ELECTRON_BOTH_LAYERS) / 2.0
-#: Photoelectrons per VEM and layer: 9 per MeV, 2.05 MeV per VEM (Abu-Zayyad et al. 2012, doi:10.1016/j.nima.2012.05.079).
+#: Photoelectrons per VEM and layer: 9 per MeV, 2.05 MeV per VEM (Abu-Zayyad et al. 2012,
+#: doi:10.1016/j.nima.2012.05.079).
 PHOTOELECTRONS_PER_VEM = 18.5
-#: Relative spread of the light that a particle gives, by where it crosses the station (same source).
+#: Relative spread of the light that a particle gives, by where it crosses the station (same
+#: source).
 LIGHT_SPREAD = 0.07
-#: Power of r/800 m with which the ratio of muonic to electromagnetic signal grows. Model choice: muons spread wider.
+#: Power of r/800 m with which the ratio of muonic to electromagnetic signal grows. Model choice:
+#: muons spread wider.
 MUON_SPREADING = 0.5
 #: Shape of the gamma distribution of muon delays.
 MUON_SHAPE = 2
-#: Power of the signal density in the local fluctuation of the front (as in the Telescope Array's timing error, Ivanov 2012).
+#: Power of the signal density in the local fluctuation of the front (as in the Telescope Array's
+#: timing error, Ivanov 2012).
 LOCAL_POWER = -0.3
-#: Early-late asymmetry: length that divides the distance along the axis [m], and power, of the time factor (physics of the
-#: distance to the source; model choice), attenuation [g/cm^2] of the two components, and density of the air [g/cm^2 per m].
+#: Early-late asymmetry: length that divides the distance along the axis [m], and power, of the time
+#: factor (physics of the distance to the source; model choice), attenuation [g/cm^2] of the two
+#: components, and density of the air [g/cm^2 per m].
 LATE_LENGTH = 12_000.0
 LATE_POWER = 1.05
 LATE_ATTENUATION_ELECTRONS = 175.0
@@ -72,7 +82,9 @@ class FrontModel(NamedTuple):
 
 
 def front_model(front) -> FrontModel:
-    """`FrontModel` of the configuration's section `front`: scale = mean delay at 1 km / (shape (1 + 1000/30)^1.5)."""
+    """`FrontModel` of the configuration's section `front`: scale = mean delay at 1 km / (shape (1 +
+    1000/30)^1.5).
+    """
     unit = thickness_shape(_DELAY_REFERENCE)
     return FrontModel(
         electron_scale=front.electron_delay_ns / (front.electron_shape * unit),
@@ -85,26 +97,32 @@ def front_model(front) -> FrontModel:
 
 @formula
 def muon_share_at(r, share):
-    """Muon share of the signal at distance r [m], for a share at 800 m: share/(1 - share) (r/800 m)^0.5 in odds."""
+    """Muon share of the signal at distance r [m], for a share at 800 m: share/(1 - share) (r/800
+    m)^0.5 in odds.
+    """
     odds = share / (1.0 - share) * np.sqrt(r / 800.0)
     return odds / (1.0 + odds)
 
 
 @formula
 def mean_numbers(signal, share, zenith_cosine):
-    """Mean numbers (muons, electromagnetic particles) in a station for a mean signal [VEM per layer] and a local muon share.
+    """Mean numbers (muons, electromagnetic particles) in a station for a mean signal [VEM per
+    layer] and a local muon share.
 
     A muon loses sec z times the vertical loss on average: the flat station is cos z smaller for it.
     """
-    return signal * share * zenith_cosine / MUON_MEAN_LOSS, signal * (1.0 - share) / ELECTRON_MEAN_LOSS
+    return signal * share * zenith_cosine / MUON_MEAN_LOSS, signal * (
+        1.0 - share
+    ) / ELECTRON_MEAN_LOSS
 
 
 @formula
 def late_signal_factor(along, r_tangent, attenuation):
-    """exp(-l/Lambda) / I0(r tan z/Lambda): signal factor at distance l [m] downstream; its mean around the axis is 1.
+    """exp(-l/Lambda) / I0(r tan z/Lambda): signal factor at distance l [m] downstream; its mean
+    around the axis is 1.
 
-    along = l [m], r_tangent = r tan z [m], the largest l at that r on level ground; attenuation = Lambda [g/cm^2].
-    I0 is the modified Bessel function, here its series to the eighth order.
+    along = l [m], r_tangent = r tan z [m], the largest l at that r on level ground; attenuation =
+    Lambda [g/cm^2]. I0 is the modified Bessel function, here its series to the eighth order.
     """
     q = (r_tangent * AIR_DENSITY / attenuation) ** 2 / 4.0
     bessel = 1.0 + q * (1.0 + q * (0.25 + q * (1.0 / 36.0 + q / 576.0)))
@@ -113,7 +131,9 @@ def late_signal_factor(along, r_tangent, attenuation):
 
 @formula
 def late_time_factor(along):
-    """(1 - l/12 km)^1.05: delays shrink downstream, farther from the shower's maximum; l = along [m], kept below 10 km."""
+    """(1 - l/12 km)^1.05: delays shrink downstream, farther from the shower's maximum; l = along
+    [m], kept below 10 km.
+    """
     return (1.0 - np.minimum(along, 10_000.0) / LATE_LENGTH) ** LATE_POWER
 
 
@@ -130,14 +150,19 @@ def gamma_polynomial(x, shape):
 
 @formula
 def gamma_survival(x, shape):
-    """Probability that a gamma variate of whole-number shape and scale 1 exceeds x >= 0: exp(-x) sum_k x^k/k!, k < shape."""
+    """Probability that a gamma variate of whole-number shape and scale 1 exceeds x >= 0: exp(-x)
+    sum_k x^k/k!, k < shape.
+    """
     return np.exp(-x) * gamma_polynomial(x, shape)
 
 
-def mean_first_arrival(n_muons, muon_scale, n_electrons, electron_scale, electron_shape) -> np.ndarray:
+def mean_first_arrival(
+    n_muons, muon_scale, n_electrons, electron_scale, electron_shape
+) -> np.ndarray:
     """Mean time [ns] of the first particle after the onset, when there is one at all.
 
-    Integral of exp(-N F(t)) over t, with N F(t) the mean number that came before t (Poisson numbers of both kinds).
+    Integral of exp(-N F(t)) over t, with N F(t) the mean number that came before t (Poisson numbers
+    of both kinds).
     For many particles of one kind with shape 2: s sqrt(2) Gamma(3/2)/sqrt(n).
 
     Parameters
@@ -153,32 +178,63 @@ def mean_first_arrival(n_muons, muon_scale, n_electrons, electron_scale, electro
     t = longest[..., None] * u**3
     jacobian = longest[..., None] * 3.0 * u**2 * 0.5 * weights
     came = n_muons[..., None] * (1.0 - gamma_survival(t / muon_scale[..., None], MUON_SHAPE))
-    came = came + n_electrons[..., None] * (1.0 - gamma_survival(t / electron_scale[..., None], electron_shape))
+    came = came + n_electrons[..., None] * (
+        1.0 - gamma_survival(t / electron_scale[..., None], electron_shape)
+    )
     none = np.exp(-(n_muons + n_electrons))[..., None]
     return ((np.exp(-came) - none) * jacobian).sum(axis=-1) / (1.0 - none[..., 0])
 
 
 def mean_leading_edge_curvature(
-    front: FrontModel, s800, eta, share, front_scale, zenith, lateral, form=TELESCOPE_ARRAY_FRONT, area=STATION_AREA, r=1000.0
+    front: FrontModel,
+    s800,
+    eta,
+    share,
+    front_scale,
+    zenith,
+    lateral,
+    form=TELESCOPE_ARRAY_FRONT,
+    area=STATION_AREA,
+    r=1000.0,
 ) -> np.ndarray:
-    """The a [ns] with which `front_delay` gives the mean leading edge of a shower at distance r [m].
+    """The a [ns] with which `front_delay` gives the mean leading edge of a shower at distance r
+    [m].
 
-    a = (onset + <first arrival>) / (`front_delay` of the given form for a = 1), shape of the showers' arrays. Early-late effects average
-    out.
+    a = (onset + <first arrival>) / (`front_delay` of the given form for a = 1), shape of the
+    showers' arrays. Early-late effects average out.
     """
     width = thickness_shape(r) * np.asarray(front_scale, dtype=float)
     log_ldf = log_lateral_distribution(r, eta, lateral)
-    n_muons, n_electrons = mean_numbers(area * s800 * np.exp(log_ldf), muon_share_at(r, share), np.cos(zenith))
-    first = mean_first_arrival(
-        n_muons, front.muon_scale * width, n_electrons, front.electron_scale * width, front.electron_shape
+    n_muons, n_electrons = mean_numbers(
+        area * s800 * np.exp(log_ldf), muon_share_at(r, share), np.cos(zenith)
     )
-    onset = front_delay(r, log_ldf, front.onset * front_scale * np.sqrt(ONSET_S800 / s800), TELESCOPE_ARRAY_FRONT)
+    first = mean_first_arrival(
+        n_muons,
+        front.muon_scale * width,
+        n_electrons,
+        front.electron_scale * width,
+        front.electron_shape,
+    )
+    onset = front_delay(
+        r, log_ldf, front.onset * front_scale * np.sqrt(ONSET_S800 / s800), TELESCOPE_ARRAY_FRONT
+    )
     return (onset + first) / front_delay(r, log_ldf, 1.0, form)
 
 
 # The loop over particles runs in single precision; probabilities are in units of 2^-16.
-_ZERO, _ONE, _LEAST_LOSS, _LOSS_WIDTH, _ELECTRON_LOSS, _PER_PHOTOELECTRON, _SPREAD_SQUARE = np.array(
-    [0.0, 1.0, 0.1, MUON_LOSS_WIDTH, ELECTRON_LOSS, 1.0 / PHOTOELECTRONS_PER_VEM, LIGHT_SPREAD**2], np.float32
+_ZERO, _ONE, _LEAST_LOSS, _LOSS_WIDTH, _ELECTRON_LOSS, _PER_PHOTOELECTRON, _SPREAD_SQUARE = (
+    np.array(
+        [
+            0.0,
+            1.0,
+            0.1,
+            MUON_LOSS_WIDTH,
+            ELECTRON_LOSS,
+            1.0 / PHOTOELECTRONS_PER_VEM,
+            LIGHT_SPREAD**2,
+        ],
+        np.float32,
+    )
 )
 _ONLY_LOWER = np.uint64(round(2**15 * (1.0 - ELECTRON_BOTH_LAYERS)))
 _NOT_ONLY_UPPER = np.uint64(2**16) - _ONLY_LOWER
@@ -186,13 +242,17 @@ _NOT_ONLY_UPPER = np.uint64(2**16) - _ONLY_LOWER
 
 @formula
 def light_spread(loss):
-    """Rms of the light of an energy loss [VEM]: photoelectron statistics, and where the particle crosses the station."""
+    """Rms of the light of an energy loss [VEM]: photoelectron statistics, and where the particle
+    crosses the station.
+    """
     return np.sqrt(loss * (_PER_PHOTOELECTRON + _SPREAD_SQUARE * loss))
 
 
 @inner(fastmath=True)
 def _put(impulse, position, upper, lower):
-    """Share a deposit between the two bins around its position [bins], so that the pulse shape moves with it."""
+    """Share a deposit between the two bins around its position [bins], so that the pulse shape
+    moves with it.
+    """
     k = int(position)
     if k < 0 or k + 1 >= impulse.shape[1]:
         return
@@ -206,7 +266,9 @@ def _put(impulse, position, upper, lower):
 
 @inner(fastmath=True)
 def put_muon(state, impulse, position, secant):
-    """A muon, which crosses both layers, each with its own Landau-like loss; position in bins, secant: sec z, float32."""
+    """A muon, which crosses both layers, each with its own Landau-like loss; position in bins,
+    secant: sec z, float32.
+    """
     bits = next_bits(state)
     upper = secant * max(_ONE + _LOSS_WIDTH * quick(MOYAL_TABLE, bits, 0), _LEAST_LOSS)
     lower = secant * max(_ONE + _LOSS_WIDTH * quick(MOYAL_TABLE, bits, 2), _LEAST_LOSS)
@@ -217,19 +279,27 @@ def put_muon(state, impulse, position, secant):
 
 @inner(fastmath=True)
 def put_electron(state, impulse, position):
-    """An electromagnetic particle, seen in both layers with the same loss, or in one of them; position in bins."""
+    """An electromagnetic particle, seen in both layers with the same loss, or in one of them;
+    position in bins.
+    """
     bits = next_bits(state)
     loss = _ELECTRON_LOSS * quick(EXPONENTIAL_TABLE, bits, 0)
     spread = light_spread(loss)
     which = bits >> np.uint64(48)
-    # Both are computed and one is dropped: a branch would be guessed wrong for every third particle.
+    # Both are computed and one is dropped: a branch would be guessed wrong for every third
+    # particle.
     upper = max(loss + quick(NORMAL_TABLE, bits, 1) * spread, _ZERO)
     lower = max(loss + quick(NORMAL_TABLE, bits, 2) * spread, _ZERO)
-    _put(impulse, position, upper if which >= _ONLY_LOWER else _ZERO, lower if which < _NOT_ONLY_UPPER else _ZERO)
+    _put(
+        impulse,
+        position,
+        upper if which >= _ONLY_LOWER else _ZERO,
+        lower if which < _NOT_ONLY_UPPER else _ZERO,
+    )
 
 
-# Exact moments of the light of one particle: variance of a muon's vertical loss; mean square and mean product of the two
-# layers for an electromagnetic particle.
+# Exact moments of the light of one particle: variance of a muon's vertical loss; mean square and
+# mean product of the two layers for an electromagnetic particle.
 _MUON_LOSS_VARIANCE = MUON_LOSS_WIDTH**2 * math.pi**2 / 2.0
 _ELECTRON_SQUARE = (
     2.0 * ELECTRON_LOSS**2 * (1.0 + ELECTRON_BOTH_LAYERS) / 2.0 * (1.0 + LIGHT_SPREAD**2)
@@ -240,7 +310,9 @@ _ELECTRON_PRODUCT = 2.0 * ELECTRON_LOSS**2 * ELECTRON_BOTH_LAYERS
 
 @formula
 def light_moments(secant):
-    """(mean, mean square, mean product of the layers) of the light of one muon [VEM]; secant 0: electromagnetic particle."""
+    """(mean, mean square, mean product of the layers) of the light of one muon [VEM]; secant 0:
+    electromagnetic particle.
+    """
     if secant > 0.0:
         mean = secant * MUON_MEAN_LOSS
         spread = secant * secant * _MUON_LOSS_VARIANCE
@@ -251,9 +323,11 @@ def light_moments(secant):
 
 @inner
 def _put_many(state, impulse, k, expected, mean, common, own):
-    """Light of a Poisson number of particles with mean `expected` in bin k: normal with the exact compound moments.
+    """Light of a Poisson number of particles with mean `expected` in bin k: normal with the exact
+    compound moments.
 
-    Var = expected <x^2>, Cov of the layers = expected <x y>; common = sqrt<x y>, own = sqrt(<x^2> - <x y>).
+    Var = expected <x^2>, Cov of the layers = expected <x y>; common = sqrt<x y>, own = sqrt(<x^2> -
+    <x y>).
     """
     root = math.sqrt(expected)
     bits = next_bits(state)
@@ -267,7 +341,9 @@ def _put_many(state, impulse, k, expected, mean, common, own):
 
 @inner
 def draw_number(state, mean_number):
-    """Poisson number of particles of one kind; -1 where they are so many that they are drawn per bin."""
+    """Poisson number of particles of one kind; -1 where they are so many that they are drawn per
+    bin.
+    """
     return poisson(state, mean_number) if mean_number < MOST_INDIVIDUAL else -1
 
 
@@ -283,8 +359,10 @@ def _put_particle(state, impulse, position, secant):
 def put_component(state, impulse, bin_width, start, number, mean_number, scale, shape, secant):
     """All particles of one kind in a station.
 
-    Few are drawn one by one. Of many, those that come in bins that expect more than `MOST_INDIVIDUAL_IN_BIN` are drawn per bin,
-    those before (the leading edge) and after one by one: the numbers of the three parts are independent Poisson variates.
+    Few are drawn one by one. Of many, those that come in bins that expect more than
+    `MOST_INDIVIDUAL_IN_BIN` are drawn per bin,
+    those before (the leading edge) and after one by one: the numbers of the three parts are
+        independent Poisson variates.
 
     Parameters
     ----------
@@ -303,7 +381,8 @@ def put_component(state, impulse, bin_width, start, number, mean_number, scale, 
 
 @inner(inline=False)
 def _put_dense_part(state, impulse, onset, step, mean_number, shape, secant):
-    """Everything, when there are bins that expect many particles; returns the number that is left to be drawn.
+    """Everything, when there are bins that expect many particles; returns the number that is left
+    to be drawn.
 
     onset, step : start and scale of the delays [bins]
     """

@@ -1,8 +1,11 @@
-"""Random numbers for compiled loops: one stream per event, whatever chunk or core it is simulated on.
+"""Random numbers for compiled loops: one stream per event, whatever chunk or core it is simulated
+on.
 
-Generator: xoshiro256++ (Blackman and Vigna 2021, doi:10.1145/3460772), seeded by splitmix64 from a key and a number. The key
-comes from `numpy.random.SeedSequence([seed, split, purpose])`, the number is that of the event: streams of different events
-are independent for every practical purpose, and nothing depends on the order in which events are made.
+Generator: xoshiro256++ (Blackman and Vigna 2021, doi:10.1145/3460772), seeded by splitmix64 from a
+    key and a number. The key
+comes from `numpy.random.SeedSequence([seed, split, purpose])`, the number is that of the event:
+streams of different events are independent for every practical purpose, and nothing depends on the
+order in which events are made.
 """
 
 import math
@@ -21,14 +24,17 @@ _TO_UNIT_32 = 2.0**-32
 _LOW_32 = np.uint64(0xFFFFFFFF)
 _MIDDLES = (np.arange(4096) + 0.5) / 4096
 
-#: Quantiles of the standard normal, exponential and Moyal distributions at the middles of 4096 equal probabilities. A draw takes
-#: a tenth of an exact one's time; beyond one in 8192 it has no tail, and its rms is 0.9996, 0.9995 and 0.994 of the exact one.
-#: Used for light, energy loss and calibration errors.
+#: Quantiles of the standard normal, exponential and Moyal distributions at the middles of 4096
+#: equal probabilities. A draw takes a tenth of an exact one's time; beyond one in 8192 it has no
+#: tail, and its rms is 0.9996, 0.9995 and 0.994 of the exact one. Used for light, energy loss and
+#: calibration errors.
 NORMAL_TABLE = ndtri(_MIDDLES).astype(np.float32)
 EXPONENTIAL_TABLE = -np.log1p(-_MIDDLES).astype(np.float32)
 MOYAL_TABLE = (-2.0 * np.log(ndtri(0.5 + 0.5 * (1.0 - _MIDDLES)))).astype(np.float32)
 
-_INVERSE = 1.0 / np.maximum(np.arange(64), 1.0)  # 1/k; a Poisson variate of mean 10 exceeds 63 once in 1e29
+_INVERSE = 1.0 / np.maximum(
+    np.arange(64), 1.0
+)  # 1/k; a Poisson variate of mean 10 exceeds 63 once in 1e29
 
 #: What a stream is for; every purpose has its own key.
 PURPOSES = ("array", "shower", "throw", "detector")
@@ -86,7 +92,9 @@ def normal(state):
 
 @inner
 def erlang(state, shape):
-    """Gamma variate of whole-number shape and scale 1: minus the logarithm of a product of uniforms, each of 32 bits."""
+    """Gamma variate of whole-number shape and scale 1: minus the logarithm of a product of
+    uniforms, each of 32 bits.
+    """
     bits = next_bits(state)
     product = (np.float64(bits >> np.uint64(32)) + 0.5) * _TO_UNIT_32
     if shape > 1:
@@ -100,8 +108,8 @@ def erlang(state, shape):
 def early_erlang(state, shape, end):
     """Gamma variate of whole-number shape and scale 1, given that it is below `end`.
 
-    The largest of `shape` uniforms times `end` has density t^(shape - 1); it is accepted with probability exp(-t): for an `end` of
-    a few at most.
+    The largest of `shape` uniforms times `end` has density t^(shape - 1); it is accepted with
+    probability exp(-t): for an `end` of a few at most.
     """
     while True:
         largest = uniform(state)
@@ -115,7 +123,8 @@ def early_erlang(state, shape, end):
 def late_erlang(state, shape, begin):
     """Gamma variate of whole-number shape and scale 1, given that it is above `begin`.
 
-    Counted as a Poisson process, j < shape points came before `begin` with weight begin^j/j!; shape - j are still to come.
+    Counted as a Poisson process, j < shape points came before `begin` with weight begin^j/j!; shape
+    - j are still to come.
     """
     total = term = 1.0
     for j in range(1, shape):
@@ -132,18 +141,22 @@ def late_erlang(state, shape, begin):
 
 @inner
 def quick(table, bits, place):
-    """Variate from one of the tables: 12 of the 64 random bits choose the entry; place 0 to 4 says which 12.
+    """Variate from one of the tables: 12 of the 64 random bits choose the entry; place 0 to 4 says
+    which 12.
 
-    The Moyal distribution (Moyal 1955) has mode 0, mean 1.270 and variance pi^2/2: it is -ln of a squared normal variate.
+    The Moyal distribution (Moyal 1955) has mode 0, mean 1.270 and variance pi^2/2: it is -ln of a
+    squared normal variate.
     """
     return table[(bits >> np.uint64(12 * place)) & np.uint64(4095)]
 
 
 @inner
 def poisson(state, mean):
-    """Poisson variate: inverted from one uniform below 10; above, the normal quantile with its first Cornish-Fisher correction.
+    """Poisson variate: inverted from one uniform below 10; above, the normal quantile with its
+    first Cornish-Fisher correction.
 
-    mean + sqrt(mean) z + (z^2 - 1)/6, rounded: mean, variance and skewness are right to a few parts in a thousand.
+    mean + sqrt(mean) z + (z^2 - 1)/6, rounded: mean, variance and skewness are right to a few parts
+    in a thousand.
     """
     if mean <= 0.0:
         return 0

@@ -1,7 +1,10 @@
-"""True showers: energy, direction, core, primary, and the few numbers that describe how each shower developed.
+"""True showers: energy, direction, core, primary, and the few numbers that describe how each shower
+developed.
 
-A shower is described by its energy, direction, Xmax and muon content (universality: arXiv:0712.3750); signal, slope and
-curvature follow from them and fluctuate together. docs/simulation.md says which numbers are published and which are choices.
+A shower is described by its energy, direction, Xmax and muon content (universality:
+    arXiv:0712.3750); signal, slope and
+curvature follow from them and fluctuate together. docs/simulation.md says which numbers are
+published and which are choices.
 """
 
 import numpy as np
@@ -20,31 +23,33 @@ from tashower.simulation.random_numbers import draw_uniforms, stream_key
 #: Mass number of the primaries.
 MASS_NUMBERS = {"proton": 1, "helium": 4, "nitrogen": 14, "iron": 56}
 
-#: Electromagnetic over muonic signal at 800 m of a vertical proton shower, and its attenuation length [g/cm^2]. Model choice:
-#: muon shares of 0.21, 0.32, 0.56, 0.69 at 0, 30, 45, 50 degrees.
+#: Electromagnetic over muonic signal at 800 m of a vertical proton shower, and its attenuation
+#: length [g/cm^2]. Model choice: muon shares of 0.21, 0.32, 0.56, 0.69 at 0, 30, 45, 50 degrees.
 ELECTROMAGNETIC_TO_MUON = 3.8
 ELECTROMAGNETIC_ATTENUATION = 230.0
 #: Largest muon share of the mean signal of any primary.
 LARGEST_MUON_SHARE = 0.9
-#: N_mu grows with mass as A^0.078: 1.37 for iron over proton (superposition, N_mu ~ E^0.92; Matthews 2005,
-#: doi:10.1016/j.astropartphys.2004.09.003).
+#: N_mu grows with mass as A^0.078: 1.37 for iron over proton (superposition, N_mu ~ E^0.92;
+#: Matthews 2005, doi:10.1016/j.astropartphys.2004.09.003).
 MUON_MASS_EXPONENT = 0.078
-#: Shower-to-shower rms of ln N_mu for protons, and its power of the mass number (0.05 for iron). Model choice.
+#: Shower-to-shower rms of ln N_mu for protons, and its power of the mass number (0.05 for iron).
+#: Model choice.
 MUON_FLUCTUATION = 0.15
 MUON_FLUCTUATION_EXPONENT = -0.27
-#: A shower that is deeper by this [g/cm^2] has e times the electromagnetic signal at 800 m. Model choice: sigma(S800) is then
-#: 10 to 13 % for protons and 5 to 7 % for iron.
+#: A shower that is deeper by this [g/cm^2] has e times the electromagnetic signal at 800 m. Model
+#: choice: sigma(S800) is then 10 to 13 % for protons and 5 to 7 % for iron.
 SIGNAL_DEPTH_SCALE = 500.0
 #: Rms of ln of the electromagnetic signal that Xmax does not explain. Model choice.
 SIGNAL_FLUCTUATION = 0.04
 #: Change of the slope eta per g/cm^2 of Xmax, and the rms that Xmax does not explain. Model choice.
 SLOPE_PER_DEPTH = 0.0015
 SLOPE_FLUCTUATION = 0.05
-#: A shower that is deeper by this [g/cm^2] has e times the curvature (its source is nearer), and the rms of ln of what Xmax
-#: does not explain. Model choice.
+#: A shower that is deeper by this [g/cm^2] has e times the curvature (its source is nearer), and
+#: the rms of ln of what Xmax does not explain. Model choice.
 CURVATURE_DEPTH_SCALE = 800.0
 CURVATURE_FLUCTUATION = 0.04
-#: Length of the interval from which the time of the core's passage is drawn [ns]: absolute times mean nothing.
+#: Length of the interval from which the time of the core's passage is drawn [ns]: absolute times
+#: mean nothing.
 TIME_RANGE = 1000.0
 
 _SHOWER_COLUMNS = 9
@@ -56,12 +61,18 @@ def muon_share(zenith, mass_number, energy) -> np.ndarray:
     beyond = VERTICAL_DEPTH * (1.0 / np.cos(zenith) - 1.0)
     proton = 1.0 / (1.0 + ELECTROMAGNETIC_TO_MUON * np.exp(-beyond / ELECTROMAGNETIC_ATTENUATION))
     muons = proton * np.asarray(mass_number, dtype=float) ** MUON_MASS_EXPONENT
-    return np.minimum(muons * mean_s800(energy, zenith) / mean_s800(energy, zenith, mass_number), LARGEST_MUON_SHARE)
+    return np.minimum(
+        muons * mean_s800(energy, zenith) / mean_s800(energy, zenith, mass_number),
+        LARGEST_MUON_SHARE,
+    )
 
 
 def _draw_energy(u, showers):
     """Energy [EeV] of spectrum E^-index between the two limits, from uniforms."""
-    low, high = 10.0 ** (showers.min_log10_energy_ev - 18.0), 10.0 ** (showers.max_log10_energy_ev - 18.0)
+    low, high = (
+        10.0 ** (showers.min_log10_energy_ev - 18.0),
+        10.0 ** (showers.max_log10_energy_ev - 18.0),
+    )
     power = 1.0 - showers.spectral_index
     if abs(power) < 1e-9:
         return low * (high / low) ** u
@@ -72,32 +83,45 @@ def _draw_mass(u, primaries):
     names = [name for name in MASS_NUMBERS if primaries.get(name, 0) > 0]
     weights = np.array([primaries[name] for name in names], dtype=float)
     index = np.searchsorted(np.cumsum(weights) / weights.sum(), u, side="right")
-    return np.array([MASS_NUMBERS[name] for name in names], dtype=np.int16)[np.minimum(index, len(names) - 1)]
+    return np.array([MASS_NUMBERS[name] for name in names], dtype=np.int16)[
+        np.minimum(index, len(names) - 1)
+    ]
 
 
 def _draw_xmax(u, energy, mass_number, model):
-    """Xmax, its deviation from the mean, and the mean of exp(deviation/SIGNAL_DEPTH_SCALE) (closed form)."""
+    """Xmax, its deviation from the mean, and the mean of exp(deviation/SIGNAL_DEPTH_SCALE) (closed
+    form).
+    """
     location, scale, shape = gumbel_parameters(energy, mass_number, model)
     xmax = location - scale * np.log(gammaincinv(shape, u) / shape)
     mean = mean_xmax(energy, mass_number, model)
     s = scale / SIGNAL_DEPTH_SCALE
-    log_mean_factor = (location - mean) / SIGNAL_DEPTH_SCALE + s * np.log(shape) + gammaln(shape - s) - gammaln(shape)
+    log_mean_factor = (
+        (location - mean) / SIGNAL_DEPTH_SCALE
+        + s * np.log(shape)
+        + gammaln(shape - s)
+        - gammaln(shape)
+    )
     return xmax, xmax - mean, np.exp(log_mean_factor)
 
 
 def extent(array) -> tuple[float, float]:
     """Sides [m] of the rectangle around the lattice points of section `array`."""
     if array.lattice == "hexagonal":
-        return (array.columns - 0.5) * array.spacing_m, (array.rows - 1) * np.sqrt(0.75) * array.spacing_m
+        return (array.columns - 0.5) * array.spacing_m, (array.rows - 1) * np.sqrt(
+            0.75
+        ) * array.spacing_m
     return (array.columns - 1) * array.spacing_m, (array.rows - 1) * array.spacing_m
 
 
 def draw_showers(config: Config, split: str, first: int, n: int) -> Truth:
-    """Draw showers number `first` to `first + n - 1` of a split, each thrown `config.showers.throws` times.
+    """Draw showers number `first` to `first + n - 1` of a split, each thrown
+    `config.showers.throws` times.
 
-    Zenith ~ sin z cos z; energy ~ E^-index; cores uniform in the rectangle of the array widened by `core_margin_m`; Xmax from
-    the generalised Gumbel distribution; N_mu log-normal. S800 has the mean of `physics.lateral.mean_s800`. Rows are throws, in
-    the order of their numbers. The result does not depend on how the showers are divided into calls.
+    Zenith ~ sin z cos z; energy ~ E^-index; cores uniform in the rectangle of the array widened by
+    `core_margin_m`; Xmax from the generalised Gumbel distribution; N_mu log-normal. S800 has the
+    mean of `physics.lateral.mean_s800`. Rows are throws, in the order of their numbers. The result
+    does not depend on how the showers are divided into calls.
     """
     showers = config.showers
     u = draw_uniforms(stream_key(config.seed, split, "shower"), first, n, _SHOWER_COLUMNS)
@@ -105,12 +129,18 @@ def draw_showers(config: Config, split: str, first: int, n: int) -> Truth:
     zenith = np.arcsin(np.sqrt(u[:, 1]) * np.sin(np.radians(showers.max_zenith_deg)))
     azimuth = 2.0 * np.pi * u[:, 2]
     mass_number = _draw_mass(u[:, 3], showers.primaries)
-    xmax, deviation, mean_factor = _draw_xmax(u[:, 4], energy, mass_number, showers.interaction_model)
+    xmax, deviation, mean_factor = _draw_xmax(
+        u[:, 4], energy, mass_number, showers.interaction_model
+    )
 
     share = muon_share(zenith, mass_number, energy)
     width = MUON_FLUCTUATION * mass_number.astype(float) ** MUON_FLUCTUATION_EXPONENT
     muons = np.exp(width * ndtri(u[:, 5]) - 0.5 * width**2)
-    electrons = np.exp(deviation / SIGNAL_DEPTH_SCALE + SIGNAL_FLUCTUATION * ndtri(u[:, 6]) - 0.5 * SIGNAL_FLUCTUATION**2)
+    electrons = np.exp(
+        deviation / SIGNAL_DEPTH_SCALE
+        + SIGNAL_FLUCTUATION * ndtri(u[:, 6])
+        - 0.5 * SIGNAL_FLUCTUATION**2
+    )
     electrons /= mean_factor
     relative = share * muons + (1.0 - share) * electrons
     lateral, _ = read_lateral(config.array.lateral, float(config.array.reference_m))
@@ -137,14 +167,24 @@ def draw_showers(config: Config, split: str, first: int, n: int) -> Truth:
     )
 
     throws = showers.throws
-    v = draw_uniforms(stream_key(config.seed, split, "throw"), first * throws, n * throws, _THROW_COLUMNS)
+    v = draw_uniforms(
+        stream_key(config.seed, split, "throw"), first * throws, n * throws, _THROW_COLUMNS
+    )
     half_x, half_y = (0.5 * side + showers.core_margin_m for side in extent(config.array))
     own = {
-        "shower_id": np.arange(first, first + n, dtype=np.int64), "mass_number": mass_number, "energy": energy,
-        "zenith": zenith, "azimuth": azimuth, "xmax": xmax,
-        "muon_scale": muons * mass_number.astype(float) ** MUON_MASS_EXPONENT, "s800": s800, "slope": eta,
-        "curvature": curvature, "muon_share": shower_share, "front_scale": front_scale,
-    }  # fmt: skip
+        "shower_id": np.arange(first, first + n, dtype=np.int64),
+        "mass_number": mass_number,
+        "energy": energy,
+        "zenith": zenith,
+        "azimuth": azimuth,
+        "xmax": xmax,
+        "muon_scale": muons * mass_number.astype(float) ** MUON_MASS_EXPONENT,
+        "s800": s800,
+        "slope": eta,
+        "curvature": curvature,
+        "muon_share": shower_share,
+        "front_scale": front_scale,
+    }
     return Truth(
         core_x=(2.0 * v[:, 0] - 1.0) * half_x,
         core_y=(2.0 * v[:, 1] - 1.0) * half_y,

@@ -6,9 +6,22 @@ import time
 import numpy as np
 
 from tashower.config import Config
-from tashower.events.array import Array, Detector, described_by_config, neighbour_table, regular_array
+from tashower.events.array import (
+    Array,
+    Detector,
+    described_by_config,
+    neighbour_table,
+    regular_array,
+)
 from tashower.events.model import Events, select_rows
-from tashower.simulation.electronics import COUNTS_PER_VEM, GAIN_SPREAD, PEDESTAL, PEDESTAL_SPREAD, READOUT, electronics
+from tashower.simulation.electronics import (
+    COUNTS_PER_VEM,
+    GAIN_SPREAD,
+    PEDESTAL,
+    PEDESTAL_SPREAD,
+    READOUT,
+    electronics,
+)
 from tashower.simulation.particles import front_model
 from tashower.simulation.random_numbers import stream_key
 from tashower.simulation.showers import draw_showers
@@ -21,21 +34,36 @@ _SECONDS_BETWEEN_REPORTS = 5.0
 
 
 def _array_generator(config: Config) -> np.random.Generator:
-    return np.random.default_rng(np.random.SeedSequence([config.seed, int(stream_key(config.seed, _SPLIT_OF_ARRAY, "array"))]))
+    return np.random.default_rng(
+        np.random.SeedSequence(
+            [config.seed, int(stream_key(config.seed, _SPLIT_OF_ARRAY, "array"))]
+        )
+    )
 
 
 def array_from_config(config: Config) -> Array:
     """The array that the configuration describes; the same for every split."""
     a, d = config.array, config.detector
-    detector = Detector(area=float(d.area_m2), n_layers=d.layers, bin_width=float(d.bin_width_ns), n_bins=d.bins)
+    detector = Detector(
+        area=float(d.area_m2), n_layers=d.layers, bin_width=float(d.bin_width_ns), n_bins=d.bins
+    )
     array = regular_array(
-        a.columns, a.rows, a.spacing_m, a.jitter_m, a.altitude_spread_m, _array_generator(config), detector, a.lattice
+        a.columns,
+        a.rows,
+        a.spacing_m,
+        a.jitter_m,
+        a.altitude_spread_m,
+        _array_generator(config),
+        detector,
+        a.lattice,
     )
     return described_by_config(array, a)
 
 
 def stations_from_config(config: Config) -> tuple[Array, Stations]:
-    """The array, and what the compiled loop needs of it: monitored gains and pedestals are a station's for all events."""
+    """The array, and what the compiled loop needs of it: monitored gains and pedestals are a
+    station's for all events.
+    """
     array = array_from_config(config)
     rng = _array_generator(config).spawn(1)[0]
     shape = (array.n_stations, 2)
@@ -43,7 +71,9 @@ def stations_from_config(config: Config) -> tuple[Array, Stations]:
     pedestal = PEDESTAL + PEDESTAL_SPREAD * rng.standard_normal(shape)
     # As stored in the file, so that simulation and reconstruction use the same numbers.
     gain, pedestal = (column.astype(np.float32).astype(float) for column in (gain, pedestal))
-    return array, Stations(array.position, neighbour_table(array, corners=False), gain, pedestal, array.lateral)
+    return array, Stations(
+        array.position, neighbour_table(array, corners=False), gain, pedestal, array.lateral
+    )
 
 
 def _conditions(config: Config) -> Conditions:
@@ -60,17 +90,27 @@ def _conditions(config: Config) -> Conditions:
 
 
 def simulate_events(config: Config, split: str, first: int, n: int) -> Events:
-    """Simulate showers number `first` to `first + n - 1` of a split; only those that trigger are returned.
+    """Simulate showers number `first` to `first + n - 1` of a split; only those that trigger are
+    returned.
 
-    `event_id` is the number of the throw (shower x throws + throw). The events do not depend on how the showers are divided
-    into calls. Progress goes to stderr every few seconds.
+    `event_id` is the number of the throw (shower x throws + throw). The events do not depend on how
+    the showers are divided into calls. Progress goes to stderr every few seconds.
 
     Not included: what docs/simulation.md lists.
     """
     truth = draw_showers(config, split, first, n)
     array, stations = stations_from_config(config)
     detector = array.detector
-    columns = ("zenith", "azimuth", "core_x", "core_y", "s800", "slope", "muon_share", "front_scale")
+    columns = (
+        "zenith",
+        "azimuth",
+        "core_x",
+        "core_y",
+        "s800",
+        "slope",
+        "muon_share",
+        "front_scale",
+    )
     rows = np.stack([getattr(truth, name) for name in columns], axis=1)
     n_events = len(rows)
     numbers = (np.arange(n_events) + first * config.showers.throws).astype(np.uint64)
@@ -87,9 +127,22 @@ def simulate_events(config: Config, split: str, first: int, n: int) -> Events:
         done = 0
         while done < end - block:
             done, used = simulate_block(
-                done, used, key, numbers[window], rows[window], truth.t0[window], front, stations, conditions,
-                electronics(detector.bin_width), work, hits, n_hits[window], dead, n_dead[window],
-            )  # fmt: skip
+                done,
+                used,
+                key,
+                numbers[window],
+                rows[window],
+                truth.t0[window],
+                front,
+                stations,
+                conditions,
+                electronics(detector.bin_width),
+                work,
+                hits,
+                n_hits[window],
+                dead,
+                n_dead[window],
+            )
             if done < end - block:
                 # As many hits per event are expected of what is left, and a tenth more.
                 expected = int(1.1 * used * n_events / max(block + done, 1))
@@ -104,7 +157,16 @@ def simulate_events(config: Config, split: str, first: int, n: int) -> Events:
                 file=sys.stderr,
                 flush=True,
             )
-    return _assemble(array, stations, truth, numbers, n_hits, n_dead, dead_lists, Hits(*(column[:used] for column in hits)))
+    return _assemble(
+        array,
+        stations,
+        truth,
+        numbers,
+        n_hits,
+        n_dead,
+        dead_lists,
+        Hits(*(column[:used] for column in hits)),
+    )
 
 
 def _empty_hits(n: int, n_bins: int, n_layers: int) -> Hits:

@@ -6,7 +6,12 @@ from typing import NamedTuple
 import numpy as np
 
 from tashower.physics.compiled import compiled, inner
-from tashower.physics.geometry import axis_components, axis_distance, distance_along_axis, plane_delay
+from tashower.physics.geometry import (
+    axis_components,
+    axis_distance,
+    distance_along_axis,
+    plane_delay,
+)
 from tashower.physics.lateral import Lateral, log_lateral_distribution
 from tashower.physics.shower_front import TELESCOPE_ARRAY_FRONT, front_delay, thickness_shape
 from tashower.simulation.electronics import (
@@ -42,10 +47,13 @@ from tashower.simulation.random_numbers import normal, seed_stream, uniform
 CLOSEST = 2.0
 #: Stations with fewer expected particles than this are passed over.
 FEWEST_PARTICLES = 0.01
-#: Bins digitised beyond the window, so that the crossing can be found with noise; and those before the noise-free crossing.
+#: Bins digitised beyond the window, so that the crossing can be found with noise; and those before
+#: the noise-free crossing.
 SPARE_BINS = 48
 LEAD_BINS = 36
-_PROBABLE_COUNTS = 10.0  # noise-free 8-bin sum below which level 0 (15 counts) is out of the noise's reach
+_PROBABLE_COUNTS = (
+    10.0  # noise-free 8-bin sum below which level 0 (15 counts) is out of the noise's reach
+)
 
 
 class Stations(NamedTuple):
@@ -88,7 +96,9 @@ class Shower(NamedTuple):
 class Work(NamedTuple):
     """Arrays that are used again and again."""
 
-    impulse: np.ndarray  #: (2, n) float32, light before the pulse shape; n: lead + n_bins + 128 and more
+    impulse: (
+        np.ndarray
+    )  #: (2, n) float32, light before the pulse shape; n: lead + n_bins + 128 and more
     trace: np.ndarray  #: (2, n + n_bins + 48) float32, light after it; empty from n on
     counts: np.ndarray  #: (2, n_bins + 48) int32
     slot: np.ndarray  #: (n_stations,) int32, -1
@@ -133,7 +143,8 @@ def reach(shower, area, lateral):
 
 @inner
 def put_shower(state, front, shower, dx, dy, dz, r, area, bin_width, lateral, impulse):
-    """Light of the shower in a station at (dx, dy, dz) [m] from the core; returns (time of the first bin [ns], any).
+    """Light of the shower in a station at (dx, dy, dz) [m] from the core; returns (time of the
+    first bin [ns], any).
 
     impulse : (2, n) of which the first `LEAD_BINS` stay empty; overwritten where there is any light
     """
@@ -153,22 +164,48 @@ def put_shower(state, front, shower, dx, dy, dz, r, area, bin_width, lateral, im
     width = thickness_shape(r) * shower.front_scale * late
     curvature = front.onset * shower.front_scale * late * math.sqrt(ONSET_S800 / shower.s800)
     onset = front_delay(r, log_ldf, curvature, TELESCOPE_ARRAY_FRONT)
-    local = front.local * width * math.exp(LOCAL_POWER * (math.log(shower.s800) + log_ldf)) * normal(state)
-    front_time = shower.t0 + plane_delay(dx, dy, dz, shower.n_x, shower.n_y, shower.n_z) + onset + local
+    local = (
+        front.local
+        * width
+        * math.exp(LOCAL_POWER * (math.log(shower.s800) + log_ldf))
+        * normal(state)
+    )
+    front_time = (
+        shower.t0 + plane_delay(dx, dy, dz, shower.n_x, shower.n_y, shower.n_z) + onset + local
+    )
     # The clock of a station knows nothing of the shower.
     phase = uniform(state) * bin_width
     first = (math.floor((front_time - phase) / bin_width) - LEAD_BINS) * bin_width + phase
     start = front_time - first
-    put_component(state, impulse, bin_width, start, number_muons, n_muons, front.muon_scale * width, MUON_SHAPE, secant)
     put_component(
-        state, impulse, bin_width, start, number_electrons, n_electrons, front.electron_scale * width, front.electron_shape, 0.0
-    )  # fmt: skip
+        state,
+        impulse,
+        bin_width,
+        start,
+        number_muons,
+        n_muons,
+        front.muon_scale * width,
+        MUON_SHAPE,
+        secant,
+    )
+    put_component(
+        state,
+        impulse,
+        bin_width,
+        start,
+        number_electrons,
+        n_electrons,
+        front.electron_scale * width,
+        front.electron_shape,
+        0.0,
+    )
     return first, True
 
 
 @inner(fastmath=True)
 def _next_probable_bin(trace, least, begin, end):
-    """First bin of [begin, end) at which the light of 8 bins exceeds `least` (2,) [VEM] in both layers; -1: none.
+    """First bin of [begin, end) at which the light of 8 bins exceeds `least` (2,) [VEM] in both
+    layers; -1: none.
 
     Bins before `begin` count as empty.
     """
@@ -188,11 +225,14 @@ def _next_probable_bin(trace, least, begin, end):
 
 @inner
 def read_station(state, work, electronics, gain, pedestal, waveform):
-    """Digitise a station's light; returns (trace bin at which the window starts, level 1); a bin below -999: no level 0.
+    """Digitise a station's light; returns (trace bin at which the window starts, level 1); a bin
+    below -999: no level 0.
 
     waveform : (n_bins, layers) uint16, overwritten when there is a level 0
     """
-    if waveform.shape[1] == 1:  # the second layer repeats the first, so that it never stands in the way of a trigger
+    if (
+        waveform.shape[1] == 1
+    ):  # the second layer repeats the first, so that it never stands in the way of a trigger
         for i in range(work.impulse.shape[1]):
             work.impulse[1, i] = work.impulse[0, i]
         gain[1] = gain[0]
@@ -209,7 +249,10 @@ def read_station(state, work, electronics, gain, pedestal, waveform):
         crossing = level_0_bin(work.counts, pedestal)
         begin = max(crossing - BINS_BEFORE, 0)
         if crossing >= 0 and begin + n_bins <= work.counts.shape[1]:
-            first_layer, second_layer = work.counts[0, begin : begin + n_bins], work.counts[1, begin : begin + n_bins]
+            first_layer, second_layer = (
+                work.counts[0, begin : begin + n_bins],
+                work.counts[1, begin : begin + n_bins],
+            )
             if waveform.shape[1] == 2:
                 for i in range(n_bins):
                     waveform[i, 0] = first_layer[i]
@@ -224,7 +267,9 @@ def read_station(state, work, electronics, gain, pedestal, waveform):
 
 @inner(inline=False)
 def _draw_dead(state, fraction, n_stations, dead):
-    """Stations out of service, in increasing order, into `dead`; returns their number (gaps are geometric)."""
+    """Stations out of service, in increasing order, into `dead`; returns their number (gaps are
+    geometric).
+    """
     n_dead = 0
     if fraction <= 0.0:
         return 0
@@ -238,11 +283,14 @@ def _draw_dead(state, fraction, n_stations, dead):
 
 
 @inner(inline=False)
-def simulate_event(state, front, shower, stations, conditions, electronics, work, hits, begin, dead):
+def simulate_event(
+    state, front, shower, stations, conditions, electronics, work, hits, begin, dead
+):
     """One event: hits go to `hits` from `begin` on, stations out of service into `dead`.
 
-    Returns (n_hits, n_dead); n_hits is 0 when the array does not trigger. Not included: a second window of the same station,
-    and a background particle in the window of a station that the shower hits.
+    Returns (n_hits, n_dead); n_hits is 0 when the array does not trigger. Not included: a second
+    window of the same station, and a background particle in the window of a station that the shower
+    hits.
     """
     n_stations = stations.position.shape[0]
     n_dead = _draw_dead(state, conditions.dead_fraction, n_stations, dead)
@@ -267,17 +315,48 @@ def simulate_event(state, front, shower, stations, conditions, electronics, work
         first = 0.0
         if r < farthest:
             first, any_light = put_shower(
-                state, front, shower, dx, dy, dz, r, conditions.area, conditions.bin_width, stations.lateral, work.impulse
+                state,
+                front,
+                shower,
+                dx,
+                dy,
+                dz,
+                r,
+                conditions.area,
+                conditions.bin_width,
+                stations.lateral,
+                work.impulse,
             )
             if any_light:
-                draw_station_state(state, stations.gain[s], stations.pedestal[s], conditions.calibration_spread, gain)
-                hit, level_1 = read_station(state, work, electronics, gain, stations.pedestal[s], hits.waveform[begin + n_hits])
-        if hit < -999 and ground2 < accidental_radius2 and uniform(state) < conditions.accidental_probability:
+                draw_station_state(
+                    state,
+                    stations.gain[s],
+                    stations.pedestal[s],
+                    conditions.calibration_spread,
+                    gain,
+                )
+                hit, level_1 = read_station(
+                    state,
+                    work,
+                    electronics,
+                    gain,
+                    stations.pedestal[s],
+                    hits.waveform[begin + n_hits],
+                )
+        if (
+            hit < -999
+            and ground2 < accidental_radius2
+            and uniform(state) < conditions.accidental_probability
+        ):
             work.impulse[:] = 0.0
             first = shower.t0 + (2.0 * uniform(state) - 1.0) * READOUT
             put_muon(state, work.impulse, LEAD_BINS + uniform(state), np.float32(1.0))
-            draw_station_state(state, stations.gain[s], stations.pedestal[s], conditions.calibration_spread, gain)
-            hit, level_1 = read_station(state, work, electronics, gain, stations.pedestal[s], hits.waveform[begin + n_hits])
+            draw_station_state(
+                state, stations.gain[s], stations.pedestal[s], conditions.calibration_spread, gain
+            )
+            hit, level_1 = read_station(
+                state, work, electronics, gain, stations.pedestal[s], hits.waveform[begin + n_hits]
+            )
         if hit < -999:
             continue
         i = begin + n_hits
@@ -312,18 +391,47 @@ def _keep_read_out(trigger, n_hits, work, hits, begin):
 
 @inner
 def shower_of(truth_row, t0):
-    """`Shower` from (zenith, azimuth, core_x, core_y, s800, slope, muon_share, front_scale) and the time of the core."""
+    """`Shower` from (zenith, azimuth, core_x, core_y, s800, slope, muon_share, front_scale) and the
+    time of the core.
+    """
     n_x, n_y, n_z = axis_components(truth_row[0], truth_row[1])
-    return Shower(n_x, n_y, n_z, truth_row[2], truth_row[3], t0, truth_row[4], truth_row[5], truth_row[6], truth_row[7])
+    return Shower(
+        n_x,
+        n_y,
+        n_z,
+        truth_row[2],
+        truth_row[3],
+        t0,
+        truth_row[4],
+        truth_row[5],
+        truth_row[6],
+        truth_row[7],
+    )
 
 
 @compiled
 def simulate_block(
-    begin, used, key, numbers, truth, t0, front, stations, conditions, electronics, work, hits, n_hits, dead, n_dead
-):  # fmt: skip
-    """Events from row `begin` on, until they are done or the next one may not fit into `hits`, of which `used` are taken.
+    begin,
+    used,
+    key,
+    numbers,
+    truth,
+    t0,
+    front,
+    stations,
+    conditions,
+    electronics,
+    work,
+    hits,
+    n_hits,
+    dead,
+    n_dead,
+):
+    """Events from row `begin` on, until they are done or the next one may not fit into `hits`, of
+    which `used` are taken.
 
-    numbers : (n,) stream numbers; truth : (n, 8) see `shower_of`; n_hits, n_dead : (n,) int64, overwritten;
+    numbers : (n,) stream numbers; truth : (n, 8) see `shower_of`; n_hits, n_dead : (n,) int64,
+        overwritten;
     dead : (n, n_stations) int32. Returns (the row to go on with, hits used).
     """
     n_stations = stations.position.shape[0]

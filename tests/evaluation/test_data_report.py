@@ -8,7 +8,8 @@ import pytest
 from tashower.cli import main
 from tashower.evaluation.data_plots import station_residuals, two_sample_distance
 from tashower.evaluation.data_report import domain_rows
-from tashower.events.file import read_events, read_reconstruction, write_events
+from tashower.io.event_file import read_events, write_events
+from tashower.io.reconstruction_file import read_reconstruction
 from tashower.reconstruction.calibration import DEFAULT
 
 
@@ -49,20 +50,44 @@ def test_report_without_truth(measured):
 def test_one_event_of_three_stations(tmp_path):
     """Only the plane front has a result: nothing breaks."""
     (tmp_path / "s.csv").write_text("station,x_m,y_m\n1,0,0\n2,100,0\n3,0,120\n")
-    (tmp_path / "h.csv").write_text("event,station,time_ns,signal_vem\n1,1,0,5\n1,2,100,6\n1,3,50,7\n")
+    (tmp_path / "h.csv").write_text(
+        "event,station,time_ns,signal_vem\n1,1,0,5\n1,2,100,6\n1,3,50,7\n"
+    )
     events, fits, output = tmp_path / "e.h5", tmp_path / "f.h5", tmp_path / "r.html"
-    assert main(["convert", str(tmp_path / "s.csv"), str(tmp_path / "h.csv"), "--to", str(events)]) == 0
+    assert (
+        main(["convert", str(tmp_path / "s.csv"), str(tmp_path / "h.csv"), "--to", str(events)])
+        == 0
+    )
     assert main(["fit", str(events), "--calibration", str(DEFAULT), "--output", str(fits)]) == 0
-    assert main(["report-data", "--events", str(events), "--fits", str(fits), "--output", str(output)]) == 0
+    assert (
+        main(["report-data", "--events", str(events), "--fits", str(fits), "--output", str(output)])
+        == 0
+    )
     assert "plane front" in output.read_text()
 
 
 def test_files_that_do_not_belong_together(measured, tmp_path, capsys):
     _, _, fits = measured
     other = tmp_path / "o.h5"
-    assert main(["simulate", "--config", "{samples: {test: 20}, seed: 4}", "--output", str(other)]) == 0
+    assert (
+        main(["simulate", "--config", "{samples: {test: 20}, seed: 4}", "--output", str(other)])
+        == 0
+    )
     capsys.readouterr()
-    assert main(["report-data", "--events", str(other), "--fits", str(fits), "--output", str(tmp_path / "r.html")]) == 2
+    assert (
+        main(
+            [
+                "report-data",
+                "--events",
+                str(other),
+                "--fits",
+                str(fits),
+                "--output",
+                str(tmp_path / "r.html"),
+            ]
+        )
+        == 2
+    )
     assert "is not a reconstruction of" in capsys.readouterr().err
     assert not (tmp_path / "r.html").exists()
 
@@ -77,8 +102,16 @@ def test_two_sample_distance_closed_forms(rng):
 
 
 def test_unlike_features_are_named(rng):
-    simulation = {"same": rng.normal(size=5000), "moved": rng.normal(size=5000), "empty": np.full(5000, np.nan)}
-    data = {"same": rng.normal(size=500), "moved": rng.normal(size=500) + 2, "empty": np.full(500, np.nan)}
+    simulation = {
+        "same": rng.normal(size=5000),
+        "moved": rng.normal(size=5000),
+        "empty": np.full(5000, np.nan),
+    }
+    data = {
+        "same": rng.normal(size=500),
+        "moved": rng.normal(size=500) + 2,
+        "empty": np.full(500, np.nan),
+    }
     rows, warnings = domain_rows(data, simulation)
     assert [row[0] for row in rows[1:]] == ["same", "moved", "empty"]
     assert len(warnings) == 1

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from tashower.cli import main
-from tashower.events.file import read_events, read_reconstruction, write_reconstruction
+from tashower.io.event_file import read_events
+from tashower.io.reconstruction_file import read_reconstruction, write_reconstruction
 from tashower.reconstruction.calibration import DEFAULT
 
 CONFIG = "{scores: {bootstrap: 10, examples: 1}, samples: {test: 300}}"
@@ -31,7 +32,17 @@ def scores(files):
     folder, events, fits = files
     output = folder / "out" / "scores.json"
     networks = [f"{name}={folder}/{name}.h5" for name in ("waveforms_and_features", "my_network")]
-    words = ["score", "--config", CONFIG, "--events", str(events), "--fits", str(fits), "--network", *networks]
+    words = [
+        "score",
+        "--config",
+        CONFIG,
+        "--events",
+        str(events),
+        "--fits",
+        str(fits),
+        "--network",
+        *networks,
+    ]
     assert main([*words, "--calibration", str(DEFAULT), "--output", str(output)]) == 0
     return output
 
@@ -47,9 +58,18 @@ def test_scores_are_plain_json_with_what_made_them(scores):
 
 
 @pytest.mark.parametrize(
-    "name", ["angular_resolution", "energy_resolution", "zenith_bias", "opening_angles", "residual_maps", "explained_variance",
-             "pulls", "event_1"],
-)  # fmt: skip
+    "name",
+    [
+        "angular_resolution",
+        "energy_resolution",
+        "zenith_bias",
+        "opening_angles",
+        "residual_maps",
+        "explained_variance",
+        "pulls",
+        "event_1",
+    ],
+)
 def test_figure_is_drawn(scores, name):
     picture = scores.parent / "figures" / f"{name}.png"
     assert picture.read_bytes().startswith(b"\x89PNG")
@@ -59,7 +79,9 @@ def test_figure_is_drawn(scores, name):
 
 def test_report_is_one_file_that_needs_no_network(scores):
     report = scores.with_name("report.html")
-    assert main(["report", "--config", CONFIG, "--scores", str(scores), "--output", str(report)]) == 0
+    assert (
+        main(["report", "--config", CONFIG, "--scores", str(scores), "--output", str(report)]) == 0
+    )
     text = report.read_text()
     assert not re.findall(r'(?:src|href)="(?!data:|#)', text)
     assert "<script" not in text
@@ -82,8 +104,21 @@ def test_report_of_something_else_is_refused(tmp_path, content, capsys):
 def test_files_that_do_not_belong_together_are_refused(files, tmp_path, capsys):
     fits = files[2]
     other = tmp_path / "other.h5"
-    assert main(["simulate", "--config", "{seed: 3, samples: {test: 50}}", "--output", str(other)]) == 0
-    words = ["score", "--config", CONFIG, "--events", str(other), "--fits", str(fits), "--output", str(tmp_path / "s.json")]
+    assert (
+        main(["simulate", "--config", "{seed: 3, samples: {test: 50}}", "--output", str(other)])
+        == 0
+    )
+    words = [
+        "score",
+        "--config",
+        CONFIG,
+        "--events",
+        str(other),
+        "--fits",
+        str(fits),
+        "--output",
+        str(tmp_path / "s.json"),
+    ]
     assert main(words) == 2
     assert "is not a reconstruction of" in capsys.readouterr().err
     assert not (tmp_path / "s.json").exists()
@@ -96,7 +131,12 @@ def test_show_summarises_every_kind_of_file(files, scores, which, capsys):
     assert main(["show", str(path)]) == 0
     out = capsys.readouterr().out
     assert str(path) in out
-    assert {"events": "stations", "fits": "pass the cuts", "scores": "triggered", "calibration": "time_floor"}[which] in out
+    assert {
+        "events": "stations",
+        "fits": "pass the cuts",
+        "scores": "triggered",
+        "calibration": "time_floor",
+    }[which] in out
 
 
 @pytest.mark.parametrize("with_fits", [True, False])
@@ -117,8 +157,25 @@ def test_every_event_can_be_drawn_or_is_refused(files, tmp_path):
     flags = read_reconstruction(fits)[0]["free"].flags
     invalid = np.flatnonzero(flags & 1)[:1]
     for event in (*invalid, 0):
-        assert main(["show", str(events), "--event", str(event), "--fits", str(fits), "--output", str(tmp_path / "i.png")]) == 0
+        assert (
+            main(
+                [
+                    "show",
+                    str(events),
+                    "--event",
+                    str(event),
+                    "--fits",
+                    str(fits),
+                    "--output",
+                    str(tmp_path / "i.png"),
+                ]
+            )
+            == 0
+        )
     n = read_events(events).n_events
     for event in (n, -1):
-        assert main(["show", str(events), "--event", str(event), "--output", str(tmp_path / "no.png")]) == 2
+        assert (
+            main(["show", str(events), "--event", str(event), "--output", str(tmp_path / "no.png")])
+            == 2
+        )
     assert not (tmp_path / "no.png").exists()

@@ -67,11 +67,15 @@ def test_bootstrap_is_reproducible_and_depends_on_its_seed():
 
 
 def shifted(rng, n=4000, turn=0.02, azimuth=None):
-    """Truth, and a reconstruction whose axis is off by Gaussian angles of rms `turn` across two axes [rad]."""
+    """Truth, and a reconstruction whose axis is off by Gaussian angles of rms `turn` across two
+    axes [rad].
+    """
     events = make_events(rng, n)
     zenith = np.arcsin(np.sqrt(rng.uniform(0.02, 0.4, n)))
     azimuth = rng.uniform(0, 2 * np.pi, n) if azimuth is None else np.full(n, azimuth)
-    truth = replace(events.truth, zenith=zenith, azimuth=azimuth, energy=10 ** rng.uniform(0.5, 2, n))
+    truth = replace(
+        events.truth, zenith=zenith, azimuth=azimuth, energy=10 ** rng.uniform(0.5, 2, n)
+    )
     table = make_reconstruction(rng, events)
     e_zenith = direction(zenith + np.pi / 2, azimuth)
     e_azimuth = np.stack([-np.sin(azimuth), np.cos(azimuth), np.zeros(n)], axis=1)
@@ -79,11 +83,15 @@ def shifted(rng, n=4000, turn=0.02, azimuth=None):
     axis = direction(zenith, azimuth) + a[:, None] * e_zenith + b[:, None] * e_azimuth
     axis /= np.linalg.norm(axis, axis=1, keepdims=True)
     table = replace(
-        table, zenith=np.arccos(axis[:, 2]), azimuth=np.arctan2(axis[:, 1], axis[:, 0]) % (2 * np.pi),
-        core_x=truth.core_x + 30 * rng.normal(size=n), core_y=truth.core_y + 30 * rng.normal(size=n),
-        energy=truth.energy * np.exp(0.2 * rng.normal(size=n) + 0.05), flags=np.zeros(n, np.uint16),
+        table,
+        zenith=np.arccos(axis[:, 2]),
+        azimuth=np.arctan2(axis[:, 1], axis[:, 0]) % (2 * np.pi),
+        core_x=truth.core_x + 30 * rng.normal(size=n),
+        core_y=truth.core_y + 30 * rng.normal(size=n),
+        energy=truth.energy * np.exp(0.2 * rng.normal(size=n) + 0.05),
+        flags=np.zeros(n, np.uint16),
         covariance=np.broadcast_to(np.eye(7), (n, 7, 7)).copy(),
-    )  # fmt: skip
+    )
     return table, truth
 
 
@@ -98,17 +106,27 @@ def test_residuals_do_not_know_where_the_azimuth_wraps(rng, azimuth):
 
 def test_summary_of_known_residuals(rng):
     table, truth = shifted(rng)
-    summary = summarise(residuals(table, truth), truth, np.arange(4000), lambda n: bootstrap_rows(n, 20, [3]))
+    summary = summarise(
+        residuals(table, truth), truth, np.arange(4000), lambda n: bootstrap_rows(n, 20, [3])
+    )
     assert summary["n"] == 4000
     assert summary["angle_68_deg"]["value"] == pytest.approx(np.degrees(1.5152 * 0.02), rel=0.05)
     assert summary["core_68_m"]["value"] == pytest.approx(1.5152 * 30, rel=0.05)
     assert summary["log_energy_bias"]["value"] == pytest.approx(0.05, abs=0.02)
     assert summary["log_energy_68"]["value"] == pytest.approx(0.2, rel=0.05)
     assert abs(summary["core_bias_m"]["value"]) < 3
-    towards = replace(table, core_x=table.core_x + 9 * np.cos(truth.azimuth), core_y=table.core_y + 9 * np.sin(truth.azimuth))
-    moved = summarise(residuals(towards, truth), truth, np.arange(4000), lambda n: bootstrap_rows(n, 20, [3]))
+    towards = replace(
+        table,
+        core_x=table.core_x + 9 * np.cos(truth.azimuth),
+        core_y=table.core_y + 9 * np.sin(truth.azimuth),
+    )
+    moved = summarise(
+        residuals(towards, truth), truth, np.arange(4000), lambda n: bootstrap_rows(n, 20, [3])
+    )
     assert moved["core_bias_m"]["value"] - summary["core_bias_m"]["value"] == pytest.approx(9.0)
-    nothing = summarise(residuals(table, truth), truth, np.arange(0), lambda n: bootstrap_rows(n, 20, [3]))
+    nothing = summarise(
+        residuals(table, truth), truth, np.arange(0), lambda n: bootstrap_rows(n, 20, [3])
+    )
     assert nothing["n"] == 0
     assert np.isnan(nothing["angle_68_deg"]["value"])
 
@@ -118,17 +136,30 @@ def scored(rng):
     """Scores of two fits and four networks of which the first halves the error."""
     free, truth = shifted(rng)
     constrained, _ = shifted(rng)
-    constrained = replace(constrained, **{n: getattr(free, n) for n in ("zenith", "azimuth", "core_x", "core_y", "energy")})
+    constrained = replace(
+        constrained,
+        **{n: getattr(free, n) for n in ("zenith", "azimuth", "core_x", "core_y", "energy")},
+    )
     half = {}
     for name in ("core_x", "core_y"):
         half[name] = 0.5 * (getattr(free, name) + getattr(truth, name))
     axis = direction(free.zenith, free.azimuth) + direction(truth.zenith, truth.azimuth)
     axis /= np.linalg.norm(axis, axis=1, keepdims=True)
-    better = replace(free, zenith=np.arccos(axis[:, 2]), azimuth=np.arctan2(axis[:, 1], axis[:, 0]) % (2 * np.pi), **half)
+    better = replace(
+        free,
+        zenith=np.arccos(axis[:, 2]),
+        azimuth=np.arctan2(axis[:, 1], axis[:, 0]) % (2 * np.pi),
+        **half,
+    )
     config = load_config("{scores: {bootstrap: 20}}")
     names = list(config.networks)
     networks = {names[0]: ["a"], **{name: ["a"] for name in names[1:]}}
-    methods = {"free": free, "constrained": constrained, names[0]: better, **dict.fromkeys(names[1:], free)}
+    methods = {
+        "free": free,
+        "constrained": constrained,
+        names[0]: better,
+        **dict.fromkeys(names[1:], free),
+    }
     return config, methods, truth, networks
 
 
@@ -137,9 +168,15 @@ def test_scores_of_a_network_that_halves_the_error(scored):
     name = full_network(scores)
     assert name == "waveforms_and_features"
     for baseline in ("free", "constrained"):
-        assert scores["ev_of_correction"][baseline][name]["axis"]["value"] == pytest.approx(0.75, abs=0.01)
-        assert scores["ev_of_correction"][baseline][name]["core"]["value"] == pytest.approx(0.75, abs=0.01)
-        assert scores["ev_of_correction"][baseline][name]["log_energy"]["value"] == pytest.approx(0.0, abs=1e-9)
+        assert scores["ev_of_correction"][baseline][name]["axis"]["value"] == pytest.approx(
+            0.75, abs=0.01
+        )
+        assert scores["ev_of_correction"][baseline][name]["core"]["value"] == pytest.approx(
+            0.75, abs=0.01
+        )
+        assert scores["ev_of_correction"][baseline][name]["log_energy"]["value"] == pytest.approx(
+            0.0, abs=1e-9
+        )
     ratio = [scores["methods"][m]["all"]["angle_68_deg"]["value"] for m in (name, "free")]
     assert ratio[0] / ratio[1] == pytest.approx(0.5, abs=0.01)
     assert sum(b["n"] for b in scores["methods"]["free"]["by_energy"]) == scores["n_scored"] == 4000

@@ -13,7 +13,12 @@ from tashower.reconstruction.calibration import DEFAULT
 def made(tmp_path_factory):
     """Events, calibration and fits, made from each other."""
     folder = tmp_path_factory.mktemp("results")
-    assert main(["simulate", "--config", "{samples: {test: 40}}", "--output", str(folder / "events.h5")]) == 0
+    assert (
+        main(
+            ["simulate", "--config", "{samples: {test: 40}}", "--output", str(folder / "events.h5")]
+        )
+        == 0
+    )
     shutil.copy(DEFAULT, folder / "calibration.json")
     content = json.loads((folder / "calibration.json").read_text())
     (folder / "calibration.json").write_text(json.dumps(content | {"made_from": []}))
@@ -35,7 +40,18 @@ def test_files_that_belong_together(folder, capsys):
 
 
 def test_another_version_of_an_input(folder, capsys):
-    assert main(["simulate", "--config", "{samples: {test: 30}, seed: 5}", "--output", str(folder / "events.h5")]) == 0
+    assert (
+        main(
+            [
+                "simulate",
+                "--config",
+                "{samples: {test: 30}, seed: 5}",
+                "--output",
+                str(folder / "events.h5"),
+            ]
+        )
+        == 0
+    )
     assert main(["verify", str(folder)]) == 2
     captured = capsys.readouterr()
     assert "fits.h5: was made from another events.h5" in captured.out
@@ -54,7 +70,10 @@ def test_a_damaged_file(folder, capsys):
 def test_an_input_that_is_elsewhere_is_a_remark(folder, capsys):
     (folder / "events.h5").unlink()
     assert main(["verify", str(folder)]) == 0
-    assert "events.h5: 1 files were made from it, and it is not in this folder" in capsys.readouterr().out
+    assert (
+        "events.h5: 1 files were made from it, and it is not in this folder"
+        in capsys.readouterr().out
+    )
 
 
 def test_a_file_that_says_nothing(folder, capsys):

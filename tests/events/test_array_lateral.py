@@ -1,4 +1,6 @@
-"""A lateral distribution of one's own: from a file, through simulation, event file, calibration and fit."""
+"""A lateral distribution of one's own: from a file, through simulation, event file, calibration and
+fit.
+"""
 
 from pathlib import Path
 
@@ -8,8 +10,13 @@ import pytest
 from tashower.config import load_config
 from tashower.errors import InputError
 from tashower.events.array import read_lateral
-from tashower.events.file import read_events, write_events
-from tashower.reconstruction.calibration import DEFAULT, calibrate, read_calibration, write_calibration
+from tashower.io.event_file import read_events, write_events
+from tashower.reconstruction.calibration import (
+    DEFAULT,
+    calibrate,
+    read_calibration,
+    write_calibration,
+)
 from tashower.reconstruction.reconstruct import reconstruct
 from tashower.simulation.simulate import simulate_events
 
@@ -41,15 +48,22 @@ def test_from_simulation_to_fit_with_another_form(config, tmp_path):
     assert good.mean() > 0.5
     # S1000 as it was thrown.
     assert np.median(np.log(fitted.s800 / back.truth.s800)[good]) == pytest.approx(0.0, abs=0.02)
-    with pytest.raises(InputError, match=r"telescope_array.*1 at 800 m.*auger_lateral.*1 at 1000 m"):
+    with pytest.raises(
+        InputError, match=r"telescope_array.*1 at 800 m.*auger_lateral.*1 at 1000 m"
+    ):
         reconstruct(back, read_calibration(DEFAULT), config.reconstruction)
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("x = 1", "defines no function"), ("def log_lateral(r, z):\n return r", "does not fall"), ("1/0", "ZeroDivisionError"),
-     ("def log_lateral(", "SyntaxError"), ("def log_lateral(r):\n return -r", "TypeError")],
-)  # fmt: skip
+    [
+        ("x = 1", "defines no function"),
+        ("def log_lateral(r, z):\n return r", "does not fall"),
+        ("1/0", "ZeroDivisionError"),
+        ("def log_lateral(", "SyntaxError"),
+        ("def log_lateral(r):\n return -r", "TypeError"),
+    ],
+)
 def test_bad_files_of_a_form(tmp_path, text, message):
     path = tmp_path / "mine.py"
     path.write_text(text)

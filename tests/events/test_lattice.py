@@ -8,7 +8,9 @@ from tashower.events.lattice import fit_lattice, lattice_steps
 
 def points(kind, columns=9, rows=7, spacing=1200.0, heading=0.0):
     """(n, 2) positions and their coordinates."""
-    column, row = (a.ravel() for a in np.meshgrid(np.arange(columns), np.arange(rows), indexing="ij"))
+    column, row = (
+        a.ravel() for a in np.meshgrid(np.arange(columns), np.arange(rows), indexing="ij")
+    )
     angle = {"square": np.pi / 2, "hexagonal": np.pi / 3}[kind]
     a, b = (spacing * np.array([np.cos(h), np.sin(h)]) for h in (heading, heading + angle))
     return column[:, None] * a + row[:, None] * b, np.column_stack([column, row])
@@ -41,7 +43,9 @@ def test_displaced_stations_gaps_and_altitudes(rng, kind):
     position, coordinates = points(kind, 22, 23)
     keep = rng.random(len(position)) > 0.3
     keep[np.abs(coordinates[:, 0] - 10) < 1] = False  # a road through the array
-    position = np.column_stack([position + rng.normal(0, 40, position.shape), rng.normal(0, 30, len(position))])[keep]
+    position = np.column_stack(
+        [position + rng.normal(0, 40, position.shape), rng.normal(0, 30, len(position))]
+    )[keep]
     found = fit_lattice(position)
     assert found.kind == kind
     assert found.spacing == pytest.approx(1200, rel=0.01)

@@ -19,20 +19,29 @@ def test_select_keeps_hits_with_their_events(rng):
         np.testing.assert_array_equal(chosen.waveform[here], events.waveform[there])
         np.testing.assert_array_equal(chosen.pulses.signal[here], events.pulses.signal[there])
         dead = slice(*events.dead_offset[old : old + 2])
-        np.testing.assert_array_equal(chosen.dead_station[slice(*chosen.dead_offset[new : new + 2])], events.dead_station[dead])
+        np.testing.assert_array_equal(
+            chosen.dead_station[slice(*chosen.dead_offset[new : new + 2])],
+            events.dead_station[dead],
+        )
     np.testing.assert_array_equal(chosen.truth.energy, events.truth.energy[rows])
 
 
 def test_split_and_join_is_the_same(rng):
     events = make_events(rng, 9)
-    parts = [select_events(events, slice(0, 4)), select_events(events, slice(4, 4)), select_events(events, slice(4, 9))]
+    parts = [
+        select_events(events, slice(0, 4)),
+        select_events(events, slice(4, 4)),
+        select_events(events, slice(4, 9)),
+    ]
     same(concatenate_events(parts), events)
 
 
 def test_hit_event(rng):
     events = make_events(rng, 5)
     assert np.all(np.diff(events.hit_event) >= 0)
-    np.testing.assert_array_equal(np.bincount(events.hit_event, minlength=5), np.diff(events.hit_offset))
+    np.testing.assert_array_equal(
+        np.bincount(events.hit_event, minlength=5), np.diff(events.hit_offset)
+    )
 
 
 def test_other_arrays_do_not_join(rng):
@@ -60,6 +69,8 @@ def test_regular_array(rng):
 
 def test_border_distance():
     array = regular_array(5, 5, 1000.0)  # from -2000 to 2000
-    distance = border_distance(array, np.array([0.0, 1500.0, -2500.0, np.nan]), np.array([0.0, -1900.0, 0.0, 0.0]))
+    distance = border_distance(
+        array, np.array([0.0, 1500.0, -2500.0, np.nan]), np.array([0.0, -1900.0, 0.0, 0.0])
+    )
     assert distance[:3] == pytest.approx([2000, 100, -500])
     assert np.isnan(distance[3])

@@ -33,9 +33,11 @@ def events(rng):
     found, pulses = toy_events(rng, truth)
     shape = (found.n_hits, T, 2)
     found = replace(
-        found, waveform=rng.integers(0, 900, shape).astype(np.uint16), pedestal=np.full((found.n_hits, 2), 6.0, np.float32),
+        found,
+        waveform=rng.integers(0, 900, shape).astype(np.uint16),
+        pedestal=np.full((found.n_hits, 2), 6.0, np.float32),
         counts_per_vem=np.full((found.n_hits, 2), 40.0, np.float32),
-    )  # fmt: skip
+    )
     fits = fit_events(found, pulses, calibration(truth), load_config().reconstruction)
     good = np.flatnonzero(fits.valid)
     chosen = select_events(replace(found, pulses=pulses), good)
@@ -67,7 +69,9 @@ def test_core_is_in_the_middle_and_every_near_hit_in_its_cell(events):
         hits = found.hit_station[slice(*found.hit_offset[i : i + 2])]
         for station in hits[:6]:
             x = (position[station, 0] - fit.core_x[i]) / 1200.0
-            cell = np.isclose(column(tiles, "x")[i], x, atol=1e-4) & (column(tiles, "exists")[i] > 0)
+            cell = np.isclose(column(tiles, "x")[i], x, atol=1e-4) & (
+                column(tiles, "exists")[i] > 0
+            )
             if cell.any():
                 y = (position[station, 1] - fit.core_y[i]) / 1200.0
                 cell &= np.isclose(column(tiles, "y")[i], y, atol=1e-4)
@@ -80,17 +84,27 @@ def test_masks_of_missing_dead_and_saturated_stations(events):
     tiles = make_tiles(found, pulses, fit, N, T)
     assert (column(tiles, "hit") <= column(tiles, "working")).all()
     station = found.hit_station[0]
-    other = np.setdiff1d(np.arange(found.array.n_stations), found.hit_station[slice(*found.hit_offset[:2])])
-    near = other[np.argsort(np.hypot(*(found.array.position[other, :2] - [fit.core_x[0], fit.core_y[0]]).T))[0]]
+    other = np.setdiff1d(
+        np.arange(found.array.n_stations), found.hit_station[slice(*found.hit_offset[:2])]
+    )
+    near = other[
+        np.argsort(np.hypot(*(found.array.position[other, :2] - [fit.core_x[0], fit.core_y[0]]).T))[
+            0
+        ]
+    ]
     dead = replace(
-        found, dead_offset=np.concatenate([[0], np.ones(found.n_events, np.int64)]), dead_station=np.array([near], np.int32)
+        found,
+        dead_offset=np.concatenate([[0], np.ones(found.n_events, np.int64)]),
+        dead_station=np.array([near], np.int32),
     )
     with_dead = make_tiles(dead, pulses, fit, N, T)
     assert (column(tiles, "working") - column(with_dead, "working")).sum() == 1
     np.testing.assert_array_equal(column(tiles, "exists"), column(with_dead, "exists"))
     saturated = make_tiles(found, replace(pulses, saturated=np.ones(found.n_hits, bool)), fit, N, T)
     np.testing.assert_array_equal(column(saturated, "saturated"), column(tiles, "hit"))
-    untimed = make_tiles(found, replace(pulses, arrival_time=np.full(found.n_hits, np.nan)), fit, N, T)
+    untimed = make_tiles(
+        found, replace(pulses, arrival_time=np.full(found.n_hits, np.nan)), fit, N, T
+    )
     assert column(untimed, "timed").sum() == 0
     assert np.isfinite(untimed.cells).all()
     assert station >= 0
@@ -98,7 +112,9 @@ def test_masks_of_missing_dead_and_saturated_stations(events):
 
 def test_border_of_the_array_is_marked(events):
     found, pulses, fit = events
-    edge = replace(fit, core_x=np.full_like(fit.core_x, 5 * 1200.0), core_y=np.zeros_like(fit.core_y))
+    edge = replace(
+        fit, core_x=np.full_like(fit.core_x, 5 * 1200.0), core_y=np.zeros_like(fit.core_y)
+    )
     tiles = make_tiles(found, pulses, edge, N, T)
     missing = column(tiles, "exists") == 0
     assert missing.any()
@@ -128,7 +144,9 @@ def basis(kind):
     return np.eye(2) if kind == "square" else np.array([[1.0, 0.0], [0.5, np.sqrt(0.75)]])
 
 
-@pytest.mark.parametrize(("kind", "orientation"), [(k, o) for k, all_of_it in ORIENTATIONS.items() for o in all_of_it])
+@pytest.mark.parametrize(
+    ("kind", "orientation"), [(k, o) for k, all_of_it in ORIENTATIONS.items() for o in all_of_it]
+)
 def test_orientations_are_symmetries_of_the_lattice(kind, orientation):
     """Turning the tile, the vectors and the targets together is turning the event."""
     matrix = vector_matrix(orientation, kind)
@@ -136,10 +154,14 @@ def test_orientations_are_symmetries_of_the_lattice(kind, orientation):
     np.testing.assert_allclose(matrix, matrix.T if kind == "hexagonal" else matrix, atol=1e-12)
     n = 5
     middle = (n - 1) / 2
-    cells = np.stack(np.meshgrid(np.arange(n) - middle, np.arange(n) - middle, indexing="ij"), axis=-1).reshape(-1, 2)
+    cells = np.stack(
+        np.meshgrid(np.arange(n) - middle, np.arange(n) - middle, indexing="ij"), axis=-1
+    ).reshape(-1, 2)
     ground = cells @ basis(kind)
     # What stands in a cell after turning has, as a vector, the direction of that cell.
-    np.testing.assert_allclose(ground[cell_permutation(n, orientation)] @ matrix.T, ground, atol=1e-12)
+    np.testing.assert_allclose(
+        ground[cell_permutation(n, orientation)] @ matrix.T, ground, atol=1e-12
+    )
     np.testing.assert_allclose(target_matrix(orientation, kind)[:2, :2], matrix)
     np.testing.assert_allclose(target_matrix(orientation, kind)[2:4, 2:4], matrix)
     features = feature_matrix(orientation, kind)
@@ -185,18 +207,26 @@ def test_tiles_of_a_hexagonal_array():
     np.testing.assert_array_equal(near.sum(axis=1), (neighbour_table(array) >= 0).sum(axis=1))
 
 
-@pytest.mark.parametrize(("old", "new"), [(20.0, 40.0), (20.0, 25.0), (25.0, 20.0), (2.5, 20.0), (20.0, 5.0), (20.0, 20.0)])
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [(20.0, 40.0), (20.0, 25.0), (25.0, 20.0), (2.5, 20.0), (20.0, 5.0), (20.0, 20.0)],
+)
 def test_rebinning_keeps_the_sum_and_the_mean_time(rng, old, new):
     vem = rng.random((3, 96, 2)) - 0.1
     found = rebinned(vem, old, new)
     assert found.shape == (3, int(np.ceil(96 * old / new)), 2)
     np.testing.assert_allclose(found.sum(axis=1), vem.sum(axis=1), atol=1e-9)
-    late, old_late = (((np.arange(x.shape[1]) + 0.5)[:, None] * w * x).sum(axis=1) for x, w in ((found, new), (vem, old)))
+    late, old_late = (
+        ((np.arange(x.shape[1]) + 0.5)[:, None] * w * x).sum(axis=1)
+        for x, w in ((found, new), (vem, old))
+    )
     # What a bin holds is spread over it: the mean moves by less than a bin.
     assert np.abs(late / found.sum(axis=1) - old_late / vem.sum(axis=1)).max() < 0.6 * max(old, new)
     if new > old and new % old == 0:
         k = int(new / old)
-        np.testing.assert_allclose(found[:, : 96 // k], vem[:, : 96 // k * k].reshape(3, -1, k, 2).sum(axis=2), atol=1e-12)
+        np.testing.assert_allclose(
+            found[:, : 96 // k], vem[:, : 96 // k * k].reshape(3, -1, k, 2).sum(axis=2), atol=1e-12
+        )
 
 
 def test_waveforms_in_bins_of_the_networks_own(events):

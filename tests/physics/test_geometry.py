@@ -39,7 +39,8 @@ def test_opening_angle():
     assert geometry.opening_angle(one, other) == pytest.approx(1e-9, rel=1e-5)
     # Across the wrap of the azimuth: 0.2 degrees of azimuth at 30 degrees are 0.1 degrees of sky.
     wrap = geometry.opening_angle(
-        geometry.direction(np.radians(30), np.radians(359.9)), geometry.direction(np.radians(30), np.radians(0.1))
+        geometry.direction(np.radians(30), np.radians(359.9)),
+        geometry.direction(np.radians(30), np.radians(0.1)),
     )
     assert np.degrees(wrap) == pytest.approx(0.1, rel=1e-4)
 
@@ -64,7 +65,9 @@ def test_distances(azimuth, sign):
 def test_front_reaches_the_side_of_the_source_first(azimuth):
     n = geometry.direction(np.radians(30), azimuth)
     towards = 1000 * np.array([np.cos(azimuth), np.sin(azimuth), 0])
-    assert geometry.plane_delay(*towards, *n) == pytest.approx(-1000 * np.sin(np.radians(30)) / SPEED_OF_LIGHT)
+    assert geometry.plane_delay(*towards, *n) == pytest.approx(
+        -1000 * np.sin(np.radians(30)) / SPEED_OF_LIGHT
+    )
     assert geometry.plane_delay(*-towards, *n) > 0
 
 

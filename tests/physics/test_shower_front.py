@@ -14,15 +14,21 @@ def test_closed_form():
     assert shower_front.front_delay(800.0, 0.0, 1.0, TA) == pytest.approx((1 + 800 / 30) ** 1.5)
     r, eta = np.array([200.0, 1500.0]), 3.5
     ldf = lateral.lateral_distribution(r, eta, lateral.TELESCOPE_ARRAY)
-    assert shower_front.front_delay(r, np.log(ldf), 2.3, TA) == pytest.approx(2.3 * (1 + r / 30) ** 1.5 * ldf**-0.5)
+    assert shower_front.front_delay(r, np.log(ldf), 2.3, TA) == pytest.approx(
+        2.3 * (1 + r / 30) ** 1.5 * ldf**-0.5
+    )
 
 
-@pytest.mark.parametrize("front", [(30.0, 1.5, 0.5), (1.0, 2.0, 0.0), (30.0, 1.5, 0.0), (100.0, 1.2, 0.4)])
+@pytest.mark.parametrize(
+    "front", [(30.0, 1.5, 0.5), (1.0, 2.0, 0.0), (30.0, 1.5, 0.0), (100.0, 1.2, 0.4)]
+)
 def test_every_number_of_the_front_counts(front):
     form = shower_front.Front(*front)
     r, log_ldf = np.array([200.0, 1500.0]), np.array([1.5, -2.0])
     delay = shower_front.front_delay(r, log_ldf, 2.0, form)
-    np.testing.assert_allclose(delay, 2.0 * (1 + r / front[0]) ** front[1] * np.exp(-front[2] * log_ldf), rtol=1e-13)
+    np.testing.assert_allclose(
+        delay, 2.0 * (1 + r / front[0]) ** front[1] * np.exp(-front[2] * log_ldf), rtol=1e-13
+    )
     step = (shower_front.front_delay(r + 0.01, log_ldf, 2.0, form) - delay) / 0.01
     np.testing.assert_allclose(shower_front.log_delay_derivative(r, form), step / delay, rtol=1e-4)
 
@@ -43,7 +49,9 @@ def test_zenith_dependence():
 
 
 def test_first_particle_gives_the_front_formula(rng):
-    """The first of n particles with Gamma(2) delays comes s w sqrt(2) Gamma(3/2)/sqrt(n) late on average for large n."""
+    """The first of n particles with Gamma(2) delays comes s w sqrt(2) Gamma(3/2)/sqrt(n) late on
+    average for large n.
+    """
     n, trials = 400, 4000
     first = rng.gamma(2.0, 1.0, (trials, n)).min(axis=1)
     expected = np.sqrt(2) * gamma(1.5) / np.sqrt(n)
@@ -55,8 +63,12 @@ def test_first_particle_gives_the_front_formula(rng):
 def test_formula_is_the_same_when_compiled():
     @compiled(cache=False)
     def delay(r, eta, curvature):
-        return shower_front.front_delay(r, lateral.log_lateral_distribution(r, eta, lateral.TELESCOPE_ARRAY), curvature, TA)
+        return shower_front.front_delay(
+            r, lateral.log_lateral_distribution(r, eta, lateral.TELESCOPE_ARRAY), curvature, TA
+        )
 
     for r in (30.0, 700.0, 2600.0):
-        plain = shower_front.front_delay(r, lateral.log_lateral_distribution(r, 3.3, lateral.TELESCOPE_ARRAY), 1.7, TA)
+        plain = shower_front.front_delay(
+            r, lateral.log_lateral_distribution(r, 3.3, lateral.TELESCOPE_ARRAY), 1.7, TA
+        )
         assert delay(r, 3.3, 1.7) == pytest.approx(plain, rel=1e-12)

@@ -8,7 +8,12 @@ from tashower.physics import xmax
 
 @pytest.mark.parametrize(
     ("model", "mass_number", "mean", "deviation"),
-    [("QGSJET-II-04", 1, 791, 62), ("QGSJET-II-04", 56, 695, 23), ("EPOS-LHC", 1, 806, 58), ("EPOS-LHC", 56, 709, 17)],
+    [
+        ("QGSJET-II-04", 1, 791, 62),
+        ("QGSJET-II-04", 56, 695, 23),
+        ("EPOS-LHC", 1, 806, 58),
+        ("EPOS-LHC", 56, 709, 17),
+    ],
 )
 def test_moments(model, mass_number, mean, deviation, rng):
     location, scale, shape = xmax.gumbel_parameters(10.0, mass_number, model)

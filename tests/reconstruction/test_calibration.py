@@ -1,4 +1,6 @@
-"""What the fit learns from simulation: recovered on made residuals, written and read, refused where it cannot be."""
+"""What the fit learns from simulation: recovered on made residuals, written and read, refused where
+it cannot be.
+"""
 
 from dataclasses import replace
 
@@ -7,8 +9,8 @@ import pytest
 
 from tashower.config import freeze, load_config
 from tashower.errors import InputError
-from tashower.events.file import read_events, write_events
 from tashower.events.model import PARAMETERS, pulls
+from tashower.io.event_file import read_events, write_events
 from tashower.physics.geometry import plane_delay
 from tashower.physics.shower_front import curvature_zenith_dependence
 from tashower.reconstruction.calibration import (
@@ -19,7 +21,13 @@ from tashower.reconstruction.calibration import (
     read_calibration,
     write_calibration,
 )
-from tashower.reconstruction.expectation import ErrorModel, contained_fraction, density_error, time_error, time_shift
+from tashower.reconstruction.expectation import (
+    ErrorModel,
+    contained_fraction,
+    density_error,
+    time_error,
+    time_shift,
+)
 from tashower.reconstruction.fit import fit_events
 from tashower.reconstruction.pulses import find_pulses
 from tashower.reconstruction.quality import correct_bias
@@ -45,26 +53,40 @@ def test_errors_are_recovered(rng):
     expected = density * contained_fraction(r, factor, true)
     found = fit_errors(
         {
-            "r": r, "zenith": zenith, "density": density,
-            "time": time_shift(r, density, factor, true) + time_error(r, density, factor, true) * rng.normal(size=n),
+            "r": r,
+            "zenith": zenith,
+            "density": density,
+            "time": time_shift(r, density, factor, true)
+            + time_error(r, density, factor, true) * rng.normal(size=n),
             "signal": expected + density_error(expected, 3.0, true) * rng.normal(size=n) - density,
-        }, 3.0,
-    )  # fmt: skip
+        },
+        3.0,
+    )
     trial_r, trial_density = np.array([600.0, 1200.0, 1800.0]), np.array([30.0, 5.0, 2.0])
     for function in (time_error, time_shift):
         np.testing.assert_allclose(
-            function(trial_r, trial_density, 0.8, found), function(trial_r, trial_density, 0.8, true), rtol=0.06, atol=2.0
+            function(trial_r, trial_density, 0.8, found),
+            function(trial_r, trial_density, 0.8, true),
+            rtol=0.06,
+            atol=2.0,
         )
-    np.testing.assert_allclose(contained_fraction(trial_r, 0.8, found), contained_fraction(trial_r, 0.8, true), atol=0.02)
-    np.testing.assert_allclose(density_error(trial_density, 3.0, found), density_error(trial_density, 3.0, true), rtol=0.06)
+    np.testing.assert_allclose(
+        contained_fraction(trial_r, 0.8, found), contained_fraction(trial_r, 0.8, true), atol=0.02
+    )
+    np.testing.assert_allclose(
+        density_error(trial_density, 3.0, found), density_error(trial_density, 3.0, true), rtol=0.06
+    )
 
 
 def test_errors_that_are_given_stay(rng):
     n = 5000
     residuals = {
-        "r": rng.uniform(300, 2500, n), "zenith": rng.uniform(0, 0.8, n), "density": 10 ** rng.uniform(0.0, 2.0, n),
-        "time": 50.0 * rng.normal(size=n), "signal": 0.3 * rng.normal(size=n),
-    }  # fmt: skip
+        "r": rng.uniform(300, 2500, n),
+        "zenith": rng.uniform(0, 0.8, n),
+        "density": 10 ** rng.uniform(0.0, 2.0, n),
+        "time": 50.0 * rng.normal(size=n),
+        "signal": 0.3 * rng.normal(size=n),
+    }
     free = fit_errors(residuals, 3.0)
     for name in ErrorModel._fields:
         value = 0.7 * getattr(free, name) + 0.1
@@ -74,12 +96,22 @@ def test_errors_that_are_given_stay(rng):
 
 @pytest.mark.parametrize("form", [(1.0, 2.0, 0.0), (30.0, 1.5, 0.3)])
 def test_another_front_is_fitted(form, tmp_path):
-    """Whatever front is fitted, calibration and file carry it, errors are right, and another one is refused."""
-    config = freeze({"array": dict(zip(("front_distance_m", "front_power", "front_density_power"), form, strict=True))})
+    """Whatever front is fitted, calibration and file carry it, errors are right, and another one is
+    refused.
+    """
+    config = freeze(
+        {
+            "array": dict(
+                zip(("front_distance_m", "front_power", "front_density_power"), form, strict=True)
+            )
+        }
+    )
     events = simulate_events(config, "calibration", 0, 4000)
     assert tuple(events.array.front) == form
     usual = simulate_events(load_config(), "calibration", 0, 4000)
-    np.testing.assert_array_equal(usual.waveform, events.waveform)  # it says what is fitted, not what is simulated
+    np.testing.assert_array_equal(
+        usual.waveform, events.waveform
+    )  # it says what is fitted, not what is simulated
     write_events(tmp_path / "e.h5", events, {})
     assert read_events(tmp_path / "e.h5").array.front == events.array.front
     write_calibration(tmp_path / "c.json", calibrate(events, config.reconstruction), {})
@@ -102,7 +134,9 @@ def test_curvature_prior_is_recovered(rng):
     zenith, s800 = rng.uniform(0, 0.85, n), 10 ** rng.uniform(0.5, 2.2, n)
     s, x = 1 / np.cos(zenith) - 1, np.log(s800)
     log_a = 0.3 - 1.2 * s + 0.5 * s**2 - 0.1 * x + 0.05 * s * x + 0.08 * rng.normal(size=n)
-    coefficients, width = fit_curvature_prior(SimpleNamespace(zenith=zenith, s800=s800, curvature=np.exp(log_a)))
+    coefficients, width = fit_curvature_prior(
+        SimpleNamespace(zenith=zenith, s800=s800, curvature=np.exp(log_a))
+    )
     np.testing.assert_allclose(coefficients, (0.3, -1.2, 0.5, -0.1, 0.05), atol=0.1)
     assert width == pytest.approx(0.08, rel=0.05)
 
@@ -133,7 +167,9 @@ def test_energy_has_no_bias(sample):
 
 def test_bias_is_taken_away_at_every_azimuth(sample):
     """The correction turns with the shower, and t0 goes with the core."""
-    bias = replace(sample[1].pulls["free"], zenith=0.01, core=80.0, log_s800=0.1, t0=5.0, log_curvature=-0.2)
+    bias = replace(
+        sample[1].pulls["free"], zenith=0.01, core=80.0, log_s800=0.1, t0=5.0, log_curvature=-0.2
+    )
     base = None
     for azimuth in (0.0, 1.0, 2.5, 4.0):
         p = np.array([[100.0, -50.0, 0.5, azimuth, 20.0, 7.0, 1.3]])
@@ -162,8 +198,16 @@ def test_round_trip(sample, tmp_path):
     np.testing.assert_array_equal(again.energy.log10_energy, calibration.energy.log10_energy)
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"format": "tashower calibration", "version": 99}',
-                                     '{"format": "tashower calibration", "version": 1}'])  # fmt: skip
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"format": "tashower calibration", "version": 99}',
+        '{"format": "tashower calibration", "version": 1}',
+    ],
+)
 def test_no_calibration_is_refused(tmp_path, content):
     path = tmp_path / "c.json"
     path.write_text(content)

@@ -20,7 +20,14 @@ def cluster(stations, times, signals):
     label = np.empty(len(station), np.int32)
     slot = np.full(49, -1, np.int32)
     n = largest_cluster(
-        station, np.array(times, float), np.array(signals, float), TABLE, ARRAY.position, slot, label, np.zeros_like(label)
+        station,
+        np.array(times, float),
+        np.array(signals, float),
+        TABLE,
+        ARRAY.position,
+        slot,
+        label,
+        np.zeros_like(label),
     )
     assert (slot == -1).all()
     assert n == label.sum()
@@ -33,9 +40,18 @@ def choose(stations, times, signals, saturated=None, dead=()):
     chosen, use = np.empty(49, np.int32), np.empty(49, np.int32)
     saturated = np.zeros(len(station), bool) if saturated is None else np.array(saturated)
     n, n_hits = choose_stations(
-        station, np.array(times, float), np.array(signals, float), saturated, np.array(dead, np.int32), TABLE, ARRAY.position,
-        slot, label, chosen, use,
-    )  # fmt: skip
+        station,
+        np.array(times, float),
+        np.array(signals, float),
+        saturated,
+        np.array(dead, np.int32),
+        TABLE,
+        ARRAY.position,
+        slot,
+        label,
+        chosen,
+        use,
+    )
     assert (slot == -1).all()
     return chosen[:n], use[:n], n_hits
 
@@ -55,11 +71,18 @@ def test_neighbours_are_linked_within_the_light_time():
 
 
 def test_chain_belongs_together():
-    assert cluster([at(0, 0), at(1, 1), at(2, 2), at(3, 2)], [0, 100, 200, 300], [2, 2, 2, 2]) == [1, 1, 1, 1]
+    assert cluster([at(0, 0), at(1, 1), at(2, 2), at(3, 2)], [0, 100, 200, 300], [2, 2, 2, 2]) == [
+        1,
+        1,
+        1,
+        1,
+    ]
 
 
 def test_largest_signal_wins_not_most_stations():
-    label = cluster([at(0, 0), at(0, 1), at(0, 2), at(5, 5), at(5, 6)], [0, 0, 0, 0, 0], [2, 2, 2, 50, 2])
+    label = cluster(
+        [at(0, 0), at(0, 1), at(0, 2), at(5, 5), at(5, 6)], [0, 0, 0, 0, 0], [2, 2, 2, 50, 2]
+    )
     assert label == [0, 0, 0, 1, 1]
 
 

@@ -14,13 +14,29 @@ from tashower.reconstruction.features import EVENT_FEATURES, event_features
 def vertical(event_id, core=(0.0, 0.0), s800=10.0):
     """A vertical shower, with marked numbers elsewhere."""
     n = len(event_id)
-    full = {name: np.full(n, value) for name, value in (
-        ("core_x", core[0]), ("core_y", core[1]), ("zenith", 0.0), ("azimuth", 0.0), ("s800", s800), ("t0", 0.0),
-        ("curvature", 1.7), ("energy", 9.0), ("chi2", 12.0))}  # fmt: skip
+    full = {
+        name: np.full(n, value)
+        for name, value in (
+            ("core_x", core[0]),
+            ("core_y", core[1]),
+            ("zenith", 0.0),
+            ("azimuth", 0.0),
+            ("s800", s800),
+            ("t0", 0.0),
+            ("curvature", 1.7),
+            ("energy", 9.0),
+            ("chi2", 12.0),
+        )
+    }
     return Reconstruction(
-        event_id=event_id, covariance=np.zeros((n, 7, 7)), ndof=np.full(n, 6, np.int32), n_stations=np.full(n, 7, np.int32),
-        n_excluded=np.full(n, 2, np.int32), flags=np.zeros(n, np.uint16), **full,
-    )  # fmt: skip
+        event_id=event_id,
+        covariance=np.zeros((n, 7, 7)),
+        ndof=np.full(n, 6, np.int32),
+        n_stations=np.full(n, 7, np.int32),
+        n_excluded=np.full(n, 2, np.int32),
+        flags=np.zeros(n, np.uint16),
+        **full,
+    )
 
 
 @pytest.fixture
@@ -31,19 +47,27 @@ def event(rng):
     for i, r in enumerate((1000.0, 1200.0, 2000.0, 800.0)):
         array.position[i] = (0.0, r, 0.0) if i % 2 else (-r, 0.0, 0.0)
     events = replace(
-        make_events(rng, 1, array), hit_offset=np.array([0, 4]), hit_station=np.arange(4, dtype=np.int32),
-        hit_time=np.zeros(4), waveform=None,
-    )  # fmt: skip
+        make_events(rng, 1, array),
+        hit_offset=np.array([0, 4]),
+        hit_station=np.arange(4, dtype=np.int32),
+        hit_time=np.zeros(4),
+        waveform=None,
+    )
     pulses = Pulses(
-        arrival_time=np.zeros(4), signal=np.array([[30.0, 10.0], [8.0, 4.0], [1.0, 3.0], [1.3, 1.3]]),
-        saturated=np.zeros(4, bool), n_peaks=np.array([[3, 1], [1, 2], [0, 4], [9, 9]], np.int16),
+        arrival_time=np.zeros(4),
+        signal=np.array([[30.0, 10.0], [8.0, 4.0], [1.0, 3.0], [1.3, 1.3]]),
+        saturated=np.zeros(4, bool),
+        n_peaks=np.array([[3, 1], [1, 2], [0, 4], [9, 9]], np.int16),
         area_over_peak=np.array([200.0, 220.0, 300.0, 999.0]),
-    )  # fmt: skip
+    )
     return events, pulses
 
 
 def test_every_feature_of_a_hand_made_event(event):
-    found = {name: value[0] for name, value in event_features(*event, vertical(np.zeros(1, np.int64))).items()}
+    found = {
+        name: value[0]
+        for name, value in event_features(*event, vertical(np.zeros(1, np.int64))).items()
+    }
     assert tuple(found) == EVENT_FEATURES
     assert found["curvature"] == 1.7
     assert found["area_over_peak"] == pytest.approx(220.0)  # the three points lie on a line

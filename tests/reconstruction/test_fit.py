@@ -1,4 +1,6 @@
-"""The joint fit: exact input, invariances, pulls, the reference implementation, and what it refuses."""
+"""The joint fit: exact input, invariances, pulls, the reference implementation, and what it
+refuses.
+"""
 
 from dataclasses import replace
 
@@ -18,7 +20,11 @@ SETTINGS = load_config().reconstruction
 
 
 def angle(table, truth):
-    return np.degrees(opening_angle(direction(table.zenith, table.azimuth), direction(truth.zenith, truth.azimuth)))
+    return np.degrees(
+        opening_angle(
+            direction(table.zenith, table.azimuth), direction(truth.zenith, truth.azimuth)
+        )
+    )
 
 
 @pytest.mark.parametrize("azimuth", [0.0, 37.0, 180.0, 291.0])
@@ -48,10 +54,12 @@ def test_pulls_are_unit_gaussians(rng, curvature):
     # sin(zenith) > 0.2: near the vertical the azimuth has no Gaussian error.
     chosen = table.valid & (truth.zenith > 0.2)
     found = pulls(table, truth)[chosen]
-    last = 7 if curvature == "free" else 6  # with a prior at the truth the curvature's pull is narrow
+    last = (
+        7 if curvature == "free" else 6
+    )  # with a prior at the truth the curvature's pull is narrow
     for i in range(last):
-        # S800 keeps a bias of 2.4 %, a third of its error, that the calibration takes away and that is left out here; the next
-        # test shows that it goes away with the errors.
+        # S800 keeps a bias of 2.4 %, a third of its error, that the calibration takes away and that
+        # is left out here; the next test shows that it goes away with the errors.
         tolerance = 0.4 if PARAMETERS[i] == "s800" else 0.16
         assert found[:, i].mean() == pytest.approx(0, abs=tolerance), PARAMETERS[i]
         assert found[:, i].std() == pytest.approx(1, abs=0.12), PARAMETERS[i]
@@ -63,7 +71,9 @@ def test_bias_of_s800_goes_away_with_the_errors(rng, monkeypatch):
     small = toy.ERRORS._replace(signal_fraction=0.025, time_floor=5.0, time_scale=0.15)
     monkeypatch.setattr(toy, "ERRORS", small)
     truth = draw_truth(rng, 2000)
-    array = regular_array(11, 11, 1200.0, 40.0, 30.0, np.random.default_rng(3), detector=Detector(area=48.0))
+    array = regular_array(
+        11, 11, 1200.0, 40.0, 30.0, np.random.default_rng(3), detector=Detector(area=48.0)
+    )
     events, pulse = toy_events(rng, truth, array)
     table = fit_events(events, pulse, calibration(truth), SETTINGS)
     good = table.valid & (truth.zenith > 0.2)
@@ -75,7 +85,9 @@ def test_bias_of_s800_goes_away_with_the_errors(rng, monkeypatch):
 def test_constrained_is_better_than_free(rng):
     truth = draw_truth(rng, 1500, s800=15.0)
     events, pulse = toy_events(rng, truth)
-    free, constrained = (fit_events(events, pulse, calibration(truth), SETTINGS, c) for c in ("free", "constrained"))
+    free, constrained = (
+        fit_events(events, pulse, calibration(truth), SETTINGS, c) for c in ("free", "constrained")
+    )
     both = free.valid & constrained.valid
     assert both.mean() > 0.99
     assert np.mean(angle(constrained, truth)[both] ** 2) < np.mean(angle(free, truth)[both] ** 2)
@@ -93,8 +105,13 @@ def test_translation_turning_and_time_shift(rng):
     np.testing.assert_allclose(table.zenith, base.zenith, atol=1e-4)
 
     turned = array.position.copy()
-    turned[:, 0], turned[:, 1] = -array.position[:, 1], array.position[:, 0]  # 90 degrees counter-clockwise
-    table = fit_events(replace(events, array=replace(array, position=turned)), pulse, calibration(truth), SETTINGS)
+    turned[:, 0], turned[:, 1] = (
+        -array.position[:, 1],
+        array.position[:, 0],
+    )  # 90 degrees counter-clockwise
+    table = fit_events(
+        replace(events, array=replace(array, position=turned)), pulse, calibration(truth), SETTINGS
+    )
     np.testing.assert_allclose(table.core_x, -base.core_y, atol=0.5)
     np.testing.assert_allclose(np.cos(table.azimuth - base.azimuth - np.pi / 2), 1, atol=1e-5)
 
@@ -109,7 +126,9 @@ def test_inputs_stay_as_they_are(rng):
     events, pulse = toy_events(rng, truth)
     copies = pulse.arrival_time.copy(), pulse.signal.copy(), events.hit_station.copy()
     fit_events(events, pulse, calibration(truth), SETTINGS)
-    for copy, column in zip(copies, (pulse.arrival_time, pulse.signal, events.hit_station), strict=True):
+    for copy, column in zip(
+        copies, (pulse.arrival_time, pulse.signal, events.hit_station), strict=True
+    ):
         np.testing.assert_array_equal(copy, column)
 
 
@@ -120,7 +139,9 @@ def test_same_minimum_as_scipy(rng):
     cal = calibration(truth)
     for curvature in ("free", "constrained"):
         for observed in observed_events(events, pulse):
-            ours, reference = fit_with_scipy(observed, cal, events.array.detector.area, curvature == "constrained")
+            ours, reference = fit_with_scipy(
+                observed, cal, events.array.detector.area, curvature == "constrained"
+            )
             assert ours[0] == pytest.approx(reference[0], abs=2e-3, rel=1e-5)
             np.testing.assert_allclose(ours[1][:2], reference[1][:2], atol=1.0)
             np.testing.assert_allclose(ours[1][2:4], reference[1][2:4], atol=1e-4)
@@ -145,7 +166,10 @@ def test_outlier_is_rejected(rng):
     events, pulse = toy_events(rng, truth)
     time = pulse.arrival_time.copy()
     second = np.array(
-        [np.argsort(-pulse.signal[a:b, 0])[3] + a for a, b in zip(events.hit_offset[:-1], events.hit_offset[1:], strict=True)]
+        [
+            np.argsort(-pulse.signal[a:b, 0])[3] + a
+            for a, b in zip(events.hit_offset[:-1], events.hit_offset[1:], strict=True)
+        ]
     )
     time[second] += 1500.0
     table = fit_events(events, replace(pulse, arrival_time=time), calibration(truth), SETTINGS)
@@ -158,13 +182,18 @@ def test_saturated_stations_keep_their_time_only(rng):
     truth = draw_truth(rng, 40, s800=60.0)
     events, pulse = toy_events(rng, truth)
     strongest = np.array(
-        [np.argmax(pulse.signal[a:b, 0]) + a for a, b in zip(events.hit_offset[:-1], events.hit_offset[1:], strict=True)]
+        [
+            np.argmax(pulse.signal[a:b, 0]) + a
+            for a, b in zip(events.hit_offset[:-1], events.hit_offset[1:], strict=True)
+        ]
     )
     saturated = pulse.saturated.copy()
     saturated[strongest] = True
     signal = pulse.signal.copy()
     signal[strongest] *= 0.3  # a clipped signal, that must not be believed
-    table = fit_events(events, replace(pulse, saturated=saturated, signal=signal), calibration(truth), SETTINGS)
+    table = fit_events(
+        events, replace(pulse, saturated=saturated, signal=signal), calibration(truth), SETTINGS
+    )
     base = fit_events(events, pulse, calibration(truth), SETTINGS)
     same = (table.n_excluded == 0) & (base.n_excluded == 0)
     assert np.all(table.ndof[same] == base.ndof[same] - 1)
@@ -177,7 +206,10 @@ def test_silent_and_dead_stations_count(rng):
     strongest = np.argmax(pulse.signal[:, 0])
     keep = np.arange(events.n_hits) != strongest
     hole = replace(
-        events, hit_offset=np.array([0, keep.sum()]), hit_station=events.hit_station[keep], hit_time=events.hit_time[keep]
+        events,
+        hit_offset=np.array([0, keep.sum()]),
+        hit_station=events.hit_station[keep],
+        hit_time=events.hit_time[keep],
     )
     without = replace(pulse, **{f: getattr(pulse, f)[keep] for f in pulse.__dataclass_fields__})
     dead = replace(hole, dead_offset=np.array([0, 1]), dead_station=events.hit_station[[strongest]])
@@ -196,9 +228,13 @@ def test_every_setting_matters(rng):
     ground = fit_events(events, pulse, cal, replace(SETTINGS, distance="ground"))
     assert not np.allclose(ground.core_x, base.core_x, atol=1.0)
     for name, value, bit in (
-        ("min_stations", 20, 1), ("max_chi2_per_ndof", 1e-3, 2), ("max_zenith_deg", 1.0, 3), ("min_border_distance_m", 1e5, 4),
-        ("max_pointing_error_deg", 1e-3, 5), ("max_s800_error", 1e-4, 6),
-    ):  # fmt: skip
+        ("min_stations", 20, 1),
+        ("max_chi2_per_ndof", 1e-3, 2),
+        ("max_zenith_deg", 1.0, 3),
+        ("min_border_distance_m", 1e5, 4),
+        ("max_pointing_error_deg", 1e-3, 5),
+        ("max_s800_error", 1e-4, 6),
+    ):
         table = fit_events(events, pulse, cal, replace(SETTINGS, **{name: value}))
         assert (table.flags >> bit & 1).sum() > (base.flags >> bit & 1).sum(), name
     with pytest.raises(ValueError, match="curvature"):
@@ -215,18 +251,32 @@ def invalid(events, pulse, truth):
 def test_too_few_or_degenerate_stations_are_invalid(rng):
     truth = draw_truth(rng, 3, s800=50.0)
     line = regular_array(3, 3, 1200.0)
-    line = Array(line.station_id, line.position * [1.0, 0.0, 0.0] + np.arange(9)[:, None] * [1.0, 0, 0], line.lattice, 1200.0)
+    line = Array(
+        line.station_id,
+        line.position * [1.0, 0.0, 0.0] + np.arange(9)[:, None] * [1.0, 0, 0],
+        line.lattice,
+        1200.0,
+    )
     events, pulse = toy_events(rng, truth, line, exact=True)
     assert invalid(events, pulse, truth).all()
 
     events, pulse = toy_events(rng, truth)
     few = select_events(events, [0])
-    few = replace(few, hit_offset=np.array([0, 3]), hit_station=few.hit_station[:3], hit_time=few.hit_time[:3])
-    three = replace(few.pulses, **{f: getattr(few.pulses, f)[:3] for f in pulse.__dataclass_fields__})
+    few = replace(
+        few, hit_offset=np.array([0, 3]), hit_station=few.hit_station[:3], hit_time=few.hit_time[:3]
+    )
+    three = replace(
+        few.pulses, **{f: getattr(few.pulses, f)[:3] for f in pulse.__dataclass_fields__}
+    )
     assert invalid(few, three, draw_truth(rng, 1)).all()
 
     for time in (np.full(events.n_hits, np.nan), rng.uniform(0, 1e9, events.n_hits)):
         assert invalid(events, replace(pulse, arrival_time=time), truth).all()
-    empty = replace(events, hit_offset=np.zeros(4, np.int64), hit_station=events.hit_station[:0], hit_time=events.hit_time[:0])
+    empty = replace(
+        events,
+        hit_offset=np.zeros(4, np.int64),
+        hit_station=events.hit_station[:0],
+        hit_time=events.hit_time[:0],
+    )
     nothing = replace(pulse, **{f: getattr(pulse, f)[:0] for f in pulse.__dataclass_fields__})
     assert invalid(empty, nothing, truth).all()

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from tashower.convert.assemble import Record, assemble
 from tashower.events.array import array_from_positions
-from tashower.events.convert.assemble import Record, assemble
 from tashower.physics.geometry import axis_components, direction, opening_angle, plane_delay
 from tashower.reconstruction.plane import fit_planes
 
@@ -17,7 +17,9 @@ def fitted(position, time, signal=None):
     array = array_from_positions(np.arange(1, len(position) + 1), position)
     signal = np.full(len(position), 5.0) if signal is None else signal
     signals = np.repeat(signal[:, None], array.detector.n_layers, axis=1)
-    record = Record("here", 1, array.station_id, time, signal=signals, saturated=np.zeros(len(position), bool))
+    record = Record(
+        "here", 1, array.station_id, time, signal=signals, saturated=np.zeros(len(position), bool)
+    )
     events = assemble([record], array)
     return fit_planes(events, events.pulses)
 
@@ -31,7 +33,12 @@ def test_three_stations_give_the_exact_direction(zenith, azimuth, scale):
     found = fitted(position, time)
     assert found.valid[0]
     # The altitude enters with the zenith of the round before: a few steps, not the limit.
-    assert np.degrees(opening_angle(direction(found.zenith, found.azimuth), direction(zenith, azimuth)))[0] < 0.2
+    assert (
+        np.degrees(
+            opening_angle(direction(found.zenith, found.azimuth), direction(zenith, azimuth))
+        )[0]
+        < 0.2
+    )
     assert np.isnan(found.s800[0])
     assert found.ndof[0] == 0
 
@@ -40,15 +47,23 @@ def test_many_stations_average(rng):
     position = np.column_stack([rng.uniform(-800, 800, (30, 2)), np.zeros(30)])
     time = plane_delay(*position.T, *axis_components(0.5, 2.0)) + rng.normal(0, 5, 30)
     found = fitted(position, time)
-    assert np.degrees(opening_angle(direction(found.zenith, found.azimuth), direction(0.5, 2.0)))[0] < 0.5
+    assert (
+        np.degrees(opening_angle(direction(found.zenith, found.azimuth), direction(0.5, 2.0)))[0]
+        < 0.5
+    )
 
 
-@pytest.mark.parametrize(
-    "time", [[0.0, 2000.0, 0.0], [np.nan] * 3],
-)  # fmt: skip
+@pytest.mark.parametrize("time", [[0.0, 2000.0, 0.0], [np.nan] * 3])
 def test_times_that_no_plane_fits_are_invalid(time):
     array = array_from_positions([1, 2, 3], TRIANGLE)
-    record = Record("here", 1, array.station_id, np.zeros(3), signal=np.full((3, 2), 5.0), saturated=np.zeros(3, bool))
+    record = Record(
+        "here",
+        1,
+        array.station_id,
+        np.zeros(3),
+        signal=np.full((3, 2), 5.0),
+        saturated=np.zeros(3, bool),
+    )
     events = assemble([record], array)
     found = fit_planes(events, replace(events.pulses, arrival_time=np.array(time)))
     assert not found.valid[0]

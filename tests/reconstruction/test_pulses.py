@@ -21,13 +21,22 @@ def events_of(waveforms, bin_width=20.0):
 
     waveforms = np.asarray(waveforms)
     n, n_bins, n_layers = waveforms.shape
-    array = replace(regular_array(5, 5, 1200.0), detector=Detector(3.0, n_layers, bin_width, n_bins))
+    array = replace(
+        regular_array(5, 5, 1200.0), detector=Detector(3.0, n_layers, bin_width, n_bins)
+    )
     return Events(
-        array=array, event_id=np.zeros(1, np.int64), hit_offset=np.array([0, n]), hit_station=np.arange(n, dtype=np.int32),
-        hit_time=1000.0 * np.arange(n), waveform=waveforms.astype(np.uint16), pedestal=np.full((n, n_layers), PEDESTAL, np.float32),
-        counts_per_vem=np.full((n, n_layers), GAIN, np.float32), dead_offset=np.zeros(2, np.int64),
-        dead_station=np.zeros(0, np.int32), truth=None,
-    )  # fmt: skip
+        array=array,
+        event_id=np.zeros(1, np.int64),
+        hit_offset=np.array([0, n]),
+        hit_station=np.arange(n, dtype=np.int32),
+        hit_time=1000.0 * np.arange(n),
+        waveform=waveforms.astype(np.uint16),
+        pedestal=np.full((n, n_layers), PEDESTAL, np.float32),
+        counts_per_vem=np.full((n, n_layers), GAIN, np.float32),
+        dead_offset=np.zeros(2, np.int64),
+        dead_station=np.zeros(0, np.int32),
+        truth=None,
+    )
 
 
 def flat(n=1, n_bins=128):
@@ -97,7 +106,9 @@ def test_edge_needs_four_consecutive_bins():
     assert np.isnan(find_pulses(events_of(wave)).arrival_time[0])
     wave[0, 23] += 100.0
     # Threshold 3.75 counts of a step of 100 between the middles of bins 19 and 20.
-    assert find_pulses(events_of(wave)).arrival_time[0] == pytest.approx((19.5 + 0.0375 - EDGE_DELAY) * 20.0)
+    assert find_pulses(events_of(wave)).arrival_time[0] == pytest.approx(
+        (19.5 + 0.0375 - EDGE_DELAY) * 20.0
+    )
 
 
 def test_time_is_the_mean_of_the_layers_or_the_only_one():
@@ -119,7 +130,9 @@ def test_no_pulse_no_time():
     assert (found.n_peaks == 0).all()
 
 
-@pytest.mark.parametrize(("counts", "saturated"), [(1500.0, False), (SATURATED_COUNTS, True), (4095.0, True)])
+@pytest.mark.parametrize(
+    ("counts", "saturated"), [(1500.0, False), (SATURATED_COUNTS, True), (4095.0, True)]
+)
 def test_saturation_by_counts(counts, saturated):
     wave = flat()
     wave[0, 40:45] = counts

@@ -1,4 +1,6 @@
-"""Events drawn from the fit's own model: times and densities from the formulas, with the errors that the fit assumes."""
+"""Events drawn from the fit's own model: times and densities from the formulas, with the errors
+that the fit assumes.
+"""
 
 import numpy as np
 
@@ -10,16 +12,29 @@ from tashower.physics.shower_front import curvature_zenith_dependence, front_del
 from tashower.reconstruction.calibration import Calibration
 from tashower.reconstruction.clusters import SMALLEST_SIGNAL
 from tashower.reconstruction.energy import EnergyTable
-from tashower.reconstruction.expectation import POISSON_DENSITY, SOFTENING, ErrorModel, density_error, time_error
+from tashower.reconstruction.expectation import (
+    POISSON_DENSITY,
+    SOFTENING,
+    ErrorModel,
+    density_error,
+    time_error,
+)
 
-# One Poisson count is 1.5 VEM, above the smallest signal of a hit: a station is silent where it counts none.
-ERRORS = ErrorModel(time_floor=20.0, time_scale=0.6, time_power=0.4, signal_poisson=1.5, signal_fraction=0.1)
-TABLE = EnergyTable(np.array([1.0, 2.0]), np.array([0.0, 3.0]), np.array([[-0.5, 2.5], [-0.2, 2.8]]))
+# One Poisson count is 1.5 VEM, above the smallest signal of a hit: a station is silent where it
+# counts none.
+ERRORS = ErrorModel(
+    time_floor=20.0, time_scale=0.6, time_power=0.4, signal_poisson=1.5, signal_fraction=0.1
+)
+TABLE = EnergyTable(
+    np.array([1.0, 2.0]), np.array([0.0, 3.0]), np.array([[-0.5, 2.5], [-0.2, 2.8]])
+)
 
 
 def calibration(truth, width=0.1):
     """A calibration whose prior on the curvature is the truth's mean."""
-    return Calibration(ERRORS, (float(np.log(truth.curvature).mean()), 0.0, 0.0, 0.0, 0.0), width, TABLE, {})
+    return Calibration(
+        ERRORS, (float(np.log(truth.curvature).mean()), 0.0, 0.0, 0.0, 0.0), width, TABLE, {}
+    )
 
 
 def draw_truth(rng, n, zenith=None, azimuth=None, core=None, s800=None):
@@ -40,7 +55,9 @@ def draw_truth(rng, n, zenith=None, azimuth=None, core=None, s800=None):
         "curvature": np.full(n, 1.2),
         "slope": slope(zenith),
     }
-    other = {name: np.ones(n) for name in ("energy", "xmax", "muon_scale", "muon_share", "front_scale")}
+    other = {
+        name: np.ones(n) for name in ("energy", "xmax", "muon_scale", "muon_share", "front_scale")
+    }
     return Truth(shower_id=np.arange(n), mass_number=np.ones(n, np.int16), **columns, **other)
 
 
@@ -50,17 +67,29 @@ def toy_events(rng, truth, array=None, exact=False):
     area = array.detector.area
     offset, station, times, densities = [0], [], [], []
     for i in range(len(truth.zenith)):
-        d = (array.position[:, 0] - truth.core_x[i], array.position[:, 1] - truth.core_y[i], array.position[:, 2])
+        d = (
+            array.position[:, 0] - truth.core_x[i],
+            array.position[:, 1] - truth.core_y[i],
+            array.position[:, 2],
+        )
         n = axis_components(truth.zenith[i], truth.azimuth[i])
         q = d[0] * n[0] + d[1] * n[1] + d[2] * n[2]
         r = np.sqrt(d[0] ** 2 + d[1] ** 2 + d[2] ** 2 - q**2 + SOFTENING**2)
         log_ldf = log_lateral_distribution(r, truth.slope[i], TELESCOPE_ARRAY)
         density = truth.s800[i] * np.exp(log_ldf)
-        time = truth.t0[i] + plane_delay(*d, *n) + front_delay(r, log_ldf, truth.curvature[i], array.front)
+        time = (
+            truth.t0[i]
+            + plane_delay(*d, *n)
+            + front_delay(r, log_ldf, truth.curvature[i], array.front)
+        )
         if not exact:
-            time = time + rng.normal(size=len(r)) * time_error(r, density, curvature_zenith_dependence(truth.zenith[i]), ERRORS)
+            time = time + rng.normal(size=len(r)) * time_error(
+                r, density, curvature_zenith_dependence(truth.zenith[i]), ERRORS
+            )
             gaussian = density + rng.normal(size=len(r)) * density_error(density, area, ERRORS)
-            poisson = rng.poisson(density * area / ERRORS.signal_poisson) * ERRORS.signal_poisson / area
+            poisson = (
+                rng.poisson(density * area / ERRORS.signal_poisson) * ERRORS.signal_poisson / area
+            )
             density = np.where(density >= POISSON_DENSITY, gaussian, poisson)
         # Exact events hold every station, so that none is silent by a cut on the signal.
         hit = np.flatnonzero(density * area >= (0.01 if exact else SMALLEST_SIGNAL))
@@ -77,9 +106,17 @@ def toy_events(rng, truth, array=None, exact=False):
         area_over_peak=np.full(n_hits, 100.0),
     )
     events = Events(
-        array=array, event_id=np.arange(len(truth.zenith)), hit_offset=np.array(offset, np.int64),
-        hit_station=np.concatenate(station).astype(np.int32), hit_time=pulses.arrival_time - 600.0, waveform=None, pedestal=None,
-        counts_per_vem=None, dead_offset=np.zeros(len(truth.zenith) + 1, np.int64), dead_station=np.zeros(0, np.int32),
-        pulses=pulses, truth=truth,
-    )  # fmt: skip
+        array=array,
+        event_id=np.arange(len(truth.zenith)),
+        hit_offset=np.array(offset, np.int64),
+        hit_station=np.concatenate(station).astype(np.int32),
+        hit_time=pulses.arrival_time - 600.0,
+        waveform=None,
+        pedestal=None,
+        counts_per_vem=None,
+        dead_offset=np.zeros(len(truth.zenith) + 1, np.int64),
+        dead_station=np.zeros(0, np.int32),
+        pulses=pulses,
+        truth=truth,
+    )
     return events, pulses

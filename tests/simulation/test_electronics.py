@@ -31,7 +31,9 @@ def test_pulse_has_unit_area_in_any_binning(bin_width):
     assert pulse.sum() == pytest.approx(1.0, abs=1e-6)
     middle = (np.arange(len(pulse)) + 0.5) * bin_width
     published = pulse_shape(20.0)
-    assert (pulse * middle).sum() == pytest.approx((published * (np.arange(12) + 0.5) * 20).sum(), abs=0.1 * bin_width)
+    assert (pulse * middle).sum() == pytest.approx(
+        (published * (np.arange(12) + 0.5) * 20).sum(), abs=0.1 * bin_width
+    )
 
 
 def test_shaping_conserves_light_and_moves_with_the_impulse():
@@ -75,7 +77,9 @@ def test_noise_is_normal_and_independent_from_bin_to_bin():
     assert noise.mean() == pytest.approx(0.0, abs=1e-4)
     assert noise.std() == pytest.approx(NOISE, rel=1e-4)
     for lag in (1, 2, 7, 128):
-        assert np.corrcoef(noise[:-lag], noise[lag:])[0, 1] == pytest.approx(0.0, abs=5 / np.sqrt(len(noise)))
+        assert np.corrcoef(noise[:-lag], noise[lag:])[0, 1] == pytest.approx(
+            0.0, abs=5 / np.sqrt(len(noise))
+        )
 
 
 def test_response_is_linear_then_compressed_then_clipped():
@@ -132,7 +136,11 @@ def test_level_1_needs_both_layers():
     [
         ([0.0, 7999.0, 100.0], [True, True, True], True),
         ([0.0, 8001.0, 100.0], [True, True, True], False),  # one neighbour too late
-        ([0.0, 5000.0, -5000.0], [True, True, True], False),  # the two neighbours too far from each other
+        (
+            [0.0, 5000.0, -5000.0],
+            [True, True, True],
+            False,
+        ),  # the two neighbours too far from each other
         ([0.0, 10.0, 20.0], [True, True, False], False),
         ([0.0, 10.0, 20.0], [False, True, True], False),
     ],
@@ -150,5 +158,7 @@ def test_level_2_is_three_stations_pairwise_in_coincidence(times, level_1, fires
 
 def test_level_2_of_two_stations_does_not_fire():
     slot = np.full(3, -1, np.int32)
-    found = level_2_time(2, np.arange(2, dtype=np.int32), np.zeros(2), np.ones(2, bool), NEIGHBOURS, slot)
+    found = level_2_time(
+        2, np.arange(2, dtype=np.int32), np.zeros(2), np.ones(2, bool), NEIGHBOURS, slot
+    )
     assert np.isnan(found)

@@ -58,8 +58,13 @@ def draw_part(late, shape, limit, n):
 def test_early_and_late_parts_of_the_gamma_distribution(shape, limit):
     gamma = stats.gamma(shape)
     below = gamma.cdf(limit)
-    early = stats.kstest(draw_part(False, shape, limit, N), lambda t: gamma.cdf(np.clip(t, 0, limit)) / below)
-    late = stats.kstest(draw_part(True, shape, limit, N), lambda t: np.clip(gamma.cdf(t) - below, 0, 1) / (1 - below))
+    early = stats.kstest(
+        draw_part(False, shape, limit, N), lambda t: gamma.cdf(np.clip(t, 0, limit)) / below
+    )
+    late = stats.kstest(
+        draw_part(True, shape, limit, N),
+        lambda t: np.clip(gamma.cdf(t) - below, 0, 1) / (1 - below),
+    )
     assert early.pvalue > 1e-3
     assert late.pvalue > 1e-3
 

@@ -19,7 +19,9 @@ def test_energy_direction_and_core_distributions():
     t = showers("max_zenith_deg: 50")
     assert stats.kstest((np.log10(t.energy) - 0.5) / 1.5, "uniform").pvalue > 1e-3
     # sin z cos z: sin^2 z is uniform up to that of the largest zenith.
-    assert stats.kstest(np.sin(t.zenith) ** 2 / np.sin(np.radians(50)) ** 2, "uniform").pvalue > 1e-3
+    assert (
+        stats.kstest(np.sin(t.zenith) ** 2 / np.sin(np.radians(50)) ** 2, "uniform").pvalue > 1e-3
+    )
     assert stats.kstest(t.azimuth / (2 * np.pi), "uniform").pvalue > 1e-3
     half_x, half_y = 10.5 * 1200 + 600, 11 * 1200 + 600
     assert stats.kstest((t.core_x / half_x + 1) / 2, "uniform").pvalue > 1e-3
@@ -37,7 +39,10 @@ def test_falling_spectrum():
 @pytest.mark.parametrize("zenith", [0.1, 30.0, 44.0])
 def test_mean_s800_is_the_published_one(mass, name, zenith):
     """The fluctuations leave the mean where the relation has it."""
-    t = showers(f"primaries: {{{name}: 1}}, min_log10_energy_ev: 19, max_log10_energy_ev: 19, max_zenith_deg: 60", 60_000)
+    t = showers(
+        f"primaries: {{{name}: 1}}, min_log10_energy_ev: 19, max_log10_energy_ev: 19, max_zenith_deg: 60",
+        60_000,
+    )
     near = np.abs(np.degrees(t.zenith) - max(zenith, 4)) < 4
     ratio = t.s800[near] / mean_s800(10.0, t.zenith[near], mass)
     assert ratio.mean() == pytest.approx(1.0, abs=0.01)
@@ -47,12 +52,16 @@ def test_mean_s800_is_the_published_one(mass, name, zenith):
 
 @pytest.mark.parametrize("model", ["QGSJET-II-04", "EPOS-LHC"])
 def test_mean_xmax_and_interaction_model(model):
-    t = showers(f'primaries: {{proton: 1}}, interaction_model: "{model}", min_log10_energy_ev: 19, max_log10_energy_ev: 19')
+    t = showers(
+        f'primaries: {{proton: 1}}, interaction_model: "{model}", min_log10_energy_ev: 19, max_log10_energy_ev: 19'
+    )
     assert t.xmax.mean() == pytest.approx(float(mean_xmax(10.0, 1, model)), abs=2.0)
 
 
 def test_deep_showers_are_brighter_steeper_and_more_curved():
-    t = showers("primaries: {proton: 1}, min_log10_energy_ev: 19, max_log10_energy_ev: 19, max_zenith_deg: 20")
+    t = showers(
+        "primaries: {proton: 1}, min_log10_energy_ev: 19, max_log10_energy_ev: 19, max_zenith_deg: 20"
+    )
     deep = t.xmax > np.quantile(t.xmax, 0.8)
     shallow = t.xmax < np.quantile(t.xmax, 0.2)
     for name in ("s800", "slope", "front_scale", "curvature"):
@@ -89,22 +98,37 @@ def test_throws_share_the_shower_and_not_the_core():
 def test_division_into_calls_changes_nothing():
     config = load_config()
     whole = draw_showers(config, "train", 0, 50)
-    joined = concatenate_rows([draw_showers(config, "train", 0, 17), draw_showers(config, "train", 17, 33)])
+    joined = concatenate_rows(
+        [draw_showers(config, "train", 0, 17), draw_showers(config, "train", 17, 33)]
+    )
     for name in whole.__dataclass_fields__:
         np.testing.assert_array_equal(getattr(whole, name), getattr(joined, name), err_msg=name)
 
 
 @pytest.mark.parametrize(
     "change",
-    ["{seed: 3}", "{showers: {core_margin_m: 0}}", "{array: {spacing_m: 1000}}", "{array: {columns: 10}}", "{array: {rows: 10}}",
-     "{showers: {max_zenith_deg: 30}}", "{front: {electron_delay_ns: 900}}", "{front: {muon_delay_ns: 300}}",
-     "{front: {onset_ns: 0.5}}", "{front: {electron_shape: 3}}"],
-)  # fmt: skip
+    [
+        "{seed: 3}",
+        "{showers: {core_margin_m: 0}}",
+        "{array: {spacing_m: 1000}}",
+        "{array: {columns: 10}}",
+        "{array: {rows: 10}}",
+        "{showers: {max_zenith_deg: 30}}",
+        "{front: {electron_delay_ns: 900}}",
+        "{front: {muon_delay_ns: 300}}",
+        "{front: {onset_ns: 0.5}}",
+        "{front: {electron_shape: 3}}",
+    ],
+)
 def test_every_key_matters(change):
     base, other = (draw_showers(load_config(text), "test", 0, 50) for text in (None, change))
-    assert any(not np.array_equal(getattr(base, f), getattr(other, f)) for f in base.__dataclass_fields__)
+    assert any(
+        not np.array_equal(getattr(base, f), getattr(other, f)) for f in base.__dataclass_fields__
+    )
 
 
 def test_splits_differ():
     config = load_config()
-    assert not np.array_equal(draw_showers(config, "test", 0, 9).energy, draw_showers(config, "train", 0, 9).energy)
+    assert not np.array_equal(
+        draw_showers(config, "test", 0, 9).energy, draw_showers(config, "train", 0, 9).energy
+    )

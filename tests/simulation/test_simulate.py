@@ -1,4 +1,6 @@
-"""Whole events: reproducible, triggered, on the lateral distribution and the timing front of the formulas."""
+"""Whole events: reproducible, triggered, on the lateral distribution and the timing front of the
+formulas.
+"""
 
 import numpy as np
 import pytest
@@ -6,7 +8,12 @@ from hits import same
 
 from tashower.config import load_config
 from tashower.events.model import concatenate_events, select_events
-from tashower.physics.geometry import axis_components, axis_distance, distance_along_axis, plane_delay
+from tashower.physics.geometry import (
+    axis_components,
+    axis_distance,
+    distance_along_axis,
+    plane_delay,
+)
 from tashower.physics.lateral import log_lateral_distribution
 from tashower.physics.shower_front import TELESCOPE_ARRAY_FRONT, front_delay
 from tashower.reconstruction.pulses import find_pulses
@@ -32,7 +39,9 @@ def config(text=""):
 def test_the_same_events_in_one_call_and_in_three():
     c = config()
     whole = simulate_events(c, "test", 0, 60)
-    joined = concatenate_events([simulate_events(c, "test", a, b) for a, b in ((0, 7), (7, 30), (37, 23))])
+    joined = concatenate_events(
+        [simulate_events(c, "test", a, b) for a, b in ((0, 7), (7, 30), (37, 23))]
+    )
     same(whole, joined if joined.array is whole.array else _with_array(joined, whole.array))
 
 
@@ -55,20 +64,35 @@ def test_what_a_file_of_events_promises():
         assert len(np.unique(hits)) == len(hits)
         assert not set(hits) & set(dead)
     assert len(e.dead_station) / e.n_events == pytest.approx(0.05 * e.array.n_stations, rel=0.05)
-    # The level-0 crossing lies 30 bins after the start of the window: before it there is only noise.
+    # The level-0 crossing lies 30 bins after the start of the window: before it there is only
+    # noise.
     above = e.waveform[:, :20] - e.pedestal[:, None]
     assert np.quantile(np.abs(above), 0.99) < 4
 
 
 @pytest.mark.parametrize(
     "change",
-    ["seed: 1", "detector: {out_of_service_fraction: 0.2}", "detector: {calibration_spread: 0.2}",
-     "detector: {accidental_rate_khz: 20}", "detector: {accidental_radius_m: 20000}", "front: {electron_delay_ns: 600}",
-     "front: {electron_shape: 3}", "front: {muon_delay_ns: 200}", "front: {onset_ns: 0.5}", "front: {local_ns: 2}",
-     "array: {jitter_m: 0}", "array: {altitude_spread_m: 0}", "array: {spacing_m: 1300}",
-     "array: {lattice: hexagonal}", "detector: {layers: 1}",
-     "detector: {area_m2: 4}", "detector: {bin_width_ns: 25}", "detector: {bins: 256}"],
-)  # fmt: skip
+    [
+        "seed: 1",
+        "detector: {out_of_service_fraction: 0.2}",
+        "detector: {calibration_spread: 0.2}",
+        "detector: {accidental_rate_khz: 20}",
+        "detector: {accidental_radius_m: 20000}",
+        "front: {electron_delay_ns: 600}",
+        "front: {electron_shape: 3}",
+        "front: {muon_delay_ns: 200}",
+        "front: {onset_ns: 0.5}",
+        "front: {local_ns: 2}",
+        "array: {jitter_m: 0}",
+        "array: {altitude_spread_m: 0}",
+        "array: {spacing_m: 1300}",
+        "array: {lattice: hexagonal}",
+        "detector: {layers: 1}",
+        "detector: {area_m2: 4}",
+        "detector: {bin_width_ns: 25}",
+        "detector: {bins: 256}",
+    ],
+)
 def test_every_key_matters(change):
     base, other = (simulate_events(config(text), "test", 0, 12) for text in ("", change))
     assert (
@@ -88,7 +112,9 @@ def test_accidentals_come_at_their_rate():
 @pytest.mark.parametrize("secant", [0.0, 1.0, 1.3])
 @pytest.mark.parametrize("mean_number", [3.0, 30.0, 400.0, 20_000.0])
 def test_light_of_a_station_has_the_exact_moments(secant, mean_number):
-    """One by one, per bin, or from the moments: compound Poisson mean, variance and correlation of the layers."""
+    """One by one, per bin, or from the moments: compound Poisson mean, variance and correlation of
+    the layers.
+    """
     state = np.empty(4, np.uint64)
     seed_stream(state, np.uint64(3), np.uint64(secant * 100 + mean_number))
     n = 600 if mean_number > 1000 else 2500
@@ -96,18 +122,32 @@ def test_light_of_a_station_has_the_exact_moments(secant, mean_number):
     impulse = np.zeros((2, 700))
     for i in range(n):
         impulse[:] = 0.0
-        put_component(state, impulse, 20.0, 33.0, draw_number(state, mean_number), mean_number, 250.0, 2, secant)
+        put_component(
+            state,
+            impulse,
+            20.0,
+            33.0,
+            draw_number(state, mean_number),
+            mean_number,
+            250.0,
+            2,
+            secant,
+        )
         light[i] = impulse.sum(axis=1)
     mean, square, product = light_moments(secant)
     error = np.sqrt(mean_number * square / n)
-    np.testing.assert_allclose(light.mean(axis=0), mean_number * mean, atol=4 * error + 0.004 * mean_number * mean)
+    np.testing.assert_allclose(
+        light.mean(axis=0), mean_number * mean, atol=4 * error + 0.004 * mean_number * mean
+    )
     np.testing.assert_allclose(light.var(axis=0), mean_number * square, rtol=0.17)
     assert np.cov(light.T)[0, 1] == pytest.approx(mean_number * product, rel=0.17)
     assert mean == pytest.approx(secant * MUON_MEAN_LOSS if secant else ELECTRON_MEAN_LOSS)
 
 
 def test_mean_first_arrival_against_its_closed_form():
-    """Many particles of shape 2: s sqrt(2) Gamma(3/2)/sqrt(n); few come later than that, by the published 12 % at 20."""
+    """Many particles of shape 2: s sqrt(2) Gamma(3/2)/sqrt(n); few come later than that, by the
+    published 12 % at 20.
+    """
     s, none = np.array([100.0]), np.array([0.0])
     for n, excess, tolerance in ((10_000.0, 1.005, 0.01), (100.0, 1.05, 0.03), (20.0, 1.12, 0.05)):
         found = mean_first_arrival(none, s, np.array([n]), s, 2)
@@ -126,31 +166,44 @@ def bright():
     )
     events = simulate_events(config(text), "test", 0, 4000)
     zenith = np.degrees(events.truth.zenith)
-    return {middle: select_events(events, np.flatnonzero(np.abs(zenith - middle) < 6)) for middle in (8, 24, 38)}
+    return {
+        middle: select_events(events, np.flatnonzero(np.abs(zenith - middle) < 6))
+        for middle in (8, 24, 38)
+    }
 
 
 def hits_of(events):
-    """r, ln LDF, distance downstream, azimuth around the axis, density over LDF, time after the plane, by hit."""
+    """r, ln LDF, distance downstream, azimuth around the axis, density over LDF, time after the
+    plane, by hit.
+    """
     t, hit = events.truth, events.hit_event
     position = events.array.position[events.hit_station]
     d = (position[:, 0] - t.core_x[hit], position[:, 1] - t.core_y[hit], position[:, 2])
     n = axis_components(t.zenith[hit], t.azimuth[hit])
     r = axis_distance(*d, *n)
     log_ldf = log_lateral_distribution(r, t.slope[hit], events.array.lateral)
-    signal = ((events.waveform - events.pedestal[:, None]).sum(axis=1) / events.counts_per_vem).mean(axis=1) / 3.0
+    signal = (
+        (events.waveform - events.pedestal[:, None]).sum(axis=1) / events.counts_per_vem
+    ).mean(axis=1) / 3.0
     return {
-        "r": r, "log_ldf": log_ldf, "along": distance_along_axis(*d, *n), "azimuth": np.arctan2(d[1], d[0]),
-        "ratio": signal / (t.s800[hit] * np.exp(log_ldf)), "density": t.s800[hit] * np.exp(log_ldf),
+        "r": r,
+        "log_ldf": log_ldf,
+        "along": distance_along_axis(*d, *n),
+        "azimuth": np.arctan2(d[1], d[0]),
+        "ratio": signal / (t.s800[hit] * np.exp(log_ldf)),
+        "density": t.s800[hit] * np.exp(log_ldf),
         "after": find_pulses(events).arrival_time - t.t0[hit] - plane_delay(*d, *n),
         "curvature": t.curvature[hit],
         "largest": events.waveform.max(axis=(1, 2)),
-    }  # fmt: skip
+    }
 
 
 @pytest.mark.parametrize("zenith", [8, 24, 38])
 @pytest.mark.parametrize("quadrant", range(4))
 def test_station_density_follows_the_lateral_distribution(bright, zenith, quadrant):
-    """In every quadrant around the core, where the window holds the whole signal and nothing saturates."""
+    """In every quadrant around the core, where the window holds the whole signal and nothing
+    saturates.
+    """
     h = hits_of(bright[zenith])
     chosen = (h["r"] > 450) & (h["r"] < 1000) & (h["largest"] < 1900)
     chosen &= (np.floor(h["azimuth"] / (np.pi / 2)).astype(int) % 4) == quadrant
@@ -170,14 +223,17 @@ def test_asymmetry_early_is_brighter_and_has_the_right_sign_at_every_azimuth(bri
 
 @pytest.mark.parametrize("zenith", [8, 24, 38])
 def test_leading_edge_follows_the_timing_front(bright, zenith):
-    """Where there are many particles the first of them follows a (1 + r/30 m)^1.5 LDF^-0.5, with the a of the truth."""
+    """Where there are many particles the first of them follows a (1 + r/30 m)^1.5 LDF^-0.5, with
+    the a of the truth.
+    """
     h = hits_of(bright[zenith])
     for low, high in ((600, 900), (900, 1200), (1200, 1600)):
         chosen = (h["r"] > low) & (h["r"] < high) & (h["density"] > 3.0)
         expected = front_delay(h["r"], h["log_ldf"], h["curvature"], TELESCOPE_ARRAY_FRONT)[chosen]
         difference = h["after"][chosen] - expected
-        # The formula is exact for many particles; the first of few, seen above a threshold, comes up to a fifth later
-        # (mean_first_arrival: 12 % for twenty). The fit's error model takes that shift into account.
+        # The formula is exact for many particles; the first of few, seen above a threshold, comes
+        # up to a fifth later (mean_first_arrival: 12 % for twenty). The fit's error model takes
+        # that shift into account.
         assert -10.0 < difference.mean() < 12.0 + 0.2 * expected.mean(), (low, high)
 
 
@@ -198,19 +254,28 @@ def test_spread_of_the_leading_edge_is_that_of_a_first_arrival():
     n, mean_number = 20_000, 200.0
     number = rng.poisson(mean_number, n)
     first = np.array([rng.gamma(2, front.electron_scale, k).min() for k in number[:4000]])
-    mean = mean_first_arrival(np.array([0.0]), np.array([front.muon_scale]), np.array([mean_number]),
-                              np.array([front.electron_scale]), 2)[0]  # fmt: skip
+    mean = mean_first_arrival(
+        np.array([0.0]),
+        np.array([front.muon_scale]),
+        np.array([mean_number]),
+        np.array([front.electron_scale]),
+        2,
+    )[0]
     assert first.mean() == pytest.approx(mean, rel=0.03)
     assert first.std() / first.mean() == pytest.approx(0.523, abs=0.03)
 
 
 def test_saturated_waveforms_are_clipped():
-    e = simulate_events(config("showers: {min_log10_energy_ev: 20, max_log10_energy_ev: 20}"), "test", 0, 40)
+    e = simulate_events(
+        config("showers: {min_log10_energy_ev: 20, max_log10_energy_ev: 20}"), "test", 0, 40
+    )
     assert (e.waveform == 4095).any()
 
 
 def test_no_trigger_no_event():
-    e = simulate_events(config("showers: {min_log10_energy_ev: 17.5, max_log10_energy_ev: 17.5}"), "test", 0, 200)
+    e = simulate_events(
+        config("showers: {min_log10_energy_ev: 17.5, max_log10_energy_ev: 17.5}"), "test", 0, 200
+    )
     assert e.n_events < 60
     assert len(e.hit_offset) == e.n_events + 1
 

@@ -28,7 +28,7 @@ rule convert_data:
             ],
         ],
         lateral_code=lateral_code(),
-        code=package_code("physics", "events"),
+        code=package_code("physics", "events", "io", "convert"),
     shell:
         "tashower convert {input.files:q} {params.stations:q} {params.format:q} {params.lateral:q} --to {output} 2>&1 | tee {log}"
 
@@ -50,7 +50,7 @@ rule fit_data:
         runtime=minutes("reconstruct_events"),
     params:
         config=section("reconstruction"),
-        code=package_code("physics", "events", "reconstruction"),
+        code=package_code("physics", "events", "io", "reconstruction"),
     shell:
         "tashower fit {input.events} --calibration {input.calibration:q} --config {params.config:q}"
         " --output {output} 2>&1 | tee {log}"
@@ -75,7 +75,7 @@ rule apply_to_data:
         runtime=minutes("apply_network"),
         gpu=GPUS,
     params:
-        code=package_code("network"),
+        code=package_code("io", "network"),
     shell:
         "tashower apply {input.checkpoint:q} --events {input.events} --fits {input.fits}"
         " --output {output} 2>&1 | tee {log}"
@@ -106,7 +106,7 @@ rule report_data:
     params:
         config=json.dumps(CONFIG, sort_keys=True),
         networks=lambda wildcards, input: named(CHECKPOINTS, input.networks),
-        code=package_code("physics", "events", "evaluation"),
+        code=package_code("physics", "events", "io", "evaluation"),
     shell:
         "tashower report-data --config {params.config:q} --events {input.events} --fits {input.fits}"
         " --network {params.networks} --calibration {input.calibration:q} --simulated-fits {input.simulated} --output {output} 2>&1 | tee {log}"

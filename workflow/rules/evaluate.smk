@@ -22,7 +22,7 @@ rule score_methods:
         networks=lambda wildcards, input: named(
             [name for name in NETWORKS for _ in applied(name)], input.networks
         ),
-        code=package_code("physics", "events", "evaluation"),
+        code=package_code("physics", "events", "io", "evaluation"),
     shell:
         "tashower score --config {params.config:q} --events {input.events} --fits {input.fits}"
         " --network {params.networks} --calibration {input.calibration} --output {output.scores} 2>&1 | tee {log}"

@@ -14,7 +14,7 @@ rule simulate_events:
         config=section("array", "detector", "showers", "front", "samples"),
         lateral=lateral_code(),
         chunk=lambda wildcards: int(wildcards.chunk),
-        code=package_code("physics", "events", "simulation"),
+        code=package_code("physics", "events", "io", "simulation"),
     shell:
         "tashower simulate --config {params.config:q} --split {wildcards.split} --chunk {params.chunk}"
         " --output {output} 2>&1 | tee {log}"

@@ -5,11 +5,11 @@ import json
 
 import numpy as np
 import pytest
-from events.convert.damage import fuzz
+from damage import fuzz
 
+from tashower.convert.convert import convert, tell_format
+from tashower.convert.json_events import east_north_up
 from tashower.errors import InputError
-from tashower.events.convert.convert import convert, tell_format
-from tashower.events.convert.json_events import east_north_up
 from tashower.physics.geometry import axis_components, plane_delay
 
 ORIGIN = (4.951, 52.356, 55.0)
@@ -23,12 +23,22 @@ def hisparc_event(zenith=0.6, azimuth=2.0):
     delay = plane_delay(*position.T, *axis_components(zenith, azimuth))
     stations = [
         {
-            "number": 501 + i, "longitude": place[0], "latitude": place[1], "altitude": place[2], "timestamp": 1_400_000_000,
-            "nanoseconds": 500_000_000 + round(t), "mips": [1.0 + i, 0.5, 2.0, 1.5], "traces": [[0, 1], [2, 3]],
+            "number": 501 + i,
+            "longitude": place[0],
+            "latitude": place[1],
+            "altitude": place[2],
+            "timestamp": 1_400_000_000,
+            "nanoseconds": 500_000_000 + round(t),
+            "mips": [1.0 + i, 0.5, 2.0, 1.5],
+            "traces": [[0, 1], [2, 3]],
         }
         for i, (place, t) in enumerate(zip(places, delay, strict=True))
-    ]  # fmt: skip
-    return {"timestamp": 1_400_000_000, "nanoseconds": 500_000_000, "pk": 77, "events": stations}, position, delay
+    ]
+    return (
+        {"timestamp": 1_400_000_000, "nanoseconds": 500_000_000, "pk": 77, "events": stations},
+        position,
+        delay,
+    )
 
 
 AUGER = {
@@ -50,7 +60,9 @@ def write(path, content):
 
 def test_tangent_plane_in_metres():
     """A degree of latitude is 111.3 km at 52 degrees; longitude shrinks with the cosine; up is up."""
-    found = east_north_up([5.0, 5.001, 5.0, 5.0], [52.0, 52.0, 52.001, 52.0], [0.0, 0.0, 0.0, 10.0], (5.0, 52.0, 0.0))
+    found = east_north_up(
+        [5.0, 5.001, 5.0, 5.0], [52.0, 52.0, 52.001, 52.0], [0.0, 0.0, 0.0, 10.0], (5.0, 52.0, 0.0)
+    )
     np.testing.assert_allclose(found[0], 0, atol=1e-6)
     np.testing.assert_allclose(found[1, :2], [68.68, 0.0], atol=0.05)
     np.testing.assert_allclose(found[2, :2], [0.0, 111.26], atol=0.05)
@@ -98,9 +110,16 @@ def test_auger_event(tmp_path):
 
 @pytest.mark.parametrize(
     ("key", "value", "message"),
-    [("mips", None, "mips"), ("mips", [1, 2, 3], "mips"), ("mips", ["a", 1], "mips"), ("longitude", "east", "longitude"),
-     ("nanoseconds", None, "nanoseconds"), ("number", 502, "two hits"), ("latitude", float("nan"), "latitude")],
-)  # fmt: skip
+    [
+        ("mips", None, "mips"),
+        ("mips", [1, 2, 3], "mips"),
+        ("mips", ["a", 1], "mips"),
+        ("longitude", "east", "longitude"),
+        ("nanoseconds", None, "nanoseconds"),
+        ("number", 502, "two hits"),
+        ("latitude", float("nan"), "latitude"),
+    ],
+)
 def test_bad_hisparc_files(tmp_path, key, value, message):
     content, _, _ = hisparc_event()
     content["events"][0][key] = value
@@ -109,7 +128,10 @@ def test_bad_hisparc_files(tmp_path, key, value, message):
     assert "c.json" in str(error.value)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", "{", '{"events": 3, "nanoseconds": 1}', '{"stations": []}', "[" * 100_000])
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", "{}", "{", '{"events": 3, "nanoseconds": 1}', '{"stations": []}', "[" * 100_000],
+)
 def test_other_json_is_refused(tmp_path, text):
     path = tmp_path / "x.json"
     path.write_text(text)

@@ -1,7 +1,7 @@
 """The Telescope Array's text dump, to events and back.
 
-Sections begin at lines that contain their name; a section holds one line of blank-separated numbers per event. Lower layer first; angles of
-travel; core in cm, positions in 1200 m, CLF frame.
+Sections begin at lines that contain their name; a section holds one line of blank-separated numbers
+per event. Lower layer first; angles of travel; core in cm, positions in 1200 m, CLF frame.
 """
 
 from collections.abc import Iterator
@@ -9,10 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from tashower.errors import InputError
-from tashower.events.convert.assemble import Record, check_size
-from tashower.events.convert.ta_banks import N_BINS
-from tashower.events.convert.ta_dst import (
+from tashower.convert.assemble import Record, check_size
+from tashower.convert.ta_banks import N_BINS
+from tashower.convert.ta_dst import (
     CLOCK_TIME,
     DATE,
     MASS_NUMBERS,
@@ -25,8 +24,9 @@ from tashower.events.convert.ta_dst import (
     window_clocks,
     windows_of,
 )
-from tashower.events.hdf5 import written_aside
+from tashower.errors import InputError
 from tashower.events.model import Events, Pulses
+from tashower.io.atomic import written_aside
 
 SECTIONS = ("EVENT DATA", "SD meta DATA", "SD waveform DATA", "badsdinfo")
 EVENT_NUMBERS, HIT_NUMBERS, WINDOW_NUMBERS = 61, 12, 259
@@ -38,8 +38,9 @@ _SECOND = 1e9
 
 
 def _find_sections(path) -> dict[str, tuple[int, int, int]]:
-    """{section: (byte where its first event begins, number of the line before it, events)}; lines before the first section are left
-    alone, empty ones are events without entries."""
+    """{section: (byte where its first event begins, number of the line before it, events)}; lines
+    before the first section are left alone, empty ones are events without entries.
+    """
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path}: no such file")
@@ -118,21 +119,26 @@ def read_positions(path) -> dict[int, tuple]:
 def _stations(column, where: str) -> np.ndarray:
     """Station numbers as integers."""
     if not (np.abs(column) < 2**31).all():
-        raise InputError(f"{where}: {column[~(np.abs(column) < 2**31)][0]} is not the number of a station")
+        raise InputError(
+            f"{where}: {column[~(np.abs(column) < 2**31)][0]} is not the number of a station"
+        )
     return column.astype(int)
 
 
 def read_records(path, windows: int = 1) -> Iterator[Record]:
     """The events of a text dump, one by one.
 
-    windows : consecutive windows of a station that are kept; where a station has fewer, its pedestal follows
+    windows : consecutive windows of a station that are kept; where a station has fewer, its
+        pedestal follows
 
     Raises
     ------
     InputError : names file and line.
     """
     sections = _find_sections(path)
-    for k, lines in enumerate(zip(*(_lines(path, sections[name]) for name in SECTIONS), strict=True)):
+    for k, lines in enumerate(
+        zip(*(_lines(path, sections[name]) for name in SECTIONS), strict=True)
+    ):
         yield _record(path, k, lines, windows)
 
 
@@ -145,7 +151,9 @@ def _record(path, k: int, lines, most: int) -> Record:
     bad = _numbers(path, lines[3], 2, False)
     folds = hits[:, 11]
     if not np.isfinite(folds).all() or (folds < 1).any() or folds.sum() != len(windows):
-        raise InputError(f"{where}: its hits state {folds.sum():g} windows, there are {len(windows)}")
+        raise InputError(
+            f"{where}: its hits state {folds.sum():g} windows, there are {len(windows)}"
+        )
     folds = folds.astype(int)
     first = np.cumsum(folds) - folds
     window = windows[first]
@@ -162,29 +170,50 @@ def _record(path, k: int, lines, most: int) -> Record:
     truth = None
     if event[1] > 0 and int(event[0]) in MASS_NUMBERS:
         truth = {
-            "energy": event[1], "zenith": event[2], "azimuth": (event[3] + np.pi) % (2 * np.pi), "core_x": event[4] / 100.0,
-            "core_y": event[5] / 100.0, "mass_number": MASS_NUMBERS[int(event[0])],
-        }  # fmt: skip
-    # Fixed-curvature geometry, with half a degree that the published zeniths have on top; core and size of the lateral fit.
+            "energy": event[1],
+            "zenith": event[2],
+            "azimuth": (event[3] + np.pi) % (2 * np.pi),
+            "core_x": event[4] / 100.0,
+            "core_y": event[5] / 100.0,
+            "mass_number": MASS_NUMBERS[int(event[0])],
+        }
+    # Fixed-curvature geometry, with half a degree that the published zeniths have on top; core and
+    # size of the lateral fit.
     standard = {}
     if event[22] > 0 and event[27] > 0:
         standard = {
-            "zenith": np.radians(event[22] + ZENITH_SHIFT), "azimuth": (np.radians(event[23]) + np.pi) % (2 * np.pi),
-            "chi2": event[26], "ndof": int(event[27]), "core_x": (event[17] + ORIGIN[0]) * UNIT,
-            "core_y": (event[19] + ORIGIN[1]) * UNIT, "s800": event[21], "energy": event[12], "n_stations": int(event[9]),
-        }  # fmt: skip
+            "zenith": np.radians(event[22] + ZENITH_SHIFT),
+            "azimuth": (np.radians(event[23]) + np.pi) % (2 * np.pi),
+            "chi2": event[26],
+            "ndof": int(event[27]),
+            "core_x": (event[17] + ORIGIN[0]) * UNIT,
+            "core_y": (event[19] + ORIGIN[1]) * UNIT,
+            "s800": event[21],
+            "energy": event[12],
+            "n_stations": int(event[9]),
+        }
     return Record(
-        where, k, _stations(hits[:, 0], where), window[:, 1] / window[:, 2] * _SECOND - event[11] * 1e3, waveform,
-        pedestal[:, ::-1], hits[:, 9:11][:, ::-1], dead=_stations(bad[:, 0], where), truth=truth, standard=standard,
-    )  # fmt: skip
+        where,
+        k,
+        _stations(hits[:, 0], where),
+        window[:, 1] / window[:, 2] * _SECOND - event[11] * 1e3,
+        waveform,
+        pedestal[:, ::-1],
+        hits[:, 9:11][:, ::-1],
+        dead=_stations(bad[:, 0], where),
+        truth=truth,
+        standard=standard,
+    )
 
 
 def write_text(path, events: Events, pulses: Pulses) -> None:
-    """Write events as a text dump, with the standard reconstruction where they have one, else 0. Station numbers must be 100 column + row.
+    """Write events as a text dump, with the standard reconstruction where they have one, else 0.
+    Station numbers must be 100 column + row.
 
     Raises
     ------
-    InputError : no waveforms of two layers with 128 bins of 20 ns, or multiples of 128: these become consecutive windows.
+    InputError : no waveforms of two layers with 128 bins of 20 ns, or multiples of 128: these
+        become consecutive windows.
     """
     windows = windows_of(events, path)
     lines: dict[str, list[str]] = {name: [] for name in SECTIONS}
@@ -197,22 +226,42 @@ def write_text(path, events: Events, pulses: Pulses) -> None:
         event[7], event[8], event[10], event[11], event[56] = DATE, CLOCK_TIME, n, USEC, n
         if truth is not None:
             event[:6] = (
-                PARTICLES.get(int(truth.mass_number[i]), 0), truth.energy[i], truth.zenith[i],
-                (truth.azimuth[i] + np.pi) % (2 * np.pi), truth.core_x[i] * 100.0, truth.core_y[i] * 100.0,
-            )  # fmt: skip
+                PARTICLES.get(int(truth.mass_number[i]), 0),
+                truth.energy[i],
+                truth.zenith[i],
+                (truth.azimuth[i] + np.pi) % (2 * np.pi),
+                truth.core_x[i] * 100.0,
+                truth.core_y[i] * 100.0,
+            )
         if events.standard is not None and events.standard.valid[i]:
             t = events.standard
-            event[[12, 17, 19, 21]] = t.energy[i], t.core_x[i] / UNIT - ORIGIN[0], t.core_y[i] / UNIT - ORIGIN[1], t.s800[i]
-            event[22], event[23] = np.degrees(t.zenith[i]) - ZENITH_SHIFT, np.degrees((t.azimuth[i] + np.pi) % (2 * np.pi))
+            event[[12, 17, 19, 21]] = (
+                t.energy[i],
+                t.core_x[i] / UNIT - ORIGIN[0],
+                t.core_y[i] / UNIT - ORIGIN[1],
+                t.s800[i],
+            )
+            event[22], event[23] = (
+                np.degrees(t.zenith[i]) - ZENITH_SHIFT,
+                np.degrees((t.azimuth[i] + np.pi) % (2 * np.pi)),
+            )
             event[[9, 26, 27]] = t.n_stations[i], t.chi2[i], t.ndof[i]
         lines["EVENT DATA"].append(" ".join(f"{x:.9g}" for x in event))
         time = np.nan_to_num(pulses.arrival_time[rows])[:, None] / RELATIVE_TIME
         position = events.array.position[events.hit_station[rows]] / UNIT
         good = np.where(pulses.saturated[rows], 5, 4)
-        meta = np.column_stack([
-            station, good, time, time, pulses.signal[rows][:, ::-1], position, events.counts_per_vem[rows][:, ::-1],
-            np.full(n, windows),
-        ])  # fmt: skip
+        meta = np.column_stack(
+            [
+                station,
+                good,
+                time,
+                time,
+                pulses.signal[rows][:, ::-1],
+                position,
+                events.counts_per_vem[rows][:, ::-1],
+                np.full(n, windows),
+            ]
+        )
         lines["SD meta DATA"].append(" ".join(f"{x:.9g}" for x in meta.ravel()))
         counts = lower_layer_first(events.waveform[rows], windows).reshape(n * windows, 2 * N_BINS)
         clocks = window_clocks(events.hit_time[rows], windows)
@@ -221,4 +270,6 @@ def write_text(path, events: Events, pulses: Pulses) -> None:
         dead = events.array.station_id[events.dead_station[slice(*events.dead_offset[i : i + 2])]]
         lines["badsdinfo"].append(" ".join(f"{s} 65535" for s in dead))
     with written_aside(path) as aside:
-        aside.write_text("".join(f"{name}\n" + "".join(line + "\n" for line in lines[name]) for name in SECTIONS))
+        aside.write_text(
+            "".join(f"{name}\n" + "".join(line + "\n" for line in lines[name]) for name in SECTIONS)
+        )

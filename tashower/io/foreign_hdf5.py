@@ -1,4 +1,5 @@
-"""HDF5 files that others wrote: no checksum says that they are whole, and damaged HDF5 can send the library round in circles.
+"""HDF5 files that others wrote: no checksum says that they are whole, and damaged HDF5 can send the
+library round in circles.
 
 They are read to the end by a process of its own first, which is stopped when it takes too long.
 """
@@ -10,14 +11,16 @@ import h5py
 
 from tashower.errors import InputError
 
-#: Largest ratio of the size in memory to that of the file that is believed: waveforms reach 10, columns of zeros 300.
+#: Largest ratio of the size in memory to that of the file that is believed: waveforms reach 10,
+#: columns of zeros 300.
 MOST_COMPRESSION = 3000
 #: Time [s] for a file, beside a second for every 10 MB.
 PATIENCE = 10.0
 
 
 def check_size_claimed(items, path) -> None:
-    """Refuse datasets that claim more than the file can hold: a few bytes can claim an array of any size.
+    """Refuse datasets that claim more than the file can hold: a few bytes can claim an array of any
+    size.
 
     Raises
     ------
@@ -49,7 +52,11 @@ def _read_all(path, pipe) -> None:
         with h5py.File(path, "r") as file:
             top = items_of(file, path)
             groups = [item for item in top.values() if isinstance(item, h5py.Group)]
-            items = [item for part in (top, *(items_of(group, path) for group in groups)) for item in part.values()]
+            items = [
+                item
+                for part in (top, *(items_of(group, path) for group in groups))
+                for item in part.values()
+            ]
             datasets = [item for item in items if isinstance(item, h5py.Dataset)]
             check_size_claimed(datasets, path)
             for item in [file, *groups, *datasets]:
@@ -58,11 +65,14 @@ def _read_all(path, pipe) -> None:
                 dataset[()]
         pipe.send("")
     except Exception as error:  # whatever a damaged file makes h5py raise
-        pipe.send((str(error).splitlines() or [type(error).__name__])[0][:150] or type(error).__name__)
+        pipe.send(
+            (str(error).splitlines() or [type(error).__name__])[0][:150] or type(error).__name__
+        )
 
 
 def check_readable(path) -> None:
-    """Refuse an HDF5 file that cannot be read to the end within PATIENCE and a second for every 10 MB.
+    """Refuse an HDF5 file that cannot be read to the end within PATIENCE and a second for every 10
+    MB.
 
     Raises
     ------

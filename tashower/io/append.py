@@ -5,15 +5,17 @@ from contextlib import contextmanager
 import numpy as np
 
 from tashower.events.array import Array
-from tashower.events.file import EVENT_VERSION, array_columns, event_attributes, event_groups
-from tashower.events.hdf5 import create_column, new_file
 from tashower.events.model import Events
+from tashower.io.event_file import EVENT_VERSION, array_columns, event_attributes, event_groups
+from tashower.io.hdf5 import create_column, new_file
 
 _ROWS = 1 << 20  # stations that are renumbered at once
 
 
 class EventFile:
-    """An event file that grows: `append` parts, then say on which `array` they were measured (`finish`)."""
+    """An event file that grows: `append` parts, then say on which `array` they were measured
+    (`finish`).
+    """
 
     def __init__(self, file):
         self._file = file
@@ -43,9 +45,11 @@ class EventFile:
         self.n_hits += part.n_hits
 
     def finish(self, array: Array, index_of: np.ndarray | None = None) -> None:
-        """Write the array; index_of: the index in it of every station index of the parts, where that differs.
+        """Write the array; index_of: the index in it of every station index of the parts, where
+        that differs.
 
-        Tables of truth and of the standard reconstruction in which no event has anything are left out again.
+        Tables of truth and of the standard reconstruction in which no event has anything are left
+        out again.
         """
         for name, column in array_columns(array).items():
             create_column(self._file.require_group("array"), name, np.asarray(column))
@@ -63,7 +67,9 @@ class EventFile:
     def _says_something(group) -> bool:
         columns = [group[name] for name in ("energy", "zenith")]
         return any(
-            np.isfinite(column[begin : begin + _ROWS]).any() for column in columns for begin in range(0, len(column), _ROWS)
+            np.isfinite(column[begin : begin + _ROWS]).any()
+            for column in columns
+            for begin in range(0, len(column), _ROWS)
         )
 
 

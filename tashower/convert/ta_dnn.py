@@ -1,23 +1,27 @@
-"""HDF5 files of dense tiles, as the public parser of the Telescope Array's networks writes them, to events.
+"""HDF5 files of dense tiles, as the public parser of the Telescope Array's networks writes them, to
+events.
 
-Per event, n of them: mass_number, energy [EeV], shower_axis (n, 3) to the source, shower_core (n, 3), std_recon_*. Per cell of an N x N
-tile: detector_positions_abs (n, N, N, 3) [m], detector_positions_id, detector_exists, detector_good, arrival_times [ns],
-total_signals [VEM], time_traces (n, N, N, T) [VEM per bin] of the mean of the layers, or each of the three with _up and _low.
-shower_core and std_recon_shower_core are relative to the tile's centre in units of half a tile (x, y) and 30 m (z). Zero means that there
-is no signal.
+Per event, n of them: mass_number, energy [EeV], shower_axis (n, 3) to the source, shower_core (n,
+    3), std_recon_*. Per cell of an N x N
+tile: detector_positions_abs (n, N, N, 3) [m], detector_positions_id, detector_exists,
+    detector_good, arrival_times [ns],
+total_signals [VEM], time_traces (n, N, N, T) [VEM per bin] of the mean of the layers, or each of
+the three with _up and _low. shower_core and std_recon_shower_core are relative to the tile's centre
+in units of half a tile (x, y) and 30 m (z). Zero means that there is no signal.
 """
 
 import h5py
 import numpy as np
 
+from tashower.convert.assemble import Record
+from tashower.convert.ta_dst import UNIT
 from tashower.errors import InputError
 from tashower.events.array import Array, Detector, array_from_positions
-from tashower.events.convert.assemble import Record
-from tashower.events.convert.ta_dst import UNIT
-from tashower.events.foreign import check_readable, items_of
+from tashower.io.foreign_hdf5 import check_readable, items_of
 
 BIN_WIDTH = 20.0
-#: Counts of our waveforms per VEM, and their pedestal: the traces are VEM, here they become whole numbers again.
+#: Counts of our waveforms per VEM, and their pedestal: the traces are VEM, here they become whole
+#: numbers again.
 COUNTS_PER_VEM, PEDESTAL = 256.0, 512.0
 #: Unit of z of the shower's core [m].
 CORE_HEIGHT = 30.0
@@ -42,11 +46,15 @@ def read_arrays(path) -> dict[str, np.ndarray]:
     check_readable(path)
     with h5py.File(path, "r") as file:
         items = items_of(file, path)
-        return {name: items[name][()] for name in _KNOWN if isinstance(items.get(name), h5py.Dataset)}
+        return {
+            name: items[name][()] for name in _KNOWN if isinstance(items.get(name), h5py.Dataset)
+        }
 
 
 def _layers(columns, name, path) -> np.ndarray | None:
-    """(n, N, N, ..., L) upper layer first, or the mean of the layers alone; None where the file has neither."""
+    """(n, N, N, ..., L) upper layer first, or the mean of the layers alone; None where the file has
+    neither.
+    """
     both = [columns.get(f"{name}{layer}") for layer in ("_up", "_low")]
     if all(column is not None for column in both):
         if both[0].shape != both[1].shape:
@@ -56,18 +64,27 @@ def _layers(columns, name, path) -> np.ndarray | None:
 
 
 def _check(columns, path) -> tuple[int, int]:
-    """(events, cells along a side); everything has the shape and the kind of number that it should have."""
+    """(events, cells along a side); everything has the shape and the kind of number that it should
+    have.
+    """
     for name in _NEEDED:
         if name not in columns:
             raise InputError(f"{path}: {name} is missing")
     shape = columns["detector_positions_abs"].shape
     if len(shape) != 4 or shape[1] != shape[2] or shape[3] != 3 or shape[1] == 0:
-        raise InputError(f"{path}: detector_positions_abs has shape {shape}, (events, N, N, 3) needed")
+        raise InputError(
+            f"{path}: detector_positions_abs has shape {shape}, (events, N, N, 3) needed"
+        )
     n, side = shape[:2]
     for name, column in columns.items():
         if column.dtype.kind not in "fiub":
             raise InputError(f"{path}: {name} does not hold numbers")
-        vector = name in ("shower_axis", "shower_core", "std_recon_shower_axis", "std_recon_shower_core")
+        vector = name in (
+            "shower_axis",
+            "shower_core",
+            "std_recon_shower_axis",
+            "std_recon_shower_core",
+        )
         cells = name.startswith(("detector_", *_CELLS))
         wanted = (n, side, side) if cells else (n, 3) if vector else (n,)
         if column.shape[: len(wanted)] != wanted or (not cells and column.shape != wanted):
@@ -76,7 +93,9 @@ def _check(columns, path) -> tuple[int, int]:
 
 
 def _core(columns, name, i, side) -> np.ndarray:
-    """Core [m] from what is stored relative to the tile of event i; the tile's own positions say how."""
+    """Core [m] from what is stored relative to the tile of event i; the tile's own positions say
+    how.
+    """
     absolute = columns["detector_positions_abs"][i]
     half = np.array([0.5 * (side - 1) * UNIT] * 2 + [CORE_HEIGHT])
     return absolute[side // 2, side // 2] + columns[name][i] * half
@@ -86,19 +105,29 @@ def _direction(axis) -> tuple[float, float]:
     length = np.linalg.norm(axis)
     if not (np.isfinite(length) and length > 0):
         return np.nan, np.nan
-    return float(np.arccos(np.clip(axis[2] / length, -1, 1))), float(np.arctan2(axis[1], axis[0]) % (2 * np.pi))
+    return float(np.arccos(np.clip(axis[2] / length, -1, 1))), float(
+        np.arctan2(axis[1], axis[0]) % (2 * np.pi)
+    )
 
 
 def _truth(columns, i, side) -> dict | None:
-    if not {"energy", "mass_number", "shower_axis", "shower_core"} <= set(columns) or not columns["energy"][i] > 0:
+    if (
+        not {"energy", "mass_number", "shower_axis", "shower_core"} <= set(columns)
+        or not columns["energy"][i] > 0
+    ):
         return None
     zenith, azimuth = _direction(columns["shower_axis"][i])
     core = _core(columns, "shower_core", i, side)
     xmax = float(columns["xmax"][i]) if "xmax" in columns else np.nan
     return {
-        "energy": float(columns["energy"][i]), "mass_number": int(columns["mass_number"][i]), "zenith": zenith, "azimuth": azimuth,
-        "core_x": float(core[0]), "core_y": float(core[1]), "xmax": xmax,
-    }  # fmt: skip
+        "energy": float(columns["energy"][i]),
+        "mass_number": int(columns["mass_number"][i]),
+        "zenith": zenith,
+        "azimuth": azimuth,
+        "core_x": float(core[0]),
+        "core_y": float(core[1]),
+        "xmax": xmax,
+    }
 
 
 def _standard(columns, i, side) -> dict:
@@ -107,15 +136,24 @@ def _standard(columns, i, side) -> dict:
     zenith, azimuth = _direction(columns["std_recon_shower_axis"][i])
     core = _core(columns, "std_recon_shower_core", i, side)
     sizes = {
-        key: float(columns[f"std_recon_{key}"][i]) if f"std_recon_{key}" in columns else np.nan for key in ("energy", "s800")
+        key: float(columns[f"std_recon_{key}"][i]) if f"std_recon_{key}" in columns else np.nan
+        for key in ("energy", "s800")
     }
-    return {"zenith": zenith, "azimuth": azimuth, "core_x": float(core[0]), "core_y": float(core[1]), **sizes}
+    return {
+        "zenith": zenith,
+        "azimuth": azimuth,
+        "core_x": float(core[0]),
+        "core_y": float(core[1]),
+        **sizes,
+    }
 
 
 def read_events_of(path) -> tuple[Array, list[Record]]:
-    """(array of all stations of all tiles, records). Windows start where the arrival time and `BINS_BEFORE` say.
+    """(array of all stations of all tiles, records). Windows start where the arrival time and
+    `BINS_BEFORE` say.
 
-    Not included: second windows (nfold); trace and arrival time of a station are taken as one window.
+    Not included: second windows (nfold); trace and arrival time of a station are taken as one
+        window.
 
     Raises
     ------
@@ -123,7 +161,9 @@ def read_events_of(path) -> tuple[Array, list[Record]]:
     """
     columns = read_arrays(path)
     n, side = _check(columns, path)
-    signals, times, traces = (_layers(columns, name, path) for name in ("total_signals", "arrival_times", "time_traces"))
+    signals, times, traces = (
+        _layers(columns, name, path) for name in ("total_signals", "arrival_times", "time_traces")
+    )
     if signals is None or times is None:
         raise InputError(f"{path}: total_signals or arrival_times is missing")
     position = columns["detector_positions_abs"].reshape(-1, 3).astype(float)
@@ -134,20 +174,27 @@ def read_events_of(path) -> tuple[Array, list[Record]]:
         number = columns["detector_positions_id"].reshape(n * side * side, -1)[:, 0].astype(int)
     else:
         number = np.full(len(position), -1)
-        number[exists] = np.unique(np.rint(position[exists]), axis=0, return_inverse=True)[1].ravel() + 1
+        number[exists] = (
+            np.unique(np.rint(position[exists]), axis=0, return_inverse=True)[1].ravel() + 1
+        )
     stations, first = np.unique(number[exists], return_index=True)
     places = position[exists][first]
     n_layers, n_bins = signals.shape[-1], 1 if traces is None else traces.shape[3]
     height = places[:, 2].mean() if len(places) else 0.0
     try:
-        array = array_from_positions(stations, places - [0.0, 0.0, height], Detector(3.0, n_layers, BIN_WIDTH, n_bins))
+        array = array_from_positions(
+            stations, places - [0.0, 0.0, height], Detector(3.0, n_layers, BIN_WIDTH, n_bins)
+        )
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     good = columns.get("detector_good", np.ones((n, side, side))).astype(bool).reshape(n, -1)
     exists, number = exists.reshape(n, -1), number.reshape(n, -1)
     records = []
     for i in range(n):
-        signal, time = signals[i].reshape(-1, n_layers), times[i].reshape(-1, times.shape[-1]).mean(axis=-1)
+        signal, time = (
+            signals[i].reshape(-1, n_layers),
+            times[i].reshape(-1, times.shape[-1]).mean(axis=-1),
+        )
         hit = np.flatnonzero(exists[i] & (signal.max(axis=1) > 0) & (time != 0))
         where = f"{path}: event {i}"
         more = {"signal": signal[hit].astype(float), "saturated": np.zeros(len(hit), bool)}
@@ -160,11 +207,20 @@ def read_events_of(path) -> tuple[Array, list[Record]]:
             start -= BINS_BEFORE * BIN_WIDTH
             shape = (len(hit), n_layers)
             more = {
-                "waveform": np.clip(counts, 0, 65535).astype(np.uint16), "pedestal": np.full(shape, PEDESTAL),
+                "waveform": np.clip(counts, 0, 65535).astype(np.uint16),
+                "pedestal": np.full(shape, PEDESTAL),
                 "counts_per_vem": np.full(shape, COUNTS_PER_VEM),
-            }  # fmt: skip
-        records.append(Record(
-            where, i, number[i][hit], start, dead=number[i][exists[i] & ~good[i]], truth=_truth(columns, i, side),
-            standard=_standard(columns, i, side), **more,
-        ))  # fmt: skip
+            }
+        records.append(
+            Record(
+                where,
+                i,
+                number[i][hit],
+                start,
+                dead=number[i][exists[i] & ~good[i]],
+                truth=_truth(columns, i, side),
+                standard=_standard(columns, i, side),
+                **more,
+            )
+        )
     return array, records

@@ -1,7 +1,9 @@
-"""The container of Telescope Array DST files: banks of bytes in blocks of 32,000 bytes. Own reader and writer.
+"""The container of Telescope Array DST files: banks of bytes in blocks of 32,000 bytes. Own reader
+and writer.
 
-Every byte 96 in control position is followed by a command; lengths and numbers are little-endian int32. A bank starts with its number and
-version and may be cut into segments at the end of a block; each segment is followed by the checksum (CRC-16/KERMIT) of the whole bank.
+Every byte 96 in control position is followed by a command; lengths and numbers are little-endian
+int32. A bank starts with its number and version and may be cut into segments at the end of a block;
+each segment is followed by the checksum (CRC-16/KERMIT) of the whole bank.
 """
 
 import bz2
@@ -14,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from tashower.errors import InputError
-from tashower.events.hdf5 import written_aside
+from tashower.io.atomic import written_aside
 from tashower.physics.compiled import compiled
 
 BLOCK = 32_000
@@ -31,7 +33,9 @@ BLOCKS_AT_ONCE = 64
 
 
 def _checksum_table() -> np.ndarray:
-    """(8, 256) uint16: what a byte, k bytes before the end, adds to CRC-16/KERMIT (polynomial 0x1021, reflected: 0x8408)."""
+    """(8, 256) uint16: what a byte, k bytes before the end, adds to CRC-16/KERMIT (polynomial
+    0x1021, reflected: 0x8408).
+    """
     table = np.zeros((8, 256), np.uint16)
     for i in range(256):
         value = i
@@ -53,9 +57,15 @@ def _checksum(data, table):
     n = len(data) // 8 * 8
     for i in range(0, n, 8):
         value = np.uint32(
-            table[7, data[i] ^ (value & 255)] ^ table[6, data[i + 1] ^ (value >> 8)] ^ table[5, data[i + 2]]
-            ^ table[4, data[i + 3]] ^ table[3, data[i + 4]] ^ table[2, data[i + 5]] ^ table[1, data[i + 6]] ^ table[0, data[i + 7]]
-        )  # fmt: skip
+            table[7, data[i] ^ (value & 255)]
+            ^ table[6, data[i + 1] ^ (value >> 8)]
+            ^ table[5, data[i + 2]]
+            ^ table[4, data[i + 3]]
+            ^ table[3, data[i + 4]]
+            ^ table[2, data[i + 5]]
+            ^ table[1, data[i + 6]]
+            ^ table[0, data[i + 7]]
+        )
     for i in range(n, len(data)):
         value = np.uint32(value >> 8 ^ table[0, data[i] ^ (value & 255)])
     return value
@@ -96,11 +106,13 @@ _PROBLEMS = (
 
 
 def read_banks(path) -> Iterator[tuple[int, int, memoryview]]:
-    """(number, version, payload after these two) of every bank of a DST file, plain, gzip or bzip2, in constant memory.
+    """(number, version, payload after these two) of every bank of a DST file, plain, gzip or bzip2,
+    in constant memory.
 
     Raises
     ------
-    InputError : names file and block: not a DST file, truncated, a length that cannot be, a wrong checksum.
+    InputError : names file and block: not a DST file, truncated, a length that cannot be, a wrong
+        checksum.
     """
     number, rest = 0, None
     ends, seen = np.empty(BLOCKS_AT_ONCE * BLOCK // 6 + 1, np.int64), 0
@@ -110,13 +122,25 @@ def read_banks(path) -> Iterator[tuple[int, int, memoryview]]:
         out = np.empty(carried + whole, np.uint8)
         out[:carried] = rest if carried else 0
         problem, at, used, seen = _scan(
-            np.frombuffer(data, np.uint8, whole), np.int64(number), out, carried, rest is not None, _TABLE, ends
+            np.frombuffer(data, np.uint8, whole),
+            np.int64(number),
+            out,
+            carried,
+            rest is not None,
+            _TABLE,
+            ends,
         )
         if problem:
-            raise InputError(_PROBLEMS[problem].format(where=f"{path}: block {number + at // BLOCK}", byte=at % BLOCK))
+            raise InputError(
+                _PROBLEMS[problem].format(
+                    where=f"{path}: block {number + at // BLOCK}", byte=at % BLOCK
+                )
+            )
         number += whole // BLOCK
         if whole < len(data):
-            raise InputError(f"{path}: block {number}: truncated: {len(data) - whole} of {BLOCK} bytes")
+            raise InputError(
+                f"{path}: block {number}: truncated: {len(data) - whole} of {BLOCK} bytes"
+            )
         view, begin = out.data, 0
         for end in ends[:seen].tolist():
             yield (*struct.unpack_from("<ii", view, begin), view[begin + 8 : end])
@@ -150,10 +174,12 @@ def _integer(data, at):
 
 @compiled
 def _scan(data, number, out, used, open_bank, table, ends):
-    """Take the banks out of whole blocks, the first of which has a number: their bytes go to `out`, where `used` bytes and perhaps
-    the beginning of a bank (open_bank) are, the ends of whole banks to `ends`.
+    """Take the banks out of whole blocks, the first of which has a number: their bytes go to `out`,
+    where `used` bytes and perhaps the beginning of a bank (open_bank) are, the ends of whole banks
+    to `ends`.
 
-    Returns (problem, byte where it is, or -1 with no problem and a bank that goes on, bytes used of `out`, banks).
+    Returns (problem, byte where it is, or -1 with no problem and a bank that goes on, bytes used of
+    `out`, banks).
     """
     begin = np.int64(0)
     n_banks = 0
@@ -236,7 +262,9 @@ class _Blocks:
             done += len(part)
             self.buffer += struct.pack("<BBi", _OPCODE, command, len(part)) + part
             last = done == len(bank)
-            self.buffer += struct.pack("<BBi", _OPCODE, _END_BANK if last else _TO_BE_CONTINUED, value)
+            self.buffer += struct.pack(
+                "<BBi", _OPCODE, _END_BANK if last else _TO_BE_CONTINUED, value
+            )
             if last:
                 return
             self.end(_END_BLOCK)
@@ -245,7 +273,9 @@ class _Blocks:
 
 
 def write_banks(path, banks: Iterable[tuple[int, int, bytes]]) -> None:
-    """Write (number, version, payload) banks as a DST file; .gz and .bz2 are packed. Event markers are banks like others."""
+    """Write (number, version, payload) banks as a DST file; .gz and .bz2 are packed. Event markers
+    are banks like others.
+    """
     opener = {".gz": gzip.open, ".bz2": bz2.open}.get(Path(path).suffix, open)
     with written_aside(path) as aside, opener(aside, "wb") as file:
         blocks = _Blocks(file)

@@ -26,7 +26,8 @@ class Record:
     signal, saturated : (h, L) [VEM], (h,) bool; used without waveforms
     dead : numbers of the stations out of service; those that the array does not have are left out
     truth : fields of Truth that are known
-    standard : fields of Reconstruction that the file's own reconstruction states; empty where it has no result
+    standard : fields of Reconstruction that the file's own reconstruction states; empty where it
+        has no result
     """
 
     where: str
@@ -45,7 +46,9 @@ class Record:
 
 @dataclass(frozen=True)
 class Batch:
-    """Many events as a reader found them: the fields of `Record`, one after the other; event i has hits offset[i]:offset[i + 1]."""
+    """Many events as a reader found them: the fields of `Record`, one after the other; event i has
+    hits offset[i]:offset[i + 1].
+    """
 
     where: list[str]
     event_id: np.ndarray
@@ -71,7 +74,10 @@ def offsets_of(lengths) -> np.ndarray:
 def empty_truth(event_id) -> Truth:
     """Truth of which nothing is known: NaN, mass number 0, every event a shower of its own."""
     columns = {f.name: np.full(len(event_id), np.nan) for f in fields(Truth)}
-    columns |= {"shower_id": np.array(event_id, np.int64), "mass_number": np.zeros(len(event_id), np.int16)}
+    columns |= {
+        "shower_id": np.array(event_id, np.int64),
+        "mass_number": np.zeros(len(event_id), np.int16),
+    }
     return Truth(**columns)
 
 
@@ -79,7 +85,10 @@ def empty_standard(event_id) -> Reconstruction:
     """The reconstruction of events that came with none: all invalid."""
     n = len(event_id)
     kinds = {"ndof": np.int32, "n_stations": np.int32, "n_excluded": np.int32}
-    columns = {f.name: np.zeros(n, kinds[f.name]) if f.name in kinds else np.full(n, np.nan) for f in fields(Reconstruction)}
+    columns = {
+        f.name: np.zeros(n, kinds[f.name]) if f.name in kinds else np.full(n, np.nan)
+        for f in fields(Reconstruction)
+    }
     columns["event_id"], columns["flags"] = np.array(event_id, np.int64), np.ones(n, np.uint16)
     columns["covariance"] = np.full((n, len(PARAMETERS), len(PARAMETERS)), np.nan)
     return Reconstruction(**columns)
@@ -122,14 +131,23 @@ def batch_of(records: list[Record], array: Array) -> Batch:
 
     Raises
     ------
-    InputError : names file and event: some with and some without, waveforms of another shape than the array's.
+    InputError : names file and event: some with and some without, waveforms of another shape than
+        the array's.
     """
     shape = (array.detector.n_bins, array.detector.n_layers)
     if not records:
         nothing = np.zeros(0, np.int64)
         none = np.zeros((0, shape[1]))
         return Batch(
-            [], nothing, offsets_of([]), nothing, none[:, 0], offsets_of([]), nothing, signal=none, saturated=none[:, 0] > 0
+            [],
+            nothing,
+            offsets_of([]),
+            nothing,
+            none[:, 0],
+            offsets_of([]),
+            nothing,
+            signal=none,
+            saturated=none[:, 0] > 0,
         )
     with_waveforms = records[0].waveform is not None
     for record in records:
@@ -137,17 +155,30 @@ def batch_of(records: list[Record], array: Array) -> Batch:
             raise InputError(f"{record.where}: some events have waveforms and some have not")
         if with_waveforms and np.asarray(record.waveform).shape[1:] != shape:
             found = "x".join(str(k) for k in np.asarray(record.waveform).shape[1:])
-            raise InputError(f"{record.where}: waveforms of {found} bins and layers, where the array has {shape[0]}x{shape[1]}")
+            raise InputError(
+                f"{record.where}: waveforms of {found} bins and layers, where the array has {shape[0]}x{shape[1]}"
+            )
         check_size(len(record.station), record.where)
     event_id = np.array([r.event_id for r in records], np.int64)
-    kinds = {"waveform": np.uint16, "pedestal": float, "counts_per_vem": float, "signal": float, "saturated": bool}
+    kinds = {
+        "waveform": np.uint16,
+        "pedestal": float,
+        "counts_per_vem": float,
+        "signal": float,
+        "saturated": bool,
+    }
     return Batch(
-        [r.where for r in records], event_id, offsets_of([len(r.station) for r in records]),
-        _joined(records, "station", np.int64), _joined(records, "time", float),
-        offsets_of([len(r.dead) for r in records]), _joined(records, "dead", np.int64),
-        truth=_truth(records, event_id), standard=_standard(records, event_id),
+        [r.where for r in records],
+        event_id,
+        offsets_of([len(r.station) for r in records]),
+        _joined(records, "station", np.int64),
+        _joined(records, "time", float),
+        offsets_of([len(r.dead) for r in records]),
+        _joined(records, "dead", np.int64),
+        truth=_truth(records, event_id),
+        standard=_standard(records, event_id),
         **{name: _joined(records, name, kind) for name, kind in kinds.items()},
-    )  # fmt: skip
+    )
 
 
 def check_size(n_hits: int, where: str) -> None:
@@ -198,16 +229,22 @@ def assemble(batch: Batch | list[Record], array: Array) -> Events:
     index = _indices(batch.station, array)
     if (index < 0).any():
         first = int(np.flatnonzero(index < 0)[0])
-        raise InputError(f"{batch.where[event[first]]}: station {batch.station[first]} is not in the list of stations")
+        raise InputError(
+            f"{batch.where[event[first]]}: station {batch.station[first]} is not in the list of stations"
+        )
     order = np.lexsort((index, event))
     index = index[order]
     twice = (np.diff(index) == 0) & (np.diff(event) == 0)
     if twice.any():
         first = int(np.flatnonzero(twice)[0])
-        raise InputError(f"{batch.where[event[first]]}: station {array.station_id[index[first]]} has two hits")
+        raise InputError(
+            f"{batch.where[event[first]]}: station {array.station_id[index[first]]} has two hits"
+        )
     _check_numbers(batch, event)
     dead_event = np.repeat(np.arange(n_events), np.diff(batch.dead_offset))
-    dead = np.unique(np.stack([dead_event, _indices(batch.dead, array)], axis=1), axis=0)  # sorted, each once
+    dead = np.unique(
+        np.stack([dead_event, _indices(batch.dead, array)], axis=1), axis=0
+    )  # sorted, each once
     dead = dead[dead[:, 1] >= 0]
     if (np.diff(order) == 1).all():
         order = slice(None)  # nothing to sort
@@ -218,18 +255,30 @@ def assemble(batch: Batch | list[Record], array: Array) -> Events:
             columns[name] = getattr(batch, name)[order].astype(np.float32)
     else:
         columns["pulses"] = Pulses(
-            arrival_time=batch.time[order].copy(), signal=batch.signal[order], saturated=batch.saturated[order],
-            n_peaks=np.zeros(batch.signal.shape, np.int16), area_over_peak=np.full(len(index), np.nan),
-        )  # fmt: skip
+            arrival_time=batch.time[order].copy(),
+            signal=batch.signal[order],
+            saturated=batch.saturated[order],
+            n_peaks=np.zeros(batch.signal.shape, np.int16),
+            area_over_peak=np.full(len(index), np.nan),
+        )
     return Events(
-        array=array, event_id=batch.event_id, hit_offset=batch.offset, hit_station=index, hit_time=batch.time[order],
-        dead_offset=offsets_of(np.bincount(dead[:, 0], minlength=n_events)), dead_station=dead[:, 1].astype(np.int32),
-        truth=batch.truth, standard=batch.standard, **columns,
-    )  # fmt: skip
+        array=array,
+        event_id=batch.event_id,
+        hit_offset=batch.offset,
+        hit_station=index,
+        hit_time=batch.time[order],
+        dead_offset=offsets_of(np.bincount(dead[:, 0], minlength=n_events)),
+        dead_station=dead[:, 1].astype(np.int32),
+        truth=batch.truth,
+        standard=batch.standard,
+        **columns,
+    )
 
 
 def with_tables(events: Events) -> Events:
-    """The events with a truth and a standard reconstruction, of which nothing is known where they had none."""
+    """The events with a truth and a standard reconstruction, of which nothing is known where they
+    had none.
+    """
     return replace(
         events,
         truth=events.truth or empty_truth(events.event_id),
@@ -241,6 +290,8 @@ def without_empty_tables(events: Events) -> Events:
     """The events without a truth or a standard reconstruction in which no event has anything."""
 
     def used(table):
-        return table if table is not None and np.isfinite([table.energy, table.zenith]).any() else None
+        return (
+            table if table is not None and np.isfinite([table.energy, table.zenith]).any() else None
+        )
 
     return replace(events, truth=used(events.truth), standard=used(events.standard))

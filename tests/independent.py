@@ -1,4 +1,5 @@
-"""A second reader of DST files and text dumps, written from the description of the formats alone: it shares nothing with the package.
+"""A second reader of DST files and text dumps, written from the description of the formats alone:
+it shares nothing with the package.
 
 Only the standard library, one value at a time, every assumption checked as it is met.
 """
@@ -43,7 +44,9 @@ def banks(path):
                 at += 4
                 if command == 14:  # both state the checksum of the whole bank; here it is all there
                     swapped = bytes(int(f"{byte:08b}"[::-1], 2) for byte in payload)
-                    expected = int(f"{binascii.crc_hqx(swapped, 0):016b}"[::-1], 2)  # CRC-16 with bits in the other order
+                    expected = int(
+                        f"{binascii.crc_hqx(swapped, 0):016b}"[::-1], 2
+                    )  # CRC-16 with bits in the other order
                     assert crc & 0xFFFF == expected, f"block {number}"
                     found.append((*struct.unpack_from("<ii", payload), payload[8:]))
                     payload = b""
@@ -70,8 +73,15 @@ def rusdraw(payload):
     bank["fadc"] = []
     for _ in range(n):
         at += 4 * 4  # fadcti[2], fadcav[2]
-        bank["fadc"].append((struct.unpack_from("<128i", payload, at), struct.unpack_from("<128i", payload, at + 512)))
-        at += 1024 + 4 * 14 + 8 * (2 + 2 + 8 + 8)  # pchmip ... mftndof, then mip, mftchi2, mftp, mftpe
+        bank["fadc"].append(
+            (
+                struct.unpack_from("<128i", payload, at),
+                struct.unpack_from("<128i", payload, at + 512),
+            )
+        )
+        at += (
+            1024 + 4 * 14 + 8 * (2 + 2 + 8 + 8)
+        )  # pchmip ... mftndof, then mip, mftchi2, mftp, mftpe
     assert at == len(payload)
     return bank
 
@@ -89,7 +99,14 @@ def text(path):
     sections, current = {}, None
     with open(path, encoding="ascii") as file:
         for line in file:
-            name = next((s for s in ("EVENT DATA", "SD meta DATA", "SD waveform DATA", "badsdinfo") if s in line), None)
+            name = next(
+                (
+                    s
+                    for s in ("EVENT DATA", "SD meta DATA", "SD waveform DATA", "badsdinfo")
+                    if s in line
+                ),
+                None,
+            )
             if name:
                 current = sections.setdefault(name, [])
             else:

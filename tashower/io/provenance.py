@@ -12,17 +12,23 @@ from tashower import __version__
 
 @functools.cache
 def commit() -> str:
-    """Commit of the checkout that the package runs from, with `+changes` where it differs; "unknown" outside of git."""
+    """Commit of the checkout that the package runs from, with `+changes` where it differs;
+    "unknown" outside of git.
+    """
     folder = Path(__file__).resolve().parent
 
     def git(*words):
-        return subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True, check=False)
+        return subprocess.run(
+            ["git", "-C", str(folder), *words], capture_output=True, text=True, check=False
+        )
 
     try:
         head = git("rev-parse", "HEAD")
         if head.returncode:
             return "unknown"
-        changed = git("status", "--porcelain", "--untracked-files=no", "--", str(folder)).stdout.strip()
+        changed = git(
+            "status", "--porcelain", "--untracked-files=no", "--", str(folder)
+        ).stdout.strip()
     except OSError:
         return "unknown"
     return head.stdout.strip() + ("+changes" if changed else "")
@@ -39,8 +45,12 @@ def software() -> str:
 
 
 @functools.cache
-def versions(packages=("numpy", "scipy", "numba", "h5py", "torch", "matplotlib", "snakemake")) -> dict[str, str]:
-    """Versions of Python and of the given packages, without importing them; "absent" where not installed."""
+def versions(
+    packages=("numpy", "scipy", "numba", "h5py", "torch", "matplotlib", "snakemake"),
+) -> dict[str, str]:
+    """Versions of Python and of the given packages, without importing them; "absent" where not
+    installed.
+    """
     found = {"python": platform.python_version(), "tashower": __version__}
     for name in packages:
         try:

@@ -2,14 +2,16 @@
 
 import numpy as np
 import pytest
-from events.convert.damage import fuzz
+from damage import fuzz
 
 from tashower.cli import main
+from tashower.convert.convert import convert
 from tashower.errors import InputError
-from tashower.events.convert.convert import convert
-from tashower.events.file import read_events
+from tashower.io.event_file import read_events
 
-STATIONS = "station,x_m,y_m,z_m\n" + "".join(f"{10 * i + j},{i * 100},{j * 100},{i}\n" for i in range(4) for j in range(4))
+STATIONS = "station,x_m,y_m,z_m\n" + "".join(
+    f"{10 * i + j},{i * 100},{j * 100},{i}\n" for i in range(4) for j in range(4)
+)
 HITS = "event,station,time_ns,signal_vem,saturated\n7,11,100.5,3.5,0\n7,12,220,2,1\n3,33,5,1.5,0\n7,22,300,9,0\n"
 
 
@@ -43,7 +45,9 @@ def test_two_tables_without_a_header(folder):
 def test_waveforms_and_layers(folder, rng):
     wave = rng.integers(0, 500, (4, 60, 2)).astype(np.uint16)
     np.save(folder / "w.npy", wave)
-    (folder / "header.yaml").write_text("layers: 2\nwaveforms: w.npy\npedestal: 5\ncounts_per_vem: 40\nbin_width_ns: 25\n")
+    (folder / "header.yaml").write_text(
+        "layers: 2\nwaveforms: w.npy\npedestal: 5\ncounts_per_vem: 40\nbin_width_ns: 25\n"
+    )
     events = convert([folder / "header.yaml"])
     np.testing.assert_array_equal(events.waveform, wave[[2, 0, 1, 3]])
     assert (events.pedestal == 5).all()
@@ -52,7 +56,9 @@ def test_waveforms_and_layers(folder, rng):
 
 
 def test_layers_have_their_own_signal(folder):
-    (folder / "hits.csv").write_text("event,station,time_ns,signal_upper_vem,signal_lower_vem\n1,11,0,3,4\n")
+    (folder / "hits.csv").write_text(
+        "event,station,time_ns,signal_upper_vem,signal_lower_vem\n1,11,0,3,4\n"
+    )
     (folder / "header.yaml").write_text("layers: 2\n")
     np.testing.assert_array_equal(convert([folder / "header.yaml"]).pulses.signal, [[3, 4]])
 
@@ -62,7 +68,10 @@ def test_parquet_gives_the_same(folder):
     csv, parquet = pytest.importorskip("pyarrow.csv"), pytest.importorskip("pyarrow.parquet")
     for name in ("stations", "hits"):
         parquet.write_table(csv.read_csv(folder / f"{name}.csv"), folder / f"{name}.parquet")
-    a, b = convert([folder / "header.yaml"]), convert([folder / "stations.parquet", folder / "hits.parquet"])
+    a, b = (
+        convert([folder / "header.yaml"]),
+        convert([folder / "stations.parquet", folder / "hits.parquet"]),
+    )
     np.testing.assert_array_equal(a.hit_time, b.hit_time)
 
 
@@ -80,11 +89,17 @@ def test_hits_fit_on_an_irregular_array(folder, rng):
     delay = plane_delay(*position.T, *axis_components(0.5, 1.0))
     r = np.hypot(*position[:, :2].T)
     signal = 3 * 80 * (np.maximum(r, 100) / 800) ** -3.5
-    rows = [f"1,{i},{t},{s}\n" for i, (t, s) in enumerate(zip(delay + 3e-7 * r**2.6, signal, strict=True)) if s > 2]
+    rows = [
+        f"1,{i},{t},{s}\n"
+        for i, (t, s) in enumerate(zip(delay + 3e-7 * r**2.6, signal, strict=True))
+        if s > 2
+    ]
     (folder / "hits.csv").write_text("event,station,time_ns,signal_vem\n" + "".join(rows))
     events = convert([folder / "stations.csv", folder / "hits.csv"])
     assert events.array.kind == "irregular"
-    fit = reconstruct(events, read_calibration(DEFAULT), load_config().reconstruction)[0]["constrained"]
+    fit = reconstruct(events, read_calibration(DEFAULT), load_config().reconstruction)[0][
+        "constrained"
+    ]
     assert fit.valid[0]
     assert np.degrees(abs(fit.zenith[0] - 0.5)) < 5
 

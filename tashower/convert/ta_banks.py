@@ -1,6 +1,8 @@
-"""The four Telescope Array banks that matter here, between bytes and arrays. In the files the LOWER layer comes first.
+"""The four Telescope Array banks that matter here, between bytes and arrays. In the files the LOWER
+layer comes first.
 
-rusdraw (13101) raw waveforms, rusdmc (13105) truth, rufptn (13103) pulses and positions, bsdinfo (13112) stations out of service.
+rusdraw (13101) raw waveforms, rusdmc (13105) truth, rufptn (13103) pulses and positions, bsdinfo
+(13112) stations out of service.
 """
 
 from dataclasses import dataclass
@@ -11,35 +13,98 @@ from tashower.errors import InputError
 
 RUSDRAW, RUFPTN, RUSDMC, BSDINFO = 13101, 13103, 13105, 13112
 N_BINS = 128
-#: More entries than this in a bank are an error: the array has 507 stations, a station a handful of windows.
+#: More entries than this in a bank are an error: the array has 507 stations, a station a handful of
+#: windows.
 MOST_ENTRIES = 20_000
 
-_HEADER = np.dtype([(name, "<i4", shape) for name, shape in (
-    ("event_num", ()), ("event_code", ()), ("site", ()), ("run_id", 3), ("trig_id", 3), ("errcode", ()), ("yymmdd", ()),
-    ("hhmmss", ()), ("usec", ()), ("monyymmdd", ()), ("monhhmmss", ()), ("nofwf", ()),
-)])  # fmt: skip
+_HEADER = np.dtype(
+    [
+        (name, "<i4", shape)
+        for name, shape in (
+            ("event_num", ()),
+            ("event_code", ()),
+            ("site", ()),
+            ("run_id", 3),
+            ("trig_id", 3),
+            ("errcode", ()),
+            ("yymmdd", ()),
+            ("hhmmss", ()),
+            ("usec", ()),
+            ("monyymmdd", ()),
+            ("monhhmmss", ()),
+            ("nofwf", ()),
+        )
+    ]
+)
 _COLUMNS = ("nretry", "wf_id", "trig_code", "xxyy", "clkcnt", "mclkcnt")
-_WINDOW = np.dtype([
-    ("fadcti", "<i4", 2), ("fadcav", "<i4", 2), ("fadc", "<i4", (2, N_BINS)), ("pchmip", "<i4", 2), ("pchped", "<i4", 2),
-    ("lhpchmip", "<i4", 2), ("lhpchped", "<i4", 2), ("rhpchmip", "<i4", 2), ("rhpchped", "<i4", 2), ("mftndof", "<i4", 2),
-    ("mip", "<f8", 2), ("mftchi2", "<f8", 2), ("mftp", "<f8", (2, 4)), ("mftpe", "<f8", (2, 4)),
-])  # fmt: skip
-_TRUTH = np.dtype([
-    ("event_num", "<i4"), ("parttype", "<i4"), ("corecounter", "<i4"), ("tc", "<i4"), ("energy", "<f4"), ("height", "<f4"),
-    ("theta", "<f4"), ("phi", "<f4"), ("corexyz", "<f4", 3),
-])  # fmt: skip
+_WINDOW = np.dtype(
+    [
+        ("fadcti", "<i4", 2),
+        ("fadcav", "<i4", 2),
+        ("fadc", "<i4", (2, N_BINS)),
+        ("pchmip", "<i4", 2),
+        ("pchped", "<i4", 2),
+        ("lhpchmip", "<i4", 2),
+        ("lhpchped", "<i4", 2),
+        ("rhpchmip", "<i4", 2),
+        ("rhpchped", "<i4", 2),
+        ("mftndof", "<i4", 2),
+        ("mip", "<f8", 2),
+        ("mftchi2", "<f8", 2),
+        ("mftp", "<f8", (2, 4)),
+        ("mftpe", "<f8", (2, 4)),
+    ]
+)
+_TRUTH = np.dtype(
+    [
+        ("event_num", "<i4"),
+        ("parttype", "<i4"),
+        ("corecounter", "<i4"),
+        ("tc", "<i4"),
+        ("energy", "<f4"),
+        ("height", "<f4"),
+        ("theta", "<f4"),
+        ("phi", "<f4"),
+        ("corexyz", "<f4", 3),
+    ]
+)
 _FOUR = ("isgood", "wfindex", "xxyy", "nfold")
-_FOUND = np.dtype([("sstart", "<i4", 2), ("sstop", "<i4", 2), ("lderiv", "<i4", 2), ("zderiv", "<i4", 2)])
-_MEASURED = np.dtype([("xyzclf", "<f8", 3), *((name, "<f8", 2) for name in (
-    "reltime", "timeerr", "fadcpa", "fadcpaerr", "pulsa", "pulsaerr", "ped", "pederr", "vem", "vemerr",
-))])  # fmt: skip
+_FOUND = np.dtype(
+    [("sstart", "<i4", 2), ("sstop", "<i4", 2), ("lderiv", "<i4", 2), ("zderiv", "<i4", 2)]
+)
+_MEASURED = np.dtype(
+    [
+        ("xyzclf", "<f8", 3),
+        *(
+            (name, "<f8", 2)
+            for name in (
+                "reltime",
+                "timeerr",
+                "fadcpa",
+                "fadcpaerr",
+                "pulsa",
+                "pulsaerr",
+                "ped",
+                "pederr",
+                "vem",
+                "vemerr",
+            )
+        ),
+    ]
+)
 
 
 def _hit_columns() -> list[tuple]:
-    """(name, type, numbers per hit, bytes of the columns before it per hit) of the columns of rufptn."""
+    """(name, type, numbers per hit, bytes of the columns before it per hit) of the columns of
+    rufptn.
+    """
     columns, offset = [], 0
     widths = [(name, np.dtype("<i4"), 1) for name in _FOUR]
-    widths += [(name, kind[name].subdtype[0], kind[name].subdtype[1][0]) for kind in (_FOUND, _MEASURED) for name in kind.names]
+    widths += [
+        (name, kind[name].subdtype[0], kind[name].subdtype[1][0])
+        for kind in (_FOUND, _MEASURED)
+        for name in kind.names
+    ]
     for name, base, width in widths:
         columns.append((name, base, width, offset))
         offset += base.itemsize * width
@@ -51,8 +116,10 @@ _HIT_COLUMNS = _hit_columns()
 
 @dataclass(frozen=True)
 class RawEvents:
-    """rusdraw of n events: `header` (n,), and of all windows, one event after the other, (w,) columns; event i has the windows
-    first[i]:first[i + 1]. `window` is a structured array with fadc (w, 2, 128), lower layer first."""
+    """rusdraw of n events: `header` (n,), and of all windows, one event after the other, (w,)
+    columns; event i has the windows first[i]:first[i + 1]. `window` is a structured array with fadc
+    (w, 2, 128), lower layer first.
+    """
 
     header: np.ndarray
     first: np.ndarray
@@ -86,19 +153,34 @@ def unpack_rusdraw(payloads: list, where: list[str]) -> RawEvents:
     counts = header["nofwf"].tolist()
     for payload, place, n in zip(payloads, where, counts, strict=True):
         _count(n, place, "nofwf")
-        _need(payload, _HEADER.itemsize + n * (4 * len(_COLUMNS) + _WINDOW.itemsize), place, "rusdraw")
+        _need(
+            payload, _HEADER.itemsize + n * (4 * len(_COLUMNS) + _WINDOW.itemsize), place, "rusdraw"
+        )
     columns, windows = [], []
     for payload, n in zip(payloads, counts, strict=True):
         begin = _HEADER.itemsize + 4 * len(_COLUMNS) * n
-        columns.append(np.frombuffer(payload, "<i4", n * len(_COLUMNS), _HEADER.itemsize).reshape(len(_COLUMNS), n))
+        columns.append(
+            np.frombuffer(payload, "<i4", n * len(_COLUMNS), _HEADER.itemsize).reshape(
+                len(_COLUMNS), n
+            )
+        )
         windows.append(payload[begin : begin + n * _WINDOW.itemsize])
     named = dict(zip(_COLUMNS, np.concatenate(columns, axis=1), strict=True))
     first = np.concatenate([[0], np.cumsum(counts)])
-    return RawEvents(header, first, named["xxyy"], named["clkcnt"], named["mclkcnt"], np.frombuffer(b"".join(windows), _WINDOW))
+    return RawEvents(
+        header,
+        first,
+        named["xxyy"],
+        named["clkcnt"],
+        named["mclkcnt"],
+        np.frombuffer(b"".join(windows), _WINDOW),
+    )
 
 
 def pack_rusdraw(header: dict, xxyy, clkcnt, mclkcnt, fadc, pchmip, pchped, mip) -> bytes:
-    """Payload of rusdraw: (w,) columns, fadc (w, 2, 128), pchmip, pchped, mip (w, 2), lower layer first; header: fields by name."""
+    """Payload of rusdraw: (w,) columns, fadc (w, 2, 128), pchmip, pchped, mip (w, 2), lower layer
+    first; header: fields by name.
+    """
     n = len(xxyy)
     head = np.zeros(1, _HEADER)
     for name, value in {**header, "nofwf": n}.items():
@@ -112,7 +194,9 @@ def pack_rusdraw(header: dict, xxyy, clkcnt, mclkcnt, fadc, pchmip, pchped, mip)
 
 
 def unpack_rusdmc(payload: bytes, where: str) -> np.void:
-    """Truth: energy [EeV], theta, phi [rad] (direction of TRAVEL), corexyz [cm, CLF frame], parttype (CORSIKA number)."""
+    """Truth: energy [EeV], theta, phi [rad] (direction of TRAVEL), corexyz [cm, CLF frame],
+    parttype (CORSIKA number).
+    """
     _need(payload, _TRUTH.itemsize, where, "rusdmc")
     return np.frombuffer(payload, _TRUTH, 1)[0]
 
@@ -126,21 +210,27 @@ def pack_rusdmc(**values) -> bytes:
 
 
 def unpack_rufptn(payload: bytes, where: str, names=None) -> dict[str, np.ndarray]:
-    """The named columns, or all, per hit: isgood, wfindex, xxyy, nfold, xyzclf (n, 3) [1200 m]; pulsa [VEM], ped, vem... are (n, 2),
-    lower layer first."""
+    """The named columns, or all, per hit: isgood, wfindex, xxyy, nfold, xyzclf (n, 3) [1200 m];
+    pulsa [VEM], ped, vem... are (n, 2), lower layer first.
+    """
     _need(payload, 16, where, "rufptn")
     n = _count(int(np.frombuffer(payload, "<i4", 1)[0]), where, "nhits")
     _need(payload, 16 + n * (16 + _FOUND.itemsize + _MEASURED.itemsize), where, "rufptn")
-    # Arrays of the structure stand one after the other: first all of one name, then all of the next.
+    # Arrays of the structure stand one after the other: first all of one name, then all of the
+    # next.
     return {
-        name: np.frombuffer(payload, base, n * width, 16 + n * offset).reshape((n, width) if width > 1 else n)
+        name: np.frombuffer(payload, base, n * width, 16 + n * offset).reshape(
+            (n, width) if width > 1 else n
+        )
         for name, base, width, offset in _HIT_COLUMNS
         if names is None or name in names
     }
 
 
 def pack_rufptn(n_space: int, n_part: int, n_border: int, **columns) -> bytes:
-    """Payload of rufptn; columns by name, missing ones 0. The sums over the event at its end are those of pulsa."""
+    """Payload of rufptn; columns by name, missing ones 0. The sums over the event at its end are
+    those of pulsa.
+    """
     n = len(columns["xxyy"])
     parts = [np.array([n, n_space, n_part, n_border], "<i4").tobytes()]
     for name in _FOUR:
@@ -151,12 +241,16 @@ def pack_rufptn(n_space: int, n_part: int, n_border: int, **columns) -> bytes:
             values = np.broadcast_to(np.asarray(columns.get(name, 0), base), (n, *shape))
             parts.append(np.ascontiguousarray(values).tobytes())
     parts.append(np.asarray(columns["pulsa"], "<f8").sum(axis=0).tobytes())
-    parts.append(np.asarray(columns["reltime"], "<f8").min(axis=0).tobytes() if n else np.zeros(2).tobytes())
+    parts.append(
+        np.asarray(columns["reltime"], "<f8").min(axis=0).tobytes() if n else np.zeros(2).tobytes()
+    )
     return b"".join(parts)
 
 
 def unpack_bsdinfo(payload: bytes, version: int, where: str) -> np.ndarray:
-    """Numbers (xxyy) of the stations that are out of service; those outside of the array's own list as well."""
+    """Numbers (xxyy) of the stations that are out of service; those outside of the array's own list
+    as well.
+    """
     _need(payload, 16, where, "bsdinfo")
     numbers = np.frombuffer(payload, "<i4", len(payload) // 4)
     n = _count(numbers[3], where, "nbsds")

@@ -1,8 +1,10 @@
 """JSON files of one event: HiSPARC coincidences, and the Pierre Auger Observatory's open data.
 
-HiSPARC: stations with GPS positions, time stamps in s and ns, particle numbers (`mips`) of two or four detectors of 0.5 m^2.
+HiSPARC: stations with GPS positions, time stamps in s and ns, particle numbers (`mips`) of two or
+    four detectors of 0.5 m^2.
 Traces are left out: their absolute start is not kept, and their sign and unit differ between files.
-Auger: stations with x, y, z [m], signal [VEM], time, saturation; field names are looked for under several names.
+Auger: stations with x, y, z [m], signal [VEM], time, saturation; field names are looked for under
+    several names.
 """
 
 import json
@@ -10,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
+from tashower.convert.assemble import Record, check_size
 from tashower.errors import InputError
-from tashower.events.convert.assemble import Record, check_size
 
 #: Area of a HiSPARC detector [m^2].
 HISPARC_DETECTOR = 0.5
@@ -72,32 +74,44 @@ def _number(entry: dict, key: str, where: str, default=None) -> float:
 
 def _entries(content: dict, path) -> list[dict]:
     found = _find(content, "stations", str(path))
-    if not isinstance(found, list) or not found or not all(isinstance(entry, dict) for entry in found):
+    if (
+        not isinstance(found, list)
+        or not found
+        or not all(isinstance(entry, dict) for entry in found)
+    ):
         raise InputError(f"{path}: its stations are not a list of objects")
     check_size(len(found), str(path))
     return found
 
 
 def east_north_up(longitude, latitude, altitude, origin) -> np.ndarray:
-    """(n, 3) positions [m] in the tangent plane at `origin` (longitude, latitude [deg], altitude [m]), WGS84."""
+    """(n, 3) positions [m] in the tangent plane at `origin` (longitude, latitude [deg], altitude
+    [m]), WGS84.
+    """
 
     def geocentric(lon, lat, alt):
         lon, lat = np.radians(lon), np.radians(lat)
         n = _AXIS / np.sqrt(1.0 - _ECCENTRICITY2 * np.sin(lat) ** 2)
-        return np.stack([
-            (n + alt) * np.cos(lat) * np.cos(lon), (n + alt) * np.cos(lat) * np.sin(lon),
-            (n * (1.0 - _ECCENTRICITY2) + alt) * np.sin(lat),
-        ], axis=-1)  # fmt: skip
+        return np.stack(
+            [
+                (n + alt) * np.cos(lat) * np.cos(lon),
+                (n + alt) * np.cos(lat) * np.sin(lon),
+                (n * (1.0 - _ECCENTRICITY2) + alt) * np.sin(lat),
+            ],
+            axis=-1,
+        )
 
-    difference = geocentric(np.asarray(longitude), np.asarray(latitude), np.asarray(altitude)) - geocentric(
-        *map(np.asarray, origin)
-    )
+    difference = geocentric(
+        np.asarray(longitude), np.asarray(latitude), np.asarray(altitude)
+    ) - geocentric(*map(np.asarray, origin))
     lon, lat = np.radians(origin[0]), np.radians(origin[1])
-    axes = np.array([
-        [-np.sin(lon), np.cos(lon), 0.0],
-        [-np.sin(lat) * np.cos(lon), -np.sin(lat) * np.sin(lon), np.cos(lat)],
-        [np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)],
-    ])  # fmt: skip
+    axes = np.array(
+        [
+            [-np.sin(lon), np.cos(lon), 0.0],
+            [-np.sin(lat) * np.cos(lon), -np.sin(lat) * np.sin(lon), np.cos(lat)],
+            [np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)],
+        ]
+    )
     return difference @ axes.T
 
 
@@ -115,13 +129,17 @@ def _times(entries, where) -> np.ndarray:
 
 
 def read_hisparc(path, content: dict) -> tuple[Record, dict[int, tuple[float, float, float]]]:
-    """(record, {station: (longitude, latitude [deg], altitude [m])}); signal: particles of all detectors together."""
+    """(record, {station: (longitude, latitude [deg], altitude [m])}); signal: particles of all
+    detectors together.
+    """
     entries = _entries(content, path)
     stations, places, signals = [], {}, []
     for k, entry in enumerate(entries):
         where = f"{path}: station {k}"
         stations.append(int(_number(entry, "station", where)))
-        places[stations[-1]] = tuple(_number(entry, key, where) for key in ("longitude", "latitude", "altitude"))
+        places[stations[-1]] = tuple(
+            _number(entry, key, where) for key in ("longitude", "latitude", "altitude")
+        )
         mips = entry.get("mips")
         try:
             mips = np.array(mips, float)
@@ -135,9 +153,13 @@ def read_hisparc(path, content: dict) -> tuple[Record, dict[int, tuple[float, fl
     n = len(entries)
     event = int(_number(content, "event", str(path), 0))
     record = Record(
-        f"{path}: event {event}", event, np.array(stations), _times(entries, str(path)), signal=np.array(signals)[:, None],
+        f"{path}: event {event}",
+        event,
+        np.array(stations),
+        _times(entries, str(path)),
+        signal=np.array(signals)[:, None],
         saturated=np.zeros(n, bool),
-    )  # fmt: skip
+    )
     return record, places
 
 
@@ -148,28 +170,43 @@ def read_auger(path, content: dict) -> tuple[Record, dict[int, tuple[float, floa
     for k, entry in enumerate(entries):
         where = f"{path}: station {k}"
         stations.append(int(_number(entry, "station", where)))
-        places[stations[-1]] = tuple(_number(entry, key, where) for key in ("x", "y")) + (_number(entry, "z", where, 0.0),)
+        places[stations[-1]] = tuple(_number(entry, key, where) for key in ("x", "y")) + (
+            _number(entry, "z", where, 0.0),
+        )
         signals.append(_number(entry, "signal", where))
         saturated.append(_number(entry, "saturated", where, 0.0) > 0)
     event = int(_number(content, "event", str(path), 0))
     record = Record(
-        f"{path}: event {event}", event, np.array(stations), _times(entries, str(path)), signal=np.array(signals)[:, None],
-        saturated=np.array(saturated), standard=_auger_standard(content, str(path)),
-    )  # fmt: skip
+        f"{path}: event {event}",
+        event,
+        np.array(stations),
+        _times(entries, str(path)),
+        signal=np.array(signals)[:, None],
+        saturated=np.array(saturated),
+        standard=_auger_standard(content, str(path)),
+    )
     return record, places
 
 
 def _auger_standard(content: dict, path: str) -> dict:
-    """What the block `sdrec` states: direction of origin [deg], core [m], S1000, energy [EeV]; empty without it."""
+    """What the block `sdrec` states: direction of origin [deg], core [m], S1000, energy [EeV];
+    empty without it.
+    """
     block = content.get("sdrec")
     if not isinstance(block, dict):
         return {}
 
     def optional(*names):
         value = next((block[name] for name in names if name in block), np.nan)
-        return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else np.nan
+        return (
+            float(value)
+            if isinstance(value, int | float) and not isinstance(value, bool)
+            else np.nan
+        )
 
-    zenith, azimuth = (np.radians(_number(block, name, f"{path}: sdrec")) for name in ("theta", "phi"))
+    zenith, azimuth = (
+        np.radians(_number(block, name, f"{path}: sdrec")) for name in ("theta", "phi")
+    )
     return {
         "zenith": zenith,
         "azimuth": azimuth % (2 * np.pi),

@@ -6,13 +6,13 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from events.convert.damage import fuzz
+from damage import fuzz
 
 from tashower.cli import main
+from tashower.convert.convert import convert, tell_format
 from tashower.errors import InputError
-from tashower.events.convert.convert import convert, tell_format
 
-SAMPLE = Path(__file__).resolve().parents[3] / "data" / "samples" / "ta_dnn.h5"
+SAMPLE = Path(__file__).resolve().parents[2] / "data" / "samples" / "ta_dnn.h5"
 
 
 @pytest.fixture
@@ -41,10 +41,17 @@ def test_signals_and_waveforms_are_those_of_the_tiles():
     assert events.n_hits == (signal > 0).sum()
     for i in (0, 5):
         hits = np.arange(*events.hit_offset[i : i + 2])
-        cell = [np.argwhere(number[i] == events.array.station_id[events.hit_station[h]])[0] for h in hits]
-        vem = (events.waveform[hits] - events.pedestal[hits, None]) / events.counts_per_vem[hits, None]
+        cell = [
+            np.argwhere(number[i] == events.array.station_id[events.hit_station[h]])[0]
+            for h in hits
+        ]
+        vem = (events.waveform[hits] - events.pedestal[hits, None]) / events.counts_per_vem[
+            hits, None
+        ]
         np.testing.assert_allclose(vem[..., 0], [trace[i, a, b] for a, b in cell], atol=0.6 / 256)
-        np.testing.assert_allclose(vem[..., 0].sum(axis=1), [signal[i, a, b] for a, b in cell], atol=0.3)
+        np.testing.assert_allclose(
+            vem[..., 0].sum(axis=1), [signal[i, a, b] for a, b in cell], atol=0.3
+        )
 
 
 def test_averaged_layers_and_no_traces(copy):
@@ -62,7 +69,11 @@ def test_averaged_layers_and_no_traces(copy):
     ("name", "column", "message"),
     [
         ("detector_positions_abs", None, "detector_positions_abs is missing"),
-        ("detector_positions_abs", np.zeros((8, 7, 6, 3)), r"detector_positions_abs has shape \(8, 7, 6, 3\)"),
+        (
+            "detector_positions_abs",
+            np.zeros((8, 7, 6, 3)),
+            r"detector_positions_abs has shape \(8, 7, 6, 3\)",
+        ),
         ("detector_positions_abs", np.full((8, 7, 7, 3), np.nan), "not finite"),
         ("detector_positions_abs", np.zeros((8, 7, 7, 3)), "at the same place"),
         ("energy", np.zeros(7), r"energy has shape \(7,\)"),
@@ -83,7 +94,9 @@ def test_wrong_content_is_named(copy, tmp_path, capsys, name, column, message):
 
 def test_a_claim_of_more_than_the_file_can_hold(tmp_path):
     with h5py.File(tmp_path / "huge.h5", "w") as file:
-        file.create_dataset("detector_positions_abs", (10**6, 100, 100, 3), "f8", chunks=(1, 100, 100, 3))
+        file.create_dataset(
+            "detector_positions_abs", (10**6, 100, 100, 3), "f8", chunks=(1, 100, 100, 3)
+        )
     with pytest.raises(InputError, match="claims to hold more"):
         convert([tmp_path / "huge.h5"])
 

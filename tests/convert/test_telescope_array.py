@@ -4,20 +4,21 @@ import struct
 import tracemalloc
 from dataclasses import replace
 
+import independent
 import numpy as np
 import pytest
-from events.convert import independent
-from events.convert.damage import fuzz
+from damage import fuzz
 
 from tashower.cli import main
 from tashower.config import load_config
+from tashower.convert.convert import convert, convert_file, tell_format
+from tashower.convert.dst import BLOCK, checksum, read_banks, write_banks
+from tashower.convert.ta_banks import RUSDRAW, unpack_rusdraw
+from tashower.convert.ta_dst import clock_counts, write_dst
+from tashower.convert.ta_text import write_text
 from tashower.errors import InputError
-from tashower.events.convert.convert import convert, convert_file, tell_format
-from tashower.events.convert.dst import BLOCK, checksum, read_banks, write_banks
-from tashower.events.convert.ta_banks import RUSDRAW, unpack_rusdraw
-from tashower.events.convert.ta_dst import clock_counts, write_dst
-from tashower.events.convert.ta_text import write_text
-from tashower.events.file import read_events, read_reconstruction, write_events
+from tashower.io.event_file import read_events, write_events
+from tashower.io.reconstruction_file import read_reconstruction
 from tashower.reconstruction.calibration import DEFAULT, read_calibration
 from tashower.reconstruction.pulses import find_pulses
 from tashower.reconstruction.reconstruct import reconstruct
@@ -26,7 +27,12 @@ from tashower.simulation.simulate import simulate_events
 
 @pytest.fixture(scope="module")
 def events():
-    return simulate_events(load_config("{array: {columns: 9, rows: 9}, showers: {core_margin_m: -2400}}"), "test", 0, 25)
+    return simulate_events(
+        load_config("{array: {columns: 9, rows: 9}, showers: {core_margin_m: -2400}}"),
+        "test",
+        0,
+        25,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +65,9 @@ def test_simulated_events_round_trip(events, written, name):
     array, theirs = found.array, events.array
     assert array.kind == "square"
     np.testing.assert_array_equal(found.hit_offset, events.hit_offset)
-    np.testing.assert_array_equal(array.station_id[found.hit_station], theirs.station_id[events.hit_station])
+    np.testing.assert_array_equal(
+        array.station_id[found.hit_station], theirs.station_id[events.hit_station]
+    )
     np.testing.assert_array_equal(found.waveform, events.waveform)
     np.testing.assert_allclose(found.hit_time, events.hit_time, atol=0.2)
     mine = array.position[found.hit_station]
@@ -69,16 +77,21 @@ def test_simulated_events_round_trip(events, written, name):
     np.testing.assert_allclose(found.counts_per_vem, events.counts_per_vem, rtol=1e-6)
     if name != "txt":  # the text dump has no pedestal
         np.testing.assert_allclose(found.pedestal, events.pedestal, rtol=1e-6)
-        np.testing.assert_array_equal(found.event_id, np.where(events.event_id > 0, events.event_id, found.event_id))
+        np.testing.assert_array_equal(
+            found.event_id, np.where(events.event_id > 0, events.event_id, found.event_id)
+        )
     for key in ("energy", "zenith", "azimuth", "mass_number"):
-        np.testing.assert_allclose(getattr(found.truth, key), getattr(events.truth, key), rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(
+            getattr(found.truth, key), getattr(events.truth, key), rtol=1e-5, atol=1e-6
+        )
     np.testing.assert_allclose(found.truth.core_x, events.truth.core_x, atol=0.01)
     dead = [
         set(theirs.station_id[events.dead_station[a:b]])
         for a, b in zip(events.dead_offset, events.dead_offset[1:], strict=False)
     ]
     again = [
-        set(array.station_id[found.dead_station[a:b]]) for a, b in zip(found.dead_offset, found.dead_offset[1:], strict=False)
+        set(array.station_id[found.dead_station[a:b]])
+        for a, b in zip(found.dead_offset, found.dead_offset[1:], strict=False)
     ]
     assert all(b <= a for a, b in zip(dead, again, strict=True))
 
@@ -93,7 +106,9 @@ def test_the_lower_layer_comes_first_in_the_file(events, written):
 
 
 def test_direction_of_travel_in_the_file(events, written):
-    theta, phi = next(struct.unpack_from("<ff", b[2], 24) for b in read_banks(written["dst"]) if b[0] == 13105)
+    theta, phi = next(
+        struct.unpack_from("<ff", b[2], 24) for b in read_banks(written["dst"]) if b[0] == 13105
+    )
     assert theta == pytest.approx(events.truth.zenith[0], abs=1e-5)
     turned = (phi - events.truth.azimuth[0]) % (2 * np.pi)
     assert turned == pytest.approx(np.pi, abs=1e-5)
@@ -107,14 +122,21 @@ def test_clock_counts_are_better_than_a_nanosecond(rng):
 
 def test_first_of_consecutive_windows_is_kept(events, tmp_path):
     """A station that was read out three times in a row, and once long before by an accidental muon."""
-    from tashower.events.convert.ta_banks import pack_rusdraw
+    from tashower.convert.ta_banks import pack_rusdraw
 
     wave = np.full((4, 2, 128), 6)
     wave[:, :, 30:40] += np.array([200, 90, 30, 10])[:, None, None]
     time = 3e8 + np.array([0.0, 2560.0, 5120.0, -30_000.0])
     count, rate = clock_counts(time)
     payload = pack_rusdraw(
-        {"event_num": 5}, [1010] * 4, count, rate, wave, np.full((4, 2), 40), np.full((4, 2), 48), np.full((4, 2), 40.0)
+        {"event_num": 5},
+        [1010] * 4,
+        count,
+        rate,
+        wave,
+        np.full((4, 2), 40),
+        np.full((4, 2), 48),
+        np.full((4, 2), 40.0),
     )
     write_banks(tmp_path / "w.dst", [(RUSDRAW, 0, payload)])
     found = convert([tmp_path / "w.dst"])
@@ -126,7 +148,9 @@ def test_first_of_consecutive_windows_is_kept(events, tmp_path):
 
 @pytest.mark.parametrize("name", ["dst", "txt"])
 def test_stations_with_several_windows_round_trip(events, tmp_path, name):
-    """Waveforms of 256 bins are two consecutive windows of a station; who keeps one gets the first half, three: the pedestal behind."""
+    """Waveforms of 256 bins are two consecutive windows of a station; who keeps one gets the first
+    half, three: the pedestal behind.
+    """
     array = replace(events.array, detector=replace(events.array.detector, n_bins=256))
     late = np.roll(events.waveform[:, ::-1], 7, axis=0)
     long = replace(events, array=array, waveform=np.concatenate([events.waveform, late], axis=1))
@@ -144,7 +168,9 @@ def test_stations_with_several_windows_round_trip(events, tmp_path, name):
     rows = slice(*events.hit_offset[:2])
     station = np.repeat(events.array.station_id[events.hit_station[rows]], 2)
     if name == "dst":
-        raw = independent.rusdraw(next(payload for number, _, payload in independent.banks(path) if number == 13101))
+        raw = independent.rusdraw(
+            next(payload for number, _, payload in independent.banks(path) if number == 13101)
+        )
         assert raw["xxyy"] == tuple(station)
         second = np.array(raw["clkcnt"]) / np.array(raw["mclkcnt"])
         np.testing.assert_array_equal(np.array(raw["fadc"])[1::2, 0], late[rows, :, 1])
@@ -168,12 +194,14 @@ def test_files_are_converted_part_by_part_as_in_memory(events, written, tmp_path
     """However many events are converted at once."""
     whole = convert([written["dst"]])
     for size in (1, 7, 1000):
-        monkeypatch.setattr("tashower.events.convert.ta_dst.EVENTS_AT_ONCE", size)
+        monkeypatch.setattr("tashower.convert.ta_dst.EVENTS_AT_ONCE", size)
         for path in (written["dst"], written["txt"]):
             convert_file([path], tmp_path / "e.h5")
             found = read_events(tmp_path / "e.h5")
             np.testing.assert_array_equal(found.hit_offset, whole.hit_offset)
-            np.testing.assert_array_equal(found.array.station_id[found.hit_station], whole.array.station_id[whole.hit_station])
+            np.testing.assert_array_equal(
+                found.array.station_id[found.hit_station], whole.array.station_id[whole.hit_station]
+            )
             np.testing.assert_array_equal(found.waveform, whole.waveform)
             np.testing.assert_allclose(found.truth.energy, whole.truth.energy, rtol=1e-6)
             assert found.standard is None
@@ -181,7 +209,9 @@ def test_files_are_converted_part_by_part_as_in_memory(events, written, tmp_path
                 np.testing.assert_array_equal(found.dead_offset, whole.dead_offset)
                 np.testing.assert_array_equal(found.dead_station, whole.dead_station)
                 np.testing.assert_array_equal(found.event_id, whole.event_id)
-                np.testing.assert_allclose(found.array.position, whole.array.position, atol=1e-9)  # sums in another order
+                np.testing.assert_allclose(
+                    found.array.position, whole.array.position, atol=1e-9
+                )  # sums in another order
 
 
 def test_a_file_without_events(tmp_path):
@@ -215,7 +245,9 @@ def test_an_event_of_a_million_hits_is_refused(small, tmp_path):
 def test_positions_from_a_list_or_nominal(events, written, tmp_path):
     stations = tmp_path / "stations.csv"
     array = events.array
-    lines = [f"{s},{x},{y},{z}" for s, (x, y, z) in zip(array.station_id, array.position, strict=True)]
+    lines = [
+        f"{s},{x},{y},{z}" for s, (x, y, z) in zip(array.station_id, array.position, strict=True)
+    ]
     stations.write_text("station,x_m,y_m,z_m\n" + "\n".join(lines) + "\n")
     found = convert([written["dst"]], stations=stations)
     assert found.array.n_stations == array.n_stations
@@ -231,7 +263,19 @@ def test_command_line_there_and_back(events, written, name, tmp_path, capsys):
     assert main(["convert", str(written[name]), "--to", str(out)]) == 0
     assert "25 events" in capsys.readouterr().out.replace(str(events.n_events), "25")
     back = tmp_path / f"again.{name}"
-    assert main(["export", str(out), "--to", str(back), "--format", "ta_text" if name == "txt" else "ta_dst"]) == 0
+    assert (
+        main(
+            [
+                "export",
+                str(out),
+                "--to",
+                str(back),
+                "--format",
+                "ta_text" if name == "txt" else "ta_dst",
+            ]
+        )
+        == 0
+    )
     np.testing.assert_array_equal(convert([back]).waveform, read_events(out).waveform)
 
 
@@ -240,7 +284,10 @@ def test_converted_events_are_fitted_like_the_original(events, written, tmp_path
     from tashower.reconstruction.reconstruct import reconstruct
 
     settings = load_config().reconstruction
-    mine, theirs = (reconstruct(e, read_calibration(DEFAULT), settings)[0]["free"] for e in (events, convert([written["dst"]])))
+    mine, theirs = (
+        reconstruct(e, read_calibration(DEFAULT), settings)[0]["free"]
+        for e in (events, convert([written["dst"]]))
+    )
     both = mine.passes_cuts & theirs.passes_cuts
     assert both.sum() >= 5
     np.testing.assert_allclose(mine.zenith[both], theirs.zenith[both], atol=2e-3)
@@ -249,7 +296,9 @@ def test_converted_events_are_fitted_like_the_original(events, written, tmp_path
 
 def test_formats_that_cannot_hold_the_events_are_refused(events, tmp_path):
     pulses = find_pulses(events)
-    other = replace(events, array=replace(events.array, detector=replace(events.array.detector, bin_width=25.0)))
+    other = replace(
+        events, array=replace(events.array, detector=replace(events.array.detector, bin_width=25.0))
+    )
     for write, name in ((write_dst, "a.dst"), (write_text, "a.txt")):
         with pytest.raises(InputError, match="20 ns"):
             write(tmp_path / name, other, pulses)
@@ -293,7 +342,9 @@ def test_truncation_anywhere(rng, small, tmp_path):
             convert([tmp_path / "t.dst"], "ta_dst")
 
 
-@pytest.mark.parametrize("content", [b"", b"nonsense", b"\x1f\x8bnot gzip", b"BZhnot bzip2", b"`b" + bytes(40_000)])
+@pytest.mark.parametrize(
+    "content", [b"", b"nonsense", b"\x1f\x8bnot gzip", b"BZhnot bzip2", b"`b" + bytes(40_000)]
+)
 def test_other_files_are_refused_and_leave_nothing(tmp_path, content, capsys):
     path = tmp_path / "x.dst"
     path.write_bytes(content)
@@ -312,15 +363,44 @@ def test_the_standard_reconstruction_of_a_text_dump_is_kept(events, tmp_path):
     write_text(tmp_path / "e.txt", replace(events, standard=standard), pulses)
     found = convert([tmp_path / "e.txt"])
     np.testing.assert_array_equal(found.standard.valid, standard.valid)
-    names = {"zenith": 1e-8, "azimuth": 1e-7, "core_x": 0.01, "core_y": 0.01, "s800": 1e-5, "energy": 1e-5}
+    names = {
+        "zenith": 1e-8,
+        "azimuth": 1e-7,
+        "core_x": 0.01,
+        "core_y": 0.01,
+        "s800": 1e-5,
+        "energy": 1e-5,
+    }
     for name, tolerance in names.items():
         one, other = getattr(found.standard, name), getattr(standard, name)
         np.testing.assert_allclose(one, other, rtol=1e-7, atol=tolerance, err_msg=name)
     # It goes through file, fit and report.
     write_events(tmp_path / "e.h5", found, {})
-    assert main(["fit", str(tmp_path / "e.h5"), "--calibration", str(DEFAULT), "--output", str(tmp_path / "f.h5")]) == 0
-    np.testing.assert_array_equal(read_reconstruction(tmp_path / "f.h5")[0]["standard"].zenith, found.standard.zenith)
-    words = ["report-data", "--events", str(tmp_path / "e.h5"), "--fits", str(tmp_path / "f.h5"), "--calibration", str(DEFAULT)]
+    assert (
+        main(
+            [
+                "fit",
+                str(tmp_path / "e.h5"),
+                "--calibration",
+                str(DEFAULT),
+                "--output",
+                str(tmp_path / "f.h5"),
+            ]
+        )
+        == 0
+    )
+    np.testing.assert_array_equal(
+        read_reconstruction(tmp_path / "f.h5")[0]["standard"].zenith, found.standard.zenith
+    )
+    words = [
+        "report-data",
+        "--events",
+        str(tmp_path / "e.h5"),
+        "--fits",
+        str(tmp_path / "f.h5"),
+        "--calibration",
+        str(DEFAULT),
+    ]
     assert main([*words, "--output", str(tmp_path / "r.html")]) == 0
     assert "standard reconstruction (of the file)" in (tmp_path / "r.html").read_text()
 
@@ -336,7 +416,14 @@ def test_an_independent_reader_accepts_the_dst(events, written, name):
     starts = [k for k, bank in enumerate(found) if bank[0] == 1400000023]
     assert len(starts) == events.n_events
     for k in starts:
-        assert {bank[0] for bank in found[k : k + 6]} == {1400000023, 13101, 13103, 13105, 13112, 1400000101}
+        assert {bank[0] for bank in found[k : k + 6]} == {
+            1400000023,
+            13101,
+            13103,
+            13105,
+            13112,
+            1400000101,
+        }
         assert found[k + 5][0] == 1400000101
     truth = events.truth
     for i, k in enumerate(starts):
@@ -354,13 +441,19 @@ def test_an_independent_reader_accepts_the_dst(events, written, name):
         assert {14: 1, 402: 4, 1407: 14, 5626: 56}[particle] == truth.mass_number[i]
         assert energy == pytest.approx(truth.energy[i], rel=1e-6)
         assert theta == pytest.approx(truth.zenith[i], abs=1e-6)
-        assert np.cos(phi - truth.azimuth[i]) == pytest.approx(-1.0, abs=1e-9)  # it travels where it does not come from
-        assert core[:2] == pytest.approx((100 * truth.core_x[i], 100 * truth.core_y[i]), rel=1e-5, abs=1.0)
+        assert np.cos(phi - truth.azimuth[i]) == pytest.approx(
+            -1.0, abs=1e-9
+        )  # it travels where it does not come from
+        assert core[:2] == pytest.approx(
+            (100 * truth.core_x[i], 100 * truth.core_y[i]), rel=1e-5, abs=1.0
+        )
 
 
 def test_an_independent_reader_accepts_the_text_dump(events, written):
     sections = independent.text(written["txt"])
-    assert {name: len(lines) for name, lines in sections.items()} == dict.fromkeys(sections, events.n_events)
+    assert {name: len(lines) for name, lines in sections.items()} == dict.fromkeys(
+        sections, events.n_events
+    )
     for i in range(events.n_events):
         rows = slice(*events.hit_offset[i : i + 2])
         event = sections["EVENT DATA"][i]
@@ -371,5 +464,7 @@ def test_an_independent_reader_accepts_the_text_dump(events, written):
         np.testing.assert_array_equal(window[:, 3:131], events.waveform[rows, :, 1])
         np.testing.assert_array_equal(window[:, 131:], events.waveform[rows, :, 0])
         meta = np.array(sections["SD meta DATA"][i]).reshape(-1, 12)
-        np.testing.assert_allclose(meta[:, 6:9] * 1200.0, events.array.position[events.hit_station[rows]], atol=0.01)
+        np.testing.assert_allclose(
+            meta[:, 6:9] * 1200.0, events.array.position[events.hit_station[rows]], atol=0.01
+        )
         np.testing.assert_allclose(meta[:, 9:11], events.counts_per_vem[rows][:, ::-1], rtol=1e-6)

@@ -7,12 +7,14 @@ from dataclasses import replace
 import h5py
 import numpy as np
 import pytest
-from events.convert.damage import fuzz
+from damage import fuzz
 from hits import make_events, make_reconstruction, same
 
 from tashower.errors import InputError
-from tashower.events.file import read_events, read_reconstruction, write_events, write_reconstruction
-from tashower.events.hdf5 import read_attributes, write_arrays, written_aside
+from tashower.io.atomic import written_aside
+from tashower.io.event_file import read_events, write_events
+from tashower.io.hdf5 import read_attributes, write_arrays
+from tashower.io.reconstruction_file import read_reconstruction, write_reconstruction
 
 
 def same_but_array(a, b):
@@ -37,13 +39,17 @@ def test_events_round_trip(tmp_path, rng, n_events):
 
 
 def test_without_waveforms_or_truth(tmp_path, rng):
-    events = replace(make_events(rng, 4), waveform=None, pedestal=None, counts_per_vem=None, truth=None)
+    events = replace(
+        make_events(rng, 4), waveform=None, pedestal=None, counts_per_vem=None, truth=None
+    )
     write_events(tmp_path / "e.h5", events, {})
     same_but_array(read_events(tmp_path / "e.h5"), events)
 
 
 def test_file_says_what_made_it(tmp_path, rng):
-    write_events(tmp_path / "e.h5", make_events(rng, 3), {"seed": 77}, inputs=["/some/where/in.dst"])
+    write_events(
+        tmp_path / "e.h5", make_events(rng, 3), {"seed": 77}, inputs=["/some/where/in.dst"]
+    )
     with h5py.File(tmp_path / "e.h5") as file:
         assert file.attrs["format"] == "tashower events"
         assert file.attrs["software"].startswith("tashower ")
@@ -55,7 +61,10 @@ def test_file_says_what_made_it(tmp_path, rng):
 
 def test_reconstruction_round_trip(tmp_path, rng):
     events = make_events(rng, 12)
-    tables = {"free": make_reconstruction(rng, events), "constrained": make_reconstruction(rng, events)}
+    tables = {
+        "free": make_reconstruction(rng, events),
+        "constrained": make_reconstruction(rng, events),
+    }
     features = {"curvature": rng.normal(size=12)}
     write_reconstruction(tmp_path / "r.h5", tables, {}, events.pulses, features, ["e.h5"])
     found, pulses, found_features = read_reconstruction(tmp_path / "r.h5")
@@ -232,14 +241,17 @@ def test_damaged_files_of_others_neither_hang_nor_crash(tmp_path, rng):
     path = tmp_path / "e.h5"
     write_events(path, make_events(rng, 3), {})
     without_stamp(path)
-    assert fuzz(rng, tmp_path, path.read_bytes(), ".h5", 40, read=lambda paths: read_events(paths[0])) > 8
+    assert (
+        fuzz(rng, tmp_path, path.read_bytes(), ".h5", 40, read=lambda paths: read_events(paths[0]))
+        > 8
+    )
 
 
 def test_a_file_that_goes_round_in_circles_is_given_up(tmp_path, rng, monkeypatch):
     path = tmp_path / "e.h5"
     write_events(path, make_events(rng, 3), {})
     without_stamp(path)
-    monkeypatch.setattr("tashower.events.foreign._read_all", lambda *_: time.sleep(60))
-    monkeypatch.setattr("tashower.events.foreign.PATIENCE", 0.2)
+    monkeypatch.setattr("tashower.io.foreign_hdf5._read_all", lambda *_: time.sleep(60))
+    monkeypatch.setattr("tashower.io.foreign_hdf5.PATIENCE", 0.2)
     with pytest.raises(InputError, match="not read within"):
         read_events(path)

@@ -9,13 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from tashower.errors import InputError
-from tashower.events.append import event_file
-from tashower.events.array import Array, Detector, array_from_positions
-from tashower.events.convert import ta_dnn, ta_dst, ta_text
-from tashower.events.convert.assemble import assemble, empty_truth, with_tables, without_empty_tables
-from tashower.events.convert.dst import BLOCK, open_packed
-from tashower.events.convert.json_events import (
+from tashower.convert import ta_dnn, ta_dst, ta_text
+from tashower.convert.assemble import assemble, empty_truth, with_tables, without_empty_tables
+from tashower.convert.dst import BLOCK, open_packed
+from tashower.convert.json_events import (
     HISPARC_DETECTOR,
     east_north_up,
     is_hisparc,
@@ -23,8 +20,11 @@ from tashower.events.convert.json_events import (
     read_hisparc,
     read_json,
 )
-from tashower.events.convert.tables import read_stations, read_tables
+from tashower.convert.tables import read_stations, read_tables
+from tashower.errors import InputError
+from tashower.events.array import Array, Detector, array_from_positions
 from tashower.events.model import Events, concatenate_events
+from tashower.io.append import event_file
 from tashower.physics.shower_front import TELESCOPE_ARRAY_FRONT, Front
 
 #: Formats by name, and what they are.
@@ -75,7 +75,12 @@ def _listed_array(stations, detector: Detector | None = None, windows: int = 1) 
     station_id, position = read_stations(stations)
     position = position - [0.0, 0.0, position[:, 2].mean()]
     try:
-        if station_id.min() > 100 and station_id.max() <= 9999 and (station_id % 100).all() and detector is None:
+        if (
+            station_id.min() > 100
+            and station_id.max() <= 9999
+            and (station_id % 100).all()
+            and detector is None
+        ):
             return ta_dst.telescope_array(station_id, position, windows)
         return array_from_positions(station_id, position, detector or ta_dst.detector_of(windows))
     except InputError as error:
@@ -100,7 +105,9 @@ def _convert_json(paths, kind: str) -> Events:
     try:
         return assemble(records, array_from_positions(np.array(numbers), position, detector))
     except InputError as error:
-        raise InputError(f"{paths[0]}: {error}" if str(paths[0]) not in str(error) else str(error)) from None
+        raise InputError(
+            f"{paths[0]}: {error}" if str(paths[0]) not in str(error) else str(error)
+        ) from None
 
 
 def _convert_tables(paths) -> Events:
@@ -143,7 +150,8 @@ def _text_parts(paths, windows: int, array: Array) -> Iterator[Events]:
 
 
 def _parts(paths, kind: str | None, stations, windows: int) -> tuple[Iterator[Events], Callable]:
-    """(parts, what gives their array once all are read): with it, the index in it of the parts' station indices, or None.
+    """(parts, what gives their array once all are read): with it, the index in it of the parts'
+    station indices, or None.
 
     All parts have the same tables, perhaps ones in which nothing is known.
     """
@@ -161,9 +169,16 @@ def _parts(paths, kind: str | None, stations, windows: int) -> tuple[Iterator[Ev
     if windows != 1:
         raise InputError(f"--windows {windows}: only files of the Telescope Array come in windows")
     if kind == "ta_dnn":
-        several = [with_tables(assemble(records, array)) for array, records in map(ta_dnn.read_events_of, paths)]
-        if any(not np.array_equal(part.array.position, several[0].array.position) for part in several):
-            raise InputError(f"{paths[0]}: the files hold tiles of different stations; convert them one by one")
+        several = [
+            with_tables(assemble(records, array))
+            for array, records in map(ta_dnn.read_events_of, paths)
+        ]
+        if any(
+            not np.array_equal(part.array.position, several[0].array.position) for part in several
+        ):
+            raise InputError(
+                f"{paths[0]}: the files hold tiles of different stations; convert them one by one"
+            )
     else:
         several = [_convert_tables(paths) if kind == "tables" else _convert_json(paths, kind)]
     return iter(several), lambda: (several[0].array, None)
@@ -183,8 +198,8 @@ def convert(paths, kind: str | None = None, stations=None, windows: int = 1) -> 
     ----------
     paths : files; of tables a header, or two tables: stations and hits
     kind : key of FORMATS; None: told from the content
-    stations : table of all stations (station, x_m, y_m, z_m) for formats that do not hold them; None: positions from the files, and
-        nominal ones where they have none
+    stations : table of all stations (station, x_m, y_m, z_m) for formats that do not hold them;
+        None: positions from the files, and nominal ones where they have none
     windows : consecutive windows of a station that are kept, in formats of the Telescope Array
 
     Raises
@@ -197,17 +212,27 @@ def convert(paths, kind: str | None = None, stations=None, windows: int = 1) -> 
     events = concatenate_events(parts) if parts else assemble([], array)
     if index_of is not None:
         events = replace(
-            events, array=array, hit_station=index_of[events.hit_station], dead_station=index_of[events.dead_station]
+            events,
+            array=array,
+            hit_station=index_of[events.hit_station],
+            dead_station=index_of[events.dead_station],
         )
     return without_empty_tables(events)
 
 
 def convert_file(
-    paths, to, kind: str | None = None, stations=None, windows: int = 1, lateral=None, front: Front = TELESCOPE_ARRAY_FRONT
+    paths,
+    to,
+    kind: str | None = None,
+    stations=None,
+    windows: int = 1,
+    lateral=None,
+    front: Front = TELESCOPE_ARRAY_FRONT,
 ) -> tuple[Array, int, int]:
     """`convert` into an event file, in constant memory; returns (array, events, hits).
 
-    Every few seconds stderr says how far it is. lateral : (`Lateral`, its name) for the array; None: the Telescope Array's; front : for
+    Every few seconds stderr says how far it is. lateral : (`Lateral`, its name) for the array;
+        None: the Telescope Array's; front : for
     the array
     """
     found, finish = _parts(paths, kind, stations, windows)
@@ -217,7 +242,11 @@ def convert_file(
             file.append(part)
             if time.monotonic() - reported > _SECONDS_BETWEEN_REPORTS:
                 reported = time.monotonic()
-                print(f"convert: {file.n_events:,} events, {file.n_hits:,} hits", file=sys.stderr, flush=True)
+                print(
+                    f"convert: {file.n_events:,} events, {file.n_hits:,} hits",
+                    file=sys.stderr,
+                    flush=True,
+                )
         array, index_of = finish()
         array = replace(array, front=front)
         if lateral:

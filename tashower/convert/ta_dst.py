@@ -1,8 +1,10 @@
 """Telescope Array DST files to events, and back.
 
-Frame: CLF, x east, y north [m]; the file's directions of travel become directions to the source; its lower layer, which comes first,
-becomes layer 1. Of consecutive windows of a station the first ones are kept, one as in the simulation or as many as asked for; of groups
-that do not follow each other, the one with the most signal.
+Frame: CLF, x east, y north [m]; the file's directions of travel become directions to the source;
+    its lower layer, which comes first,
+becomes layer 1. Of consecutive windows of a station the first ones are kept, one as in the
+simulation or as many as asked for; of groups that do not follow each other, the one with the most
+signal.
 """
 
 import itertools
@@ -10,11 +12,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tashower.errors import InputError
-from tashower.events.array import Array, Detector, array_from_positions
-from tashower.events.convert.assemble import Batch, empty_truth, offsets_of
-from tashower.events.convert.dst import EVENT_BEGIN, EVENT_END, read_banks, write_banks
-from tashower.events.convert.ta_banks import (
+from tashower.convert.assemble import Batch, empty_truth, offsets_of
+from tashower.convert.dst import EVENT_BEGIN, EVENT_END, read_banks, write_banks
+from tashower.convert.ta_banks import (
     BSDINFO,
     N_BINS,
     RUFPTN,
@@ -29,10 +29,13 @@ from tashower.events.convert.ta_banks import (
     unpack_rusdmc,
     unpack_rusdraw,
 )
+from tashower.errors import InputError
+from tashower.events.array import Array, Detector, array_from_positions
 from tashower.events.model import Events, Pulses, Truth
 from tashower.physics.compiled import compiled
 
-#: Unit of lengths in the files [m], and origin of the station numbers in the CLF frame in that unit.
+#: Unit of lengths in the files [m], and origin of the station numbers in the CLF frame in that
+#: unit.
 UNIT = 1200.0
 ORIGIN = (-12.2435, -16.4406)
 #: Nominal rate of the stations' clocks [1/s].
@@ -50,7 +53,9 @@ DATE, CLOCK_TIME, USEC = 80511, 120000, 381_966  # of exported events, which hav
 
 
 def read_events_banks(path) -> Iterator[dict[int, tuple[int, bytes]]]:
-    """{bank number: (version, payload)} of every event; a marker, or a bank that repeats, begins the next one."""
+    """{bank number: (version, payload)} of every event; a marker, or a bank that repeats, begins
+    the next one.
+    """
     event: dict[int, tuple[int, bytes]] = {}
     for number, version, payload in read_banks(path):
         if number in (EVENT_BEGIN, EVENT_END) or number in event:
@@ -64,14 +69,17 @@ def read_events_banks(path) -> Iterator[dict[int, tuple[int, bytes]]]:
 
 
 def _windows_of(xxyy, time, fadc, most: int) -> np.ndarray:
-    """(stations, most) indices of the windows to keep for each station of one event, in the order of the stations; -1: no more.
+    """(stations, most) indices of the windows to keep for each station of one event, in the order
+    of the stations; -1: no more.
 
     xxyy, time, fadc : (w,), (w,) [s], (w, 2, bins) of all windows
     """
     order = np.lexsort((time, xxyy))
     station, ordered = xxyy[order], time[order]
     length = N_BINS * BIN / _SECOND
-    begin = np.flatnonzero(np.concatenate([[True], (np.diff(station) != 0) | (np.diff(ordered) > 1.5 * length)]))
+    begin = np.flatnonzero(
+        np.concatenate([[True], (np.diff(station) != 0) | (np.diff(ordered) > 1.5 * length)])
+    )
     end = np.append(begin[1:], len(order))
     excess = fadc.sum(axis=(1, 2)) - N_BINS * fadc[:, :, :10].mean(axis=2).sum(axis=1)
     total = np.add.reduceat(excess[order], begin)
@@ -87,7 +95,8 @@ def _windows_of(xxyy, time, fadc, most: int) -> np.ndarray:
 
 @compiled
 def put_waveforms(fadc, keep, pedestal, waveform):
-    """Windows (w, 2, bins) to (h, T, 2) counts, upper layer first; the pedestal (h, 2) where there is no window.
+    """Windows (w, 2, bins) to (h, T, 2) counts, upper layer first; the pedestal (h, 2) where there
+    is no window.
 
     Returns the index of the first hit with a count outside of 0 to 65535, or -1.
     """
@@ -96,7 +105,9 @@ def put_waveforms(fadc, keep, pedestal, waveform):
         for k in range(keep.shape[1]):
             for layer in range(2):
                 for i in range(n_bins):
-                    value = fadc[keep[h, k], layer, i] if keep[h, k] >= 0 else round(pedestal[h, layer])
+                    value = (
+                        fadc[keep[h, k], layer, i] if keep[h, k] >= 0 else round(pedestal[h, layer])
+                    )
                     if value < 0 or value > 65535:
                         return h
                     waveform[h, k * n_bins + i, 1 - layer] = value
@@ -127,16 +138,22 @@ def _name_stations(numbers, event, where, named: dict) -> None:
         if number not in named:
             if not 101 <= number <= 9999 or number % 100 == 0:
                 first = event[np.flatnonzero(numbers == number)[0]]
-                raise InputError(f"{where[first]}: station {number}: not a number of the form 100 column + row")
+                raise InputError(
+                    f"{where[first]}: station {number}: not a number of the form 100 column + row"
+                )
             named[number] = None
 
 
 def _use_pulses(events, where, first_window, vem, pedestal, named: dict) -> None:
-    """Overwrite VEM and pedestals of the windows with what bank rufptn says, and note the positions that it states."""
+    """Overwrite VEM and pedestals of the windows with what bank rufptn says, and note the positions
+    that it states.
+    """
     found, index = [], []
     for i, banks in enumerate(events):
         if RUFPTN in banks:
-            pulses = unpack_rufptn(banks[RUFPTN][1], where[i], ("wfindex", "xxyy", "xyzclf", "ped", "vem"))
+            pulses = unpack_rufptn(
+                banks[RUFPTN][1], where[i], ("wfindex", "xxyy", "xyzclf", "ped", "vem")
+            )
             window, n = pulses["wfindex"], first_window[i + 1] - first_window[i]
             index.append(np.where((window >= 0) & (window < n), window + first_window[i], -1))
             found.append((pulses, i))
@@ -147,11 +164,20 @@ def _use_pulses(events, where, first_window, vem, pedestal, named: dict) -> None
     bad = ~np.isfinite(column["xyzclf"]).all(axis=1)
     if bad.any():
         first = np.flatnonzero(bad)[0]
-        raise InputError(f"{where[event[first]]}: station {column['xxyy'][first]}: its position is not a number")
+        raise InputError(
+            f"{where[event[first]]}: station {column['xxyy'][first]}: its position is not a number"
+        )
     index = np.concatenate(index)
-    vem[index[index >= 0]], pedestal[index[index >= 0]] = column["vem"][index >= 0], column["ped"][index >= 0]
+    vem[index[index >= 0]], pedestal[index[index >= 0]] = (
+        column["vem"][index >= 0],
+        column["ped"][index >= 0],
+    )
     number, last = np.unique(column["xxyy"][::-1], return_index=True)  # the latest position counts
-    named.update(zip(number.tolist(), map(tuple, (column["xyzclf"][::-1][last] * UNIT).tolist()), strict=True))
+    named.update(
+        zip(
+            number.tolist(), map(tuple, (column["xyzclf"][::-1][last] * UNIT).tolist()), strict=True
+        )
+    )
 
 
 def _batch(events: list, where: list[str], first_number: int, named: dict, most: int) -> Batch:
@@ -162,7 +188,10 @@ def _batch(events: list, where: list[str], first_number: int, named: dict, most:
     raw = unpack_rusdraw([banks[RUSDRAW][1] for banks in events], where)
     first_window, window, xxyy = raw.first, raw.window, raw.xxyy
     event = np.repeat(np.arange(len(events)), np.diff(first_window))
-    dead = [unpack_bsdinfo(b[BSDINFO][1], b[BSDINFO][0], where[i]) if BSDINFO in b else xxyy[:0] for i, b in enumerate(events)]
+    dead = [
+        unpack_bsdinfo(b[BSDINFO][1], b[BSDINFO][0], where[i]) if BSDINFO in b else xxyy[:0]
+        for i, b in enumerate(events)
+    ]
     dead_offset, dead = offsets_of([len(d) for d in dead]), np.concatenate(dead).astype(np.int64)
     _name_stations(xxyy, event, where, named)
     _name_stations(dead, np.repeat(np.arange(len(events)), np.diff(dead_offset)), where, named)
@@ -175,7 +204,9 @@ def _batch(events: list, where: list[str], first_number: int, named: dict, most:
         for begin, end in itertools.pairwise(first_window.tolist()):
             part = slice(begin, end)
             chosen = (
-                _windows_of(xxyy[part], second[part], window["fadc"][part], most) if end > begin else np.zeros((0, most), int)
+                _windows_of(xxyy[part], second[part], window["fadc"][part], most)
+                if end > begin
+                else np.zeros((0, most), int)
             )
             keep.append(np.where(chosen >= 0, chosen + begin, -1))
         keep = np.concatenate(keep)
@@ -183,22 +214,35 @@ def _batch(events: list, where: list[str], first_number: int, named: dict, most:
     if (raw.mclkcnt[first] <= 0).any():
         bad = first[raw.mclkcnt[first] <= 0][0]
         raise InputError(f"{where[event[bad]]}: station {xxyy[bad]}: mclkcnt is not positive")
-    vem, pedestal = np.where(window["mip"] > 0, window["mip"], window["pchmip"]), window["pchped"] / 8.0
+    vem, pedestal = (
+        np.where(window["mip"] > 0, window["mip"], window["pchmip"]),
+        window["pchped"] / 8.0,
+    )
     _use_pulses(events, where, first_window, vem, pedestal, named)
     vem, pedestal = vem[first], pedestal[first]
     waveform = np.empty((len(keep), N_BINS * most, 2), np.uint16)
     bad = put_waveforms(window["fadc"], keep, np.nan_to_num(pedestal), waveform)
     if bad >= 0:
-        raise InputError(f"{where[event[first[bad]]]}: station {xxyy[first[bad]]}: a FADC count outside of 0 to 65535")
-    event_id = np.where(raw.header["event_num"] > 0, raw.header["event_num"], first_number + np.arange(len(events))).astype(
-        np.int64
-    )
+        raise InputError(
+            f"{where[event[first[bad]]]}: station {xxyy[first[bad]]}: a FADC count outside of 0 to 65535"
+        )
+    event_id = np.where(
+        raw.header["event_num"] > 0, raw.header["event_num"], first_number + np.arange(len(events))
+    ).astype(np.int64)
     begin = raw.header["usec"] * 1e3
     return Batch(
-        where, event_id, offsets_of(np.bincount(event[first], minlength=len(events))), xxyy[first].astype(np.int64),
-        second[first] * _SECOND - begin[event[first]], dead_offset, dead, waveform, pedestal[:, ::-1], vem[:, ::-1],
+        where,
+        event_id,
+        offsets_of(np.bincount(event[first], minlength=len(events))),
+        xxyy[first].astype(np.int64),
+        second[first] * _SECOND - begin[event[first]],
+        dead_offset,
+        dead,
+        waveform,
+        pedestal[:, ::-1],
+        vem[:, ::-1],
         truth=_truth_of(events, where, event_id),
-    )  # fmt: skip
+    )
 
 
 def read_batches(path, named: dict, windows: int = 1) -> Iterator[Batch]:
@@ -206,8 +250,10 @@ def read_batches(path, named: dict, windows: int = 1) -> Iterator[Batch]:
 
     Parameters
     ----------
-    named : {station number: position [m] from bank rufptn, or None}; what the file names is added to it
-    windows : consecutive windows of a station that are kept; where a station has fewer, its pedestal follows
+    named : {station number: position [m] from bank rufptn, or None}; what the file names is added
+        to it
+    windows : consecutive windows of a station that are kept; where a station has fewer, its
+        pedestal follows
 
     Raises
     ------
@@ -221,18 +267,33 @@ def read_batches(path, named: dict, windows: int = 1) -> Iterator[Batch]:
 
 
 def numbered_array(windows: int = 1) -> Array:
-    """Stations whose index is their number, at no place: for batches that are read before all positions are known."""
+    """Stations whose index is their number, at no place: for batches that are read before all
+    positions are known.
+    """
     n = 10_000
-    return Array(np.arange(n, dtype=np.int32), np.zeros((n, 3)), np.zeros((n, 2), np.int32), UNIT, detector_of(windows))
+    return Array(
+        np.arange(n, dtype=np.int32),
+        np.zeros((n, 3)),
+        np.zeros((n, 2), np.int32),
+        UNIT,
+        detector_of(windows),
+    )
 
 
 def array_of(named: dict, windows: int = 1) -> Array:
-    """The array of all stations that files name (`read_batches`): the positions that they state, else the nominal ones."""
+    """The array of all stations that files name (`read_batches`): the positions that they state,
+    else the nominal ones.
+    """
     stations = sorted(named)
-    nominal = {s: ((s // 100 + ORIGIN[0]) * UNIT, (s % 100 + ORIGIN[1]) * UNIT, 0.0) for s in stations}
+    nominal = {
+        s: ((s // 100 + ORIGIN[0]) * UNIT, (s % 100 + ORIGIN[1]) * UNIT, 0.0) for s in stations
+    }
     height = np.mean([p[2] for p in named.values() if p is not None] or [0.0])
     position = np.array(
-        [(*named[s][:2], named[s][2] - height) if named[s] is not None else nominal[s] for s in stations]
+        [
+            (*named[s][:2], named[s][2] - height) if named[s] is not None else nominal[s]
+            for s in stations
+        ]
     ).reshape(-1, 3)
     return telescope_array(np.array(stations, int), position, windows)
 
@@ -245,9 +306,17 @@ def detector_of(windows: int = 1) -> Detector:
 def telescope_array(station_id, position, windows: int = 1) -> Array:
     """An array whose lattice is said by the station numbers, 100 column + row."""
     array_from_positions(station_id, position)  # the checks
-    lattice = np.stack([np.asarray(station_id) // 100, np.asarray(station_id) % 100], axis=1).astype(np.int32)
+    lattice = np.stack(
+        [np.asarray(station_id) // 100, np.asarray(station_id) % 100], axis=1
+    ).astype(np.int32)
     lattice = lattice - lattice.min(axis=0) if len(lattice) else lattice
-    return Array(np.asarray(station_id, np.int32), np.asarray(position, float), lattice, UNIT, detector_of(windows))
+    return Array(
+        np.asarray(station_id, np.int32),
+        np.asarray(position, float),
+        lattice,
+        UNIT,
+        detector_of(windows),
+    )
 
 
 def windows_of(events: Events, path) -> int:
@@ -269,7 +338,12 @@ def windows_of(events: Events, path) -> int:
 def lower_layer_first(waveform, windows: int) -> np.ndarray:
     """(h, T, 2) counts, upper layer first, as (h windows, 2, 128) counts, lower layer first."""
     n = len(waveform)
-    return waveform[:, :, ::-1].reshape(n, windows, N_BINS, 2).transpose(0, 1, 3, 2).reshape(n * windows, 2, N_BINS)
+    return (
+        waveform[:, :, ::-1]
+        .reshape(n, windows, N_BINS, 2)
+        .transpose(0, 1, 3, 2)
+        .reshape(n * windows, 2, N_BINS)
+    )
 
 
 def window_clocks(time, windows: int) -> tuple[np.ndarray, np.ndarray]:
@@ -279,9 +353,11 @@ def window_clocks(time, windows: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def clock_counts(time: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(clkcnt, mclkcnt) whose ratio is nearest to the time [ns, (n,)] within the second, with clocks up to 100 counts off.
+    """(clkcnt, mclkcnt) whose ratio is nearest to the time [ns, (n,)] within the second, with
+    clocks up to 100 counts off.
 
-    The ratio of two whole numbers places a window to better than a nanosecond, where a count alone is 20 ns.
+    The ratio of two whole numbers places a window to better than a nanosecond, where a count alone
+    is 20 ns.
     """
     rate = CLOCK + np.arange(-100, 101)
     count = np.rint(time[:, None] / _SECOND * rate)
@@ -296,31 +372,79 @@ def _export_one(events: Events, pulses: Pulses, i: int) -> list[tuple[int, int, 
     windows = array.detector.n_bins // N_BINS
     clkcnt, mclkcnt = window_clocks(events.hit_time[rows], windows)
     lower_first = lower_layer_first(events.waveform[rows], windows).astype(np.int32)
-    pedestal, vem = events.pedestal[rows][:, ::-1].astype(float), events.counts_per_vem[rows][:, ::-1].astype(float)
+    pedestal, vem = (
+        events.pedestal[rows][:, ::-1].astype(float),
+        events.counts_per_vem[rows][:, ::-1].astype(float),
+    )
     number = int(events.event_id[i]) % 2**31
     header = {
-        "event_num": number, "event_code": 0 if events.truth is not None else 1, "yymmdd": DATE, "hhmmss": CLOCK_TIME,
-        "usec": USEC, "monyymmdd": DATE, "monhhmmss": CLOCK_TIME,
-    }  # fmt: skip
+        "event_num": number,
+        "event_code": 0 if events.truth is not None else 1,
+        "yymmdd": DATE,
+        "hhmmss": CLOCK_TIME,
+        "usec": USEC,
+        "monyymmdd": DATE,
+        "monhhmmss": CLOCK_TIME,
+    }
     banks = [(EVENT_BEGIN, 0, b"")]
     if events.truth is not None:
         t = events.truth
-        banks.append((RUSDMC, 0, pack_rusdmc(
-            event_num=number, parttype=PARTICLES.get(int(t.mass_number[i]), 0), corecounter=0, tc=0, energy=t.energy[i],
-            height=0.0, theta=t.zenith[i], phi=(t.azimuth[i] + np.pi) % (2 * np.pi),
-            corexyz=np.array([t.core_x[i], t.core_y[i], 0.0]) * 100.0,
-        )))  # fmt: skip
-    banks.append((RUSDRAW, 0, pack_rusdraw(
-        header, np.repeat(station, windows), clkcnt, mclkcnt, lower_first,
-        *(np.repeat(column, windows, axis=0) for column in (np.rint(vem), np.rint(8 * pedestal), vem)),
-    )))  # fmt: skip
+        banks.append(
+            (
+                RUSDMC,
+                0,
+                pack_rusdmc(
+                    event_num=number,
+                    parttype=PARTICLES.get(int(t.mass_number[i]), 0),
+                    corecounter=0,
+                    tc=0,
+                    energy=t.energy[i],
+                    height=0.0,
+                    theta=t.zenith[i],
+                    phi=(t.azimuth[i] + np.pi) % (2 * np.pi),
+                    corexyz=np.array([t.core_x[i], t.core_y[i], 0.0]) * 100.0,
+                ),
+            )
+        )
+    banks.append(
+        (
+            RUSDRAW,
+            0,
+            pack_rusdraw(
+                header,
+                np.repeat(station, windows),
+                clkcnt,
+                mclkcnt,
+                lower_first,
+                *(
+                    np.repeat(column, windows, axis=0)
+                    for column in (np.rint(vem), np.rint(8 * pedestal), vem)
+                ),
+            ),
+        )
+    )
     time = np.nan_to_num(pulses.arrival_time[rows], nan=0.0)
-    banks.append((RUFPTN, 0, pack_rufptn(
-        len(station), len(station), 0, isgood=np.where(pulses.saturated[rows], 5, 4), wfindex=windows * np.arange(len(station)),
-        xxyy=station, nfold=np.full(len(station), windows), xyzclf=array.position[events.hit_station[rows]] / UNIT,
-        reltime=np.repeat(time[:, None] / TIME_UNIT, 2, axis=1), pulsa=pulses.signal[rows][:, ::-1],
-        fadcpa=pulses.signal[rows][:, ::-1] * vem, ped=pedestal, vem=vem,
-    )))  # fmt: skip
+    banks.append(
+        (
+            RUFPTN,
+            0,
+            pack_rufptn(
+                len(station),
+                len(station),
+                0,
+                isgood=np.where(pulses.saturated[rows], 5, 4),
+                wfindex=windows * np.arange(len(station)),
+                xxyy=station,
+                nfold=np.full(len(station), windows),
+                xyzclf=array.position[events.hit_station[rows]] / UNIT,
+                reltime=np.repeat(time[:, None] / TIME_UNIT, 2, axis=1),
+                pulsa=pulses.signal[rows][:, ::-1],
+                fadcpa=pulses.signal[rows][:, ::-1] * vem,
+                ped=pedestal,
+                vem=vem,
+            ),
+        )
+    )
     dead = array.station_id[events.dead_station[slice(*events.dead_offset[i : i + 2])]]
     banks.append((BSDINFO, 0, pack_bsdinfo(DATE, CLOCK_TIME, USEC, dead)))
     banks.append((EVENT_END, 0, b""))
@@ -328,10 +452,12 @@ def _export_one(events: Events, pulses: Pulses, i: int) -> list[tuple[int, int, 
 
 
 def write_dst(path, events: Events, pulses: Pulses) -> None:
-    """Write events with waveforms of two layers and 128 bins of 20 ns, or multiples of 128, as a DST file: rusdraw, rufptn, bsdinfo, and
-    rusdmc with truth. Longer waveforms become consecutive windows of a station.
+    """Write events with waveforms of two layers and 128 bins of 20 ns, or multiples of 128, as a
+    DST file: rusdraw, rufptn, bsdinfo, and rusdmc with truth. Longer waveforms become consecutive
+    windows of a station.
 
-    Absolute times mean nothing: every event is put at 0.382 s, where ratios of clock counts are spread evenly. Altitudes are relative
+    Absolute times mean nothing: every event is put at 0.382 s, where ratios of clock counts are
+        spread evenly. Altitudes are relative
     to the array's reference.
 
     Raises
@@ -342,4 +468,6 @@ def write_dst(path, events: Events, pulses: Pulses) -> None:
     station = events.array.station_id
     if len(station) and (station.min() < 101 or station.max() > 9999 or (station % 100 == 0).any()):
         raise InputError(f"{path}: DST files number stations as 100 column + row")
-    write_banks(path, (bank for i in range(events.n_events) for bank in _export_one(events, pulses, i)))
+    write_banks(
+        path, (bank for i in range(events.n_events) for bank in _export_one(events, pulses, i))
+    )

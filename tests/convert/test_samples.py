@@ -1,4 +1,6 @@
-"""The samples that are shipped: each converts and gets a reconstruction; every command of data/README.md does what it says."""
+"""The samples that are shipped: each converts and gets a reconstruction; every command of
+data/README.md does what it says.
+"""
 
 import re
 import shlex
@@ -9,13 +11,15 @@ import pytest
 
 from tashower.cli import main
 from tashower.config import load_config
-from tashower.events.file import read_events
+from tashower.io.event_file import read_events
 from tashower.physics.geometry import direction, opening_angle
 from tashower.reconstruction.calibration import DEFAULT, read_calibration
 from tashower.reconstruction.reconstruct import reconstruct
 
-ROOT = Path(__file__).resolve().parents[3]
-COMMANDS = re.findall(r"^    tashower (convert .*?)(?: +#.*)?$", (ROOT / "data" / "README.md").read_text(), flags=re.M)
+ROOT = Path(__file__).resolve().parents[2]
+COMMANDS = re.findall(
+    r"^    tashower (convert .*?)(?: +#.*)?$", (ROOT / "data" / "README.md").read_text(), flags=re.M
+)
 
 
 def test_every_format_is_there():
@@ -24,7 +28,9 @@ def test_every_format_is_there():
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_command_of_the_readme(command, tmp_path, monkeypatch):
-    words = [str(ROOT / word) if word.startswith("data/") else word for word in shlex.split(command)]
+    words = [
+        str(ROOT / word) if word.startswith("data/") else word for word in shlex.split(command)
+    ]
     monkeypatch.chdir(tmp_path)
     assert main(words) == 0
     events = read_events(tmp_path / "events.h5")
@@ -37,7 +43,11 @@ def test_command_of_the_readme(command, tmp_path, monkeypatch):
         truth = read_events(ROOT / "data" / "sample.h5").truth
         np.testing.assert_allclose(events.truth.zenith, truth.zenith[:8], atol=1e-6)
         np.testing.assert_allclose(events.truth.core_x, truth.core_x[:8], atol=0.01)
-        away = np.degrees(opening_angle(*(direction(t.zenith, t.azimuth) for t in (found["free"], found["standard"]))))
+        away = np.degrees(
+            opening_angle(
+                *(direction(t.zenith, t.azimuth) for t in (found["free"], found["standard"]))
+            )
+        )
         assert np.median(away) < 1.0
     elif "json" not in command:
         assert events.n_events == 8

@@ -1,16 +1,14 @@
-"""Named arrays as self-describing HDF5 files that are whole or not there, and the checksums that say so.
+"""Named arrays as self-describing HDF5 files that are whole or not there, and the checksums that
+say so.
 
-Every file has root attributes `format`, `version`, `software`, `commit`, `created`, `versions`, `configuration` (JSON) and `inputs` (JSON).
+Every file has root attributes `format`, `version`, `software`, `commit`, `created`, `versions`,
+`configuration` (JSON) and `inputs` (JSON).
 It is written under a temporary name and renamed: a file that has its name is whole.
 """
 
-import glob
 import io
 import json
-import os
-import platform
 import re
-import tempfile
 import zlib
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,8 +18,9 @@ import hdf5plugin
 import numpy as np
 
 from tashower.errors import InputError
-from tashower.events import provenance
-from tashower.events.foreign import check_readable, check_size_claimed, items_of
+from tashower.io import provenance
+from tashower.io.atomic import written_aside
+from tashower.io.foreign_hdf5 import check_readable, check_size_claimed, items_of
 
 _STAMP, _STAMP_SIZE = "tashower file", 512
 _ON_PURPOSE = " (to use a file that you changed on purpose, leave out its first 512 bytes)"
@@ -34,54 +33,9 @@ _UNITS = {
 }  # fmt: skip
 
 
-@contextmanager
-def written_aside(path):
-    """A temporary path beside `path` that takes its name when the block ends well, and vanishes when it does not."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _remove_stale(path)
-    here = f"{platform.node()}-{os.getpid()}"
-    handle, aside = tempfile.mkstemp(prefix=f".{path.name}.{here}.", suffix=".part", dir=path.parent)
-    os.close(handle)
-    try:
-        try:
-            yield Path(aside)
-        except OSError as error:
-            if error.filename not in (None, aside):
-                raise
-            # The name that the user knows, not the temporary one.
-            raise OSError(error.errno, error.strerror or str(error), str(path)) from None
-        os.chmod(aside, 0o666 & ~_umask())
-        os.replace(aside, path)
-    finally:
-        Path(aside).unlink(missing_ok=True)
-
-
-def _remove_stale(path: Path) -> None:
-    """Remove what processes of this machine left beside `path` when they were killed."""
-    for left in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
-        found = re.fullmatch(rf"\.{re.escape(path.name)}\.(.+)-(\d+)\.[^.]+\.part", left.name)
-        if found and found[1] == platform.node() and not _alive(int(found[2])):
-            left.unlink(missing_ok=True)
-
-
-def _alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-def write_arrays(path, kind: str, version: str, groups: dict, configuration: dict, inputs=(), attributes=None) -> None:
+def write_arrays(
+    path, kind: str, version: str, groups: dict, configuration: dict, inputs=(), attributes=None
+) -> None:
     """Write named arrays as an HDF5 file.
 
     Parameters
@@ -104,9 +58,14 @@ def write_arrays(path, kind: str, version: str, groups: dict, configuration: dic
 
 @contextmanager
 def new_file(path, kind: str, version: str, configuration: dict, inputs=()):
-    """An HDF5 file open for writing that says what made it; it takes its name when the block ends well."""
+    """An HDF5 file open for writing that says what made it; it takes its name when the block ends
+    well.
+    """
     with written_aside(path) as aside:
-        with _full_disk_tolerated(aside) as raw, h5py.File(raw, "w", userblock_size=_STAMP_SIZE) as file:
+        with (
+            _full_disk_tolerated(aside) as raw,
+            h5py.File(raw, "w", userblock_size=_STAMP_SIZE) as file,
+        ):
             file.attrs["format"] = f"tashower {kind}"
             file.attrs["version"] = version
             file.attrs["software"] = provenance.software()
@@ -121,7 +80,9 @@ def new_file(path, kind: str, version: str, configuration: dict, inputs=()):
 
 
 class _Tolerant(io.FileIO):
-    """A file that notes the first error of writing and goes on: the HDF5 library crashes where a write fails."""
+    """A file that notes the first error of writing and goes on: the HDF5 library crashes where a
+    write fails.
+    """
 
     error: OSError | None = None
 
@@ -183,19 +144,28 @@ def _checksum(file) -> int:
 
 
 def _stamp(path) -> None:
-    """Write length and checksum into the block before the HDF5 content: damage is seen before HDF5 looks at it."""
+    """Write length and checksum into the block before the HDF5 content: damage is seen before HDF5
+    looks at it.
+    """
     with open(path, "r+b") as file:
         file.seek(_STAMP_SIZE)
         value = _checksum(file)
         size = file.tell()
         file.seek(0)
-        file.write(f"{_STAMP}, {size} bytes, crc32 {value:08x}\n".encode().ljust(_STAMP_SIZE, b"\0"))
+        file.write(
+            f"{_STAMP}, {size} bytes, crc32 {value:08x}\n".encode().ljust(_STAMP_SIZE, b"\0")
+        )
 
 
 def checksum_of(path) -> str:
-    """CRC-32 of a file as eight hexadecimal digits: the stamped one of our HDF5 files, else that of all bytes."""
+    """CRC-32 of a file as eight hexadecimal digits: the stamped one of our HDF5 files, else that of
+    all bytes.
+    """
     with open(path, "rb") as file:
-        found = re.match(rf"{_STAMP}, \d+ bytes, crc32 ([0-9a-f]{{8}})\n", file.read(_STAMP_SIZE).decode("latin-1"))
+        found = re.match(
+            rf"{_STAMP}, \d+ bytes, crc32 ([0-9a-f]{{8}})\n",
+            file.read(_STAMP_SIZE).decode("latin-1"),
+        )
         if found:
             return found[1]
         file.seek(0)
@@ -208,18 +178,23 @@ def made_from(paths) -> list[list[str]]:
 
 
 def check_whole(path) -> None:
-    """Refuse a damaged file. Files without a stamp, which others may write, are HDF5 from their first byte on: those are read once
-    to the end by a process of its own."""
+    """Refuse a damaged file. Files without a stamp, which others may write, are HDF5 from their
+    first byte on: those are read once to the end by a process of its own.
+    """
     with open(path, "rb") as file:
         begin = file.read(_STAMP_SIZE)
         if begin.startswith(b"\x89HDF"):
             return check_readable(path)
-        found = re.fullmatch(rf"{_STAMP}, (\d+) bytes, crc32 ([0-9a-f]{{8}})\n\0*", begin.decode("latin-1"))
+        found = re.fullmatch(
+            rf"{_STAMP}, (\d+) bytes, crc32 ([0-9a-f]{{8}})\n\0*", begin.decode("latin-1")
+        )
         if found is None:
             raise InputError(f"{path}: cannot be read as HDF5")
         value = _checksum(file)
         if file.tell() != int(found[1]):
-            raise InputError(f"{path}: {file.tell()} bytes, {found[1]} were written: cut, or changed{_ON_PURPOSE}")
+            raise InputError(
+                f"{path}: {file.tell()} bytes, {found[1]} were written: cut, or changed{_ON_PURPOSE}"
+            )
         if value != int(found[2], 16):
             raise InputError(f"{path}: its checksum is wrong: damaged, or changed{_ON_PURPOSE}")
 
@@ -240,15 +215,25 @@ def read_arrays(path, kind: str, version: str) -> tuple[dict, dict]:
             attributes = dict(file.attrs)
             found = str(attributes.get("format", ""))
             if found != f"tashower {kind}":
-                raise InputError(f"{path}: holds {found or 'no tashower data'!r}, where 'tashower {kind}' is needed")
+                raise InputError(
+                    f"{path}: holds {found or 'no tashower data'!r}, where 'tashower {kind}' is needed"
+                )
             if str(attributes.get("version", "0")).split(".")[0] != version.split(".")[0]:
-                raise InputError(f"{path}: version {attributes.get('version')}; this software reads version {version}")
-            groups = {g: items_of(item, path) for g, item in items_of(file, path).items() if isinstance(item, h5py.Group)}
+                raise InputError(
+                    f"{path}: version {attributes.get('version')}; this software reads version {version}"
+                )
+            groups = {
+                g: items_of(item, path)
+                for g, item in items_of(file, path).items()
+                if isinstance(item, h5py.Group)
+            }
             items = [item for group in groups.values() for item in group.values()]
             if not all(isinstance(item, h5py.Dataset) for item in items):
                 raise InputError(f"{path}: holds groups in groups, which no file of tashower does")
             check_size_claimed(items, path)
-            groups = {g: {name: item[()] for name, item in group.items()} for g, group in groups.items()}
+            groups = {
+                g: {name: item[()] for name, item in group.items()} for g, group in groups.items()
+            }
     except OSError as error:
         raise InputError(f"{path}: cannot be read as HDF5 ({str(error).splitlines()[0]})") from None
     return groups, attributes

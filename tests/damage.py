@@ -1,7 +1,7 @@
 """Damaged files: cut, flipped, overwritten, doubled or emptied somewhere."""
 
+from tashower.convert.convert import convert
 from tashower.errors import InputError
-from tashower.events.convert.convert import convert
 
 
 def corrupted(rng, data: bytes) -> bytes:
@@ -24,7 +24,8 @@ def corrupted(rng, data: bytes) -> bytes:
 
 
 def fuzz(rng, path, data, suffix, n, also=(), read=convert):
-    """n damaged copies: each is read or refused with one clear message; nothing else happens. Returns how many are refused.
+    """n damaged copies: each is read or refused with one clear message; nothing else happens.
+    Returns how many are refused.
 
     also : files to read together with it; read : what reads a list of files
     """

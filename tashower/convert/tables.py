@@ -1,6 +1,8 @@
-"""Plain tables of anyone's array: stations.csv, hits.csv, optional waveforms.npy, and a small YAML header.
+"""Plain tables of anyone's array: stations.csv, hits.csv, optional waveforms.npy, and a small YAML
+header.
 
-docs/new_data.md is the tutorial. CSV or Parquet, told by the ending; columns in any order, others are left alone.
+docs/new_data.md is the tutorial. CSV or Parquet, told by the ending; columns in any order, others
+are left alone.
 """
 
 import csv
@@ -9,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import yaml
 
+from tashower.convert.assemble import Record
 from tashower.errors import InputError
 from tashower.events.array import Array, Detector, array_from_positions
-from tashower.events.convert.assemble import Record
 
 #: Header keys: default, and what they say.
 HEADER = {
@@ -20,12 +22,21 @@ HEADER = {
         "hits.csv",
         "table of hits: event, station, time_ns, signal_vem (or signal_upper_vem, signal_lower_vem), saturated",
     ),
-    "waveforms": (None, "waveforms.npy: (hits, bins) or (hits, bins, layers) counts, in the order of the table of hits"),
+    "waveforms": (
+        None,
+        "waveforms.npy: (hits, bins) or (hits, bins, layers) counts, in the order of the table of hits",
+    ),
     "area_m2": (3.0, "sensitive area of a station"),
     "layers": (1, "layers read out separately"),
     "bin_width_ns": (20.0, "width of a waveform bin"),
-    "pedestal": (0.0, "counts per bin without a signal, when the table of hits has no column of that name"),
-    "counts_per_vem": (None, "integrated counts per VEM, when the table of hits has no column of that name"),
+    "pedestal": (
+        0.0,
+        "counts per bin without a signal, when the table of hits has no column of that name",
+    ),
+    "counts_per_vem": (
+        None,
+        "integrated counts per VEM, when the table of hits has no column of that name",
+    ),
 }
 
 
@@ -43,7 +54,9 @@ def read_table(path) -> dict[str, np.ndarray]:
         try:
             import pyarrow.parquet
         except ImportError:
-            raise InputError(f"{path}: reading Parquet needs pyarrow (pip install pyarrow)") from None
+            raise InputError(
+                f"{path}: reading Parquet needs pyarrow (pip install pyarrow)"
+            ) from None
         try:
             table = pyarrow.parquet.read_table(path)
             return {name: table[name].to_numpy() for name in table.column_names}
@@ -60,12 +73,16 @@ def read_table(path) -> dict[str, np.ndarray]:
                 if not row:
                     continue
                 if len(row) != len(names):
-                    raise InputError(f"{path}, line {line}: {len(row)} entries, where the header names {len(names)}")
+                    raise InputError(
+                        f"{path}, line {line}: {len(row)} entries, where the header names {len(names)}"
+                    )
                 for column, value in zip(columns, row, strict=True):
                     column.append(value)
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path}: not a table ({error})") from None
-    return {name: np.array(column, dtype=object) for name, column in zip(names, columns, strict=True)}
+    return {
+        name: np.array(column, dtype=object) for name, column in zip(names, columns, strict=True)
+    }
 
 
 def _short(value) -> str:
@@ -82,7 +99,9 @@ def numbers(table, name: str, path, kind=float) -> np.ndarray:
     InputError : names file, line and column: no such column, or an entry that is no number.
     """
     if name not in table:
-        raise InputError(f"{path}: has no column {name!r}; it has {', '.join(_short(n) for n in list(table)[:12])}")
+        raise InputError(
+            f"{path}: has no column {name!r}; it has {', '.join(_short(n) for n in list(table)[:12])}"
+        )
     column = table[name]
     try:
         if kind is int:
@@ -95,7 +114,9 @@ def numbers(table, name: str, path, kind=float) -> np.ndarray:
                 if kind is int:
                     np.int64(int(value))
             except (ValueError, TypeError, OverflowError):
-                raise InputError(f"{path}, line {line}: {name} = {_short(value)} is not a number") from None
+                raise InputError(
+                    f"{path}, line {line}: {name} = {_short(value)} is not a number"
+                ) from None
         raise
 
 
@@ -133,7 +154,9 @@ def read_header(path) -> dict:
             raise InputError(f"{path}: unknown key {_short(key)}; known: {', '.join(HEADER)}")
         text = key in ("stations", "hits", "waveforms")
         if not isinstance(value, str if text else (int, float)) or isinstance(value, bool):
-            raise InputError(f"{path}: {key}: {_short(value)} is not {'a file name' if text else 'a number'}")
+            raise InputError(
+                f"{path}: {key}: {_short(value)} is not {'a file name' if text else 'a number'}"
+            )
     header = {key: given.get(key, default) for key, (default, _) in HEADER.items()}
     for key in ("area_m2", "bin_width_ns"):
         if not 0 < header[key] < 1e9:
@@ -143,7 +166,9 @@ def read_header(path) -> dict:
     for key in ("stations", "hits", "waveforms"):
         if header[key] is not None:
             if Path(header[key]).name != header[key] or header[key] == "..":
-                raise InputError(f"{path}: {key}: {_short(header[key])}: files lie beside the header: a name without a folder")
+                raise InputError(
+                    f"{path}: {key}: {_short(header[key])}: files lie beside the header: a name without a folder"
+                )
             header[key] = path.parent / header[key]
     return header
 
@@ -151,7 +176,9 @@ def read_header(path) -> dict:
 def _signals(table, layers: int, path) -> np.ndarray:
     """(n, layers) signals: a column for each layer, or one for all."""
     if layers == 2 and "signal_upper_vem" in table:
-        return np.column_stack([numbers(table, f"signal_{name}_vem", path) for name in ("upper", "lower")])
+        return np.column_stack(
+            [numbers(table, f"signal_{name}_vem", path) for name in ("upper", "lower")]
+        )
     return np.repeat(numbers(table, "signal_vem", path)[:, None], layers, axis=1)
 
 
@@ -174,19 +201,31 @@ def _read_waveforms(path, n: int, layers: int) -> np.ndarray:
         raise InputError(f"{path}: not an array of numpy ({str(error).splitlines()[0]})") from None
     if waveform.ndim == 2 and layers == 1:
         waveform = waveform[:, :, None]
-    if waveform.ndim != 3 or waveform.shape[0] != n or waveform.shape[2] != layers or waveform.dtype.kind not in "uif":
-        raise InputError(f"{path}: shape {waveform.shape}, where ({n}, bins, {layers}) numbers are needed")
+    if (
+        waveform.ndim != 3
+        or waveform.shape[0] != n
+        or waveform.shape[2] != layers
+        or waveform.dtype.kind not in "uif"
+    ):
+        raise InputError(
+            f"{path}: shape {waveform.shape}, where ({n}, bins, {layers}) numbers are needed"
+        )
     if waveform.size and not (waveform.min() >= 0 and waveform.max() <= 65535):
         raise InputError(f"{path}: counts outside of 0 to 65535, or not numbers")
     return waveform
 
 
 def read_tables(header_path=None, stations=None, hits=None) -> tuple[Array, list[Record]]:
-    """(array, records) of plain tables, by their header or by the two tables with the header's defaults."""
+    """(array, records) of plain tables, by their header or by the two tables with the header's
+    defaults.
+    """
     if header_path is not None:
         header = read_header(header_path)
     else:
-        header = {key: default for key, (default, _) in HEADER.items()} | {"stations": stations, "hits": hits}
+        header = {key: default for key, (default, _) in HEADER.items()} | {
+            "stations": stations,
+            "hits": hits,
+        }
     path = header["hits"]
     station_id, position = read_stations(header["stations"])
     table = read_table(path)
@@ -196,12 +235,19 @@ def read_tables(header_path=None, stations=None, hits=None) -> tuple[Array, list
     columns = {}
     if header["waveforms"] is not None:
         waveform = _read_waveforms(header["waveforms"], n, layers)
-        columns = {name: _per_hit(table, name, header, n, path) for name in ("pedestal", "counts_per_vem")}
+        columns = {
+            name: _per_hit(table, name, header, n, path) for name in ("pedestal", "counts_per_vem")
+        }
     else:
         columns["signal"] = _signals(table, layers, path)
-        columns["saturated"] = numbers(table, "saturated", path) > 0 if "saturated" in table else np.zeros(n, bool)
+        columns["saturated"] = (
+            numbers(table, "saturated", path) > 0 if "saturated" in table else np.zeros(n, bool)
+        )
     detector = Detector(
-        float(header["area_m2"]), layers, float(header["bin_width_ns"]), waveform.shape[1] if waveform is not None else 1
+        float(header["area_m2"]),
+        layers,
+        float(header["bin_width_ns"]),
+        waveform.shape[1] if waveform is not None else 1,
     )
     try:
         array = array_from_positions(station_id, position, detector)
@@ -213,9 +259,14 @@ def read_tables(header_path=None, stations=None, hits=None) -> tuple[Array, list
     for rows in np.split(order, begin[1:]) if n else []:
         number = int(event[rows[0]])
         reference = np.nanmin(time[rows]) if np.isfinite(time[rows]).any() else 0.0
-        records.append(Record(
-            f"{path}: event {number}", number, station[rows], time[rows] - reference,
-            waveform=None if waveform is None else np.asarray(waveform[rows]),
-            **{name: column[rows] for name, column in columns.items()},
-        ))  # fmt: skip
+        records.append(
+            Record(
+                f"{path}: event {number}",
+                number,
+                station[rows],
+                time[rows] - reference,
+                waveform=None if waveform is None else np.asarray(waveform[rows]),
+                **{name: column[rows] for name, column in columns.items()},
+            )
+        )
     return array, records

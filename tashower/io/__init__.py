@@ -1,0 +1,1 @@
+"""Files: atomic writes, stamped HDF5, provenance, event and reconstruction files."""

@@ -1,0 +1,60 @@
+"""Files that are whole or not there: written under a temporary name and renamed."""
+
+import glob
+import os
+import platform
+import re
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def written_aside(path):
+    """A temporary path beside `path` that takes its name when the block ends well, and vanishes
+    when it does not.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _remove_stale(path)
+    here = f"{platform.node()}-{os.getpid()}"
+    handle, aside = tempfile.mkstemp(
+        prefix=f".{path.name}.{here}.", suffix=".part", dir=path.parent
+    )
+    os.close(handle)
+    try:
+        try:
+            yield Path(aside)
+        except OSError as error:
+            if error.filename not in (None, aside):
+                raise
+            # The name that the user knows, not the temporary one.
+            raise OSError(error.errno, error.strerror or str(error), str(path)) from None
+        os.chmod(aside, 0o666 & ~_umask())
+        os.replace(aside, path)
+    finally:
+        Path(aside).unlink(missing_ok=True)
+
+
+def _remove_stale(path: Path) -> None:
+    """Remove what processes of this machine left beside `path` when they were killed."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+        found = re.fullmatch(rf"\.{re.escape(path.name)}\.(.+)-(\d+)\.[^.]+\.part", left.name)
+        if found and found[1] == platform.node() and not _alive(int(found[2])):
+            left.unlink(missing_ok=True)
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

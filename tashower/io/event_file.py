@@ -1,0 +1,238 @@
+"""Event files: which arrays they hold (docs/event_format.md), written, read and checked."""
+
+import json
+from dataclasses import asdict, fields
+
+import numpy as np
+
+from tashower.errors import InputError
+from tashower.events.array import Array, Detector
+from tashower.events.model import Events, Pulses, Reconstruction, Truth
+from tashower.io.hdf5 import read_arrays, write_arrays
+from tashower.physics.constants import LATERAL_SCALE, REFERENCE_DISTANCE
+from tashower.physics.lateral import Lateral, telescope_array_lateral
+from tashower.physics.shower_front import Front
+
+#: Version of the event file. The first number changes when an old reader would go wrong, the second
+#: when something is added.
+EVENT_VERSION = "1.3"
+
+
+def columns_of(table) -> dict:
+    """{name: array} of a Truth, Pulses or Reconstruction; empty for None."""
+    return {} if table is None else {f.name: getattr(table, f.name) for f in fields(table)}
+
+
+def array_columns(array: Array) -> dict[str, np.ndarray]:
+    """The group `array` of an event file."""
+    form = array.lateral
+    return {
+        "station_id": array.station_id,
+        "position": array.position,
+        "lattice": array.lattice,
+        **{
+            f"lateral_{name}": getattr(form, name)
+            for name in ("log_r", "eta", "table")
+            if len(form.log_r)
+        },
+    }
+
+
+def event_groups(events: Events) -> dict[str, dict]:
+    """{group: {name: array}} of an event file but for the array; of tables that the events do not
+    have, none.
+    """
+    groups = {
+        "events": {
+            "event_id": events.event_id,
+            "hit_offset": events.hit_offset,
+            "dead_offset": events.dead_offset,
+            "dead_station": events.dead_station,
+        },
+        "hits": {
+            "hit_station": events.hit_station,
+            "hit_time": events.hit_time,
+            "waveform": events.waveform,
+            "pedestal": events.pedestal,
+            "counts_per_vem": events.counts_per_vem,
+        },
+    }
+    tables = {name: getattr(events, name) for name in ("pulses", "truth", "standard")}
+    return groups | {name: columns_of(table) for name, table in tables.items() if table is not None}
+
+
+def event_attributes(array: Array) -> dict:
+    """Root attributes of an event file that describe the array."""
+    return {
+        "spacing": array.spacing,
+        "lattice_kind": array.kind,
+        "detector": json.dumps(asdict(array.detector)),
+        "lateral": array.lateral_name,
+        "lateral_reference": array.lateral.reference,
+        "lateral_scale": array.lateral.scale,
+        **{f"front_{name}": value for name, value in array.front._asdict().items()},
+    }
+
+
+def write_events(path, events: Events, configuration: dict, inputs=()) -> None:
+    """Write an event file (docs/event_format.md)."""
+    groups = {"array": array_columns(events.array), **event_groups(events)}
+    write_arrays(
+        path, "events", EVENT_VERSION, groups, configuration, inputs, event_attributes(events.array)
+    )
+
+
+def table_of(kind, columns: dict | None, path, n_rows: int):
+    """A Truth, Pulses or Reconstruction from the columns of a group of n_rows rows; None without
+    columns.
+
+    Raises
+    ------
+    InputError : names the file and the column that is missing or of another length.
+    """
+    if columns is None:
+        return None
+    for f in fields(kind):
+        if f.name not in columns:
+            raise InputError(f"{path}: {kind.__name__.lower()}/{f.name} is missing")
+        if len(columns[f.name]) != n_rows:
+            raise InputError(
+                f"{path}: {kind.__name__.lower()}/{f.name} has {len(columns[f.name])} rows, {n_rows} needed"
+            )
+    return kind(**{f.name: columns[f.name] for f in fields(kind)})
+
+
+def _check_list(path, name, offset, station, n_events, n_stations) -> None:
+    if (
+        len(offset) != n_events + 1
+        or offset[0] != 0
+        or offset[-1] != len(station)
+        or np.any(np.diff(offset) < 0)
+    ):
+        raise InputError(
+            f"{path}: {name} does not divide {len(station)} entries among {n_events} events"
+        )
+    if len(station) and (station.min() < 0 or station.max() >= n_stations):
+        raise InputError(
+            f"{path}: {name} names a station that the array of {n_stations} does not have"
+        )
+
+
+def _lateral(columns, attributes, path) -> Lateral:
+    """The lateral distribution of an event file; before version 1.2 the Telescope Array's."""
+    if "lateral_table" not in columns:
+        return telescope_array_lateral(
+            float(attributes.get("lateral_reference", REFERENCE_DISTANCE)),
+            float(attributes.get("lateral_scale", LATERAL_SCALE)),
+        )
+    log_r, eta, table = (
+        np.asarray(columns[f"lateral_{name}"], dtype=float) for name in ("log_r", "eta", "table")
+    )
+    if (
+        log_r.ndim != 1
+        or eta.ndim != 1
+        or min(len(log_r), len(eta)) < 4
+        or table.shape != (len(log_r), len(eta))
+    ):
+        raise InputError(f"{path}: array/lateral_table does not fit its nodes")
+    if (
+        not all(np.isfinite(x).all() for x in (log_r, eta, table))
+        or log_r[1] <= log_r[0]
+        or eta[1] <= eta[0]
+    ):
+        raise InputError(
+            f"{path}: array/lateral_table is not a table of finite numbers with increasing nodes"
+        )
+    return Lateral(
+        float(attributes["lateral_reference"]),
+        float(attributes["lateral_scale"]),
+        0.0,
+        0.0,
+        log_r,
+        eta,
+        table,
+    )
+
+
+def read_events(path) -> Events:
+    """Read and check an event file.
+
+    Raises
+    ------
+    InputError : names the file and the dataset that is missing or wrong.
+    """
+    groups, attributes = read_arrays(path, "events", EVENT_VERSION)
+    try:
+        array_columns, event_columns, hits = groups["array"], groups["events"], groups["hits"]
+        array = Array(
+            station_id=array_columns["station_id"],
+            position=array_columns["position"],
+            lattice=array_columns["lattice"],
+            spacing=float(attributes["spacing"]),
+            detector=Detector(**json.loads(attributes["detector"])),
+            kind=str(attributes.get("lattice_kind", "square")),
+            lateral=_lateral(array_columns, attributes, path),
+            lateral_name=str(attributes.get("lateral", "telescope_array")),
+            front=Front(
+                *(
+                    float(attributes.get(f"front_{name}", value))
+                    for name, value in Front()._asdict().items()
+                )
+            ),
+        )
+        events = Events(
+            array=array,
+            event_id=event_columns["event_id"],
+            hit_offset=event_columns["hit_offset"],
+            hit_station=hits["hit_station"],
+            hit_time=hits["hit_time"],
+            waveform=hits.get("waveform"),
+            pedestal=hits.get("pedestal"),
+            counts_per_vem=hits.get("counts_per_vem"),
+            dead_offset=event_columns["dead_offset"],
+            dead_station=event_columns["dead_station"],
+            pulses=table_of(Pulses, groups.get("pulses"), path, len(hits["hit_station"])),
+            truth=table_of(Truth, groups.get("truth"), path, len(event_columns["event_id"])),
+            standard=table_of(
+                Reconstruction, groups.get("standard"), path, len(event_columns["event_id"])
+            ),
+        )
+    except KeyError as error:
+        raise InputError(f"{path}: {error.args[0]} is missing") from None
+    n_stations = array.n_stations
+    if array.position.shape != (n_stations, 3) or not np.isfinite(array.position).all():
+        raise InputError(f"{path}: array/position is not ({n_stations}, 3) finite numbers")
+    _check_list(
+        path,
+        "events/hit_offset",
+        events.hit_offset,
+        events.hit_station,
+        events.n_events,
+        n_stations,
+    )
+    _check_list(
+        path,
+        "events/dead_offset",
+        events.dead_offset,
+        events.dead_station,
+        events.n_events,
+        n_stations,
+    )
+    if events.hit_time.shape != (events.n_hits,) or not np.isfinite(events.hit_time).all():
+        raise InputError(f"{path}: hits/hit_time is not {events.n_hits} finite numbers")
+    if events.waveform is None and events.pulses is None:
+        raise InputError(f"{path}: neither waveforms nor pulses")
+    detector = array.detector
+    if events.waveform is not None:
+        if events.waveform.shape != (events.n_hits, detector.n_bins, detector.n_layers):
+            raise InputError(
+                f"{path}: hits/waveform has shape {events.waveform.shape}, "
+                f"{(events.n_hits, detector.n_bins, detector.n_layers)} needed"
+            )
+        for name in ("pedestal", "counts_per_vem"):
+            column = getattr(events, name)
+            if column is None or column.shape != (events.n_hits, detector.n_layers):
+                raise InputError(
+                    f"{path}: hits/{name} is missing or not ({events.n_hits}, {detector.n_layers})"
+                )
+    return events
