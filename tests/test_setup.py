@@ -69,12 +69,13 @@ FLOORS = {
     "convert": {"physics", "events", "io"},
     "simulation": {"physics", "events"},
     "reconstruction": {"physics", "events", "io"},
-    "evaluation": {"physics", "events", "io"},
     "network": {"physics", "events", "io", "reconstruction"},
+    "evaluation": {"physics", "events", "io", "reconstruction", "network"},
 }
 ONLY_IN = {
     "torch": {"network"},
     "matplotlib": {"evaluation"},
+    "jinja2": {"evaluation"},
     "h5py": {"io", "convert"},
     "hdf5plugin": {"io"},
     "snakemake": set(),
