@@ -68,9 +68,10 @@ FLOORS = {
     "io": {"physics", "events"},
     "convert": {"physics", "events", "io"},
     "simulation": {"physics", "events"},
-    "reconstruction": {"physics", "events", "io"},
-    "network": {"physics", "events", "io", "reconstruction"},
-    "evaluation": {"physics", "events", "io", "reconstruction", "network"},
+    "calibration": {"physics", "events", "io"},
+    "reconstruction": {"physics", "events", "io", "calibration"},
+    "network": {"physics", "events", "io", "calibration", "reconstruction"},
+    "evaluation": {"physics", "events", "io", "calibration", "reconstruction", "network"},
 }
 ONLY_IN = {
     "torch": {"network"},

@@ -120,7 +120,8 @@ def _chosen(methods: dict[str, Reconstruction]) -> np.ndarray:
     """(n_events,) bool: the events that are scored."""
     good = methods[BASELINES[0]].passes_cuts.copy()
     for name in BASELINES[1:]:
-        good &= methods[name].valid
+        if name in methods:
+            good &= methods[name].valid
     for table in methods.values():
         good &= _complete(table)
     if good.sum() < 10:
@@ -150,7 +151,7 @@ def score(
 
     Parameters
     ----------
-    methods : {name: reconstruction}, with the BASELINES. One that is neither a baseline nor a
+    methods : {name: reconstruction}, with the first of the BASELINES. One that is neither a baseline nor a
         network and gives no event direction, core and energy together is not scored.
     networks : {name: its files} of those methods that are networks
 
@@ -197,7 +198,7 @@ def score(
         ],
         "networks": {name: as_dict(config)["networks"].get(name) for name in networks},
         "published_ev": published,
-        "ev_of_correction": {fit: _ev_table(found, fit, boot) for fit in BASELINES},
+        "ev_of_correction": {fit: _ev_table(found, fit, boot) for fit in BASELINES if fit in found},
         "ev_of_quantity": _quantities(found, chosen, boot),
         "methods": _summaries(found, chosen, settings, rows_of),
         pulls_key(first): _pull_table(found_pulls),

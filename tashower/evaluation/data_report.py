@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tashower.calibration.calibration import read_calibration
 from tashower.config import Config, as_dict
 from tashower.errors import InputError
 from tashower.evaluation import measured, tables
@@ -26,7 +27,7 @@ from tashower.io.atomic import written_aside
 from tashower.io.event_file import read_events
 from tashower.io.hdf5 import read_attributes
 from tashower.io.reconstruction_file import read_reconstruction
-from tashower.reconstruction.calibration import read_calibration, time_pulls
+from tashower.reconstruction.residuals import time_pulls
 
 
 def _simulated(paths: Sequence) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:

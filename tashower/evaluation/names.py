@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 #: Fits that everything is compared with. The first is the published comparison: its quality cuts
-#: choose the events; the last is the strongest fit of ours.
+#: choose the events, and it must be there. The last is the strongest fit of ours.
 BASELINES = ("free", "constrained")
 
 

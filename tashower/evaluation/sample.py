@@ -63,7 +63,7 @@ def read_methods(
     events: Events, events_path, fits_path, network_paths: Mapping[str, str]
 ) -> tuple[dict[str, Reconstruction], Pulses | None, dict[str, np.ndarray]]:
     """({method: reconstruction}, pulses, event features) of the events of one file; the methods
-    are the baselines, all others of `fits_path`, the networks.
+    are the baselines that are there, all others of `fits_path`, the networks.
 
     network_paths : {name: file of `tashower apply`}
 
@@ -72,9 +72,8 @@ def read_methods(
     InputError : a method is missing, files that do not belong together.
     """
     found, pulses, features = read_reconstruction(fits_path)
-    for name in BASELINES:
-        if name not in found:
-            raise InputError(f"{fits_path}: no reconstruction {name!r}")
+    if BASELINES[0] not in found:
+        raise InputError(f"{fits_path}: no reconstruction {BASELINES[0]!r}")
     methods, where = {name: found[name] for name in in_order(found)}, {}
     for name, path in network_paths.items():
         of_network = read_reconstruction(path)[0]

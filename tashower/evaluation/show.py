@@ -136,17 +136,20 @@ def show_file(path) -> None:
 
 
 def fit_on_the_spot(events: Events) -> tuple[dict[str, Reconstruction], Pulses]:
-    """Both fits, with the calibration of the default configuration that comes with the package;
+    """Every method, with the calibration of the default configuration that comes with the package;
     of an array that it does not hold for, which is said, the pulses alone.
     """
+    from tashower.calibration.calibration import DEFAULT, read_calibration
     from tashower.config import load_config
-    from tashower.reconstruction.calibration import DEFAULT, check_description, read_calibration
+    from tashower.events.described import check_described
     from tashower.reconstruction.pulses import find_pulses
     from tashower.reconstruction.reconstruct import reconstruct
 
     calibration = read_calibration(DEFAULT)
     try:
-        check_description(calibration, events.array, "not fitted (--fits FILE shows a fit)")
+        check_described(
+            calibration.described, events.array.described, "not fitted (--fits FILE shows a fit)"
+        )
     except InputError as reason:
         print(f"tashower: {reason}", file=sys.stderr)
         return {}, find_pulses(events)

@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from tashower.calibration.calibration import DEFAULT
 from tashower.cli import main
 from tashower.evaluation.measured import domain_rows, station_residuals, two_sample_distance
 from tashower.io.event_file import read_events, write_events
 from tashower.io.reconstruction_file import read_reconstruction
-from tashower.reconstruction.calibration import DEFAULT
 
 
 @pytest.fixture(scope="module")

@@ -100,7 +100,7 @@ def test_times_of_the_workflow(scores, tmp_path):
     (tmp_path / "b" / "fit" / "0.tsv").write_text(header + "2.0\t10\t1.5\n")
     (tmp_path / "b" / "fit" / "1.tsv").write_text(header + "4.0\t30\t-\n")
     assert read_times(tmp_path / "b")[1:] == [["fit", "2", "6", "2", "30"]]
-    assert "<h3>Times" in (report_text(load_config(None), scores, tmp_path, tmp_path / "b"))
+    assert "<h3>Times" in report_text(load_config(None), scores, tmp_path, tmp_path / "b")
     assert "<h3>Times" not in report_text(load_config(None), scores, tmp_path)
 
 
