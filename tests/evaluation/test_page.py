@@ -1,7 +1,9 @@
 """Pages: whole HTML that escapes what comes from outside."""
 
 import json
+import tomllib
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +12,7 @@ from tashower.evaluation.page import render
 from tashower.evaluation.report import read_times, report_text
 from tashower.evaluation.tables import pulls_key
 
+ROOT = Path(__file__).resolve().parents[2]
 VOID = {"meta", "img", "br", "hr", "link", "input"}
 NASTY = '<script>alert(1)</script> & "it\'s"'
 
@@ -119,9 +122,21 @@ def test_report_of_measured_events_is_whole_and_escapes_names():
     }
     page = parsed(render("data_report.html.j2", **content))
     assert "script" not in page.met
-    assert page.text.count(NASTY) == 5 * 2 + 5 + 0
+    # twice in each of five tables; lead, caption, warning, problem, configuration
+    assert page.text.count(NASTY) == 5 * 2 + 5
     nothing = content | {"domain": None, "truth": None, "pictures": {}}
     page = parsed(render("data_report.html.j2", **nothing))
     assert "Against the truth" not in page.text
     assert "Data against simulation" not in page.text
     assert "img" not in page.met
+
+
+def test_templates_come_with_the_package():
+    patterns = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    patterns = patterns["tool"]["setuptools"]["package-data"]["tashower"]
+    package = ROOT / "tashower"
+    packed = {path for pattern in patterns for path in package.glob(pattern)}
+    templates = set((package / "evaluation" / "templates").iterdir())
+    assert templates
+    assert templates <= packed
+    assert all((package / pattern).parent.is_dir() for pattern in patterns)

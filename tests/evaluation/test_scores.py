@@ -239,3 +239,13 @@ def test_words_follow_the_numbers(scored):
     said = " ".join(sentences(score(config, swapped, truth, networks)[0]))
     assert "do not come in the published order: neither 0.75" in said
     assert sentences(score(config, methods, truth, {})[0]) == ["No network was scored."]
+
+
+def test_a_file_may_hold_the_first_fit_alone(scored):
+    config, methods, truth, networks = scored
+    methods = {name: table for name, table in methods.items() if name != "constrained"}
+    scores, _ = score(config, methods, truth, networks)
+    assert list(scores["ev_of_correction"]) == ["free"]
+    text = as_markdown(scores)
+    assert "constrained" not in text
+    assert "the published comparison (0.37)." in text
