@@ -63,15 +63,18 @@ def test_lock_holds_no_cuda_and_the_pinned_torch():
 
 # Which folders a folder may import, and which heavy packages only it may import.
 FLOORS = {
+    "config": set(),
     "physics": set(),
     "events": {"physics"},
     "io": {"physics", "events"},
     "convert": {"physics", "events", "io"},
-    "simulation": {"physics", "events"},
-    "calibration": {"physics", "events", "io"},
-    "reconstruction": {"physics", "events", "io", "calibration"},
-    "network": {"physics", "events", "io", "calibration", "reconstruction"},
-    "evaluation": {"physics", "events", "io", "calibration", "reconstruction", "network"},
+    "simulation": {"config", "physics", "events"},
+    "calibration": {"config", "physics", "events", "io"},
+    "reconstruction": {"config", "physics", "events", "io", "calibration"},
+    "network": {"config", "physics", "events", "io", "calibration", "reconstruction"},
+    "evaluation": {
+        *("config", "physics", "events", "io", "calibration", "reconstruction", "network")
+    },
 }
 ONLY_IN = {
     "torch": {"network"},
@@ -79,6 +82,7 @@ ONLY_IN = {
     "jinja2": {"evaluation"},
     "h5py": {"io", "convert"},
     "hdf5plugin": {"io"},
+    "pydantic": {"config"},
     "snakemake": set(),
 }
 
