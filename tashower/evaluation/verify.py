@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 from tashower.errors import InputError
-from tashower.io.hdf5 import check_whole, checksum_of, read_attributes
+from tashower.io.hdf5 import checksum_of, read_attributes
 
 
 def _described(path: Path) -> dict | None:
@@ -18,7 +18,6 @@ def _described(path: Path) -> dict | None:
     InputError : a damaged file.
     """
     if path.suffix == ".h5":
-        check_whole(path)
         content = read_attributes(path)
         content = content | {
             key: json.loads(content.get(key, "null")) for key in ("made_from", "configuration")
