@@ -69,9 +69,10 @@ FLOORS = {
     "io": {"physics", "events"},
     "convert": {"physics", "events", "io"},
     "simulation": {"config", "physics", "events"},
-    "reconstruction": {"config", "physics", "events", "io"},
+    "calibration": {"physics", "events", "io"},
+    "reconstruction": {"config", "physics", "events", "io", "calibration"},
     "evaluation": {"config", "physics", "events", "io"},
-    "network": {"config", "physics", "events", "io", "reconstruction"},
+    "network": {"config", "physics", "events", "io", "calibration", "reconstruction"},
 }
 ONLY_IN = {
     "torch": {"network"},

@@ -14,7 +14,7 @@ rule calibrate_fit:
         runtime=minutes("calibrate_fit"),
     params:
         config=section("reconstruction"),
-        code=package_code("physics", "events", "io", "reconstruction"),
+        code=package_code("physics", "events", "io", "reconstruction", "calibration"),
     shell:
         "tashower calibrate {input} --config {params.config:q} --output {output} 2>&1 | tee {log}"
 
@@ -36,7 +36,7 @@ rule reconstruct_events:
         runtime=minutes("reconstruct_events"),
     params:
         config=section("reconstruction"),
-        code=package_code("physics", "events", "io", "reconstruction"),
+        code=package_code("physics", "events", "io", "reconstruction", "calibration"),
     shell:
         "tashower fit {input.events} --calibration {input.calibration} --config {params.config:q}"
         " --output {output} 2>&1 | tee {log}"
