@@ -1,4 +1,4 @@
-"""The networks: model, head, inputs, options and training, each network over the defaults of all."""
+"""The networks: model, head, inputs, options, training; each network over the defaults of all."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, is_dataclass

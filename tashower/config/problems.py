@@ -26,8 +26,8 @@ def shown(value) -> str:
 
 
 def _moved(path: tuple) -> str:
-    """Where a key of the sections `network` and `networks` is that was elsewhere before version
-    0.2; empty for others.
+    """Where a key of the sections `network` and `networks` is that once was elsewhere; empty for
+    others.
     """
     *section, name = path
     place = {"correct": "corrects"}

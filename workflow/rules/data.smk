@@ -73,7 +73,7 @@ rule apply_to_data:
     resources:
         mem_mb=memory_of_files("apply_network"),
         runtime=minutes("apply_network"),
-        gpu=GPUS,
+        gpu=gpus(),
     params:
         code=package_code("io", "calibration", "reconstruction", "network"),
     shell:
