@@ -69,7 +69,7 @@ FLOORS = {
     "io": {"physics", "events"},
     "convert": {"physics", "events", "io"},
     "simulation": {"config", "physics", "events"},
-    "calibration": {"physics", "events", "io"},
+    "calibration": {"config", "physics", "events", "io"},
     "reconstruction": {"config", "physics", "events", "io", "calibration"},
     "evaluation": {"config", "physics", "events", "io"},
     "network": {"config", "physics", "events", "io", "calibration", "reconstruction"},
