@@ -87,6 +87,14 @@ def _pull_table(found) -> dict:
     }
 
 
+def _switches(config: Config, name: str) -> dict | None:
+    """What a network of the configuration sees; None for one that was trained elsewhere."""
+    if name not in config.networks:
+        return None
+    inputs = config.networks[name].inputs
+    return {"waveforms": inputs.waveforms, "event_features": inputs.event_features}
+
+
 def _histories(networks) -> dict:
     """Training curves of the networks, from history.json beside their checkpoints, two folders
     above their results.
@@ -196,7 +204,7 @@ def score(
         "fraction_scored_by_energy": [
             float(good[b].mean()) if len(b) else np.nan for b in triggered
         ],
-        "networks": {name: as_dict(config)["networks"].get(name) for name in networks},
+        "networks": {name: _switches(config, name) for name in networks},
         "published_ev": published,
         "ev_of_correction": {fit: _ev_table(found, fit, boot) for fit in BASELINES if fit in found},
         "ev_of_quantity": _quantities(found, chosen, boot),
