@@ -64,9 +64,7 @@ def by_hand(column, row, heading):
     eta = 3.97 - 1.79 * (1.0 / n[2] - 1.0)
 
     def f(r):
-        return (
-            (r / 90.0) ** -1.2 * (1 + r / 90.0) ** -(eta - 1.2) * (1 + (r / 1000.0) ** 2) ** -0.6
-        )
+        return (r / 90.0) ** -1.2 * (1 + r / 90.0) ** -(eta - 1.2) * (1 + (r / 1000.0) ** 2) ** -0.6
 
     ldf = f(r) / f(800.0)
     expected = AREA * FIT["s800"] * ldf
@@ -186,9 +184,9 @@ def test_every_station_feature(heading):
             else:
                 expected = by_hand(*place, heading)[0]
             for name in STATION_FEATURES:
-                assert found[name] == pytest.approx(
-                    expected.get(name, 0.0), rel=2e-6, abs=2e-6
-                ), f"{name} at {place}"
+                assert found[name] == pytest.approx(expected.get(name, 0.0), rel=2e-6, abs=2e-6), (
+                    f"{name} at {place}"
+                )
     assert seen >= 4
 
 
