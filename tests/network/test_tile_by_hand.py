@@ -87,7 +87,7 @@ def by_hand(column, row, heading):
 
 def features_of_hit(hit, heading):
     """All features of a station with a hit."""
-    place, after, (upper, lower), saturated, before = hit
+    place, after, (upper, lower), saturated, _ = hit
     features, expected, plane, front = by_hand(*place, heading)
     upper, lower = max(upper, 0.0), max(lower, 0.0)
     mean = (upper + lower) / 2.0
