@@ -11,8 +11,9 @@ the folder that was changed must fail. Their compiled loops are kept for folders
 Usage: python tests/mutants.py [--jobs N] [--list] [FOLDER or WORD ...]
 
 FOLDER or WORD choose mutations: "network", "simulation/stations.py" or any part of a description.
-The table goes to standard output, progress to standard error; the exit status is 1 where one
-survived, 2 where the list no longer fits the package.
+The table goes to standard output, and into docs/mutants.md when every mutation was tried; progress
+goes to standard error. The exit status is 1 where one survived, 2 where the list no longer fits the
+package.
 """
 
 import argparse
@@ -32,6 +33,8 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parents[1]
 #: The mutations: folder and description, then the old and the new text of one line.
 LIST = Path(__file__).with_name("mutations.txt")
+#: Where the table goes when every mutation was tried.
+RESULT = ROOT / "docs" / "mutants.md"
 #: Tests that a mutation of a folder must not survive, the quickest first.
 TESTS = {
     "physics": ["tests/physics", "tests/events"],
@@ -223,7 +226,10 @@ def main() -> int:
         with ThreadPoolExecutor(arguments.jobs) as pool:
             list(pool.map(check, dict.fromkeys(m.folder for m, _ in chosen)))
             found = list(pool.map(one, chosen))
-    print(table(found, time.monotonic() - begin), end="")
+    text = table(found, time.monotonic() - begin)
+    if len(chosen) == len(every):
+        RESULT.write_text(text)
+    print(text, end="")
     return 1 if any(alive for _, _, alive, _ in found) else 0
 
 
