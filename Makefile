@@ -62,7 +62,7 @@ sample: $(READY)
 	$(BIN)/tashower simulate --config config/sample.yaml --split test --output data/sample.h5
 	mkdir -p build
 	$(BIN)/tashower simulate --split calibration --output build/calibration.h5
-	$(BIN)/tashower calibrate build/calibration.h5 --output tashower/reconstruction/default_calibration.json
+	$(BIN)/tashower calibrate build/calibration.h5 --output tashower/calibration/default_calibration.json
 
 # Small files of every foreign format, from the sample.
 samples: $(READY)

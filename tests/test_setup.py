@@ -68,9 +68,10 @@ FLOORS = {
     "io": {"physics", "events"},
     "convert": {"physics", "events", "io"},
     "simulation": {"physics", "events"},
-    "reconstruction": {"physics", "events", "io"},
+    "calibration": {"physics", "events", "io"},
+    "reconstruction": {"physics", "events", "io", "calibration"},
     "evaluation": {"physics", "events", "io"},
-    "network": {"physics", "events", "io", "reconstruction"},
+    "network": {"physics", "events", "io", "calibration", "reconstruction"},
 }
 ONLY_IN = {
     "torch": {"network"},
