@@ -1,7 +1,8 @@
 """What every reconstruction promises, whoever makes it: one suite for all of `METHODS`.
 
-A method takes events and pulses and returns a `Reconstruction` of every event. To hold a new one to
-the promises, add it to `METHODS` and say in `PROMISES` how exactly it returns an exact shower.
+A method of `tashower.reconstruction.methods` is held to it by being one, and says in `PROMISES` how
+exactly it returns an exact shower; what is not among them is added to `METHODS`, as a function of
+events and pulses.
 """
 
 import copy
@@ -24,8 +25,7 @@ from tashower.network.tiles import ORIENTATIONS, STATION_FEATURES, TARGETS, make
 from tashower.network.training import predict
 from tashower.physics.geometry import direction, opening_angle
 from tashower.reconstruction.features import EVENT_FEATURES, event_features
-from tashower.reconstruction.fit import fit_events
-from tashower.reconstruction.plane import fit_planes
+from tashower.reconstruction.methods import Context, methods
 
 SETTINGS = load_config().reconstruction
 CALIBRATION = calibration(draw_truth(np.random.default_rng(0), 1))
@@ -34,21 +34,14 @@ CALIBRATION = calibration(draw_truth(np.random.default_rng(0), 1))
 CORRECTION = (1e-3, 1e-3, 5.0, 5.0, 0.01)
 
 
-def plane(events, pulses):
-    return fit_planes(events, pulses)
-
-
-def free(events, pulses):
-    return fit_events(events, pulses, CALIBRATION, SETTINGS, "free")
-
-
-def constrained(events, pulses):
-    return fit_events(events, pulses, CALIBRATION, SETTINGS, "constrained")
+def told(method, **words):
+    """A method as a function of events and pulses."""
+    return lambda events, pulses: method(events, pulses, Context(CALIBRATION, SETTINGS, **words))
 
 
 def network(events, pulses):
     """A small network with random weights, applied to the free fit as `apply_network` does."""
-    fit = free(events, pulses)
+    fit = METHODS["free"](events, pulses)
     rows = np.flatnonzero(fit.valid & np.isfinite(fit.energy))
     features = event_features(events, pulses, fit)
     tiles = make_tiles(
@@ -93,8 +86,12 @@ def network(events, pulses):
     return corrected(fit, rows, change, lattice_map(events.array)[1])
 
 
-#: The methods that are held to the contract.
-METHODS = {"plane": plane, "free": free, "constrained": constrained, "network": network}
+#: The methods that are held to the contract: those of the package, and what else there is.
+METHODS = {
+    **{name: told(method) for name, method in methods().items()},
+    "scipy": told(methods()["free"], minimiser="scipy"),
+    "network": network,
+}
 
 
 class Promise(NamedTuple):
@@ -116,6 +113,7 @@ PROMISES = {
     "plane": Promise(0.02, np.nan, np.nan, np.nan, np.nan, front=0.0, covariance=False),
     "free": Promise(0.05, 8.0, 0.02, 6.0, 0.03),
     "constrained": Promise(0.05, 8.0, 0.02, 6.0, 0.02),
+    "scipy": Promise(0.05, 8.0, 0.02, 6.0, 0.03),
     "network": Promise(0.4, 40.0, 0.02, 6.0, 0.03, covariance=False, refuses_a_line=True),
 }
 STATED = {"plane": ("core_x", "core_y", "zenith", "azimuth", "t0")}

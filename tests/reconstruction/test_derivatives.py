@@ -7,6 +7,8 @@ import itertools
 import numpy as np
 import pytest
 
+from tashower.calibration.errors import ErrorModel
+from tashower.physics.description import SOFTENING, Description
 from tashower.physics.lateral import (
     TELESCOPE_ARRAY,
     log_lateral_distribution,
@@ -15,11 +17,18 @@ from tashower.physics.lateral import (
 )
 from tashower.physics.shower_front import TELESCOPE_ARRAY_FRONT, Front, front_delay
 from tashower.reconstruction.clusters import SIGNAL, SILENT, TIME
-from tashower.reconstruction.expectation import N_PARAMETERS, SOFTENING, Observed, evaluate
-from tashower.reconstruction.reference import residual_vector
+from tashower.reconstruction.joint.model import (
+    N_PARAMETERS,
+    FitSettings,
+    Observed,
+    Prior,
+    Quadratic,
+)
+from tashower.reconstruction.joint.scipy_fit import residual_vector
+from tashower.reconstruction.joint.terms import evaluate
 
 AREA, DISPERSION = 2.7, 1.8
-PRIOR = (1.1, 6.0)  # mean and 1/variance
+PRIOR = Prior(1.1, 6.0)
 #: Core [m], direction cosines, ln S800, t0 [ns], a [ns]: several azimuths, both signs of the core.
 POINTS = {
     "north-east": (120.0, -310.0, 0.31, 0.22, 3.1, 35.0, 1.3),
@@ -40,26 +49,23 @@ LATERALS = {"formula": TELESCOPE_ARRAY, "table": tabulated(auger, 1000.0)}
 FRONTS = {"telescope array": TELESCOPE_ARRAY_FRONT, "own": Front(45.0, 1.7, 0.35)}
 
 
+def settings_of(on_ground, lateral, front):
+    """What the fit is told of the array; its prior is given apart."""
+    description = Description(lateral, front, AREA, on_ground)
+    return FitSettings(description, ErrorModel(signal_poisson=DISPERSION), True, np.zeros(6), 0.1)
+
+
 def evaluated(p, observed, on_ground, lateral, front, prior=PRIOR):
     """(sum, gradient (7,), curvature matrix (7, 7)) at p: twice what `evaluate` calls half."""
-    gradient = np.full(N_PARAMETERS, np.nan)
-    matrix = np.full((N_PARAMETERS, N_PARAMETERS), np.nan)
-    total = evaluate(
-        np.asarray(p, dtype=float),
-        observed,
-        0,
-        len(observed.x),
-        AREA,
-        DISPERSION,
-        *prior,
-        on_ground,
-        lateral,
-        front,
-        gradient,
-        matrix,
+    quadratic = Quadratic(
+        np.full(N_PARAMETERS, np.nan),
+        np.full((N_PARAMETERS, N_PARAMETERS), np.nan),
         np.full((10, 4), np.nan),
     )
-    return total, 2.0 * gradient, 2.0 * matrix
+    settings = settings_of(on_ground, lateral, front)
+    span = 0, len(observed.x)
+    total = evaluate(np.asarray(p, dtype=float), observed, span, settings, prior, quadratic)
+    return total, 2.0 * quadratic.gradient, 2.0 * quadratic.information
 
 
 def expected(p, x, y, z, on_ground, lateral, front):
@@ -146,7 +152,7 @@ def test_curvature_is_the_second_derivative_where_the_model_is_exact(p, on_groun
     the sum is the Fisher information, of Poisson terms too.
     """
     observed = stations(p, on_ground, lateral, front, exact=True)
-    prior = p[6], PRIOR[1]
+    prior = Prior(p[6], PRIOR.weight)
     total, gradient, matrix = evaluated(p, observed, on_ground, lateral, front, prior)
     scale = 1.0 / np.sqrt(np.diag(matrix))
     assert total == pytest.approx(0.0, abs=1e-9)
@@ -160,13 +166,11 @@ def test_curvature_is_the_second_derivative_where_the_model_is_exact(p, on_groun
     assert np.linalg.eigvalsh(correlation).min() > 0
 
 
-@pytest.mark.parametrize("lateral", LATERALS)
-@pytest.mark.parametrize("name", ["north-east", "south", "west", "vertical"])
-def test_sum_is_that_of_the_reference(name, lateral):
-    p, form, front = np.array(POINTS[name]), LATERALS[lateral], FRONTS["telescope array"]
-    observed = stations(p, False, form, front, exact=False)
-    total, _, _ = evaluated(p, observed, False, form, front)
-    vector = residual_vector(p, observed, AREA, DISPERSION, *PRIOR, form, front)
+@pytest.mark.parametrize(("p", "on_ground", "lateral", "front"), cases())
+def test_sum_is_that_of_the_reference(p, on_ground, lateral, front):
+    observed = stations(p, on_ground, lateral, front, exact=False)
+    total, _, _ = evaluated(p, observed, on_ground, lateral, front)
+    vector = residual_vector(p, observed, settings_of(on_ground, lateral, front), PRIOR)
     assert total == pytest.approx((vector**2).sum(), rel=1e-10)
 
 
