@@ -21,6 +21,7 @@ help:
 	@echo "others: test-all mutants smoke chaos bench calibration-table config sample samples lint lock clean"
 
 run: $(READY)
+	$(if $(CONFIG),@$(BIN)/tashower config --check $(CONFIG))
 	$(SNAKEMAKE) --cores $(CORES) $(CONFIGFILE)
 
 test: $(READY)
@@ -52,9 +53,10 @@ bench: $(READY)
 calibration-table: $(READY)
 	$(BIN)/python benchmarks/calibration_table.py | tee docs/calibration_table.md
 
-# The two files that restate the schema of the configuration.
+# The files that restate the models of the configuration.
 config: $(READY)
 	$(BIN)/tashower config --yaml > config/config.yaml
+	$(BIN)/tashower config --schema > config/config.schema.json
 	{ cat config/introduction.md; echo; $(BIN)/tashower config; } > config/README.md
 
 # The sample event file in data/, and the calibration that comes with the package.

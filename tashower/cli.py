@@ -237,9 +237,17 @@ def _verify(args) -> None:
 
 
 def _config(args) -> None:
-    from tashower.config import default_yaml, describe
+    import json
 
-    print(default_yaml() if args.yaml else describe())
+    from tashower.config import default_yaml, describe, load_config, schema
+
+    if args.check is not None:
+        load_config(*args.check)
+        print(f"{', '.join(args.check)}: valid")
+    elif args.schema:
+        print(json.dumps(schema(), indent=2, ensure_ascii=False))
+    else:
+        print(default_yaml() if args.yaml else describe())
 
 
 def _named(pairs) -> dict:
@@ -440,8 +448,16 @@ def _parser() -> argparse.ArgumentParser:
     sub = command(
         "config", _config, "Print every key of the configuration: type, range, default, meaning."
     )
-    sub.add_argument(
+    what = sub.add_mutually_exclusive_group()
+    what.add_argument(
         "--yaml", action="store_true", help="print the default configuration as YAML instead"
+    )
+    what.add_argument("--schema", action="store_true", help="print the JSON schema instead")
+    what.add_argument(
+        "--check",
+        nargs="+",
+        metavar="FILE",
+        help="only say whether these files, each over those before it, are a valid configuration",
     )
     return parser
 

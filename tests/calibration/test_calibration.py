@@ -18,7 +18,7 @@ from tashower.calibration.errors import (
     time_shift,
 )
 from tashower.calibration.prior import fit_curvature_prior
-from tashower.config import freeze, load_config
+from tashower.config import load_config
 from tashower.errors import InputError
 from tashower.events.model import PARAMETERS, pulls
 from tashower.io.event_file import read_events, write_events
@@ -96,7 +96,7 @@ def test_another_front_is_fitted(form, tmp_path):
     """Whatever front is fitted, calibration and file carry it, errors are right, and another one is
     refused.
     """
-    config = freeze(
+    config = load_config(
         {
             "array": dict(
                 zip(("front_distance_m", "front_power", "front_density_power"), form, strict=True)
