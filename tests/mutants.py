@@ -39,6 +39,7 @@ RESULT = ROOT / "docs" / "mutants.md"
 TESTS = {
     "physics": ["tests/physics", "tests/events"],
     "events": ["tests/events", "tests/physics"],
+    "calibration": ["tests/calibration", "tests/reconstruction"],
     "simulation": ["tests/simulation"],
     "reconstruction": ["tests/reconstruction"],
     "network": ["tests/network"],
