@@ -107,6 +107,7 @@ def _fit(args) -> None:
 
 def _train(args) -> None:
     from tashower.config import load_config
+    from tashower.network.settings import settings_of
     from tashower.network.training import train_network
 
     config = load_config(args.config)
@@ -114,8 +115,9 @@ def _train(args) -> None:
         raise InputError(
             f"--network {args.network}: the configuration has {', '.join(config.networks)}"
         )
-    if config.training.processes > 1 and "WORLD_SIZE" not in os.environ:
-        _run_in_processes(config.training.processes, args.words)
+    processes = settings_of(config, args.network).training.processes
+    if processes > 1 and "WORLD_SIZE" not in os.environ:
+        _run_in_processes(processes, args.words)
         return
     train_network(
         config,
@@ -145,7 +147,9 @@ def _run_in_processes(n: int, words: list[str]) -> None:
 def _apply(args) -> None:
     from tashower.network.apply import apply_network
 
-    apply_network(args.checkpoint, args.events, args.fits, args.output, args.device)
+    apply_network(
+        args.checkpoint, args.events, args.fits, args.output, args.device, args.model
+    )
 
 
 def _score(args) -> None:
@@ -369,6 +373,9 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--output", required=True, help="reconstruction file to write")
     sub.add_argument(
         "--device", default="auto", choices=("auto", "cpu", "cuda"), help="where to compute"
+    )
+    sub.add_argument(
+        "--model", help="file of the user's model in the checkpoint; left out: where it lay"
     )
 
     sub = configured(

@@ -1,15 +1,12 @@
 """Training: one readable loop."""
 
-import hashlib
 import json
 import math
 import shutil
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -24,59 +21,19 @@ from tashower.network.checkpoint import (
     save_checkpoint,
     write_history,
 )
-from tashower.network.contracts import Model, ModelInputs, build_model, find_head, find_model
-from tashower.network.normalisation import measure, normalise
-from tashower.network.predict import Trained, explained_variance, outputs
-from tashower.network.processes import (
-    Processes,
-    join_processes,
-    leave_processes,
-    mean_over,
-    together,
-    told,
-)
-from tashower.network.sample import (
-    Sample,
-    map_sample,
-    read_ahead,
-    read_sample,
-    store_sample,
-    take_batch,
-)
+from tashower.network.contracts import ModelInputs, build_model, find_head, find_model
+from tashower.network.epoch import Learner, Run, say, seed_of, train_epoch, validate
+from tashower.network.normalisation import measure
+from tashower.network.predict import Trained
+from tashower.network.processes import join_processes, leave_processes, together, told
+from tashower.network.sample import Sample, map_sample, read_sample, store_sample
 from tashower.network.settings import NetworkSettings, settings_of
 from tashower.network.state import CODE, code_fingerprint, load_state, save_state
-from tashower.network.tiles import ORIENTATIONS, STATION_FEATURES, TARGETS
+from tashower.network.tiles import STATION_FEATURES, TARGETS
 from tashower.reconstruction.features import EVENT_FEATURES
 
 #: Part of the steps over which the learning rate rises.
 WARM_UP = 0.1
-_SECONDS_BETWEEN_REPORTS = 10.0
-_SEED_TAG = 777  # keeps these streams apart from those of the simulation
-
-
-class Run(NamedTuple):
-    """One training: which network, and where."""
-
-    name: str
-    seed: int  #: of the configuration
-    settings: NetworkSettings
-    model: Model
-    device: torch.device
-    processes: Processes
-
-
-class Learner(NamedTuple):
-    """What a step changes."""
-
-    network: torch.nn.Module  #: as `processes.together` made it
-    optimiser: torch.optim.Optimizer
-    schedule: torch.optim.lr_scheduler.LRScheduler
-
-
-def _seed(seed: int, name: str, epoch: int) -> np.random.SeedSequence:
-    """Of one epoch of one network: by its name, so that the others do not matter."""
-    of_name = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8])
-    return np.random.SeedSequence([seed, _SEED_TAG, of_name, epoch])
 
 
 def _samples(settings: NetworkSettings, events_paths, fits_paths, arrays: list) -> Iterator[Sample]:
@@ -114,60 +71,6 @@ def _store(settings: NetworkSettings, folder: Path, files: dict) -> dict:
         )
     description = array_description(arrays[0], settings.inputs.bin_width_ns)
     return description | {"n_layers": arrays[0].detector.n_layers}
-
-
-def _batches(sample: Sample, run: Run, epoch: int):
-    """(number of steps, (batch on the CPU, share of this process in the step) of each) of an epoch:
-    all events in random order, each step in a random orientation. Every process gets its part of
-    each step.
-    """
-    settings, processes = run.settings.training, run.processes
-    rng = np.random.default_rng(_seed(run.seed, run.name, epoch))
-    torch.manual_seed(int(rng.integers(2**62)) + processes.rank)  # dropout
-    order, equal = rng.permutation(len(sample.rows)), ORIENTATIONS[sample.kind]
-    steps = np.array_split(order, max(1, len(order) // settings.batch_size))
-    items = [(rows, int(rng.choice(equal)) if settings.augment else 0) for rows in steps]
-
-    def make(item):
-        rows, orientation = item
-        own = np.sort(rows[processes.rank :: processes.world])
-        return take_batch(sample, own, orientation, "cpu"), len(own) * processes.world / len(rows)
-
-    return len(items), read_ahead(make, items)
-
-
-def _train_epoch(learner: Learner, trained: Trained, sample: Sample, run: Run, epoch: int) -> float:
-    """One pass over the training sample; returns the mean loss."""
-    device = run.device
-    learner.network.train()
-    n_steps, batches = _batches(sample, run, epoch)
-    total, reported = 0.0, time.monotonic()
-    for step, (batch, share) in enumerate(batches):
-        batch = normalise(
-            tuple(part.to(device) for part in batch), trained.normalisation, trained.event_features
-        )
-        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-            output = learner.network(*batch[:4])
-        loss = trained.head.loss(output, batch[4]) * share
-        learner.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(learner.network.parameters(), 1.0)
-        learner.optimiser.step()
-        learner.schedule.step()
-        total += loss.item() / n_steps
-        if time.monotonic() - reported > _SECONDS_BETWEEN_REPORTS:
-            reported = time.monotonic()
-            _say(run, f"epoch {epoch + 1}, step {step + 1}/{n_steps}")
-    return mean_over(total, run.processes)
-
-
-def _validate(trained: Trained, validation: Sample, device) -> tuple[float, float]:
-    """(loss, explained variance of the direction) on the validation sample."""
-    targets = validation.targets / trained.normalisation["target_width"].cpu().numpy()
-    output = outputs(trained, validation, device)
-    mean = trained.head.predict(output)[0].numpy().astype(float)
-    loss = trained.head.loss(output, torch.from_numpy(targets)).item()
-    return loss, explained_variance(mean, targets)
 
 
 def _schedule(optimiser, steps: int):
@@ -272,7 +175,7 @@ def _train(run: Run, folder: Path, array: dict, made_of: list, state_path: Path)
     norm = {key: value.to(run.device) for key, value in measure(sample).items()}
     head = find_head(run.settings.head)
     inputs = _model_inputs(run, array, head.n_outputs(len(TARGETS)))
-    torch.manual_seed(int(_seed(run.seed, run.name, 0).spawn(1)[0].generate_state(1)[0]))
+    torch.manual_seed(int(seed_of(run.seed, run.name, 0).spawn(1)[0].generate_state(1)[0]))
     network = build_model(run.model, inputs, run.settings.options).to(run.device)
     trained = Trained(network, head, norm, run.settings.inputs.event_features)
     optimiser = torch.optim.AdamW(
@@ -282,7 +185,7 @@ def _train(run: Run, folder: Path, array: dict, made_of: list, state_path: Path)
         optimiser, settings.epochs * max(1, len(sample.rows) // settings.batch_size)
     )
     learner = Learner(together(network, run.processes, run.device), optimiser, schedule)
-    _say(
+    say(
         run,
         f"{len(sample.rows):,} events on {run.processes.world} x {run.device},"
         f" {len(validation.rows):,} to validate",
@@ -323,13 +226,13 @@ def _epochs(
     parts = {"network": network, "optimiser": learner.optimiser, "schedule": learner.schedule}
     best, history, said = load_state(state_path, identity, parts, run.device)
     if said:
-        _say(run, said)
+        say(run, said)
     while len(history) < min(settings.epochs, best["epoch"] + settings.patience):
         epoch, started = len(history), time.monotonic()
         learning_rate = learner.schedule.get_last_lr()[0]
-        train_loss = _train_epoch(learner, trained, sample, run, epoch)
+        train_loss = train_epoch(learner, trained, sample, run, epoch)
         seconds = time.monotonic() - started
-        found = _validate(trained, validation, run.device) if run.processes.first else None
+        found = validate(trained, validation, run.device) if run.processes.first else None
         loss, ev = told(found, run.processes)
         if not np.isfinite(train_loss + loss):
             raise InputError(
@@ -349,7 +252,7 @@ def _epochs(
         if loss < best["loss"]:
             weights = {k: v.detach().clone() for k, v in network.state_dict().items()}
             best = {"loss": loss, "weights": weights, "epoch": epoch + 1}
-        _say(
+        say(
             run,
             f"epoch {epoch + 1}/{settings.epochs}, loss {train_loss:.4f}, validation {loss:.4f},"
             f" EV of the direction {ev:.3f}, {len(sample.rows) / seconds:,.0f} events/s",
@@ -357,8 +260,3 @@ def _epochs(
         if run.processes.first:
             save_state(state_path, identity, parts, best, history)
     return best, history
-
-
-def _say(run: Run, text: str) -> None:
-    if run.processes.first:
-        print(f"train {run.name}: {text}", file=sys.stderr, flush=True)

@@ -21,7 +21,8 @@ rule train_network:
         runtime=minutes("train_network", CONFIG["training"]["epochs"]),
         gpu=GPUS * CONFIG["training"]["processes"],
     params:
-        config=section("reconstruction", "network", "training", "networks"),
+        config=lambda wildcards: section_of(wildcards.network),
+        model_code=lambda wildcards: model_code(wildcards.network),
         code=package_code("physics", "events", "io", "network"),
         train_events=lambda wildcards, input: counted(input.train_events),
         train_fits=lambda wildcards, input: counted(input.train_fits),
