@@ -21,7 +21,7 @@ class Trained(NamedTuple):
 
 
 def explained_variance(predicted, targets) -> float:
-    """1 - sum Var(true - predicted) / sum Var(true) over the two direction cosines; (n, 5) arrays."""
+    """1 - sum Var(true - predicted) / sum Var(true) of the direction cosines; (n, 5) arrays."""
     return float(
         1.0 - (targets - predicted)[:, :2].var(axis=0).sum() / targets[:, :2].var(axis=0).sum()
     )

@@ -1,5 +1,5 @@
-"""The model `grid`: a waveform encoder shared by all stations, convolutions over the grid, a dense head
-(after arXiv:2005.07117).
+"""The model `grid`: a waveform encoder shared by all stations, convolutions over the grid, a dense
+head (after arXiv:2005.07117).
 """
 
 import torch
@@ -28,8 +28,8 @@ class WaveformEncoder(nn.Module):
         h, n_bins, n_layers = waveform.shape
         x = nn.functional.pad(waveform, (0, 0, 0, self.padded - n_bins))
         x = torch.relu(self.pieces(x.reshape(h, self.padded // 4, 4 * n_layers)))  # (h, T/4, C)
-        x = torch.relu(self.pairs(x.reshape(h, self.padded // 8, -1)))  # (h, T/8, 2C)
-        x = torch.relu(self.quads(x.reshape(h, self.padded // 16, -1)))  # (h, T/16, 2C)
+        x = torch.relu(self.pairs(x.reshape(h, self.padded // 8, 2 * x.shape[2])))  # (h, T/8, 2C)
+        x = torch.relu(self.quads(x.reshape(h, self.padded // 16, 2 * x.shape[2])))  # (h, T/16, 2C)
         return self.out(x.flatten(1))
 
 
