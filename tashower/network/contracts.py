@@ -134,7 +134,7 @@ def kept_model(kept: dict, checkpoint, named: str | None = None) -> Model:
     return find_model(str(path))
 
 
-def _check_options(model: Model, options: dict) -> None:
+def check_options(model: Model, options: dict) -> None:
     """Refuse options that the model does not have, and missing ones that have no default."""
     _, *parameters = inspect.signature(model.make).parameters.values()
     if any(p.kind is p.VAR_KEYWORD for p in parameters):
@@ -173,7 +173,7 @@ def build_model(model: Model, inputs: ModelInputs, options: dict) -> torch.nn.Mo
     InputError : an option that the model does not have; a user's code that fails or gives another
         number of outputs.
     """
-    _check_options(model, options)
+    check_options(model, options)
     try:
         network = model.make(inputs, **options)
         shape = tuple(_probe(network, inputs))

@@ -3,6 +3,7 @@
 import hashlib
 import sys
 import time
+from types import ModuleType
 from typing import NamedTuple
 
 import numpy as np
@@ -27,6 +28,7 @@ class Run(NamedTuple):
     seed: int  #: of the configuration
     settings: NetworkSettings
     model: Model
+    head: ModuleType  #: of `tashower.network.heads`
     device: torch.device
     processes: Processes
 

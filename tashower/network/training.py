@@ -21,7 +21,13 @@ from tashower.network.checkpoint import (
     save_checkpoint,
     write_history,
 )
-from tashower.network.contracts import ModelInputs, build_model, find_head, find_model
+from tashower.network.contracts import (
+    ModelInputs,
+    build_model,
+    check_options,
+    find_head,
+    find_model,
+)
 from tashower.network.epoch import Learner, Run, say, seed_of, train_epoch, validate
 from tashower.network.normalisation import measure
 from tashower.network.predict import Trained
@@ -108,9 +114,11 @@ def train_network(
     settings = settings_of(config, name)
     torch.set_num_threads(settings.training.threads)
     device = choose_device(settings.training.device)
-    model = find_model(settings.model)
+    # Words that are none are refused before the samples are made.
+    model, head = find_model(settings.model), find_head(settings.head)
+    check_options(model, settings.options)
     processes = join_processes(device)
-    run = Run(name, config.seed, settings, model, device, processes)
+    run = Run(name, config.seed, settings, model, head, device, processes)
     folder, state_path = Path(f"{output}.sample"), Path(f"{output}.state")
     files = {
         "train": (train_events, train_fits),
@@ -173,11 +181,10 @@ def _train(run: Run, folder: Path, array: dict, made_of: list, state_path: Path)
     settings = run.settings.training
     sample, validation = map_sample(folder / "train"), map_sample(folder / "validation")
     norm = {key: value.to(run.device) for key, value in measure(sample).items()}
-    head = find_head(run.settings.head)
-    inputs = _model_inputs(run, array, head.n_outputs(len(TARGETS)))
+    inputs = _model_inputs(run, array, run.head.n_outputs(len(TARGETS)))
     torch.manual_seed(int(seed_of(run.seed, run.name, 0).spawn(1)[0].generate_state(1)[0]))
     network = build_model(run.model, inputs, run.settings.options).to(run.device)
-    trained = Trained(network, head, norm, run.settings.inputs.event_features)
+    trained = Trained(network, run.head, norm, run.settings.inputs.event_features)
     optimiser = torch.optim.AdamW(
         network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
     )

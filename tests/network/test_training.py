@@ -1,18 +1,26 @@
 """Training: the same weights again, resumed, alone or beside others; what is applied afterwards."""
 
 import json
+import shlex
+import shutil
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import yaml
 
 from tashower.cli import main
 from tashower.config import as_dict, load_config
 from tashower.errors import InputError
+from tashower.events.model import select_rows
 from tashower.io.reconstruction_file import read_reconstruction
-from tashower.network.apply import apply_network
+from tashower.network.apply import apply_network, corrected
 from tashower.network.checkpoint import load_checkpoint
+from tashower.network.settings import settings_of
 
 
 @pytest.fixture(scope="module")
@@ -218,3 +226,226 @@ def test_too_few_events_are_refused(trained):
             folder / "few" / "c.pt",
             replace(config, training=replace(config.training, batch_size=4096)),
         )
+
+
+def killed_after(monkeypatch, epochs, train):
+    """Run a training that is killed in its epoch number `epochs`, counted from 0."""
+    from tashower.network import training
+
+    normal, calls = training.train_epoch, []
+
+    def killed(*args):
+        calls.append(1)
+        if len(calls) > epochs:
+            raise KeyboardInterrupt
+        return normal(*args)
+
+    monkeypatch.setattr(training, "train_epoch", killed)
+    with pytest.raises(KeyboardInterrupt):
+        train()
+    monkeypatch.setattr(training, "train_epoch", normal)
+
+
+def equal_weights(one, two):
+    return all(torch.equal(value, two["weights"][key]) for key, value in one["weights"].items())
+
+
+@pytest.mark.parametrize("what", ["configuration", "code", "inputs"])
+def test_a_training_that_is_no_longer_the_same_starts_anew(trained, monkeypatch, capfd, what):
+    folder, config, paths, train = trained
+    output = folder / f"other-{what}" / "c.pt"
+    killed_after(monkeypatch, 2, lambda: train(output))
+    if what == "configuration":
+        config = replace(config, training=replace(config.training, weight_decay=0.5))
+    elif what == "code":
+        monkeypatch.setattr("tashower.network.training.code_fingerprint", lambda *_: "another")
+    else:
+        swapped = {"train": paths["train"], "validation": paths["train"]}
+        monkeypatch.setitem(paths, "validation", swapped["validation"])
+    capfd.readouterr()
+    found, curve = train(output, config)
+    said = [line for line in capfd.readouterr().err.splitlines() if "began with" in line]
+    assert len(said) == 1
+    assert said[0].endswith(f"c.pt.state: began with other {what}: training starts anew")
+    fresh, whole = train(folder / f"fresh-{what}" / "c.pt", config)
+    assert equal_weights(found, fresh)
+    assert [h["train_loss"] for h in curve] == [h["train_loss"] for h in whole]
+
+
+def test_a_network_does_not_depend_on_the_others(trained):
+    """Alone or beside others, in any order, by the function or by the command line with what the
+    workflow hands over: the same weights. Another name: others.
+    """
+    folder, config, paths, train = trained
+    alone, _ = train(folder / "alone" / "c.pt")
+    entry = config.networks["a"]
+    for k, networks in enumerate(({"b": entry, "a": entry}, {"a": entry, "z": entry})):
+        beside, _ = train(folder / f"beside{k}" / "c.pt", replace(config, networks=networks))
+        assert equal_weights(alone, beside)
+    other, _ = train(folder / "b" / "c.pt", replace(config, networks={"b": entry}), "b")
+    assert not equal_weights(alone, other)
+    whole = as_dict(config)
+    handed = json.dumps({key: whole[key] for key in ("seed", "network", "training", "networks")})
+    words = [
+        f"--{split}-{kind}={path}"
+        for split in paths
+        for kind, path in zip(("events", "fits"), paths[split], strict=True)
+    ]
+    output = folder / "cli" / "c.pt"
+    output.parent.mkdir()
+    command = ["train", "--config", handed, "--network", "a", *words, "--output", str(output)]
+    assert main(command) == 0
+    assert equal_weights(alone, load_checkpoint(output))
+
+
+def resolved(config, **changes):
+    """The configuration whose network `a` has other settings."""
+    return replace(config, networks={"a": replace(settings_of(config, "a"), **changes)})
+
+
+def test_gaussian_head_states_a_covariance(trained):
+    folder, config, paths, train = trained
+    content, _ = train(folder / "gaussian" / "c.pt", resolved(config, head="gaussian"))
+    assert content["head"] == "gaussian"
+    assert content["model_inputs"]["n_outputs"] == 20
+    output = folder / "gaussian" / "out.h5"
+    apply_network(folder / "gaussian" / "c.pt", *paths["validation"], output, "cpu")
+    table = read_reconstruction(output)[0]["a"]
+    known = table.covariance[table.valid]
+    assert np.isfinite(known[:, :5, :5]).all()
+    assert (np.linalg.eigvalsh(known[:, :5, :5] / np.outer(*2 * [[100, 100, 1, 1, 1]])) > 0).all()
+    assert np.isnan(known[:, 5:]).all()
+    assert np.isnan(known[:, :, 5:]).all()
+    assert np.isnan(table.covariance[~table.valid]).all()
+    # An untrained one states the rms of the targets: some hundred metres, some degrees.
+    core = np.sqrt(known[:, 0, 0])
+    assert 30 < np.median(core) < 1000
+    assert 0.3 < np.median(np.degrees(np.sqrt(known[:, 2, 2]))) < 10
+
+
+@pytest.mark.parametrize("heading", [0.0, 0.7, -2.0])
+@pytest.mark.parametrize("azimuth", [0.3, 2.5, 5.0])
+def test_covariance_is_that_of_drawn_corrections(rng, heading, azimuth):
+    """Corrections drawn with a covariance in the lattice's frame: zenith, azimuth, core and energy
+    of the result spread as the table says.
+    """
+    from hits import make_events, make_reconstruction
+
+    n = 40_000
+    fit = make_reconstruction(rng, make_events(rng, 2))
+    fit = select_rows(fit, np.ones(n, int))
+    ones = np.ones(n)
+    fit = replace(fit, zenith=0.6 * ones, azimuth=azimuth * ones, s800=20.0 * ones)
+    root = np.tril(rng.normal(size=(5, 5))) + 2.0 * np.eye(5)
+    root *= np.array([0.002, 0.002, 30.0, 30.0, 0.01])[:, None]
+    drawn = rng.normal(size=(n, 5)) @ root.T
+    covariance = np.broadcast_to(root @ root.T, (n, 5, 5))
+    found = corrected(fit, np.arange(n), drawn, heading)
+    stated = corrected(fit, np.arange(n), 0.0 * drawn, heading, covariance).covariance[0]
+    assert np.isnan(found.covariance).all()
+    columns = [found.core_x, found.core_y, found.zenith, found.azimuth, np.log(found.energy)]
+    spread = np.cov(columns)
+    size = np.sqrt(np.diag(spread))
+    stated = stated[:5, :5] / np.outer(*2 * [[1, 1, 1, 1, 20.0]])
+    np.testing.assert_allclose(stated / np.outer(size, size), np.corrcoef(columns), atol=0.04)
+
+
+def test_covariance_at_the_horizon_is_not_known(rng):
+    from hits import make_events, make_reconstruction
+
+    fit = select_rows(make_reconstruction(rng, make_events(rng, 4)), [1, 2, 3])
+    fit = replace(fit, zenith=np.array([0.3, 1.5, 0.0]), azimuth=np.zeros(3))
+    up = np.array([[0.01, 0, 0, 0, 0], [0.5, 0, 0, 0, 0], [0.1, 0, 0, 0, 0]])
+    table = corrected(fit, np.array([0, 1]), up[:2], 0.0, np.broadcast_to(np.eye(5), (2, 5, 5)))
+    assert table.zenith[1] == pytest.approx(np.pi / 2)
+    known = np.isfinite(table.covariance[:, :5, :5]).all(axis=(1, 2))
+    np.testing.assert_array_equal(known, [True, False, False])
+
+
+def test_a_users_model_is_trained_and_applied_from_its_file_alone(trained, tmp_path, capfd):
+    from network.test_models import blocks
+
+    _, config, paths, train = trained
+    path = tmp_path / "my_network.py"
+    path.write_text(blocks("python")[0])
+    mine = resolved(config, model=str(path), options={"channels": 4})
+    checkpoint, words = tmp_path / "mine" / "c.pt", []
+    content, _ = train(checkpoint, mine)
+    assert content["model"]["source"] == path.read_text()
+    for option, file in zip(("--events", "--fits"), paths["validation"], strict=True):
+        words += [option, str(file)]
+
+    def apply(output, *more):
+        done = main(["apply", str(checkpoint), *words, "--output", str(tmp_path / output), *more])
+        return done, capfd.readouterr().err
+
+    assert apply("a.h5")[0] == 0
+    moved = path.rename(tmp_path / "moved.py")
+    done, said = apply("b.h5")
+    assert done == 2
+    assert "my_network.py is not there" in said
+    assert apply("c.h5", "--model", str(moved))[0] == 0
+    one, two = (read_reconstruction(tmp_path / name)[0]["a"] for name in ("a.h5", "c.h5"))
+    np.testing.assert_array_equal(one.core_x, two.core_x)
+    moved.write_text(moved.read_text() + "\n")
+    done, said = apply("d.h5", "--model", str(moved))
+    assert done == 2
+    assert "moved.py is not that file" in said
+    assert not (tmp_path / "d.h5").exists()
+
+
+def test_words_of_the_configuration_that_are_none(trained):
+    folder, config, _, train = trained
+    for change, words in (
+        ({"model": "gird"}, "model gird"),
+        ({"head": "median"}, "head median"),
+        ({"options": {"widht": 3}}, "no option widht"),
+    ):
+        with pytest.raises(InputError, match=words):
+            train(folder / "none" / "c.pt", resolved(config, **change))
+    assert not list((folder / "none").iterdir())
+
+
+def with_complete_entries(load):
+    """`load_config` that takes entries of `networks` with a model, as docs/own_network.md has."""
+
+    def load_complete(source=None):
+        if source is None:
+            return load()
+        values = yaml.safe_load(Path(source).read_text())
+        entries = values.pop("networks")
+        inputs = {name: entry["inputs"] for name, entry in entries.items()}
+        training = next(iter(entries.values()))["training"]
+        config = load(json.dumps(values | {"networks": inputs, "training": training}))
+        networks = {
+            name: replace(settings_of(config, name), model=entry["model"], options=entry["options"])
+            for name, entry in entries.items()
+        }
+        return replace(config, networks=networks)
+
+    return load_complete
+
+
+@pytest.mark.slow
+def test_from_an_empty_file_to_a_scored_network(tmp_path, monkeypatch):
+    """Every line of docs/own_network.md that is a command or a file."""
+    from network.test_models import blocks
+
+    from tashower.reconstruction.calibration import DEFAULT
+
+    monkeypatch.setattr("tashower.config.load_config", with_complete_entries(load_config))
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(DEFAULT, tmp_path)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "my_network.py").write_text(blocks("python")[0])
+    (tmp_path / "mine.yaml").write_text(blocks("yaml")[0])
+    commands, source = blocks("sh")
+    for line in commands.splitlines():
+        assert main(shlex.split(line)[1:]) == 0, line
+    scores = json.loads((tmp_path / "scores.json").read_text())
+    assert scores["n_scored"] > 50
+    assert "mine" in scores["networks"]
+    done = subprocess.run(
+        [sys.executable, *shlex.split(source)[1:]], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == blocks("python")[0]
