@@ -22,7 +22,7 @@ from tashower.network.epoch import Run, batches
 from tashower.network.heads.mean import loss as loss_of
 from tashower.network.models.grid import WaveformEncoder
 from tashower.network.normalisation import measure, normalise
-from tashower.network.predict import Trained, explained_variance, predict
+from tashower.network.predict import Trained, explained_variance, outputs, predict
 from tashower.network.processes import Processes
 from tashower.network.sample import (
     Sample,
@@ -42,10 +42,10 @@ N, T = 4, 32
 SIZES = {"waveform_channels": 8, "station_channels": 8, "grid_layers": 1, "dense_channels": 16}
 
 
-def untrained(waveforms=True, features=True):
+def untrained(waveforms=True, features=True, outputs=len(TARGETS)):
     """The model `grid`, small."""
     names = tuple(EVENT_FEATURES) if features else ()
-    inputs = ModelInputs(N, T, 2, STATION_FEATURES, names, waveforms, "square", len(TARGETS))
+    inputs = ModelInputs(N, T, 2, STATION_FEATURES, names, waveforms, "square", outputs)
     return build_model(find_model("grid"), inputs, SIZES | {"dropout": 0.0})
 
 
@@ -136,11 +136,14 @@ def test_encoder_takes_any_length(n_bins, n_layers):
     assert encoder(torch.randn(5, n_bins, n_layers)).shape == (5, 8)
 
 
-def test_mean_over_the_orientations_is_equivariant(rng):
-    """Turned events give turned corrections, exactly."""
-    sample, net = made_sample(rng), network()
-    trained = Trained(net, find_head("mean"), unit_norm(), event_features=True)
-    base, _ = predict(trained, sample, "cpu", orientations=range(8))
+@pytest.mark.parametrize("name", ["mean", "gaussian"])
+def test_mean_over_the_orientations_is_equivariant(rng, name):
+    """Turned events give turned corrections and covariances, exactly."""
+    sample, head = made_sample(rng), find_head(name)
+    net = untrained(outputs=head.n_outputs(len(TARGETS)))
+    torch.nn.init.normal_(net.head[-1].weight, std=1.0 if name == "mean" else 0.3)
+    trained = Trained(net, head, unit_norm(), event_features=True)
+    base, covariance = predict(trained, sample, "cpu", orientations=range(8))
     for orientation in range(1, 8):
         cells, features, waveform, place, targets = take_batch(
             sample, np.arange(40), orientation, "cpu"
@@ -158,8 +161,18 @@ def test_mean_over_the_orientations_is_equivariant(rng):
             sample.first_waveform,
             sample.rows,
         )
-        found, _ = predict(trained, turned, "cpu", orientations=range(8))
-        np.testing.assert_allclose(found, base @ target_matrix(orientation).T, atol=2e-4)
+        found, its_covariance = predict(trained, turned, "cpu", orientations=range(8))
+        matrix = target_matrix(orientation)
+        np.testing.assert_allclose(found, base @ matrix.T, atol=2e-4)
+        if name == "gaussian":
+            wanted = matrix @ covariance @ matrix.T
+            np.testing.assert_allclose(its_covariance, wanted, rtol=1e-3, atol=1e-3)
+            # One orientation alone is turned back with its own matrix.
+            _, one = predict(trained, sample, "cpu", orientations=[orientation])
+            _, plain = head.predict(outputs(trained, sample, "cpu", orientation))
+            np.testing.assert_allclose(one, matrix.T @ plain.numpy() @ matrix, rtol=1e-12)
+        else:
+            assert covariance is its_covariance is None
 
 
 def test_normalisation(rng):

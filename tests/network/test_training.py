@@ -21,6 +21,7 @@ from tashower.io.reconstruction_file import read_reconstruction
 from tashower.network.apply import apply_network, corrected
 from tashower.network.checkpoint import load_checkpoint
 from tashower.network.settings import settings_of
+from tashower.physics.geometry import direction
 
 
 @pytest.fixture(scope="module")
@@ -353,13 +354,16 @@ def test_covariance_is_that_of_drawn_corrections(rng, heading, azimuth):
 def test_covariance_at_the_horizon_is_not_known(rng):
     from hits import make_events, make_reconstruction
 
-    fit = select_rows(make_reconstruction(rng, make_events(rng, 4)), [1, 2, 3])
-    fit = replace(fit, zenith=np.array([0.3, 1.5, 0.0]), azimuth=np.zeros(3))
-    up = np.array([[0.01, 0, 0, 0, 0], [0.5, 0, 0, 0, 0], [0.1, 0, 0, 0, 0]])
-    table = corrected(fit, np.array([0, 1]), up[:2], 0.0, np.broadcast_to(np.eye(5), (2, 5, 5)))
-    assert table.zenith[1] == pytest.approx(np.pi / 2)
+    fit = select_rows(make_reconstruction(rng, make_events(rng, 2)), np.ones(30, int))
+    fit = replace(fit, zenith=np.full(30, 1.5), azimuth=np.linspace(0, 6, 30))
+    rows = np.arange(29)  # the last one gets no correction
+    axis = direction(fit.zenith, fit.azimuth)[rows, :2]
+    change = np.pad(0.5 * axis, ((0, 0), (0, 3)))
+    change[0] *= -1.0
+    table = corrected(fit, rows, change, 0.0, np.broadcast_to(np.eye(5), (29, 5, 5)))
+    assert table.zenith[1:29] == pytest.approx(np.pi / 2)
     known = np.isfinite(table.covariance[:, :5, :5]).all(axis=(1, 2))
-    np.testing.assert_array_equal(known, [True, False, False])
+    np.testing.assert_array_equal(known, np.arange(30) == 0)
 
 
 def test_a_users_model_is_trained_and_applied_from_its_file_alone(trained, tmp_path, capfd):
