@@ -42,7 +42,7 @@ N, T = 4, 32
 SIZES = {"waveform_channels": 8, "station_channels": 8, "grid_layers": 1, "dense_channels": 16}
 
 
-def untrained(waveforms=True, features=True, outputs=len(TARGETS)):
+def untrained(waveforms=True, features=True, outputs=5):
     """The model `grid`, small."""
     names = tuple(EVENT_FEATURES) if features else ()
     inputs = ModelInputs(N, T, 2, STATION_FEATURES, names, waveforms, "square", outputs)
