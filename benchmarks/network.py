@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from tashower.calibration.calibration import DEFAULT, read_calibration
 from tashower.config import load_config
 from tashower.events.model import select_events, select_rows
 from tashower.network.contracts import ModelInputs, build_model, find_model
@@ -21,7 +22,6 @@ from tashower.network.heads.mean import loss as loss_of
 from tashower.network.sample import Sample, correction, map_sample, store_sample, take_batch
 from tashower.network.settings import settings_of
 from tashower.network.tiles import STATION_FEATURES, TARGETS, make_tiles
-from tashower.reconstruction.calibration import DEFAULT, read_calibration
 from tashower.reconstruction.features import EVENT_FEATURES
 from tashower.reconstruction.pulses import find_pulses
 from tashower.reconstruction.reconstruct import reconstruct

@@ -14,7 +14,7 @@ from tashower.errors import InputError
 from tashower.network.checkpoint import save_aside
 
 #: Folders of the package that decide what a training makes of its files.
-CODE = ("physics", "events", "io", "network")
+CODE = ("physics", "events", "io", "calibration", "reconstruction", "network")
 
 
 def code_fingerprint(*folders: str) -> str:

@@ -1,5 +1,6 @@
 """Training: the same weights again, resumed, alone or beside others; what is applied afterwards."""
 
+import copy
 import json
 import shlex
 import shutil
@@ -27,10 +28,10 @@ from tashower.physics.geometry import direction
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """A tiny training, its files and configuration."""
+    from tashower.calibration.calibration import DEFAULT, read_calibration
     from tashower.io.event_file import read_events, write_events
     from tashower.io.reconstruction_file import write_reconstruction
     from tashower.network.training import train_network
-    from tashower.reconstruction.calibration import DEFAULT, read_calibration
     from tashower.reconstruction.reconstruct import reconstruct
     from tashower.simulation.simulate import simulate_events
 
@@ -299,9 +300,16 @@ def test_a_network_does_not_depend_on_the_others(trained):
     assert equal_weights(alone, load_checkpoint(output))
 
 
+def with_networks(config, networks):
+    """The configuration with complete settings as its networks."""
+    other = copy.copy(config)
+    object.__setattr__(other, "networks", networks)
+    return other
+
+
 def resolved(config, **changes):
     """The configuration whose network `a` has other settings."""
-    return replace(config, networks={"a": replace(settings_of(config, "a"), **changes)})
+    return with_networks(config, {"a": replace(settings_of(config, "a"), **changes)})
 
 
 def test_gaussian_head_states_a_covariance(trained):
@@ -425,7 +433,7 @@ def with_complete_entries(load):
             name: replace(settings_of(config, name), model=entry["model"], options=entry["options"])
             for name, entry in entries.items()
         }
-        return replace(config, networks=networks)
+        return with_networks(config, networks)
 
     return load_complete
 
@@ -435,7 +443,7 @@ def test_from_an_empty_file_to_a_scored_network(tmp_path, monkeypatch):
     """Every line of docs/own_network.md that is a command or a file."""
     from network.test_models import blocks
 
-    from tashower.reconstruction.calibration import DEFAULT
+    from tashower.calibration.calibration import DEFAULT
 
     monkeypatch.setattr("tashower.config.load_config", with_complete_entries(load_config))
     monkeypatch.chdir(tmp_path)
