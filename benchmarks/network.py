@@ -20,7 +20,6 @@ from tashower.events.model import select_events, select_rows
 from tashower.network.contracts import ModelInputs, build_model, find_model
 from tashower.network.heads.mean import loss as loss_of
 from tashower.network.sample import Sample, correction, map_sample, store_sample, take_batch
-from tashower.network.settings import settings_of
 from tashower.network.tiles import STATION_FEATURES, TARGETS, make_tiles
 from tashower.reconstruction.features import EVENT_FEATURES
 from tashower.reconstruction.pulses import find_pulses
@@ -30,7 +29,7 @@ from tashower.simulation.simulate import simulate_events
 
 def made_sample(config) -> Sample:
     """A small sample, made in memory."""
-    size = settings_of(config, "waveforms_and_features").inputs
+    size = config.networks["waveforms_and_features"].inputs
     events = simulate_events(config, "train", 0, 3000)
     tables, _, features = reconstruct(events, read_calibration(DEFAULT), config.reconstruction)
     good = np.flatnonzero(tables["free"].passes_cuts)
@@ -87,7 +86,7 @@ def main() -> None:
     """Print events per second and the ratio."""
     torch.set_num_threads(1)
     config = load_config()
-    settings = settings_of(config, "waveforms_and_features")
+    settings = config.networks["waveforms_and_features"]
     sample, size = made_sample(config), settings.inputs
     torch.manual_seed(0)
     inputs = ModelInputs(

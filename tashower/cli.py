@@ -110,7 +110,6 @@ def _fit(args) -> None:
 
 def _train(args) -> None:
     from tashower.config import load_config
-    from tashower.network.settings import settings_of
     from tashower.network.training import train_network
 
     config = load_config(args.config)
@@ -118,7 +117,7 @@ def _train(args) -> None:
         raise InputError(
             f"--network {args.network}: the configuration has {', '.join(config.networks)}"
         )
-    processes = settings_of(config, args.network).training.processes
+    processes = config.networks[args.network].training.processes
     if processes > 1 and "WORLD_SIZE" not in os.environ:
         _run_in_processes(processes, args.words)
         return
@@ -150,9 +149,7 @@ def _run_in_processes(n: int, words: list[str]) -> None:
 def _apply(args) -> None:
     from tashower.network.apply import apply_network
 
-    apply_network(
-        args.checkpoint, args.events, args.fits, args.output, args.device, args.model
-    )
+    apply_network(args.checkpoint, args.events, args.fits, args.output, args.device, args.model)
 
 
 def _score(args) -> None:

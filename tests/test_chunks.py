@@ -8,7 +8,7 @@ import torch
 from hits import same
 
 from tashower.calibration.calibration import DEFAULT, read_calibration
-from tashower.config import load_config
+from tashower.config import InputsConfig, load_config
 from tashower.events.model import concatenate_events, concatenate_rows
 from tashower.io.event_file import write_events
 from tashower.io.reconstruction_file import write_reconstruction
@@ -16,14 +16,13 @@ from tashower.network.contracts import ModelInputs, build_model, find_head, find
 from tashower.network.normalisation import measure
 from tashower.network.predict import Trained, predict
 from tashower.network.sample import map_sample, read_sample, store_sample
-from tashower.network.settings import NetworkInputs
 from tashower.network.tiles import ORIENTATIONS, STATION_FEATURES, TARGETS
 from tashower.reconstruction.features import EVENT_FEATURES
 from tashower.reconstruction.reconstruct import reconstruct
 from tashower.simulation.simulate import simulate_events
 
 N = 210
-INPUTS = NetworkInputs(True, True, 6, 128, 0.0)
+INPUTS = InputsConfig()
 
 
 def made(folder, n_chunks):

@@ -139,6 +139,14 @@ def _clean(value):
     return int(value) if isinstance(value, np.integer) else value
 
 
+def _switches(config: Config, name: str) -> dict | None:
+    """What a network of the configuration sees; None for one that was trained elsewhere."""
+    if name not in config.networks:
+        return None
+    inputs = config.networks[name].inputs
+    return {"waveforms": inputs.waveforms, "event_features": inputs.event_features}
+
+
 def score(config: Config, methods: dict, truth, networks) -> tuple[dict, dict]:
     """(scores, what the figures need) of reconstructions {name: Reconstruction} of the same events."""
     good = methods["free"].passes_cuts & methods["constrained"].valid
@@ -186,7 +194,7 @@ def score(config: Config, methods: dict, truth, networks) -> tuple[dict, dict]:
         "fraction_scored_by_energy": [
             float(good[b].mean()) if len(b) else np.nan for b in triggered
         ],
-        "networks": {name: as_dict(config)["networks"].get(name) for name in networks},
+        "networks": {name: _switches(config, name) for name in networks},
         "published_ev": [
             {"waveforms": w, "event_features": f, "value": v, "source": "arXiv:2005.07117"}
             for (w, f), v in PUBLISHED.items()

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from tashower.config import InputsConfig
 from tashower.errors import InputError
 from tashower.events.array import lattice_map
 from tashower.events.model import PARAMETERS, Reconstruction
@@ -14,7 +15,6 @@ from tashower.network.checkpoint import build_network, check_array, choose_devic
 from tashower.network.contracts import find_head
 from tashower.network.predict import Trained, predict
 from tashower.network.sample import read_sample
-from tashower.network.settings import NetworkInputs
 from tashower.network.tiles import ORIENTATIONS, STATION_FEATURES, TARGETS, in_lattice_frame
 from tashower.physics.geometry import direction, zenith_azimuth
 from tashower.reconstruction.features import EVENT_FEATURES
@@ -119,7 +119,7 @@ def apply_network(
     torch.set_num_threads(content["threads"])
     where = choose_device(device)
     network = build_network(content, checkpoint, where, model)
-    inputs = NetworkInputs(**content["inputs"])
+    inputs = InputsConfig(**content["inputs"])
     sample, array = read_sample(
         events_path, fits_path, content["corrects"], inputs, only_good=False
     )

@@ -9,12 +9,12 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from tashower.config import NetworkSettings
 from tashower.network.contracts import Model
 from tashower.network.normalisation import normalise
 from tashower.network.predict import Trained, explained_variance, outputs
 from tashower.network.processes import Processes, mean_over
 from tashower.network.sample import Sample, read_ahead, take_batch
-from tashower.network.settings import NetworkSettings
 from tashower.network.tiles import ORIENTATIONS
 
 _SECONDS_BETWEEN_REPORTS = 10.0

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from tashower.config import InputsConfig
 from tashower.errors import InputError
 from tashower.events.array import lattice_map
 from tashower.events.model import Reconstruction, Truth, select_events, select_rows
@@ -65,13 +66,15 @@ def correction(fit: Reconstruction, truth: Truth, heading: float = 0.0) -> np.nd
     return np.stack(columns, axis=1).astype(np.float32)
 
 
-def read_sample(events_path, fits_path, corrects: str, inputs, only_good: bool) -> tuple:
+def read_sample(
+    events_path, fits_path, corrects: str, inputs: InputsConfig, only_good: bool
+) -> tuple:
     """`Sample` of one file, and its array.
 
     Parameters
     ----------
     corrects : method of the reconstruction file that the network corrects
-    inputs : `inputs` of the network's configuration: tile, n_bins, bin_width_ns, waveforms
+    inputs : tile, bins and their width, whether waveforms
     only_good : events that pass the cuts of the fit; else all valid ones
 
     Raises

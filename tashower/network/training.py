@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from tashower.config import Config, as_dict
+from tashower.config import Config, NetworkSettings, as_dict
 from tashower.errors import InputError
 from tashower.io.hdf5 import made_from
 from tashower.network.checkpoint import (
@@ -33,7 +33,6 @@ from tashower.network.normalisation import measure
 from tashower.network.predict import Trained
 from tashower.network.processes import join_processes, leave_processes, together, told
 from tashower.network.sample import Sample, map_sample, read_sample, store_sample
-from tashower.network.settings import NetworkSettings, settings_of
 from tashower.network.state import CODE, code_fingerprint, load_state, save_state
 from tashower.network.tiles import STATION_FEATURES, TARGETS
 from tashower.reconstruction.features import EVENT_FEATURES
@@ -111,7 +110,7 @@ def train_network(
     InputError : files that do not belong together or hold nothing to learn from; a model or head
         that is none; no room in the GPU's memory.
     """
-    settings = settings_of(config, name)
+    settings = config.networks[name]
     torch.set_num_threads(settings.training.threads)
     device = choose_device(settings.training.device)
     # Words that are none are refused before the samples are made.

@@ -1,12 +1,15 @@
 """What every model passes: the built-in ones, and the file of docs/own_network.md."""
 
+import inspect
 import re
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from tashower.config.networks import OPTIONS, NetworkConfig
 from tashower.errors import InputError
 from tashower.network.contracts import (
     ModelInputs,
@@ -138,6 +141,15 @@ def test_every_option_of_grid_matters():
         assert shapes(sizes | {name: value + 4}) != shapes(sizes), name
     wet = build_model(grid, inputs, sizes | {"dropout": 0.5})
     assert [m.p for m in wet.modules() if isinstance(m, torch.nn.Dropout)] == [0.5, 0.5]
+
+
+def test_the_configuration_knows_the_built_in_ones():
+    for head in built_in("heads"):
+        assert NetworkConfig(head=head).head == head
+    assert sorted(OPTIONS) == built_in("models")
+    for name, kind in OPTIONS.items():
+        given = inspect.signature(find_model(name).make).parameters.values()
+        assert {p.name: p.default for p in given if p.kind is p.KEYWORD_ONLY} == asdict(kind())
 
 
 def write(path, text):

@@ -32,7 +32,6 @@ from tashower.network.sample import (
     store_sample,
     take_batch,
 )
-from tashower.network.settings import settings_of
 from tashower.network.tiles import STATION_FEATURES, TARGETS, Tiles, target_matrix
 from tashower.physics.geometry import direction
 from tashower.physics.shower_front import Front
@@ -229,7 +228,7 @@ def test_parts_of_the_processes_are_the_whole_batch(rng, tmp_path):
     sample = map_sample(tmp_path / "s")
     config = load_config("{training: {batch_size: 8, augment: false}}")
     name = next(iter(config.networks))
-    settings = settings_of(config, name)
+    settings = config.networks[name]
     code = find_model("grid"), find_head("mean")
     run = Run(name, config.seed, settings, *code, torch.device("cpu"), Processes())
     orders = []

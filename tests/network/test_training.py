@@ -1,18 +1,15 @@
 """Training: the same weights again, resumed, alone or beside others; what is applied afterwards."""
 
-import copy
 import json
 import shlex
 import shutil
 import subprocess
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-import yaml
 
 from tashower.cli import main
 from tashower.config import as_dict, load_config
@@ -21,8 +18,14 @@ from tashower.events.model import select_rows
 from tashower.io.reconstruction_file import read_reconstruction
 from tashower.network.apply import apply_network, corrected
 from tashower.network.checkpoint import load_checkpoint
-from tashower.network.settings import settings_of
 from tashower.physics.geometry import direction
+
+OPTIONS = {"waveform_channels": 8, "station_channels": 8, "grid_layers": 1, "dense_channels": 16}
+SMALL = {
+    "network": {"inputs": {"tile": 4, "n_bins": 64}, "options": OPTIONS},
+    "training": {"epochs": 3, "batch_size": 32},
+    "networks": {"a": {}},
+}
 
 
 @pytest.fixture(scope="module")
@@ -36,10 +39,7 @@ def trained(tmp_path_factory):
     from tashower.simulation.simulate import simulate_events
 
     folder = tmp_path_factory.mktemp("train")
-    config = load_config(
-        "{network: {tile: 4, n_bins: 64, waveform_channels: 8, station_channels: 8, grid_layers: 1, dense_channels: 16}, "
-        "training: {epochs: 3, batch_size: 32}, networks: {a: {waveforms: true, event_features: true}}}"
-    )
+    config = load_config(SMALL)
     paths = {}
     for split, n in (("train", 250), ("validation", 120)):
         events = simulate_events(config, split, 0, n)
@@ -106,11 +106,11 @@ def test_two_processes_train_like_one(trained, monkeypatch, capfd):
     """By torchrun with gloo: without batch normalisation and dropout to rounding, with both within
     noise.
     """
-    folder, config, paths, train = trained
+    folder, _, paths, train = trained
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
 
-    def with_two(name, config):
-        two = replace(config, training=replace(config.training, processes=2))
+    def with_two(name, *changes):
+        two = load_config(SMALL, *changes, {"training": {"processes": 2}})
         (folder / name).mkdir()
         words = [
             f"--{split}-{kind}={path}"
@@ -137,22 +137,23 @@ def test_two_processes_train_like_one(trained, monkeypatch, capfd):
             "epochs"
         ]
 
-    plain = replace(config, network=replace(config.network, grid_layers=0, dropout=0.0))
-    (one, curve), (two, other) = train(folder / "plain1" / "c.pt", plain), with_two("plain2", plain)
+    plain = {"network": {"options": {"grid_layers": 0, "dropout": 0.0}}}
+    one, curve = train(folder / "plain1" / "c.pt", load_config(SMALL, plain))
+    two, other = with_two("plain2", plain)
     for key, value in one["weights"].items():
         torch.testing.assert_close(value, two["weights"][key], rtol=1e-3, atol=1e-5)
     for a, b in zip(curve, other, strict=True):
         assert a["train_loss"] == pytest.approx(b["train_loss"], rel=1e-4)
         assert a["validation_loss"] == pytest.approx(b["validation_loss"], rel=1e-4)
     _, curve = train(folder / "full1" / "c.pt")
-    _, other = with_two("full2", config)
+    _, other = with_two("full2")
     assert other[-1]["validation_loss"] == pytest.approx(curve[-1]["validation_loss"], rel=0.1)
 
 
 @pytest.mark.slow
 def test_a_process_that_fails_is_said_once(trained, capfd):
-    folder, config, paths, _ = trained
-    two = replace(config, training=replace(config.training, processes=2, batch_size=4096))
+    folder, _, paths, _ = trained
+    two = load_config(SMALL, {"training": {"processes": 2, "batch_size": 4096}})
     words = [
         f"--{split}-{kind}={path}"
         for split in paths
@@ -190,10 +191,8 @@ def test_damaged_state_is_removed_and_said(trained):
 
 
 def test_training_stops_without_a_better_epoch(trained):
-    folder, config, _, train = trained
-    stuck = replace(
-        config, training=replace(config.training, epochs=9, patience=2, learning_rate=1e-12)
-    )
+    folder, _, _, train = trained
+    stuck = load_config(SMALL, {"training": {"epochs": 9, "patience": 2, "learning_rate": 1e-12}})
     _, history = train(folder / "stuck" / "c.pt", stuck)
     best = min(history, key=lambda h: h["validation_loss"])["epoch"]
     assert len(history) == min(9, best + 2)
@@ -222,12 +221,9 @@ def test_applied_network_corrects_every_valid_event(trained):
 
 
 def test_too_few_events_are_refused(trained):
-    folder, config, _, train = trained
+    folder, _, _, train = trained
     with pytest.raises(InputError, match="are needed"):
-        train(
-            folder / "few" / "c.pt",
-            replace(config, training=replace(config.training, batch_size=4096)),
-        )
+        train(folder / "few" / "c.pt", load_config(SMALL, {"training": {"batch_size": 4096}}))
 
 
 def killed_after(monkeypatch, epochs, train):
@@ -258,7 +254,7 @@ def test_a_training_that_is_no_longer_the_same_starts_anew(trained, monkeypatch,
     output = folder / f"other-{what}" / "c.pt"
     killed_after(monkeypatch, 2, lambda: train(output))
     if what == "configuration":
-        config = replace(config, training=replace(config.training, weight_decay=0.5))
+        config = load_config(SMALL, {"training": {"weight_decay": 0.5}})
     elif what == "code":
         monkeypatch.setattr("tashower.network.training.code_fingerprint", lambda *_: "another")
     else:
@@ -287,7 +283,7 @@ def test_a_network_does_not_depend_on_the_others(trained):
     other, _ = train(folder / "b" / "c.pt", replace(config, networks={"b": entry}), "b")
     assert not equal_weights(alone, other)
     whole = as_dict(config)
-    handed = json.dumps({key: whole[key] for key in ("seed", "network", "training", "networks")})
+    handed = json.dumps({key: whole[key] for key in ("seed", "networks")})
     words = [
         f"--{split}-{kind}={path}"
         for split in paths
@@ -300,16 +296,9 @@ def test_a_network_does_not_depend_on_the_others(trained):
     assert equal_weights(alone, load_checkpoint(output))
 
 
-def with_networks(config, networks):
-    """The configuration with complete settings as its networks."""
-    other = copy.copy(config)
-    object.__setattr__(other, "networks", networks)
-    return other
-
-
 def resolved(config, **changes):
     """The configuration whose network `a` has other settings."""
-    return with_networks(config, {"a": replace(settings_of(config, "a"), **changes)})
+    return replace(config, networks={"a": replace(config.networks["a"], **changes)})
 
 
 def test_gaussian_head_states_a_covariance(trained):
@@ -406,36 +395,17 @@ def test_a_users_model_is_trained_and_applied_from_its_file_alone(trained, tmp_p
     assert not (tmp_path / "d.h5").exists()
 
 
-def test_words_of_the_configuration_that_are_none(trained):
+def test_a_users_model_that_is_none_is_refused_before_the_samples_are_made(trained, tmp_path):
     folder, config, _, train = trained
+    path = tmp_path / "my_network.py"
+    path.write_text("def model(inputs, width=3): ...\n")
     for change, words in (
-        ({"model": "gird"}, "model gird"),
-        ({"head": "median"}, "head median"),
-        ({"options": {"widht": 3}}, "no option widht"),
+        ({"model": "absent.py"}, r"model absent\.py: is neither grid nor a file"),
+        ({"model": str(path), "options": {"widht": 3}}, "no option widht; it has width"),
     ):
         with pytest.raises(InputError, match=words):
-            train(folder / "none" / "c.pt", resolved(config, **change))
+            train(folder / "none" / "c.pt", resolved(config, **{"options": {}} | change))
     assert not list((folder / "none").iterdir())
-
-
-def with_complete_entries(load):
-    """`load_config` that takes entries of `networks` with a model, as docs/own_network.md has."""
-
-    def load_complete(source=None):
-        if source is None:
-            return load()
-        values = yaml.safe_load(Path(source).read_text())
-        entries = values.pop("networks")
-        inputs = {name: entry["inputs"] for name, entry in entries.items()}
-        training = next(iter(entries.values()))["training"]
-        config = load(json.dumps(values | {"networks": inputs, "training": training}))
-        networks = {
-            name: replace(settings_of(config, name), model=entry["model"], options=entry["options"])
-            for name, entry in entries.items()
-        }
-        return with_networks(config, networks)
-
-    return load_complete
 
 
 @pytest.mark.slow
@@ -445,7 +415,6 @@ def test_from_an_empty_file_to_a_scored_network(tmp_path, monkeypatch):
 
     from tashower.calibration.calibration import DEFAULT
 
-    monkeypatch.setattr("tashower.config.load_config", with_complete_entries(load_config))
     monkeypatch.chdir(tmp_path)
     shutil.copy(DEFAULT, tmp_path)
     (tmp_path / "mine").mkdir()

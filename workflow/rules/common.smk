@@ -24,10 +24,21 @@ try:
 except InputError as error:
     raise WorkflowError(str(error))
 
+for name, settings in CONFIG["networks"].items():
+    if settings["model"].endswith(".py") and not Path(settings["model"]).is_file():
+        raise WorkflowError(f"networks.{name}.model: {settings['model']}: no such file")
+
 RESULTS = CONFIG["results"]
-DEVICE = CONFIG["training"]["device"]
-# Where a cluster starts the jobs there may be no GPU to see: `device: cuda` asks for one.
-GPUS = int(DEVICE == "cuda" or (DEVICE == "auto" and bool(shutil.which("nvidia-smi"))))
+TRAINING = {name: settings["training"] for name, settings in CONFIG["networks"].items()}
+
+
+def gpus(network=None):
+    """GPUs to ask for: of a network, or of one that was trained elsewhere."""
+    device = TRAINING.get(network, CONFIG["training"])["device"]
+    # Where a cluster starts the jobs there may be no GPU to see: `device: cuda` asks for one.
+    return int(
+        device == "cuda" or (device == "auto" and bool(shutil.which("nvidia-smi")))
+    )
 
 
 wildcard_constraints:
@@ -43,15 +54,13 @@ def section(*names):
 
 def section_of(network):
     """What decides one network as JSON: it is trained again when that changes, and only then."""
-    whole = {name: CONFIG[name] for name in ("seed", "network", "training")}
-    return json.dumps(
-        whole | {"networks": {network: CONFIG["networks"][network]}}, sort_keys=True
-    )
+    settings = {network: CONFIG["networks"][network]}
+    return json.dumps({"seed": CONFIG["seed"], "networks": settings}, sort_keys=True)
 
 
 def model_code(network):
     """Fingerprint of the file that defines the model of a network; empty for a built-in one."""
-    path = Path(CONFIG["networks"][network].get("model", "grid"))
+    path = Path(CONFIG["networks"][network]["model"])
     return hashlib.sha256(path.read_bytes()).hexdigest()[:12] if path.is_file() else ""
 
 

@@ -49,7 +49,7 @@ rule fit_data:
         mem_mb=memory_of_files("reconstruct_events"),
         runtime=minutes("reconstruct_events"),
     params:
-        config=section("reconstruction", "calibration"),
+        config=section("reconstruction"),
         code=package_code("physics", "events", "io", "reconstruction", "calibration"),
     shell:
         "tashower fit {input.events} --calibration {input.calibration:q} --config {params.config:q}"
@@ -73,7 +73,7 @@ rule apply_to_data:
     resources:
         mem_mb=memory_of_files("apply_network"),
         runtime=minutes("apply_network"),
-        gpu=GPUS,
+        gpu=gpus(),
     params:
         code=package_code("io", "calibration", "reconstruction", "network"),
     shell:
