@@ -37,6 +37,12 @@ def direction(zenith, azimuth) -> np.ndarray:
     )
 
 
+def wrapped_azimuth(angle) -> np.ndarray:
+    """An angle [rad] in [0, 2 pi); NaN stays NaN. The remainder of -1e-17 would round to 2 pi."""
+    angle = np.asarray(angle, dtype=float) % (2.0 * np.pi)
+    return np.where(angle >= 2.0 * np.pi, 0.0, angle)
+
+
 def zenith_azimuth(axis) -> tuple[np.ndarray, np.ndarray]:
     """Zenith [0, pi] and azimuth [0, 2 pi) of vectors of shape (..., 3), of any length.
 
@@ -46,7 +52,7 @@ def zenith_azimuth(axis) -> tuple[np.ndarray, np.ndarray]:
     horizontal = np.hypot(axis[..., 0], axis[..., 1])
     null = (horizontal == 0) & (axis[..., 2] == 0)
     zenith = np.where(null, np.nan, np.arctan2(horizontal, axis[..., 2]))
-    azimuth = np.where(null, np.nan, np.arctan2(axis[..., 1], axis[..., 0]) % (2 * np.pi))
+    azimuth = np.where(null, np.nan, wrapped_azimuth(np.arctan2(axis[..., 1], axis[..., 0])))
     return zenith, azimuth
 
 

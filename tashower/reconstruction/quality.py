@@ -7,6 +7,7 @@ import numpy as np
 from tashower.config import ReconstructionConfig
 from tashower.events.array import border_distance
 from tashower.events.model import FLAGS
+from tashower.physics.geometry import wrapped_azimuth
 
 #: Results outside of these are not showers: invalid. S800 [VEM/m^2], error of the direction [rad],
 #: core outside the array [m].
@@ -26,13 +27,16 @@ def to_angles(p, covariance):
     jacobian = np.zeros_like(covariance)
     for i in (0, 1, 5, 6):
         jacobian[:, i, i] = 1.0
-    jacobian[:, 2, 2], jacobian[:, 2, 3] = n_x / (safe * cosine), n_y / (safe * cosine)
-    jacobian[:, 3, 2], jacobian[:, 3, 3] = -n_y / safe**2, n_x / safe**2
+    # A vertical direction has every azimuth: that of its axis is called 0, with a huge error.
+    towards_x, towards_y = np.where(sine < 1e-9, 1e-9, n_x), np.where(sine < 1e-9, 0.0, n_y)
+    jacobian[:, 2, 2] = towards_x / (safe * cosine)
+    jacobian[:, 2, 3] = towards_y / (safe * cosine)
+    jacobian[:, 3, 2], jacobian[:, 3, 3] = -towards_y / safe**2, towards_x / safe**2
     s800 = np.exp(np.clip(p[:, 4], -700, 700))
     jacobian[:, 4, 4] = s800
     angles = p.copy()
     angles[:, 2] = np.arcsin(sine)
-    angles[:, 3] = np.arctan2(n_y, n_x) % (2.0 * np.pi)
+    angles[:, 3] = wrapped_azimuth(np.arctan2(n_y, n_x))
     angles[:, 4] = s800
     return angles, jacobian @ covariance @ jacobian.transpose(0, 2, 1)
 
