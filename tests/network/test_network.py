@@ -341,6 +341,14 @@ def test_gpu_that_is_not_there_is_refused():
             choose_device("cuda")
 
 
+OPTIONS = {"waveform_channels": 8, "station_channels": 8, "grid_layers": 1, "dense_channels": 16}
+SMALL = {
+    "network": {"inputs": {"tile": 4, "n_bins": 64}, "options": OPTIONS},
+    "training": {"epochs": 3, "batch_size": 32},
+    "networks": {"a": {}},
+}
+
+
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """A tiny training, its files and configuration."""
@@ -352,10 +360,7 @@ def trained(tmp_path_factory):
     from tashower.simulation.simulate import simulate_events
 
     folder = tmp_path_factory.mktemp("train")
-    config = load_config(
-        "{network: {tile: 4, n_bins: 64, waveform_channels: 8, station_channels: 8, grid_layers: 1, dense_channels: 16}, "
-        "training: {epochs: 3, batch_size: 32}, networks: {a: {waveforms: true, event_features: true}}}"
-    )
+    config = load_config(SMALL)
     paths = {}
     for split, n in (("train", 250), ("validation", 120)):
         events = simulate_events(config, split, 0, n)
@@ -423,11 +428,11 @@ def test_two_processes_train_like_one(trained, monkeypatch, capfd):
     """By torchrun with gloo: without batch normalisation and dropout to rounding, with both within
     noise.
     """
-    folder, config, paths, train = trained
+    folder, _, paths, train = trained
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
 
-    def with_two(name, config):
-        two = replace(config, training=replace(config.training, processes=2))
+    def with_two(name, *changes):
+        two = load_config(SMALL, *changes, {"training": {"processes": 2}})
         (folder / name).mkdir()
         words = [
             f"--{split}-{kind}={path}"
@@ -454,22 +459,23 @@ def test_two_processes_train_like_one(trained, monkeypatch, capfd):
             "epochs"
         ]
 
-    plain = replace(config, network=replace(config.network, grid_layers=0, dropout=0.0))
-    (one, curve), (two, other) = train(folder / "plain1" / "c.pt", plain), with_two("plain2", plain)
+    plain = {"network": {"options": {"grid_layers": 0, "dropout": 0.0}}}
+    one, curve = train(folder / "plain1" / "c.pt", load_config(SMALL, plain))
+    two, other = with_two("plain2", plain)
     for key, value in one["weights"].items():
         torch.testing.assert_close(value, two["weights"][key], rtol=1e-3, atol=1e-5)
     for a, b in zip(curve, other, strict=True):
         assert a["train_loss"] == pytest.approx(b["train_loss"], rel=1e-4)
         assert a["validation_loss"] == pytest.approx(b["validation_loss"], rel=1e-4)
     _, curve = train(folder / "full1" / "c.pt")
-    _, other = with_two("full2", config)
+    _, other = with_two("full2")
     assert other[-1]["validation_loss"] == pytest.approx(curve[-1]["validation_loss"], rel=0.1)
 
 
 @pytest.mark.slow
 def test_a_process_that_fails_is_said_once(trained, capfd):
-    folder, config, paths, _ = trained
-    two = replace(config, training=replace(config.training, processes=2, batch_size=4096))
+    folder, _, paths, _ = trained
+    two = load_config(SMALL, {"training": {"processes": 2, "batch_size": 4096}})
     words = [
         f"--{split}-{kind}={path}"
         for split in paths
@@ -507,10 +513,8 @@ def test_damaged_state_is_removed_and_said(trained):
 
 
 def test_training_stops_without_a_better_epoch(trained):
-    folder, config, _, train = trained
-    stuck = replace(
-        config, training=replace(config.training, epochs=9, patience=2, learning_rate=1e-12)
-    )
+    folder, _, _, train = trained
+    stuck = load_config(SMALL, {"training": {"epochs": 9, "patience": 2, "learning_rate": 1e-12}})
     _, history = train(folder / "stuck" / "c.pt", stuck)
     best = min(history, key=lambda h: h["validation_loss"])["epoch"]
     assert len(history) == min(9, best + 2)
@@ -542,12 +546,9 @@ def test_applied_network_corrects_every_valid_event(trained):
 
 
 def test_too_few_events_are_refused(trained):
-    folder, config, _, train = trained
+    folder, _, _, train = trained
     with pytest.raises(InputError, match="are needed"):
-        train(
-            folder / "few" / "c.pt",
-            replace(config, training=replace(config.training, batch_size=4096)),
-        )
+        train(folder / "few" / "c.pt", load_config(SMALL, {"training": {"batch_size": 4096}}))
 
 
 def test_network_learns_a_rule_that_is_known(rng):
