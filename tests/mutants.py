@@ -158,9 +158,9 @@ def table(found: list[tuple[Mutation, Path, bool, str]], listed: int, seconds: f
     lines = [
         "# Mutations of the package, and which of them the fast tests notice",
         "",
-        f"`make mutants` on {time.strftime('%Y-%m-%d')}, commit {commit}: {len(found)} of {listed} mutations "
-        f"in {seconds / 60:.0f} minutes. Each is an entry of `tests/mutations.txt`, applied alone; "
-        "killed: a fast test of the folder fails.",
+        f"`make mutants` on {time.strftime('%Y-%m-%d')}, commit {commit}: {len(found)} of {listed} "
+        f"mutations in {seconds / 60:.0f} minutes. Each is an entry of `tests/mutations.txt`, applied "
+        "alone; killed: a fast test of the folder fails.",
         "",
         "| folder | mutations | killed | rate |",
         "|---|---|---|---|",

@@ -225,7 +225,7 @@ def test_exact_showers_come_back(name, kind):
 @pytest.mark.parametrize("kind", ["square", "hexagonal"])
 @pytest.mark.parametrize("middle", [True, False])
 def test_vertical_showers(name, kind, middle):
-    """Where the azimuth means nothing; also in the very middle of an array without displacements."""
+    """Where the azimuth means nothing; also in the very middle of an undisplaced array."""
     truth = draw_truth(np.random.default_rng(5), 2, 0.0, [0.0, 2.0], (0.0, 0.0), 60.0)
     truth = replace(truth, curvature=np.full(2, PROMISES[name].front))
     array = layout(kind)
@@ -269,8 +269,8 @@ def test_impossible_times_are_invalid(name, kind):
 
 def differs(name, table, base, turn=0.0, move=(0.0, 0.0), later=0.0):
     """Assert that a table is another one, turned about the origin by `turn`, then moved by `move`
-    [m], and later [ns]: to a small part of an error. Not to rounding: other starts are tried at fixed
-    directions, and a station near 4 VEM/m^2 may change from one likelihood to the other.
+    [m], and later [ns]: to a small part of an error. Not to rounding: other starts are tried in
+    fixed directions, and a station near 4 VEM/m^2 may change from one likelihood to the other.
     """
     np.testing.assert_array_equal(table.flags, base.flags)
     np.testing.assert_array_equal(table.n_stations, base.n_stations)
