@@ -72,6 +72,7 @@ FLOORS = {
     "evaluation": {"physics", "events", "io"},
     "network": {"physics", "events", "io", "reconstruction"},
 }
+FLOORS["cli"] = set(FLOORS)
 ONLY_IN = {
     "torch": {"network"},
     "matplotlib": {"evaluation"},

@@ -1,8 +1,6 @@
 """Any known format to an event file, told from the content."""
 
 import itertools
-import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +24,7 @@ from tashower.events.array import Array, Detector, array_from_positions
 from tashower.events.model import Events, concatenate_events
 from tashower.io.append import event_file
 from tashower.physics.shower_front import TELESCOPE_ARRAY_FRONT, Front
+from tashower.progress import progress
 
 #: Formats by name, and what they are.
 FORMATS = {
@@ -39,7 +38,6 @@ FORMATS = {
 
 #: Area of a water-Cherenkov station of Auger, 1.8 m in radius [m^2].
 AUGER_AREA = 10.18
-_SECONDS_BETWEEN_REPORTS = 5.0
 
 
 def tell_format(paths) -> str:
@@ -231,22 +229,15 @@ def convert_file(
 ) -> tuple[Array, int, int]:
     """`convert` into an event file, in constant memory; returns (array, events, hits).
 
-    Every few seconds stderr says how far it is. lateral : (`Lateral`, its name) for the array;
-        None: the Telescope Array's; front : for
-    the array
+    lateral : (`Lateral`, its name) for the array; None: the Telescope Array's
+    front : for the array
     """
     found, finish = _parts(paths, kind, stations, windows)
-    reported = time.monotonic()
     with event_file(to, {}, paths) as file:
-        for part in found:
-            file.append(part)
-            if time.monotonic() - reported > _SECONDS_BETWEEN_REPORTS:
-                reported = time.monotonic()
-                print(
-                    f"convert: {file.n_events:,} events, {file.n_hits:,} hits",
-                    file=sys.stderr,
-                    flush=True,
-                )
+        with progress("convert") as advance:
+            for part in found:
+                file.append(part)
+                advance(part.n_events)
         array, index_of = finish()
         array = replace(array, front=front)
         if lateral:

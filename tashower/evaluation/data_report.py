@@ -170,7 +170,7 @@ def _truth_section(config, methods, truth, networks) -> list[str]:
 
 def report_data(
     config: Config, events_path, fits_path, networks: dict, simulated_fits, output, pull_of=None
-) -> None:
+) -> int:
     """Write the report of measured events as one HTML file, figures beside it.
 
     Parameters
@@ -180,6 +180,8 @@ def report_data(
     simulated_fits : reconstruction files of simulated events, for the comparison; may be empty
     pull_of : function of (events, pulses, fit) that gives the pull of every hit's time; None: no
         pulls are drawn
+
+    Returns the number of events.
 
     Raises
     ------
@@ -295,4 +297,4 @@ def report_data(
     )
     with written_aside(output) as aside:
         aside.write_text(text)
-    print(f"{output}: {events.n_events} events", flush=True)
+    return events.n_events

@@ -2,12 +2,8 @@
 
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("Agg")
-
-import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.figure import Figure
 
 from tashower.events.model import Events, Pulses
 from tashower.io import provenance
@@ -64,7 +60,7 @@ def _footprint(axis, events: Events, index, hits, time, signal, showers) -> None
         linewidths=0.5,
         zorder=3,
     )
-    plt.colorbar(points, ax=axis, label="arrival time [us]", shrink=0.8)
+    axis.figure.colorbar(points, ax=axis, label="arrival time [us]", shrink=0.8)
     for name, shower, colour in showers:
         n_x, n_y, _ = axis_components(shower["zenith"], shower["azimuth"])
         x, y = shower["core_x"] / 1e3, shower["core_y"] / 1e3
@@ -226,9 +222,8 @@ def _parameter_table(axis, showers, size: str) -> None:
         found.scale(1, 1.5)
 
 
-def draw_event(events: Events, index: int, tables: dict, pulses: Pulses, path) -> None:
-    """Draw event number `index` with its true shower and the given reconstructions {method: table};
-    write a picture.
+def event_figure(events: Events, index: int, tables: dict, pulses: Pulses) -> Figure:
+    """Event number `index` with its true shower and the given reconstructions {method: table}.
 
     A network states no t0 of its own: its front is drawn with that of the fit it corrects. Without
         any valid reconstruction and
@@ -281,7 +276,7 @@ def draw_event(events: Events, index: int, tables: dict, pulses: Pulses, path) -
         near &= np.abs(after) < 6.0 * _FARTHEST
     # Without waveforms their column is left out.
     columns = 2 if events.waveform is None else 3
-    figure = plt.figure(figsize=(5.4 * columns, 9.5), layout="constrained")
+    figure = Figure(figsize=(5.4 * columns, 9.5), layout="constrained")
     grid = figure.add_gridspec(
         4, columns, height_ratios=(3, 1, 3, 1.6), width_ratios=(1.25, 1.0, 1.0)[:columns]
     )
@@ -317,5 +312,10 @@ def draw_event(events: Events, index: int, tables: dict, pulses: Pulses, path) -
             else ""
         )
     )
+    return figure
+
+
+def draw_event(events: Events, index: int, tables: dict, pulses: Pulses, path) -> None:
+    """Write the picture that `event_figure` draws."""
+    figure = event_figure(events, index, tables, pulses)
     figure.savefig(path, dpi=100, metadata=provenance.of_picture(Path(path).suffix))
-    plt.close(figure)

@@ -220,7 +220,7 @@ def _examples(config: Config, events_paths, fits_paths, networks) -> list:
     return [(events, int(order[k]), tables_of, pulses) for k in wanted]
 
 
-def evaluate(config: Config, events_paths, fits_paths, networks: dict, calibration, output) -> None:
+def evaluate(config: Config, events_paths, fits_paths, networks: dict, calibration, output) -> dict:
     """Score fit and networks; write scores.json (`output`), scores.md and figures/ beside it.
 
     Parameters
@@ -228,6 +228,8 @@ def evaluate(config: Config, events_paths, fits_paths, networks: dict, calibrati
     events_paths, fits_paths : files of the test sample, in the same order
     networks : {name: files of `apply_network`, in the same order}
     calibration : path of the fit's calibration, for the record
+
+    Returns the scores.
 
     Raises
     ------
@@ -256,4 +258,4 @@ def evaluate(config: Config, events_paths, fits_paths, networks: dict, calibrati
         aside.write_text(tables.as_markdown(scores))
     with written_aside(output) as aside:
         aside.write_text(json.dumps(scores, indent=1, allow_nan=False) + "\n")
-    print(tables.summary(scores), flush=True)
+    return scores

@@ -2,10 +2,6 @@
 
 import itertools
 
-import matplotlib
-
-matplotlib.use("Agg")
-
 import matplotlib.pyplot as plt
 import numpy as np
 

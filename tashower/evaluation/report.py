@@ -258,4 +258,3 @@ def write_report(config: Config, scores_path, benchmarks, output) -> None:
     text = page("Air-shower reconstruction: fit against network", lead, sections)
     with written_aside(output) as aside:
         aside.write_text(text)
-    print(f"{output}: {len(text) / 1e6:.1f} MB", flush=True)

@@ -99,8 +99,8 @@ def _describe_checkpoint(path) -> list[str]:
     return lines
 
 
-def show_file(path) -> None:
-    """Print what a file holds.
+def show_file(path) -> list[str]:
+    """What a file holds, in lines.
 
     Raises
     ------
@@ -109,7 +109,6 @@ def show_file(path) -> None:
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path}: no such file")
-    print(path)
     if path.suffix == ".json":
         lines = _describe_json(path)
     elif path.suffix == ".pt":
@@ -125,11 +124,11 @@ def show_file(path) -> None:
             if attributes["format"] == "tashower events"
             else _describe_reconstruction(path)
         )
-    print("\n".join(lines), flush=True)
+    return [str(path), *lines]
 
 
-def show_event(path, index: int, fits, output, reconstruct) -> None:
-    """Draw one event; print the path of the picture.
+def show_event(path, index: int, fits, output, reconstruct) -> Path:
+    """Draw one event; returns the path of the picture.
 
     Parameters
     ----------
@@ -160,4 +159,4 @@ def show_event(path, index: int, fits, output, reconstruct) -> None:
             raise InputError(f"{fits}: is not the reconstruction of {path}")
     output = Path(output) if output else Path(f"{Path(path).stem}-event-{index}.png")
     draw_event(events, at, tables, pulses, output)
-    print(output, flush=True)
+    return output

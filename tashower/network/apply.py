@@ -1,6 +1,6 @@
 """Apply a trained network: the fit of every event, corrected."""
 
-import sys
+import logging
 from dataclasses import replace
 
 import numpy as np
@@ -16,6 +16,8 @@ from tashower.network.tiles import ORIENTATIONS, STATION_FEATURES, TARGETS, in_l
 from tashower.network.training import predict
 from tashower.physics.geometry import direction, zenith_azimuth
 from tashower.reconstruction.features import EVENT_FEATURES
+
+_log = logging.getLogger("tashower")
 
 
 def corrected(fit: Reconstruction, rows, correction, heading: float = 0.0) -> Reconstruction:
@@ -103,8 +105,4 @@ def apply_network(checkpoint, events_path, fits_path, output, device: str = "aut
         content["configuration"],
         inputs=(checkpoint, events_path, fits_path),
     )
-    print(
-        f"{output}: {len(sample.rows):,} of {len(table.event_id):,} events corrected",
-        file=sys.stderr,
-        flush=True,
-    )
+    _log.info(f"{output}: {len(sample.rows):,} of {len(table.event_id):,} events corrected")

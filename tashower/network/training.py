@@ -1,9 +1,9 @@
 """Training: one readable loop."""
 
 import json
+import logging
 import math
 import shutil
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,6 +41,7 @@ from tashower.network.sample import (
     take_batch,
 )
 from tashower.network.tiles import ORIENTATIONS, STATION_FEATURES, TARGETS, target_matrix
+from tashower.progress import counted
 from tashower.reconstruction.features import EVENT_FEATURES
 
 #: Weight of each target in the loss: the direction is the published aim, core and energy come
@@ -51,8 +52,9 @@ TARGET_WEIGHTS = (1.0, 1.0, 0.25, 0.25, 0.25)
 HUBER = 4.0
 #: Part of the steps over which the learning rate rises.
 WARM_UP = 0.1
-_SECONDS_BETWEEN_REPORTS = 10.0
 _SEED_TAG = 777  # keeps these streams apart from those of the simulation
+
+_log = logging.getLogger("tashower")
 
 
 def _seed(config: Config, name: str, epoch: int) -> np.random.SeedSequence:
@@ -167,8 +169,10 @@ def _train_epoch(
     event_features = config.networks[name].event_features
     network.train()
     n_steps, batches = _batches(sample, config, name, epoch, processes)
-    total, reported = 0.0, time.monotonic()
-    for step, (batch, share) in enumerate(batches):
+    total = 0.0
+    for batch, share in counted(
+        f"train {name}: epoch {epoch + 1}", batches, n_steps, "steps", processes.first
+    ):
         batch = normalise(tuple(part.to(device) for part in batch), norm, event_features)
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
             predicted = network(*batch[:4])
@@ -179,13 +183,6 @@ def _train_epoch(
         optimiser.step()
         schedule.step()
         total += loss.item() / n_steps
-        if processes.first and time.monotonic() - reported > _SECONDS_BETWEEN_REPORTS:
-            reported = time.monotonic()
-            print(
-                f"train {name}: epoch {epoch + 1}, step {step + 1}/{n_steps}",
-                file=sys.stderr,
-                flush=True,
-            )
     return mean_over(total, processes)
 
 
@@ -219,7 +216,7 @@ def _load_state(path: Path, identity: str, parts: dict, device) -> tuple[dict, l
             f"{path}: damaged ({type(error).__name__}), and removed: start again"
         ) from None
     history = json.loads(state["history"])
-    print(f"{path}: goes on after epoch {len(history)}", file=sys.stderr, flush=True)
+    _log.info(f"{path}: goes on after epoch {len(history)}")
     return state["best"], history
 
 
@@ -391,4 +388,4 @@ def _validate(network, validation: Sample, norm, inputs, device) -> tuple[float,
 
 def _say(processes: Processes, text: str) -> None:
     if processes.first:
-        print(text, file=sys.stderr, flush=True)
+        _log.info(text)

@@ -10,6 +10,7 @@ from tashower.config import ReconstructionConfig
 from tashower.events.array import neighbour_table
 from tashower.events.model import Events, Pulses, Reconstruction
 from tashower.physics.compiled import compiled, inner
+from tashower.progress import blocks
 from tashower.reconstruction.clusters import SIGNAL, SILENT, TIME, choose_stations
 from tashower.reconstruction.energy import look_up_energy
 from tashower.reconstruction.expectation import (
@@ -50,6 +51,7 @@ MOST_OUTLIERS = 4
 #: Fewest stations with a time for which the seven parameters are tried.
 FEWEST_STATIONS = 4
 _NEAR = 150.0  # a core this close [m] to a station with signal is checked from other starts
+_BLOCK = 2000  # events between two reports of progress
 _RING = 300.0  # how far away the other starts lie [m]
 
 
@@ -442,22 +444,24 @@ def fit_events(
     p, covariance, sums = np.full((n, 7), np.nan), np.full((n, 7, 7), np.nan), np.zeros((n, 5))
     density = pulses.signal.mean(axis=1) / array.detector.area
     begin = np.full((n, 7), np.nan) if start is None else np.asarray(start, dtype=float)
-    fit_all(
-        events.hit_offset,
-        events.hit_station,
-        pulses.arrival_time,
-        density,
-        pulses.saturated,
-        events.dead_offset,
-        events.dead_station,
-        neighbour_table(array),
-        array.position,
-        compiled_settings,
-        begin,
-        p,
-        covariance,
-        sums,
-    )
+    neighbours = neighbour_table(array)
+    for rows in blocks(f"fit ({curvature} curvature)", n, _BLOCK):
+        fit_all(
+            events.hit_offset[rows.start : rows.stop + 1],
+            events.hit_station,
+            pulses.arrival_time,
+            density,
+            pulses.saturated,
+            events.dead_offset[rows.start : rows.stop + 1],
+            events.dead_station,
+            neighbours,
+            array.position,
+            compiled_settings,
+            begin[rows],
+            p[rows],
+            covariance[rows],
+            sums[rows],
+        )
     p, covariance = to_angles(p, covariance)
     if curvature in calibration.pulls:
         pulls = calibration.pulls[curvature]

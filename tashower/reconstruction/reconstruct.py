@@ -1,7 +1,5 @@
 """The whole analytic reconstruction of a set of events."""
 
-import sys
-
 from tashower.config import ReconstructionConfig
 from tashower.events.model import Events, Pulses, Reconstruction
 from tashower.reconstruction.calibration import Calibration, check_description
@@ -9,8 +7,6 @@ from tashower.reconstruction.features import event_features
 from tashower.reconstruction.fit import fit_events
 from tashower.reconstruction.plane import fit_planes
 from tashower.reconstruction.pulses import find_pulses
-
-_WORTH_A_LINE = 1000  # events that take a noticeable time
 
 
 def reconstruct(
@@ -31,12 +27,6 @@ def reconstruct(
     tables = {}
     for curvature in ("free", "constrained"):
         tables[curvature] = fit_events(events, pulses, calibration, settings, curvature)
-        if events.n_events >= _WORTH_A_LINE:
-            print(
-                f"fit ({curvature} curvature): {events.n_events:,} events",
-                file=sys.stderr,
-                flush=True,
-            )
     tables["plane"] = fit_planes(events, pulses)
     if events.standard is not None:
         tables["standard"] = events.standard

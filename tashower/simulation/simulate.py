@@ -1,8 +1,5 @@
 """Simulated events: showers thrown at the array, down to triggered two-layer waveforms."""
 
-import sys
-import time
-
 import numpy as np
 
 from tashower.config import Config
@@ -14,6 +11,7 @@ from tashower.events.array import (
     regular_array,
 )
 from tashower.events.model import Events, select_rows
+from tashower.progress import blocks
 from tashower.simulation.electronics import (
     COUNTS_PER_VEM,
     GAIN_SPREAD,
@@ -30,7 +28,6 @@ from tashower.simulation.stations import Conditions, Hits, Stations, simulate_bl
 _SPLIT_OF_ARRAY = "calibration"  # the array is the same in all splits
 _BLOCK = 1000  # events between two reports of progress
 _CAPACITY = 20_000  # hits for which there is room at first
-_SECONDS_BETWEEN_REPORTS = 5.0
 
 
 def _array_generator(config: Config) -> np.random.Generator:
@@ -94,7 +91,7 @@ def simulate_events(config: Config, split: str, first: int, n: int) -> Events:
     returned.
 
     `event_id` is the number of the throw (shower x throws + throw). The events do not depend on how
-    the showers are divided into calls. Progress goes to stderr every few seconds.
+    the showers are divided into calls.
 
     Not included: what docs/simulation.md lists.
     """
@@ -119,11 +116,9 @@ def simulate_events(config: Config, split: str, first: int, n: int) -> Events:
     key = stream_key(config.seed, split, "detector")
     front, conditions = front_model(config.front), _conditions(config)
     n_hits, n_dead, dead_lists = np.zeros(n_events, np.int64), np.zeros(n_events, np.int64), []
-    started = reported = time.monotonic()
-    for block in range(0, n_events, _BLOCK):
-        end = min(block + _BLOCK, n_events)
+    for window in blocks(f"simulate {split}", n_events, _BLOCK, "showers"):
+        block, end = window.start, window.stop
         dead = np.empty((end - block, array.n_stations), np.int32)
-        window = slice(block, end)
         done = 0
         while done < end - block:
             done, used = simulate_block(
@@ -150,13 +145,6 @@ def simulate_events(config: Config, split: str, first: int, n: int) -> Events:
         triggered = n_hits[window] > 0
         mask = np.arange(array.n_stations) < n_dead[window][:, None]
         dead_lists.append(dead[mask & triggered[:, None]])
-        if time.monotonic() - reported > _SECONDS_BETWEEN_REPORTS:
-            reported = time.monotonic()
-            print(
-                f"simulate {split}: {end:,} of {n_events:,} showers, {end / (reported - started):,.0f}/s",
-                file=sys.stderr,
-                flush=True,
-            )
     return _assemble(
         array,
         stations,
