@@ -331,7 +331,7 @@ def score(
     for name, table in methods.items():
         if not np.array_equal(table.event_id, events.event_id):
             raise InputError(f"{name}: is not a reconstruction of these events")
-    return score_of(configuration(config), methods, events.truth, networks)[0]
+    return score_of(configuration(config), methods, events.truth, dict.fromkeys(networks, ()))[0]
 
 
 def show(

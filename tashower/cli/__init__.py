@@ -6,6 +6,7 @@ Every import of a stage happens inside its command, so that `tashower --help` an
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -39,10 +40,13 @@ def main(words: Sequence[str] | None = None) -> int:
     messages_to_stderr()
     # Pictures go to files; a screen, or the lack of one, does not matter.
     os.environ["MPLBACKEND"] = "Agg"
+    one_of_several = "LOCAL_RANK" in os.environ  # torchrun ends them with SIGTERM
+    if one_of_several:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         args.run(args)
     except KeyboardInterrupt:
-        if "LOCAL_RANK" not in os.environ:  # else one of several processes: their parent says it
+        if not one_of_several:  # else their parent says it
             log.error("interrupted; nothing half-written is left")
         return INTERRUPTED
     except InputError as error:

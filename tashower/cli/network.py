@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import signal
 import subprocess
 import sys
 
@@ -43,15 +42,22 @@ def _run_in_processes(n: int, words: list[str]) -> None:
         "--nproc-per-node",
         str(n),
     ]
-    training = subprocess.Popen([*torchrun, "-m", "tashower.cli", *words])
+    training = subprocess.Popen(
+        [*torchrun, "-m", "tashower.cli", *words],
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+    )
     try:
-        status = training.wait()
-    except KeyboardInterrupt:
-        # torchrun ends its processes; what of theirs is half-written has no name yet.
-        training.send_signal(signal.SIGTERM)
+        for line in training.stderr:
+            print(line, end="", file=sys.stderr, flush=True)
         training.wait()
+    except KeyboardInterrupt:
+        # torchrun ends its processes, and says so in many lines that are not passed on.
+        training.terminate()
+        training.communicate()
         raise
-    if status:
+    if training.returncode:
         raise InputError("a process of the training failed: its message stands above")
 
 

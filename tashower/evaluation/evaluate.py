@@ -121,7 +121,7 @@ def _histories(networks) -> dict:
     """
     found = {}
     for name, paths in networks.items():
-        for folder in list(Path(paths[0]).parents)[:3]:
+        for folder in list(Path(paths[0]).parents)[:3] if paths else ():
             if (folder / "history.json").is_file():
                 found[name] = json.loads((folder / "history.json").read_text())["epochs"]
                 break

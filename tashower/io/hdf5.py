@@ -80,11 +80,11 @@ def new_file(path, kind: str, version: str, configuration: dict, inputs=()):
 
 
 class _Tolerant(io.FileIO):
-    """A file that notes the first error of writing and goes on: the HDF5 library crashes where a
-    write fails.
+    """A file that notes the first error of writing, or an interrupt, and goes on: the HDF5 library
+    crashes where a write fails, and swallows what is raised while it writes.
     """
 
-    error: OSError | None = None
+    error: OSError | KeyboardInterrupt | None = None
 
     def write(self, data):
         try:
@@ -92,14 +92,14 @@ class _Tolerant(io.FileIO):
             done = 0
             while done < len(view):
                 done += super().write(view[done:])
-        except OSError as error:
+        except (OSError, KeyboardInterrupt) as error:
             self.error = self.error or error
         return len(data)
 
     def truncate(self, size=None):
         try:
             return super().truncate(size)
-        except OSError as error:
+        except (OSError, KeyboardInterrupt) as error:
             self.error = self.error or error
             return size
 
@@ -115,6 +115,8 @@ def _full_disk_tolerated(path):
             raise
     finally:
         file.close()
+    if isinstance(file.error, KeyboardInterrupt):
+        raise file.error
     if file.error is not None:
         raise OSError(file.error.errno, file.error.strerror, str(path))
 
