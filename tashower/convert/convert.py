@@ -1,7 +1,7 @@
 """Any known format to an event file, told from the content."""
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,8 +23,10 @@ from tashower.errors import InputError
 from tashower.events.array import Array, Detector, array_from_positions
 from tashower.events.model import Events, concatenate_events
 from tashower.io.append import event_file
+from tashower.physics.lateral import Lateral
 from tashower.physics.shower_front import TELESCOPE_ARRAY_FRONT, Front
 from tashower.progress import progress
+from tashower.types import FilePath
 
 #: Formats by name, and what they are.
 FORMATS = {
@@ -40,7 +42,7 @@ FORMATS = {
 AUGER_AREA = 10.18
 
 
-def tell_format(paths) -> str:
+def tell_format(paths: Sequence[FilePath]) -> str:
     """Format of the files, from their content.
 
     Raises
@@ -189,7 +191,12 @@ def _ranked(array: Array) -> tuple[Array, np.ndarray]:
     return array, index_of
 
 
-def convert(paths, kind: str | None = None, stations=None, windows: int = 1) -> Events:
+def convert(
+    paths: Sequence[FilePath],
+    kind: str | None = None,
+    stations: FilePath | None = None,
+    windows: int = 1,
+) -> Events:
     """Events of files of one format on one array, in memory.
 
     Parameters
@@ -219,12 +226,12 @@ def convert(paths, kind: str | None = None, stations=None, windows: int = 1) -> 
 
 
 def convert_file(
-    paths,
-    to,
+    paths: Sequence[FilePath],
+    to: FilePath,
     kind: str | None = None,
-    stations=None,
+    stations: FilePath | None = None,
     windows: int = 1,
-    lateral=None,
+    lateral: tuple[Lateral, str] | None = None,
     front: Front = TELESCOPE_ARRAY_FRONT,
 ) -> tuple[Array, int, int]:
     """`convert` into an event file, in constant memory; returns (array, events, hits).

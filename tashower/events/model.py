@@ -6,9 +6,9 @@ NaN, never 0. Times are in ns relative to a reference time of each event that ha
 meaning.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -233,6 +233,10 @@ class Reconstruction:
         return flat.data_frame(flat.with_errors(flat.reconstruction_columns(self), PARAMETERS))
 
 
+#: A table with one row per event or hit.
+Table = TypeVar("Table", Truth, Pulses, Reconstruction)
+
+
 def _chosen(which, n: int) -> np.ndarray:
     """Indices among n rows of what stands between brackets."""
     if isinstance(which, int | np.integer) and not isinstance(which, bool | np.bool_):
@@ -252,12 +256,12 @@ def _select_list(offset, *columns, rows):
     return new_offset, *(None if c is None else c[index] for c in columns)
 
 
-def select_rows(table, rows):
+def select_rows(table: Table, rows: np.ndarray | slice) -> Table:
     """The given rows (index array or mask) of a Truth, Pulses or Reconstruction."""
     return replace(table, **{f.name: getattr(table, f.name)[rows] for f in fields(table)})
 
 
-def select_events(events: Events, rows) -> Events:
+def select_events(events: Events, rows: np.ndarray | slice) -> Events:
     """The given events (index array or mask), in that order, with their hits."""
     rows = np.arange(events.n_events)[rows]
     hit_offset, index = _select_list(events.hit_offset, np.arange(events.n_hits), rows=rows)
@@ -287,7 +291,7 @@ def _concatenate(parts):
     return None if parts[0] is None else np.concatenate(parts)
 
 
-def concatenate_rows(tables):
+def concatenate_rows(tables: Sequence[Table | None]) -> Table | None:
     """One table from several of the same kind (Truth, Pulses or Reconstruction); None if they are
     None.
     """

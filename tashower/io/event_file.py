@@ -1,6 +1,7 @@
 """Event files: which arrays they hold (docs/event_format.md), written, read and checked."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, fields
 
 import numpy as np
@@ -12,13 +13,14 @@ from tashower.io.hdf5 import read_arrays, write_arrays
 from tashower.physics.constants import LATERAL_SCALE, REFERENCE_DISTANCE
 from tashower.physics.lateral import Lateral, telescope_array_lateral
 from tashower.physics.shower_front import Front
+from tashower.types import FilePath
 
 #: Version of the event file. The first number changes when an old reader would go wrong, the second
 #: when something is added.
 EVENT_VERSION = "1.3"
 
 
-def columns_of(table) -> dict:
+def columns_of(table: Truth | Pulses | Reconstruction | None) -> dict:
     """{name: array} of a Truth, Pulses or Reconstruction; empty for None."""
     return {} if table is None else {f.name: getattr(table, f.name) for f in fields(table)}
 
@@ -74,7 +76,9 @@ def event_attributes(array: Array) -> dict:
     }
 
 
-def write_events(path, events: Events, configuration: dict, inputs=()) -> None:
+def write_events(
+    path: FilePath, events: Events, configuration: dict, inputs: Sequence[FilePath] = ()
+) -> None:
     """Write an event file (docs/event_format.md)."""
     groups = {"array": array_columns(events.array), **event_groups(events)}
     write_arrays(
@@ -82,7 +86,9 @@ def write_events(path, events: Events, configuration: dict, inputs=()) -> None:
     )
 
 
-def table_of(kind, columns: dict | None, path, n_rows: int):
+def table_of(
+    kind: type, columns: dict | None, path: FilePath, n_rows: int
+) -> Truth | Pulses | Reconstruction | None:
     """A Truth, Pulses or Reconstruction from the columns of a group of n_rows rows; None without
     columns.
 
@@ -154,7 +160,7 @@ def _lateral(columns, attributes, path) -> Lateral:
     )
 
 
-def read_events(path) -> Events:
+def read_events(path: FilePath) -> Events:
     """Read and check an event file.
 
     Raises

@@ -5,6 +5,7 @@ Nothing here sees the samples that networks are trained on or methods are scored
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -41,6 +42,7 @@ from tashower.reconstruction.expectation import (
 from tashower.reconstruction.fit import fit_events
 from tashower.reconstruction.pulses import find_pulses
 from tashower.reconstruction.quality import correct_bias
+from tashower.types import FilePath
 
 VERSION = 1
 #: Calibration of the default configuration, made by `make sample`; for a first look at an event.
@@ -289,7 +291,7 @@ def _parameters(table: Reconstruction) -> np.ndarray:
     return np.stack([getattr(table, name) for name in PARAMETERS], axis=1)
 
 
-def fit_curvature_prior(truth) -> tuple[tuple, float]:
+def fit_curvature_prior(truth: Truth) -> tuple[tuple, float]:
     """Coefficients of <ln a> in zenith and S800, and the rms around it, from true showers."""
     s, log_s800 = 1.0 / np.cos(truth.zenith) - 1.0, np.log(truth.s800)
     columns = np.stack([np.ones_like(s), s, s**2, log_s800, s * log_s800], axis=1)
@@ -343,7 +345,9 @@ def calibrate(events: Events, settings: ReconstructionConfig) -> Calibration:
     )
 
 
-def write_calibration(path, calibration: Calibration, configuration: dict, inputs=()) -> None:
+def write_calibration(
+    path: FilePath, calibration: Calibration, configuration: dict, inputs: Sequence[FilePath] = ()
+) -> None:
     """Write a calibration as JSON with what made it."""
     table = {
         name: getattr(calibration.energy, name).tolist()
@@ -372,7 +376,7 @@ def write_calibration(path, calibration: Calibration, configuration: dict, input
         aside.write_text(json.dumps(content, indent=1) + "\n")
 
 
-def check_description(calibration: Calibration, array: Array, where) -> None:
+def check_description(calibration: Calibration, array: Array, where: object) -> None:
     """Refuse events that are described with another lateral distribution or front than the
     calibration's.
 
@@ -398,7 +402,7 @@ def check_description(calibration: Calibration, array: Array, where) -> None:
         )
 
 
-def read_calibration(path) -> Calibration:
+def read_calibration(path: FilePath) -> Calibration:
     """Read a calibration.
 
     Raises

@@ -3,6 +3,7 @@ seven parameters.
 """
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -41,6 +42,9 @@ from tashower.reconstruction.start_values import (
     start_size,
     zenith_factor,
 )
+
+if TYPE_CHECKING:
+    from tashower.reconstruction.calibration import Calibration
 
 #: A station is rejected when that lowers chi2 by more than this, one station at a time. The
 #: Telescope Array uses 4 (Ivanov 2012), which also takes away one good station in twenty and makes
@@ -403,10 +407,10 @@ def fit_all(
 def fit_events(
     events: Events,
     pulses: Pulses,
-    calibration,
+    calibration: "Calibration",
     settings: ReconstructionConfig,
     curvature: str = "free",
-    start=None,
+    start: np.ndarray | None = None,
 ) -> Reconstruction:
     """Fit every event.
 

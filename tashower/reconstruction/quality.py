@@ -1,12 +1,16 @@
 """From the fit's own parameters to those of the result: angles, biases taken away, quality flags."""
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tashower.config import ReconstructionConfig
-from tashower.events.array import border_distance
+from tashower.events.array import Array, border_distance
 from tashower.events.model import FLAGS
+
+if TYPE_CHECKING:
+    from tashower.reconstruction.calibration import FitPulls
 from tashower.physics.constants import SPEED_OF_LIGHT
 
 #: Results outside of these are not showers: invalid. S800 [VEM/m^2], error of the direction [rad],
@@ -16,7 +20,7 @@ LARGEST_DIRECTION_ERROR = math.radians(30.0)
 FARTHEST_OUTSIDE = 3000.0
 
 
-def to_angles(p, covariance):
+def to_angles(p: np.ndarray, covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Parameters and covariance of (core, zenith, azimuth, S800, t0, a) from those of (core, n_x,
     n_y, ln S800, t0, a).
     """
@@ -38,7 +42,7 @@ def to_angles(p, covariance):
     return angles, jacobian @ covariance @ jacobian.transpose(0, 2, 1)
 
 
-def correct_bias(p, pulls):
+def correct_bias(p: np.ndarray, pulls: "FitPulls") -> np.ndarray:
     """Parameters (n, 7) in the order of PARAMETERS with the biases of a `calibration.FitPulls`
     taken away; a new array.
     """
@@ -56,7 +60,16 @@ def correct_bias(p, pulls):
     return p
 
 
-def quality_flags(array, p, covariance, chi2, ndof, used, good, settings: ReconstructionConfig):
+def quality_flags(
+    array: Array,
+    p: np.ndarray,
+    covariance: np.ndarray,
+    chi2: np.ndarray,
+    ndof: np.ndarray,
+    used: np.ndarray,
+    good: np.ndarray,
+    settings: ReconstructionConfig,
+) -> np.ndarray:
     """Bit mask of the quality flags, in the order of `events.model.FLAGS`."""
     with np.errstate(invalid="ignore", divide="ignore"):
         pointing = np.sqrt(covariance[:, 2, 2] + np.sin(p[:, 2]) ** 2 * covariance[:, 3, 3])

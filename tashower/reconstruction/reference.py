@@ -14,7 +14,8 @@ from tashower.physics.lateral import (
     log_lateral_distribution,
     slope_of_secant,
 )
-from tashower.physics.shower_front import TELESCOPE_ARRAY_FRONT, front_delay
+from tashower.physics.shower_front import TELESCOPE_ARRAY_FRONT, Front, front_delay
+from tashower.reconstruction.calibration import Calibration
 from tashower.reconstruction.clusters import SIGNAL, SILENT, TIME
 from tashower.reconstruction.expectation import LARGEST_SINE2, N_PARAMETERS, SOFTENING, Observed
 from tashower.reconstruction.fit import observe, one_pass, work_space
@@ -29,11 +30,11 @@ from tashower.reconstruction.start_values import (
 
 
 def settings_of(
-    calibration,
+    calibration: Calibration,
     area: float,
     constrained: bool,
     lateral: Lateral = TELESCOPE_ARRAY,
-    front=TELESCOPE_ARRAY_FRONT,
+    front: Front = TELESCOPE_ARRAY_FRONT,
 ) -> FitSettings:
     """`FitSettings` for the perpendicular distance."""
     return FitSettings(
@@ -76,14 +77,14 @@ def observed_events(events: Events, pulses: Pulses) -> list[Observed]:
 
 
 def residual_vector(
-    p,
+    p: np.ndarray,
     observed: Observed,
-    area,
-    dispersion,
-    prior_mean,
-    prior_weight,
-    lateral=TELESCOPE_ARRAY,
-    front=TELESCOPE_ARRAY_FRONT,
+    area: float,
+    dispersion: np.ndarray,
+    prior_mean: float,
+    prior_weight: float,
+    lateral: Lateral = TELESCOPE_ARRAY,
+    front: Front = TELESCOPE_ARRAY_FRONT,
 ) -> np.ndarray:
     """Signed roots of the terms of `expectation.evaluate`, in numpy; their squares add up to its
     sum.
@@ -113,11 +114,11 @@ def residual_vector(
 
 def fit_with_scipy(
     observed: Observed,
-    calibration,
+    calibration: Calibration,
     area: float,
     constrained: bool,
     lateral: Lateral = TELESCOPE_ARRAY,
-    front=TELESCOPE_ARRAY_FRONT,
+    front: Front = TELESCOPE_ARRAY_FRONT,
 ) -> tuple:
     """((sum, p) of the compiled fit, (sum, p) of scipy) from the same start, weights and sum; p as
     in `expectation`.

@@ -9,11 +9,13 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
+from tashower.config import FrontConfig
 from tashower.physics.compiled import formula, inner
 from tashower.physics.constants import STATION_AREA
-from tashower.physics.lateral import log_lateral_distribution
-from tashower.physics.shower_front import TELESCOPE_ARRAY_FRONT, front_delay, thickness_shape
+from tashower.physics.lateral import Lateral, log_lateral_distribution
+from tashower.physics.shower_front import TELESCOPE_ARRAY_FRONT, Front, front_delay, thickness_shape
 from tashower.simulation.random_numbers import (
     EXPONENTIAL_TABLE,
     MOYAL_TABLE,
@@ -81,7 +83,7 @@ class FrontModel(NamedTuple):
     local: float  #: [ns]
 
 
-def front_model(front) -> FrontModel:
+def front_model(front: FrontConfig) -> FrontModel:
     """`FrontModel` of the configuration's section `front`: scale = mean delay at 1 km / (shape (1 +
     1000/30)^1.5).
     """
@@ -157,7 +159,11 @@ def gamma_survival(x, shape):
 
 
 def mean_first_arrival(
-    n_muons, muon_scale, n_electrons, electron_scale, electron_shape
+    n_muons: float,
+    muon_scale: float,
+    n_electrons: float,
+    electron_scale: float,
+    electron_shape: float,
 ) -> np.ndarray:
     """Mean time [ns] of the first particle after the onset, when there is one at all.
 
@@ -187,15 +193,15 @@ def mean_first_arrival(
 
 def mean_leading_edge_curvature(
     front: FrontModel,
-    s800,
-    eta,
-    share,
-    front_scale,
-    zenith,
-    lateral,
-    form=TELESCOPE_ARRAY_FRONT,
-    area=STATION_AREA,
-    r=1000.0,
+    s800: ArrayLike,
+    eta: ArrayLike,
+    share: ArrayLike,
+    front_scale: ArrayLike,
+    zenith: ArrayLike,
+    lateral: Lateral,
+    form: Front = TELESCOPE_ARRAY_FRONT,
+    area: float = STATION_AREA,
+    r: ArrayLike = 1000.0,
 ) -> np.ndarray:
     """The a [ns] with which `front_delay` gives the mean leading edge of a shower at distance r
     [m].
