@@ -10,16 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tashower.config import Config, as_dict, freeze, load_config
+from tashower.config import Config, as_dict, load_config
 from tashower.errors import InputError
-from tashower.events.model import Events, Pulses, Reconstruction
+from tashower.events.model import Events, Pulses, Reconstruction, Truth
+from tashower.types import FilePath
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from tashower.reconstruction.calibration import Calibration
-
-Path_ = str | PathLike
+    from tashower.calibration.calibration import Calibration
 
 _log = logging.getLogger("tashower")
 
@@ -65,7 +64,7 @@ class Fits(Mapping):
         return "\n".join([f"<Fits: {pulses}, {len(self.features)} event features", *lines]) + ">"
 
 
-def read(path: Path_, *more: Path_) -> Any:
+def read(path: FilePath, *more: FilePath) -> Any:
     """What a file holds.
 
     Parameters
@@ -97,7 +96,7 @@ def read(path: Path_, *more: Path_) -> Any:
 
         return Fits(*read_reconstruction(path))
     if kind == "tashower calibration":
-        from tashower.reconstruction.calibration import read_calibration
+        from tashower.calibration.calibration import read_calibration
 
         return read_calibration(path)
     if kind == "checkpoint":
@@ -146,7 +145,7 @@ def _describe_checkpoint(path: Path) -> dict:
     return content | {"n_weights": sum(value.numel() for value in weights.values())}
 
 
-def configuration(source: "Config | Path_ | Mapping | None" = None, **sections: Any) -> Config:
+def configuration(source: "Config | FilePath | Mapping | None" = None, **sections: Any) -> Config:
     """A configuration: the defaults, a YAML file, a dictionary or a `Config`; keys of `sections`
     replace those of the same section, or the key itself.
 
@@ -154,41 +153,30 @@ def configuration(source: "Config | Path_ | Mapping | None" = None, **sections: 
     ------
     InputError : names the key that is unknown, of the wrong type or out of range.
     """
-    if isinstance(source, Config) and not sections:
-        return source
-    if source is None:
-        values: dict = {}
-    elif isinstance(source, Config):
-        values = as_dict(source)
-    elif isinstance(source, Mapping):
-        values = dict(source)
-    elif not sections:
-        return load_config(str(source))
-    else:
-        values = as_dict(load_config(str(source)))
-    for name, given in sections.items():
-        both = isinstance(given, Mapping) and isinstance(values.get(name), Mapping)
-        values[name] = {**values[name], **given} if both else given
-    return freeze(values)
+    return load_config(as_dict(source) if isinstance(source, Config) else source, sections)
 
 
 def simulate(
-    n: int = 100,
+    n: int | None = None,
     seed: int | None = None,
-    config: "Config | Path_ | Mapping | None" = None,
+    config: "Config | FilePath | Mapping | None" = None,
     split: str = "test",
+    truth: Truth | None = None,
     **sections: Any,
 ) -> Events:
-    """Simulate showers down to triggered waveforms.
+    """Simulate showers down to triggered waveforms: drawn ones, or those of a table.
 
     Parameters
     ----------
-    n : number of showers; those that do not trigger give no event, so fewer may come back
+    n : number of showers that are drawn, 100 when nothing is said; those that do not trigger give
+        no event, so fewer may come back
     seed : in place of the configuration's
     config : a YAML file, a dictionary or a `Config`; None: the defaults (config/README.md)
     split : "calibration", "train", "validation" or "test": samples that share no random number
+    truth : showers to simulate, in place of n drawn ones
     sections : keys of single sections in place of the configuration's, for example
-        `array={"columns": 8, "rows": 8}, showers={"max_zenith_deg": 45}`
+        `array={"columns": 8, "rows": 8}, showers={"max_zenith_deg": 45}`; with truth, `array` may
+        also be an `Array`
 
     Returns
     -------
@@ -200,18 +188,26 @@ def simulate(
     InputError : a key of the configuration, n or split is wrong.
     """
     from tashower.config import SPLITS
-    from tashower.simulation.simulate import simulate_events
+    from tashower.events.array import Array
+    from tashower.simulation import simulate as stage
 
     if split not in SPLITS:
         raise InputError(f"split {split!r}: it is one of {', '.join(SPLITS)}")
-    if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
-        raise InputError(f"n {n!r}: a whole number from 1 on is needed")
     if seed is not None:
         sections["seed"] = seed
-    return simulate_events(configuration(config, **sections), split, 0, int(n))
+    if truth is not None:
+        if n is not None:
+            raise InputError("n and truth: one of the two is needed")
+        array = sections.pop("array") if isinstance(sections.get("array"), Array) else None
+        settings = configuration(config, **sections)
+        return stage.simulate(truth, settings, settings.seed, array)
+    n = 100 if n is None else n
+    if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
+        raise InputError(f"n {n!r}: a whole number from 1 on is needed")
+    return stage.simulate_events(configuration(config, **sections), split, 0, int(n))
 
 
-def _events(source: "Events | Path_") -> Events:
+def _events(source: "Events | FilePath") -> Events:
     found = read(source) if isinstance(source, str | PathLike) else source
     if not isinstance(found, Events):
         raise InputError(f"{source}: holds no events")
@@ -219,10 +215,10 @@ def _events(source: "Events | Path_") -> Events:
 
 
 def fit(
-    events: "Events | Path_",
-    calibration: "Calibration | Path_ | None" = None,
+    events: "Events | FilePath",
+    calibration: "Calibration | FilePath | None" = None,
     methods: Sequence[str] | None = None,
-    config: "Config | Path_ | Mapping | None" = None,
+    config: "Config | FilePath | Mapping | None" = None,
 ) -> Fits:
     """Reconstruct events analytically.
 
@@ -240,7 +236,8 @@ def fit(
     InputError : the calibration was made for another lateral distribution or front; an unknown
         method.
     """
-    from tashower.reconstruction.calibration import DEFAULT, Calibration, read_calibration
+    from tashower.calibration.calibration import DEFAULT, Calibration, read_calibration
+    from tashower.reconstruction.methods import methods as all_methods
     from tashower.reconstruction.reconstruct import reconstruct
 
     events = _events(events)
@@ -249,17 +246,18 @@ def fit(
         calibration = DEFAULT
     if not isinstance(calibration, Calibration):
         calibration = read_calibration(calibration)
-    tables, pulses, features = reconstruct(
-        events, calibration, configuration(config).reconstruction
-    )
-    unknown = [name for name in methods or () if name not in tables]
+    known = [*all_methods(), *(["standard"] if events.standard is not None else [])]
+    unknown = [name for name in methods or () if name not in known]
     if unknown:
-        raise InputError(f"no method {', '.join(unknown)}; there are: {', '.join(tables)}")
+        raise InputError(f"no method {', '.join(unknown)}; there are: {', '.join(known)}")
+    tables, pulses, features = reconstruct(
+        events, calibration, configuration(config).reconstruction, only=methods
+    )
     return Fits({name: tables[name] for name in methods or tables}, pulses, features)
 
 
 def apply(
-    checkpoint: Path_, events: "Events | Path_", fits: "Fits | Path_", device: str = "auto"
+    checkpoint: FilePath, events: "Events | FilePath", fits: "Fits | FilePath", device: str = "auto"
 ) -> Reconstruction:
     """Correct a reconstruction with a trained network.
 
@@ -294,10 +292,10 @@ def apply(
 
 
 def score(
-    events: "Events | Path_",
-    fits: "Fits | Path_",
+    events: "Events | FilePath",
+    fits: "Fits | FilePath",
     networks: "Mapping[str, Reconstruction] | None" = None,
-    config: "Config | Path_ | Mapping | None" = None,
+    config: "Config | FilePath | Mapping | None" = None,
 ) -> dict:
     """Score fits and networks on the same simulated events.
 
@@ -335,10 +333,10 @@ def score(
 
 
 def show(
-    events: "Events | Path_",
+    events: "Events | FilePath",
     event: int = 0,
     fits: "Fits | None" = None,
-    output: "Path_ | None" = None,
+    output: "FilePath | None" = None,
 ) -> "Figure":
     """Draw one event: footprint, waveforms, times, densities, parameters.
 

@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 
 import tashower as ts
+from tashower.calibration.calibration import DEFAULT, Calibration, read_calibration
 from tashower.cli import main
 from tashower.config import load_config
+from tashower.events.model import select_rows
 from tashower.io.event_file import read_events, write_events
 from tashower.io.reconstruction_file import read_reconstruction, write_reconstruction
-from tashower.reconstruction.calibration import DEFAULT, Calibration, read_calibration
 from tashower.reconstruction.reconstruct import reconstruct
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -111,6 +112,18 @@ def test_simulate_is_the_simulation_of_the_configuration(tmp_path):
     np.testing.assert_array_equal(first.event_id, events.event_id[: len(first)])
     wider = ts.simulate(5, 5, SMALL, array={"spacing_m": 900.0})
     assert (wider.array.spacing, wider.array.n_stations) == (900.0, 36)
+
+
+def test_showers_of_a_table_are_simulated():
+    drawn = ts.simulate(20, 5, SMALL)
+    given = ts.simulate(truth=select_rows(drawn.truth, [2, 2, 5]), seed=1, config=SMALL)
+    assert set(given.truth.energy) <= {drawn.truth.energy[2], drawn.truth.energy[5]}
+    again = ts.simulate(truth=select_rows(drawn.truth, [2, 2, 5]), seed=1, array=drawn.array)
+    np.testing.assert_array_equal(again.waveform, given.waveform)
+    other = ts.simulate(truth=select_rows(drawn.truth, [2, 2, 5]), seed=2, config=SMALL)
+    assert not np.array_equal(other.hit_time, given.hit_time)
+    with pytest.raises(ts.InputError, match="n and truth"):
+        ts.simulate(3, truth=drawn.truth)
 
 
 @pytest.mark.parametrize(

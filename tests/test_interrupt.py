@@ -16,7 +16,7 @@ from tashower.io import hdf5
 from tashower.io.event_file import write_events
 
 SAMPLE = Path(__file__).resolve().parent.parent / "data" / "sample.h5"
-CALIBRATION = str(ts.__path__[0]) + "/reconstruction/default_calibration.json"
+CALIBRATION = str(ts.__path__[0]) + "/calibration/default_calibration.json"
 
 # Runs a command that, when it calls TARGET (module:function) for the second time or later, says so
 # and waits in it.
@@ -87,7 +87,13 @@ def interrupted(target, calls, words, folder):
     return process.returncode, said
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        n if n in ("simulate", "score") else pytest.param(n, marks=pytest.mark.slow)
+        for n in COMMANDS
+    ],
+)
 def test_an_interrupt_is_one_line_and_leaves_nothing(name, tmp_path):
     target, calls, words = COMMANDS[name]
     if name == "score":
@@ -96,7 +102,9 @@ def test_an_interrupt_is_one_line_and_leaves_nothing(name, tmp_path):
     before = sorted(tmp_path.iterdir())
     status, said = interrupted(target, calls, words, tmp_path)
     assert status == 130
-    assert said == "tashower: interrupted; nothing half-written is left\n"
+    # Before it there may be how far a slow machine has come.
+    assert said.splitlines()[-1] == "tashower: interrupted; nothing half-written is left"
+    assert "Traceback" not in said
     left = [p for p in tmp_path.iterdir() if p not in before and p.name != "figures"]
     assert left == []
 

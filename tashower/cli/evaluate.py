@@ -35,9 +35,10 @@ def _report(args) -> None:
 def _report_data(args) -> None:
     from functools import partial
 
+    from tashower.calibration.calibration import read_calibration
     from tashower.config import load_config
     from tashower.evaluation.data_report import report_data
-    from tashower.reconstruction.calibration import read_calibration, time_pulls
+    from tashower.reconstruction.residuals import time_pulls
 
     pull_of = (
         partial(time_pulls, errors=read_calibration(args.calibration).errors)

@@ -18,14 +18,17 @@ def _show(args) -> None:
 
 def _fit_on_the_spot(events) -> tuple[dict, object]:
     """Both fits, with the calibration of the default configuration that comes with the package."""
+    from tashower.calibration.calibration import DEFAULT, read_calibration
     from tashower.config import load_config
-    from tashower.reconstruction.calibration import DEFAULT, check_description, read_calibration
+    from tashower.events.described import check_described
     from tashower.reconstruction.pulses import find_pulses
     from tashower.reconstruction.reconstruct import reconstruct
 
     calibration = read_calibration(DEFAULT)
     try:
-        check_description(calibration, events.array, "not fitted (--fits FILE shows a fit)")
+        check_described(
+            calibration.described, events.array.described, "not fitted (--fits FILE shows a fit)"
+        )
     except InputError as reason:
         log.warning(str(reason))
         return {}, find_pulses(events)
@@ -33,9 +36,17 @@ def _fit_on_the_spot(events) -> tuple[dict, object]:
 
 
 def _config(args) -> None:
-    from tashower.config import default_yaml, describe
+    import json
 
-    say(default_yaml() if args.yaml else describe())
+    from tashower.config import default_yaml, describe, load_config, schema
+
+    if args.check is not None:
+        load_config(*args.check)
+        say(f"{', '.join(args.check)}: valid")
+    elif args.schema:
+        say(json.dumps(schema(), indent=2, ensure_ascii=False))
+    else:
+        say(default_yaml() if args.yaml else describe())
 
 
 def add_commands(commands: "argparse._SubParsersAction") -> None:
@@ -56,6 +67,14 @@ def add_commands(commands: "argparse._SubParsersAction") -> None:
         _config,
         "Print every key of the configuration: type, range, default, meaning.",
     )
-    sub.add_argument(
+    what = sub.add_mutually_exclusive_group()
+    what.add_argument(
         "--yaml", action="store_true", help="print the default configuration as YAML instead"
+    )
+    what.add_argument("--schema", action="store_true", help="print the JSON schema instead")
+    what.add_argument(
+        "--check",
+        nargs="+",
+        metavar="FILE",
+        help="only say whether these files, each over those before it, are a valid configuration",
     )

@@ -5,14 +5,16 @@ import runpy
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tashower.config import ArrayConfig
 from tashower.errors import InputError
+from tashower.events.described import Described
 from tashower.events.lattice import fit_lattice, lattice_steps
 from tashower.physics.constants import BIN_WIDTH, N_BINS, STATION_AREA
+from tashower.physics.description import Description
 from tashower.physics.lateral import TELESCOPE_ARRAY, Lateral, tabulated, telescope_array_lateral
 from tashower.physics.shower_front import TELESCOPE_ARRAY_FRONT, Front
 
@@ -60,6 +62,11 @@ class Array:
     def size_name(self) -> str:
         """What the fitted size is called: S800 for a lateral distribution that is 1 at 800 m."""
         return f"S{self.lateral.reference:.0f}"
+
+    @property
+    def described(self) -> Described:
+        """Which lateral distribution and front showers on this array are described with."""
+        return Described(self.lateral_name, self.lateral.reference, self.front)
 
     @property
     def n_stations(self) -> int:
@@ -192,7 +199,7 @@ def read_lateral(form: str, reference: float) -> tuple[Lateral, str]:
     return lateral, f"{path.stem} {hashlib.sha256(path.read_bytes()).hexdigest()[:8]}"
 
 
-def described_by_config(array: Array, section: ArrayConfig) -> Array:
+def described_by_config(array: Array, section: Any) -> Array:
     """The array with the lateral distribution and the front of the section `array` of a
     configuration.
     """
@@ -200,13 +207,18 @@ def described_by_config(array: Array, section: ArrayConfig) -> Array:
     return replace(array, lateral=lateral, lateral_name=name, front=front_from_config(section))
 
 
-def front_from_config(section: ArrayConfig) -> Front:
+def front_from_config(section: Any) -> Front:
     """The front of the section `array` of a configuration."""
     return Front(
         float(section.front_distance_m),
         float(section.front_power),
         float(section.front_density_power),
     )
+
+
+def description_of(array: Array, distance: str = "axis") -> Description:
+    """What the formulas need of an array; distance: "axis" or "ground", where it is measured."""
+    return Description(array.lateral, array.front, float(array.detector.area), distance == "ground")
 
 
 def neighbour_table(array: Array, corners: bool = True) -> np.ndarray:

@@ -1,17 +1,12 @@
 """From the fit's own parameters to those of the result: angles, biases taken away, quality flags."""
 
 import math
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tashower.config import ReconstructionConfig
 from tashower.events.array import Array, border_distance
 from tashower.events.model import FLAGS
-
-if TYPE_CHECKING:
-    from tashower.reconstruction.calibration import FitPulls
-from tashower.physics.constants import SPEED_OF_LIGHT
 
 #: Results outside of these are not showers: invalid. S800 [VEM/m^2], error of the direction [rad],
 #: core outside the array [m].
@@ -42,35 +37,14 @@ def to_angles(p: np.ndarray, covariance: np.ndarray) -> tuple[np.ndarray, np.nda
     return angles, jacobian @ covariance @ jacobian.transpose(0, 2, 1)
 
 
-def correct_bias(p: np.ndarray, pulls: "FitPulls") -> np.ndarray:
-    """Parameters (n, 7) in the order of PARAMETERS with the biases of a `calibration.FitPulls`
-    taken away; a new array.
-    """
-    p = p.copy()
-    with np.errstate(invalid="ignore"):
-        tangent = np.tan(np.minimum(p[:, 2], 1.2))
-        shift = pulls.core * tangent
-        p[:, 0] -= shift * np.cos(p[:, 3])
-        p[:, 1] -= shift * np.sin(p[:, 3])
-        # The front passes a core farther from the source later.
-        p[:, 5] += shift * np.sin(p[:, 2]) / SPEED_OF_LIGHT - pulls.t0
-        p[:, 2] = np.abs(p[:, 2] - pulls.zenith * tangent)
-        p[:, 4] *= np.exp(-pulls.log_s800)
-        p[:, 6] *= np.exp(-pulls.log_curvature)
-    return p
-
-
 def quality_flags(
-    array: Array,
-    p: np.ndarray,
-    covariance: np.ndarray,
-    chi2: np.ndarray,
-    ndof: np.ndarray,
-    used: np.ndarray,
-    good: np.ndarray,
-    settings: ReconstructionConfig,
+    array: Array, p: np.ndarray, covariance: np.ndarray, sums: tuple, settings: ReconstructionConfig
 ) -> np.ndarray:
-    """Bit mask of the quality flags, in the order of `events.model.FLAGS`."""
+    """(n,) bit mask of the quality flags, in the order of `events.model.FLAGS`.
+
+    p, covariance : of `to_angles`; sums : (chi2, ndof, stations used, good), (n,) each
+    """
+    chi2, ndof, used, good = sums
     with np.errstate(invalid="ignore", divide="ignore"):
         pointing = np.sqrt(covariance[:, 2, 2] + np.sin(p[:, 2]) ** 2 * covariance[:, 3, 3])
         inside = border_distance(array, p[:, 0], p[:, 1])

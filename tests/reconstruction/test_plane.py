@@ -8,7 +8,7 @@ import pytest
 from tashower.convert.assemble import Record, assemble
 from tashower.events.array import array_from_positions
 from tashower.physics.geometry import axis_components, direction, opening_angle, plane_delay
-from tashower.reconstruction.plane import fit_planes
+from tashower.reconstruction.methods.plane import fit_planes
 
 TRIANGLE = np.array([[0.0, 0.0, 3.0], [120.0, 10.0, -2.0], [40.0, 150.0, 5.0]])
 

@@ -4,50 +4,31 @@ import math
 
 import numpy as np
 
-from tashower.events.array import neighbour_table
 from tashower.events.model import Events, Pulses, Reconstruction
 from tashower.physics.compiled import compiled
 from tashower.reconstruction.clusters import TIME
-from tashower.reconstruction.fit import count, observe, work_space
-from tashower.reconstruction.start_values import LARGEST_SINE, fit_plane, start_core
+from tashower.reconstruction.joint.observe import (
+    count,
+    geometry_of,
+    hit_columns,
+    observe,
+    work_space,
+)
+from tashower.reconstruction.joint.start import LARGEST_SINE, fit_plane, start_core
+from tashower.reconstruction.methods import Context
 
 #: Fewest stations with a time.
 FEWEST_STATIONS = 3
 
 
 @compiled
-def _fit_all(
-    offset,
-    station,
-    time,
-    density,
-    saturated,
-    dead_offset,
-    dead,
-    neighbours,
-    position,
-    area,
-    p,
-    used,
-):
+def _fit_all(hits, geometry, area, p, used):
     """Plane front of every event: p (n, 7) columns 0 to 3 and 5, and the number of stations; p NaN
     where there is none.
     """
-    work, normal = work_space(len(position)), np.zeros((3, 4))
-    for i in range(len(offset) - 1):
-        observed, origin = observe(
-            offset[i],
-            offset[i + 1],
-            station,
-            time,
-            density,
-            saturated,
-            dead[dead_offset[i] : dead_offset[i + 1]],
-            neighbours,
-            position,
-            area,
-            work,
-        )
+    work, normal = work_space(len(geometry.position)), np.zeros((3, 4))
+    for i in range(len(hits.offset) - 1):
+        observed, origin = observe(i, hits, geometry, area, work)
         used[i] = count(observed, TIME)
         if used[i] < FEWEST_STATIONS:
             continue
@@ -58,7 +39,7 @@ def _fit_all(
             p[i] = row
 
 
-def fit_planes(events: Events, pulses: Pulses) -> Reconstruction:
+def fit_planes(events: Events, pulses: Pulses, context: Context | None = None) -> Reconstruction:
     """Direction of a plane front through the arrival times of every event's cluster, least squares
     with equal weights.
 
@@ -71,20 +52,7 @@ def fit_planes(events: Events, pulses: Pulses) -> Reconstruction:
     n = events.n_events
     p, used = np.full((n, 7), np.nan), np.zeros(n, np.int32)
     area = float(events.array.detector.area)
-    _fit_all(
-        events.hit_offset,
-        events.hit_station,
-        pulses.arrival_time,
-        pulses.signal.mean(axis=1) / area,
-        pulses.saturated,
-        events.dead_offset,
-        events.dead_station,
-        neighbour_table(events.array),
-        events.array.position,
-        area,
-        p,
-        used,
-    )
+    _fit_all(hit_columns(events, pulses), geometry_of(events), area, p, used)
     zenith, azimuth = (
         np.arcsin(np.hypot(p[:, 2], p[:, 3])),
         np.arctan2(p[:, 3], p[:, 2]) % (2 * np.pi),
