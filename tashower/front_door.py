@@ -314,22 +314,22 @@ def score(
     ------
     InputError : no truth; reconstructions of other events; fewer than ten events pass the cuts.
     """
-    from tashower.evaluation.evaluate import FITS
-    from tashower.evaluation.evaluate import score as score_of
+    from tashower.evaluation.comparison import score as score_of
+    from tashower.evaluation.names import BASELINES
 
     events = _events(events)
     fits = read(fits) if isinstance(fits, str | PathLike) else fits
     if events.truth is None:
         raise InputError("scores need simulated events: these have no truth")
-    missing = [name for name in FITS if name not in fits]
-    if missing:
-        raise InputError(f"scores need the fits {', '.join(FITS)}: {', '.join(missing)} is missing")
+    if BASELINES[0] not in fits:
+        raise InputError(f"scores need the fit {BASELINES[0]!r}, which is missing")
     networks = dict(networks or {})
-    methods = {**{name: fits[name] for name in FITS}, **networks}
+    methods = {**fits, **networks}
     for name, table in methods.items():
         if not np.array_equal(table.event_id, events.event_id):
             raise InputError(f"{name}: is not a reconstruction of these events")
-    return score_of(configuration(config), methods, events.truth, dict.fromkeys(networks, ()))[0]
+    of_networks = dict.fromkeys(networks, ())
+    return score_of(configuration(config), methods, events.truth, of_networks)[0]
 
 
 def show(
@@ -356,7 +356,9 @@ def show(
     ------
     InputError : no such event; fits of other events.
     """
-    from tashower.evaluation.display import event_figure
+    from tashower.evaluation.figures.event import event_figure
+    from tashower.evaluation.figures.style import save
+    from tashower.evaluation.sample import single_event
     from tashower.reconstruction.pulses import find_pulses
 
     events = _events(events)
@@ -364,16 +366,19 @@ def show(
         raise InputError(f"no event {event}: there are {len(events)}, counted from 0")
     event %= len(events)
     if fits is None:
-        events, event = events[event], 0
+        one = events[event]
         try:
-            fits = fit(events)
+            fits = fit(one)
         except InputError as reason:
             _log.warning(f"not fitted: {reason}")
-            fits = Fits({}, find_pulses(events))
+            fits = Fits({}, find_pulses(one))
+        figure = event_figure(one, 0, dict(fits), fits.pulses)
     elif any(not np.array_equal(t.event_id, events.event_id) for t in fits.values()):
         raise InputError("the fits are not those of these events")
-    pulses = fits.pulses if fits.pulses is not None else find_pulses(events)
-    figure = event_figure(events, event, dict(fits), pulses)
+    else:
+        pulses = find_pulses(events) if fits.pulses is None else fits.pulses
+        one, tables, pulses = single_event(events, event, dict(fits), pulses)
+        figure = event_figure(one, 0, tables, pulses)
     if output is not None:
-        figure.savefig(output)
+        save(figure, output)
     return figure

@@ -196,22 +196,24 @@ def test_score_needs_events_with_truth_and_their_own_fits(events, fits):
     assert "again" in ts.score(events, fits, shifted, {"scores": {"bootstrap": 10}})["methods"]
     with pytest.raises(ts.InputError, match="is not a reconstruction of these events"):
         ts.score(events[::-1], fits)
-    with pytest.raises(ts.InputError, match="constrained is missing"):
-        ts.score(events, ts.fit(events, methods=["free"]))
+    with pytest.raises(ts.InputError, match="'free', which is missing"):
+        ts.score(events, ts.Fits({"plane": fits.plane}))
 
 
 def test_apply_is_the_command(tmp_path, events):
     small = {
         "samples": {"train": 600, "validation": 200},
         "network": {
-            "tile": 4,
-            "waveform_channels": 4,
-            "station_channels": 8,
-            "grid_layers": 1,
-            "dense_channels": 8,
+            "inputs": {"tile": 4},
+            "options": {
+                "waveform_channels": 4,
+                "station_channels": 8,
+                "grid_layers": 1,
+                "dense_channels": 8,
+            },
         },
         "training": {"epochs": 1, "batch_size": 32},
-        "networks": {"small": {"waveforms": False, "event_features": True}},
+        "networks": {"small": {"inputs": {"waveforms": False}}},
     }
     from tashower.network.training import train_network
 

@@ -60,7 +60,7 @@ COMMANDS = {
         ["fit", str(SAMPLE), "--calibration", CALIBRATION, "--output", "out"],
     ),
     "score": (
-        "tashower.evaluation.plots:draw_all",
+        "tashower.evaluation.evaluate:figures_of",
         0,
         ["score", "--events", str(SAMPLE), "--fits", "fits.h5", "--output", "out"],
     ),
@@ -135,11 +135,13 @@ def test_an_interrupted_training_keeps_its_state_only(tmp_path, processes):
             "samples": {"train": 300, "validation": 100},
             "array": {"columns": 8, "rows": 8},
             "network": {
-                "tile": 4,
-                "waveform_channels": 4,
-                "station_channels": 8,
-                "grid_layers": 1,
-                "dense_channels": 8,
+                "inputs": {"tile": 4},
+                "options": {
+                    "waveform_channels": 4,
+                    "station_channels": 8,
+                    "grid_layers": 1,
+                    "dense_channels": 8,
+                },
             },
             "training": {
                 "epochs": 5000,

@@ -9,7 +9,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "tashower"
 # Their arguments are numbers or arrays of numba's; annotations would say nothing.
 COMPILED = {"inner", "formula", "compiled"}
 #: Rooms whose signatures are not annotated throughout yet.
-NOT_YET = {"network", "evaluation"}
+NOT_YET = {"network"}
 
 
 def public_functions(tree):

@@ -38,8 +38,6 @@ def main(words: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(words)
     args.words = words
     messages_to_stderr()
-    # Pictures go to files; a screen, or the lack of one, does not matter.
-    os.environ["MPLBACKEND"] = "Agg"
     one_of_several = "LOCAL_RANK" in os.environ  # torchrun ends them with SIGTERM
     if one_of_several:
         signal.signal(signal.SIGTERM, signal.default_int_handler)

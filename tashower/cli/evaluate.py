@@ -33,18 +33,9 @@ def _report(args) -> None:
 
 
 def _report_data(args) -> None:
-    from functools import partial
-
-    from tashower.calibration.calibration import read_calibration
     from tashower.config import load_config
     from tashower.evaluation.data_report import report_data
-    from tashower.reconstruction.residuals import time_pulls
 
-    pull_of = (
-        partial(time_pulls, errors=read_calibration(args.calibration).errors)
-        if args.calibration
-        else None
-    )
     networks = {name: paths[0] for name, paths in named(args.network).items()}
     n_events = report_data(
         load_config(args.config),
@@ -53,16 +44,15 @@ def _report_data(args) -> None:
         networks,
         args.simulated_fits or (),
         args.output,
-        pull_of,
+        args.calibration,
     )
     say(f"{args.output}: {n_events} events")
 
 
 def _verify(args) -> None:
     from tashower.evaluation.verify import problems_of
-    from tashower.network.checkpoint import load_checkpoint
 
-    problems, remarks = problems_of(args.folder, load_checkpoint)
+    problems, remarks = problems_of(args.folder)
     say("\n".join([*remarks, *problems]))
     if problems:
         raise InputError(f"{args.folder}: {len(problems)} things do not belong together")

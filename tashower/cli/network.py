@@ -18,8 +18,9 @@ def _train(args) -> None:
         raise InputError(
             f"--network {args.network}: the configuration has {', '.join(config.networks)}"
         )
-    if config.training.processes > 1 and "WORLD_SIZE" not in os.environ:
-        _run_in_processes(config.training.processes, args.words)
+    processes = config.networks[args.network].training.processes
+    if processes > 1 and "WORLD_SIZE" not in os.environ:
+        _run_in_processes(processes, args.words)
         return
     train_network(
         config,

@@ -2,9 +2,8 @@
 
 import argparse
 
-from tashower.cli.messages import log, say
+from tashower.cli.messages import say
 from tashower.cli.words import add_command
-from tashower.errors import InputError
 
 
 def _show(args) -> None:
@@ -13,26 +12,7 @@ def _show(args) -> None:
     if args.event is None:
         say("\n".join(show_file(args.file)))
     else:
-        say(show_event(args.file, args.event, args.fits, args.output, _fit_on_the_spot))
-
-
-def _fit_on_the_spot(events) -> tuple[dict, object]:
-    """Both fits, with the calibration of the default configuration that comes with the package."""
-    from tashower.calibration.calibration import DEFAULT, read_calibration
-    from tashower.config import load_config
-    from tashower.events.described import check_described
-    from tashower.reconstruction.pulses import find_pulses
-    from tashower.reconstruction.reconstruct import reconstruct
-
-    calibration = read_calibration(DEFAULT)
-    try:
-        check_described(
-            calibration.described, events.array.described, "not fitted (--fits FILE shows a fit)"
-        )
-    except InputError as reason:
-        log.warning(str(reason))
-        return {}, find_pulses(events)
-    return reconstruct(events, calibration, load_config().reconstruction)[:2]
+        say(show_event(args.file, args.event, args.fits, args.output))
 
 
 def _config(args) -> None:
