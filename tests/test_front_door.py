@@ -116,11 +116,11 @@ def test_simulate_is_the_simulation_of_the_configuration(tmp_path):
 
 def test_showers_of_a_table_are_simulated():
     drawn = ts.simulate(20, 5, SMALL)
-    given = ts.simulate(truth=select_rows(drawn.truth, [2, 2, 5]), seed=1, config=SMALL)
+    given = ts.simulate(truth=select_rows(drawn.truth, [2, 2, 5]), seed=5, config=SMALL)
     assert set(given.truth.energy) <= {drawn.truth.energy[2], drawn.truth.energy[5]}
-    again = ts.simulate(truth=select_rows(drawn.truth, [2, 2, 5]), seed=1, array=drawn.array)
+    again = ts.simulate(truth=select_rows(drawn.truth, [2, 2, 5]), seed=5, array=drawn.array)
     np.testing.assert_array_equal(again.waveform, given.waveform)
-    other = ts.simulate(truth=select_rows(drawn.truth, [2, 2, 5]), seed=2, config=SMALL)
+    other = ts.simulate(truth=select_rows(drawn.truth, [2, 2, 5]), seed=6, array=drawn.array)
     assert not np.array_equal(other.hit_time, given.hit_time)
     with pytest.raises(ts.InputError, match="n and truth"):
         ts.simulate(3, truth=drawn.truth)
