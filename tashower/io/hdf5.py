@@ -91,7 +91,7 @@ def new_file(
 
 class _Tolerant(io.FileIO):
     """A file that notes the first error of writing, or an interrupt, and goes on: the HDF5 library
-    crashes where a write fails, and swallows what is raised while it writes.
+    crashes where a write fails, and what is raised while it closes is lost.
     """
 
     error: OSError | KeyboardInterrupt | None = None
