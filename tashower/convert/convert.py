@@ -1,9 +1,7 @@
 """Any known format to an event file, told from the content."""
 
 import itertools
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,7 +23,10 @@ from tashower.errors import InputError
 from tashower.events.array import Array, Detector, array_from_positions
 from tashower.events.model import Events, concatenate_events
 from tashower.io.append import event_file
+from tashower.physics.lateral import Lateral
 from tashower.physics.shower_front import TELESCOPE_ARRAY_FRONT, Front
+from tashower.progress import progress
+from tashower.types import FilePath
 
 #: Formats by name, and what they are.
 FORMATS = {
@@ -39,10 +40,9 @@ FORMATS = {
 
 #: Area of a water-Cherenkov station of Auger, 1.8 m in radius [m^2].
 AUGER_AREA = 10.18
-_SECONDS_BETWEEN_REPORTS = 5.0
 
 
-def tell_format(paths) -> str:
+def tell_format(paths: Sequence[FilePath]) -> str:
     """Format of the files, from their content.
 
     Raises
@@ -191,7 +191,12 @@ def _ranked(array: Array) -> tuple[Array, np.ndarray]:
     return array, index_of
 
 
-def convert(paths, kind: str | None = None, stations=None, windows: int = 1) -> Events:
+def convert(
+    paths: Sequence[FilePath],
+    kind: str | None = None,
+    stations: FilePath | None = None,
+    windows: int = 1,
+) -> Events:
     """Events of files of one format on one array, in memory.
 
     Parameters
@@ -221,32 +226,25 @@ def convert(paths, kind: str | None = None, stations=None, windows: int = 1) -> 
 
 
 def convert_file(
-    paths,
-    to,
+    paths: Sequence[FilePath],
+    to: FilePath,
     kind: str | None = None,
-    stations=None,
+    stations: FilePath | None = None,
     windows: int = 1,
-    lateral=None,
+    lateral: tuple[Lateral, str] | None = None,
     front: Front = TELESCOPE_ARRAY_FRONT,
 ) -> tuple[Array, int, int]:
     """`convert` into an event file, in constant memory; returns (array, events, hits).
 
-    Every few seconds stderr says how far it is. lateral : (`Lateral`, its name) for the array;
-        None: the Telescope Array's; front : for
-    the array
+    lateral : (`Lateral`, its name) for the array; None: the Telescope Array's
+    front : for the array
     """
     found, finish = _parts(paths, kind, stations, windows)
-    reported = time.monotonic()
     with event_file(to, {}, paths) as file:
-        for part in found:
-            file.append(part)
-            if time.monotonic() - reported > _SECONDS_BETWEEN_REPORTS:
-                reported = time.monotonic()
-                print(
-                    f"convert: {file.n_events:,} events, {file.n_hits:,} hits",
-                    file=sys.stderr,
-                    flush=True,
-                )
+        with progress("convert") as advance:
+            for part in found:
+                file.append(part)
+                advance(part.n_events)
         array, index_of = finish()
         array = replace(array, front=front)
         if lateral:

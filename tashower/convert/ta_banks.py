@@ -5,6 +5,7 @@ rusdraw (13101) raw waveforms, rusdmc (13105) truth, rufptn (13103) pulses and p
 (13112) stations out of service.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -177,7 +178,16 @@ def unpack_rusdraw(payloads: list, where: list[str]) -> RawEvents:
     )
 
 
-def pack_rusdraw(header: dict, xxyy, clkcnt, mclkcnt, fadc, pchmip, pchped, mip) -> bytes:
+def pack_rusdraw(
+    header: dict,
+    xxyy: np.ndarray,
+    clkcnt: np.ndarray,
+    mclkcnt: np.ndarray,
+    fadc: np.ndarray,
+    pchmip: np.ndarray,
+    pchped: np.ndarray,
+    mip: np.ndarray,
+) -> bytes:
     """Payload of rusdraw: (w,) columns, fadc (w, 2, 128), pchmip, pchped, mip (w, 2), lower layer
     first; header: fields by name.
     """
@@ -201,7 +211,7 @@ def unpack_rusdmc(payload: bytes, where: str) -> np.void:
     return np.frombuffer(payload, _TRUTH, 1)[0]
 
 
-def pack_rusdmc(**values) -> bytes:
+def pack_rusdmc(**values: float) -> bytes:
     """Payload of rusdmc from its fields."""
     truth = np.zeros(1, _TRUTH)
     for name, value in values.items():
@@ -209,7 +219,9 @@ def pack_rusdmc(**values) -> bytes:
     return truth.tobytes()
 
 
-def unpack_rufptn(payload: bytes, where: str, names=None) -> dict[str, np.ndarray]:
+def unpack_rufptn(
+    payload: bytes, where: str, names: Sequence[str] | None = None
+) -> dict[str, np.ndarray]:
     """The named columns, or all, per hit: isgood, wfindex, xxyy, nfold, xyzclf (n, 3) [1200 m];
     pulsa [VEM], ped, vem... are (n, 2), lower layer first.
     """
@@ -227,7 +239,7 @@ def unpack_rufptn(payload: bytes, where: str, names=None) -> dict[str, np.ndarra
     }
 
 
-def pack_rufptn(n_space: int, n_part: int, n_border: int, **columns) -> bytes:
+def pack_rufptn(n_space: int, n_part: int, n_border: int, **columns: np.ndarray) -> bytes:
     """Payload of rufptn; columns by name, missing ones 0. The sums over the event at its end are
     those of pulsa.
     """
@@ -263,7 +275,7 @@ def unpack_bsdinfo(payload: bytes, version: int, where: str) -> np.ndarray:
     return np.concatenate([bad, numbers[5 + 2 * n : 5 + 2 * n + n_out]])
 
 
-def pack_bsdinfo(yymmdd: int, hhmmss: int, usec: int, xxyy) -> bytes:
+def pack_bsdinfo(yymmdd: int, hhmmss: int, usec: int, xxyy: np.ndarray) -> bytes:
     """Payload of bsdinfo, version 0: stations out of service, each with all bits set."""
     xxyy = np.asarray(xxyy, "<i4")
     head = np.array([yymmdd, hhmmss, usec, len(xxyy)], "<i4")

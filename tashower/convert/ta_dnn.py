@@ -18,6 +18,7 @@ from tashower.convert.ta_dst import UNIT
 from tashower.errors import InputError
 from tashower.events.array import Array, Detector, array_from_positions
 from tashower.io.foreign_hdf5 import check_readable, items_of
+from tashower.types import FilePath
 
 BIN_WIDTH = 20.0
 #: Counts of our waveforms per VEM, and their pedestal: the traces are VEM, here they become whole
@@ -36,7 +37,7 @@ _KNOWN = (
 )  # fmt: skip
 
 
-def read_arrays(path) -> dict[str, np.ndarray]:
+def read_arrays(path: FilePath) -> dict[str, np.ndarray]:
     """The known datasets of an HDF5 file.
 
     Raises
@@ -148,7 +149,7 @@ def _standard(columns, i, side) -> dict:
     }
 
 
-def read_events_of(path) -> tuple[Array, list[Record]]:
+def read_events_of(path: FilePath) -> tuple[Array, list[Record]]:
     """(array of all stations of all tiles, records). Windows start where the arrival time and
     `BINS_BEFORE` say.
 

@@ -33,6 +33,7 @@ from tashower.errors import InputError
 from tashower.events.array import Array, Detector, array_from_positions
 from tashower.events.model import Events, Pulses, Truth
 from tashower.physics.compiled import compiled
+from tashower.types import FilePath
 
 #: Unit of lengths in the files [m], and origin of the station numbers in the CLF frame in that
 #: unit.
@@ -52,7 +53,7 @@ EVENTS_AT_ONCE = 500
 DATE, CLOCK_TIME, USEC = 80511, 120000, 381_966  # of exported events, which have no date
 
 
-def read_events_banks(path) -> Iterator[dict[int, tuple[int, bytes]]]:
+def read_events_banks(path: FilePath) -> Iterator[dict[int, tuple[int, bytes]]]:
     """{bank number: (version, payload)} of every event; a marker, or a bank that repeats, begins
     the next one.
     """
@@ -245,7 +246,7 @@ def _batch(events: list, where: list[str], first_number: int, named: dict, most:
     )
 
 
-def read_batches(path, named: dict, windows: int = 1) -> Iterator[Batch]:
+def read_batches(path: FilePath, named: dict, windows: int = 1) -> Iterator[Batch]:
     """The events of a DST file with bank rusdraw, some hundred at a time.
 
     Parameters
@@ -303,7 +304,7 @@ def detector_of(windows: int = 1) -> Detector:
     return Detector(3.0, 2, BIN, N_BINS * windows)
 
 
-def telescope_array(station_id, position, windows: int = 1) -> Array:
+def telescope_array(station_id: np.ndarray, position: np.ndarray, windows: int = 1) -> Array:
     """An array whose lattice is said by the station numbers, 100 column + row."""
     array_from_positions(station_id, position)  # the checks
     lattice = np.stack(
@@ -319,7 +320,7 @@ def telescope_array(station_id, position, windows: int = 1) -> Array:
     )
 
 
-def windows_of(events: Events, path) -> int:
+def windows_of(events: Events, path: FilePath) -> int:
     """Number of windows of 128 bins that a waveform of the events fills.
 
     Raises
@@ -335,7 +336,7 @@ def windows_of(events: Events, path) -> int:
     return windows
 
 
-def lower_layer_first(waveform, windows: int) -> np.ndarray:
+def lower_layer_first(waveform: np.ndarray, windows: int) -> np.ndarray:
     """(h, T, 2) counts, upper layer first, as (h windows, 2, 128) counts, lower layer first."""
     n = len(waveform)
     return (
@@ -346,7 +347,7 @@ def lower_layer_first(waveform, windows: int) -> np.ndarray:
     )
 
 
-def window_clocks(time, windows: int) -> tuple[np.ndarray, np.ndarray]:
+def window_clocks(time: np.ndarray, windows: int) -> tuple[np.ndarray, np.ndarray]:
     """`clock_counts` of all windows of hits that begin at a time [ns, (h,)]; (h windows,) each."""
     begin = np.asarray(time)[:, None] + USEC * 1e3 + np.arange(windows) * N_BINS * BIN
     return clock_counts(begin.ravel())
@@ -451,7 +452,7 @@ def _export_one(events: Events, pulses: Pulses, i: int) -> list[tuple[int, int, 
     return banks
 
 
-def write_dst(path, events: Events, pulses: Pulses) -> None:
+def write_dst(path: FilePath, events: Events, pulses: Pulses) -> None:
     """Write events with waveforms of two layers and 128 bins of 20 ns, or multiples of 128, as a
     DST file: rusdraw, rufptn, bsdinfo, and rusdmc with truth. Longer waveforms become consecutive
     windows of a station.

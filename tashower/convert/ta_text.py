@@ -27,6 +27,7 @@ from tashower.convert.ta_dst import (
 from tashower.errors import InputError
 from tashower.events.model import Events, Pulses
 from tashower.io.atomic import written_aside
+from tashower.types import FilePath
 
 SECTIONS = ("EVENT DATA", "SD meta DATA", "SD waveform DATA", "badsdinfo")
 EVENT_NUMBERS, HIT_NUMBERS, WINDOW_NUMBERS = 61, 12, 259
@@ -97,7 +98,7 @@ def _numbers(path, entry, size: int, exact: bool) -> np.ndarray:
     return values.reshape(-1, size)
 
 
-def read_positions(path) -> dict[int, tuple]:
+def read_positions(path: FilePath) -> dict[int, tuple]:
     """{station: position [m]} of all stations with hits in a text dump.
 
     Raises
@@ -125,7 +126,7 @@ def _stations(column, where: str) -> np.ndarray:
     return column.astype(int)
 
 
-def read_records(path, windows: int = 1) -> Iterator[Record]:
+def read_records(path: FilePath, windows: int = 1) -> Iterator[Record]:
     """The events of a text dump, one by one.
 
     windows : consecutive windows of a station that are kept; where a station has fewer, its
@@ -206,7 +207,7 @@ def _record(path, k: int, lines, most: int) -> Record:
     )
 
 
-def write_text(path, events: Events, pulses: Pulses) -> None:
+def write_text(path: FilePath, events: Events, pulses: Pulses) -> None:
     """Write events as a text dump, with the standard reconstruction where they have one, else 0.
     Station numbers must be 100 column + row.
 

@@ -1,7 +1,7 @@
 """What a file holds, in a few lines, or one of its events as a picture."""
 
 import json
-import sys
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,9 @@ from tashower.events.model import FLAGS, Events, Pulses, Reconstruction, select_
 from tashower.io.event_file import read_events
 from tashower.io.hdf5 import read_attributes
 from tashower.io.reconstruction_file import read_reconstruction
+from tashower.types import FilePath
+
+_log = logging.getLogger("tashower")
 
 
 def _range(values, factor=1.0) -> str:
@@ -109,8 +112,8 @@ def _describe_checkpoint(path) -> list[str]:
     return lines
 
 
-def show_file(path) -> None:
-    """Print what a file holds.
+def show_file(path: FilePath) -> list[str]:
+    """What a file holds, in lines.
 
     Raises
     ------
@@ -119,7 +122,6 @@ def show_file(path) -> None:
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path}: no such file")
-    print(path)
     if path.suffix == ".json":
         lines = _describe_json(path)
     elif path.suffix == ".pt":
@@ -132,7 +134,7 @@ def show_file(path) -> None:
             if attributes["format"] == "tashower events"
             else _describe_reconstruction(path)
         )
-    print("\n".join(lines), flush=True)
+    return [str(path), *lines]
 
 
 def fit_on_the_spot(events: Events) -> tuple[dict[str, Reconstruction], Pulses]:
@@ -151,13 +153,15 @@ def fit_on_the_spot(events: Events) -> tuple[dict[str, Reconstruction], Pulses]:
             calibration.described, events.array.described, "not fitted (--fits FILE shows a fit)"
         )
     except InputError as reason:
-        print(f"tashower: {reason}", file=sys.stderr)
+        _log.warning(str(reason))
         return {}, find_pulses(events)
     return reconstruct(events, calibration, load_config().reconstruction)[:2]
 
 
-def show_event(path, index: int, fits=None, output=None) -> None:
-    """Draw one event; print the path of the picture.
+def show_event(
+    path: FilePath, index: int, fits: FilePath | None = None, output: FilePath | None = None
+) -> Path:
+    """Draw one event; returns the path of the picture.
 
     Parameters
     ----------
@@ -190,4 +194,4 @@ def show_event(path, index: int, fits=None, output=None) -> None:
     events, tables, pulses = event
     output = Path(output) if output else Path(f"{Path(path).stem}-event-{index}.png")
     save(event_figure(events, 0, tables, pulses), output)
-    print(output, flush=True)
+    return output

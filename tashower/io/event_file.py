@@ -1,7 +1,7 @@
 """Event files: which arrays they hold (docs/event_format.md), written, read and checked."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, fields
 
 import numpy as np
@@ -13,6 +13,7 @@ from tashower.io.hdf5 import read_arrays, write_arrays
 from tashower.physics.constants import LATERAL_SCALE, REFERENCE_DISTANCE
 from tashower.physics.lateral import Lateral, telescope_array_lateral
 from tashower.physics.shower_front import Front
+from tashower.types import FilePath
 
 #: Version of the event file. The first number changes when an old reader would go wrong, the second
 #: when something is added.
@@ -27,7 +28,7 @@ _NAMES_OF_PART = {
 PARTS = tuple(_NAMES_OF_PART)
 
 
-def columns_of(table) -> dict:
+def columns_of(table: Truth | Pulses | Reconstruction | None) -> dict:
     """{name: array} of a Truth, Pulses or Reconstruction; empty for None."""
     return {} if table is None else {f.name: getattr(table, f.name) for f in fields(table)}
 
@@ -83,7 +84,9 @@ def event_attributes(array: Array) -> dict:
     }
 
 
-def write_events(path, events: Events, configuration: dict, inputs=()) -> None:
+def write_events(
+    path: FilePath, events: Events, configuration: dict, inputs: Sequence[FilePath] = ()
+) -> None:
     """Write an event file (docs/event_format.md)."""
     groups = {"array": array_columns(events.array), **event_groups(events)}
     write_arrays(
@@ -91,7 +94,9 @@ def write_events(path, events: Events, configuration: dict, inputs=()) -> None:
     )
 
 
-def table_of(kind, columns: dict | None, path, n_rows: int):
+def table_of(
+    kind: type, columns: dict | None, path: FilePath, n_rows: int
+) -> Truth | Pulses | Reconstruction | None:
     """A Truth, Pulses or Reconstruction from the columns of a group of n_rows rows; None without
     columns.
 
@@ -215,7 +220,7 @@ def _check_events(events: Events, path) -> None:
             raise InputError(f"{path}: hits/{name} is missing or not ({events.n_hits}, {layers})")
 
 
-def read_events(path, only: Iterable[str] = PARTS) -> Events:
+def read_events(path: FilePath, only: Iterable[str] = PARTS) -> Events:
     """Read and check an event file.
 
     Parameters
