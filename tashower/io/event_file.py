@@ -6,7 +6,7 @@ from dataclasses import asdict, fields
 import numpy as np
 
 from tashower.errors import InputError
-from tashower.events.array import Array, Detector
+from tashower.events.array import DETECTOR_SHAPE, Array, Detector
 from tashower.events.model import Events, Pulses, Reconstruction, Truth
 from tashower.io.hdf5 import read_arrays, write_arrays
 from tashower.physics.constants import LATERAL_SCALE, REFERENCE_DISTANCE
@@ -15,7 +15,7 @@ from tashower.physics.shower_front import Front
 
 #: Version of the event file. The first number changes when an old reader would go wrong, the second
 #: when something is added.
-EVENT_VERSION = "1.3"
+EVENT_VERSION = "1.4"
 
 
 def columns_of(table) -> dict:
@@ -30,6 +30,11 @@ def array_columns(array: Array) -> dict[str, np.ndarray]:
         "station_id": array.station_id,
         "position": array.position,
         "lattice": array.lattice,
+        **(
+            {"station_name": np.char.encode(array.station_name, "utf-8")}
+            if array.station_name is not None
+            else {}
+        ),
         **{
             f"lateral_{name}": getattr(form, name)
             for name in ("log_r", "eta", "table")
@@ -55,6 +60,7 @@ def event_groups(events: Events) -> dict[str, dict]:
             "waveform": events.waveform,
             "pedestal": events.pedestal,
             "counts_per_vem": events.counts_per_vem,
+            "saturated": events.saturated,
         },
     }
     tables = {name: getattr(events, name) for name in ("pulses", "truth", "standard")}
@@ -63,10 +69,18 @@ def event_groups(events: Events) -> dict[str, dict]:
 
 def event_attributes(array: Array) -> dict:
     """Root attributes of an event file that describe the array."""
+    detector = asdict(array.detector)
     return {
         "spacing": array.spacing,
         "lattice_kind": array.kind,
-        "detector": json.dumps(asdict(array.detector)),
+        "detector": json.dumps({name: detector[name] for name in DETECTOR_SHAPE}),
+        "electronics": json.dumps(
+            {
+                name: value if np.isfinite(value) else None
+                for name, value in detector.items()
+                if name not in DETECTOR_SHAPE
+            }
+        ),
         "lateral": array.lateral_name,
         "lateral_reference": array.lateral.reference,
         "lateral_scale": array.lateral.scale,
@@ -154,6 +168,29 @@ def _lateral(columns, attributes, path) -> Lateral:
     )
 
 
+def _station_name(columns, path) -> np.ndarray | None:
+    """Names of the stations, where they are not numbers; since version 1.4."""
+    if "station_name" not in columns:
+        return None
+    try:
+        names = np.char.decode(columns["station_name"], "utf-8")
+    except (UnicodeDecodeError, TypeError, ValueError):
+        raise InputError(f"{path}: array/station_name is not text") from None
+    if names.shape != columns["station_id"].shape:
+        raise InputError(f"{path}: array/station_name is not one name a station")
+    return names
+
+
+def _detector(attributes, path) -> Detector:
+    """The detector of an event file; before version 1.4 with the Telescope Array's electronics."""
+    try:
+        found = json.loads(attributes["detector"]) | json.loads(attributes.get("electronics", "{}"))
+        found = {name: np.inf if value is None else value for name, value in found.items()}
+        return Detector(**{f.name: found[f.name] for f in fields(Detector) if f.name in found})
+    except (ValueError, TypeError):
+        raise InputError(f"{path}: its description of the detector is not JSON") from None
+
+
 def read_events(path) -> Events:
     """Read and check an event file.
 
@@ -169,8 +206,9 @@ def read_events(path) -> Events:
             position=array_columns["position"],
             lattice=array_columns["lattice"],
             spacing=float(attributes["spacing"]),
-            detector=Detector(**json.loads(attributes["detector"])),
+            detector=_detector(attributes, path),
             kind=str(attributes.get("lattice_kind", "square")),
+            station_name=_station_name(array_columns, path),
             lateral=_lateral(array_columns, attributes, path),
             lateral_name=str(attributes.get("lateral", "telescope_array")),
             front=Front(
@@ -189,6 +227,7 @@ def read_events(path) -> Events:
             waveform=hits.get("waveform"),
             pedestal=hits.get("pedestal"),
             counts_per_vem=hits.get("counts_per_vem"),
+            saturated=hits.get("saturated"),
             dead_offset=event_columns["dead_offset"],
             dead_station=event_columns["dead_station"],
             pulses=table_of(Pulses, groups.get("pulses"), path, len(hits["hit_station"])),
@@ -223,6 +262,8 @@ def read_events(path) -> Events:
     if events.waveform is None and events.pulses is None:
         raise InputError(f"{path}: neither waveforms nor pulses")
     detector = array.detector
+    if events.saturated is not None and events.saturated.shape != (events.n_hits,):
+        raise InputError(f"{path}: hits/saturated is not ({events.n_hits},)")
     if events.waveform is not None:
         if events.waveform.shape != (events.n_hits, detector.n_bins, detector.n_layers):
             raise InputError(

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from tashower.errors import InputError
-from tashower.events.array import Array
+from tashower.events.array import DETECTOR_SHAPE, Array
 from tashower.io import provenance
 from tashower.io.atomic import written_aside
 from tashower.network.model import ShowerNetwork
@@ -25,7 +25,7 @@ def array_description(array: Array, bin_width: float = 0.0) -> dict:
     """What two arrays must share for a network to serve both; with bins of its own [ns] the network
     takes those of any detector.
     """
-    detector = asdict(array.detector)
+    detector = {name: getattr(array.detector, name) for name in DETECTOR_SHAPE}
     if bin_width > 0:
         detector = {
             name: value for name, value in detector.items() if name not in ("bin_width", "n_bins")

@@ -6,7 +6,7 @@ import pytest
 from tashower.events.array import regular_array
 from tashower.events.model import Events
 from tashower.physics.compiled import compiled
-from tashower.reconstruction.pulses import EDGE_DELAY, SATURATED_COUNTS, find_pulses
+from tashower.reconstruction.pulses import EDGE_DELAY, find_pulses
 from tashower.simulation.electronics import digitise, electronics, shape_pulses
 from tashower.simulation.random_numbers import seed_stream
 
@@ -131,7 +131,7 @@ def test_no_pulse_no_time():
 
 
 @pytest.mark.parametrize(
-    ("counts", "saturated"), [(1500.0, False), (SATURATED_COUNTS, True), (4095.0, True)]
+    ("counts", "saturated"), [(1500.0, False), (2000.0, True), (4095.0, True)]
 )
 def test_saturation_by_counts(counts, saturated):
     wave = flat()
