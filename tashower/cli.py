@@ -48,18 +48,20 @@ def _convert(args) -> None:
 
     lateral = read_lateral(args.lateral, args.reference)
     front = Front(*args.front)
-    array, n_events, n_hits = convert_file(
-        args.files, args.to, args.format, args.stations, args.windows, lateral, front
+    done = convert_file(
+        args.files, args.to, args.format, args.stations, args.windows, lateral, front, args.force
     )
+    array = done.array
     lattice = (
         f"a {array.kind} lattice"
         if array.kind != "irregular"
         else "no lattice (the network needs one)"
     )
     print(
-        f"{args.to}: {n_events} events, {n_hits} hits, {array.n_stations} stations on {lattice}",
-        flush=True,
+        f"{args.to}: {done.n_events} events, {done.n_hits} hits, {array.n_stations} stations on "
+        f"{lattice}"
     )
+    print("\n".join(f"  {line}" for line in done.lines), flush=True)
 
 
 def _export(args) -> None:
@@ -288,6 +290,11 @@ def _parser() -> argparse.ArgumentParser:
         help="DST, text dump, JSON, YAML header of plain tables, or stations.csv hits.csv",
     )
     sub.add_argument("--to", required=True, help="event file to write")
+    sub.add_argument(
+        "--force",
+        action="store_true",
+        help="convert even where the light speed says that times or positions have another unit",
+    )
     sub.add_argument(
         "--format",
         choices=("tables", "ta_dst", "ta_text", "ta_dnn", "hisparc", "auger"),

@@ -1,13 +1,16 @@
 """From what a reader found to Events on an array. Every check that all formats share is here."""
 
+import logging
 from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 
+from tashower.convert.times import undo_wraps
 from tashower.errors import InputError
 from tashower.events.array import Array
 from tashower.events.model import PARAMETERS, Events, Pulses, Reconstruction, Truth
 
+_LOG = logging.getLogger(__name__)
 #: More hits than this in an event are an error.
 MOST_HITS = 20_000
 
@@ -22,8 +25,10 @@ class Record:
     event_id : number of the event
     station : (h,) station numbers, each once
     time : (h,) [ns], start of the waveform, or arrival time where there are no waveforms
-    waveform, pedestal, counts_per_vem : (h, T, L) counts, (h, L), (h, L); None without waveforms
-    signal, saturated : (h, L) [VEM], (h,) bool; used without waveforms
+    waveform, pedestal, counts_per_vem : (h, T, L) counts, uint16 or where they are not whole
+        float32, (h, L), (h, L); None without waveforms
+    signal : (h, L) [VEM]; used without waveforms
+    saturated : (h,) bool; None where only the waveforms say it
     dead : numbers of the stations out of service; those that the array does not have are left out
     truth : fields of Truth that are known
     standard : fields of Reconstruction that the file's own reconstruction states; empty where it
@@ -123,6 +128,8 @@ def _joined(records, name, kind):
     columns = [getattr(r, name) for r in records]
     if columns[0] is None:
         return None
+    if kind is None:
+        return np.concatenate(columns)
     return np.concatenate([np.asarray(column, kind) for column in columns])
 
 
@@ -161,7 +168,7 @@ def batch_of(records: list[Record], array: Array) -> Batch:
         check_size(len(record.station), record.where)
     event_id = np.array([r.event_id for r in records], np.int64)
     kinds = {
-        "waveform": np.uint16,
+        "waveform": None,  # as they are
         "pedestal": float,
         "counts_per_vem": float,
         "signal": float,
@@ -241,6 +248,14 @@ def assemble(batch: Batch | list[Record], array: Array) -> Events:
             f"{batch.where[event[first]]}: station {array.station_id[index[first]]} has two hits"
         )
     _check_numbers(batch, event)
+    time, wrapped = undo_wraps(batch.time, event, n_events)
+    if len(wrapped):
+        _LOG.warning(
+            "%s: %d events cross the border of a second, in which the nanoseconds begin again; "
+            "their later hits are moved by one second",
+            batch.where[wrapped[0]],
+            len(wrapped),
+        )
     dead_event = np.repeat(np.arange(n_events), np.diff(batch.dead_offset))
     dead = np.unique(
         np.stack([dead_event, _indices(batch.dead, array)], axis=1), axis=0
@@ -253,9 +268,10 @@ def assemble(batch: Batch | list[Record], array: Array) -> Events:
         columns["waveform"] = batch.waveform[order]
         for name in ("pedestal", "counts_per_vem"):
             columns[name] = getattr(batch, name)[order].astype(np.float32)
+        columns["saturated"] = None if batch.saturated is None else batch.saturated[order]
     else:
         columns["pulses"] = Pulses(
-            arrival_time=batch.time[order].copy(),
+            arrival_time=time[order].copy(),
             signal=batch.signal[order],
             saturated=batch.saturated[order],
             n_peaks=np.zeros(batch.signal.shape, np.int16),
@@ -266,7 +282,7 @@ def assemble(batch: Batch | list[Record], array: Array) -> Events:
         event_id=batch.event_id,
         hit_offset=batch.offset,
         hit_station=index,
-        hit_time=batch.time[order],
+        hit_time=time[order],
         dead_offset=offsets_of(np.bincount(dead[:, 0], minlength=n_events)),
         dead_station=dead[:, 1].astype(np.int32),
         truth=batch.truth,

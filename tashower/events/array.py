@@ -9,12 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from tashower.errors import InputError
-from tashower.events.lattice import (
-    LARGEST_DISPLACEMENT,
-    displacements,
-    fit_lattice,
-    lattice_steps,
-)
+from tashower.events.lattice import LARGEST_DISPLACEMENT, displacements, fit_lattice, lattice_steps
 from tashower.physics.constants import BIN_WIDTH, N_BINS, STATION_AREA
 from tashower.physics.lateral import TELESCOPE_ARRAY, Lateral, tabulated, telescope_array_lateral
 from tashower.physics.shower_front import TELESCOPE_ARRAY_FRONT, Front
@@ -161,7 +156,9 @@ def _displaced(ground, jitter, altitude_spread, rng) -> np.ndarray:
     return position
 
 
-def array_from_positions(station_id, position, detector: Detector | None = None) -> Array:
+def array_from_positions(
+    station_id, position, detector: Detector | None = None, station_name=None
+) -> Array:
     """An array of stations anywhere: the lattice is found from the positions (n, 3) [m].
 
     Raises
@@ -193,6 +190,7 @@ def array_from_positions(station_id, position, detector: Detector | None = None)
         found.spacing,
         detector or Detector(),
         found.kind,
+        station_name=station_name,
     )
 
 

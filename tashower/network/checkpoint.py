@@ -5,7 +5,6 @@ run code.
 import io
 import json
 import os
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np

@@ -111,7 +111,7 @@ def test_auger_event(tmp_path):
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("mips", None, "mips"),
+        ("mips", {}, "mips"),
         ("mips", [1, 2, 3], "mips"),
         ("mips", ["a", 1], "mips"),
         ("longitude", "east", "longitude"),

@@ -1,0 +1,70 @@
+"""Files that a command is given: they exist, each once, and none is the one that it writes."""
+
+import os
+from pathlib import Path
+
+from tashower.errors import InputError
+
+
+def require_file(path) -> Path:
+    """The path of a file that is there.
+
+    Raises
+    ------
+    InputError : no such file, or a folder.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder, a file is needed")
+    if not path.is_file():
+        raise InputError(f"{path}: no such file")
+    return path
+
+
+def same_file(a, b) -> bool:
+    """Whether two paths lead to one file, through links as well; they need not exist."""
+    try:
+        return os.path.samefile(a, b)
+    except OSError:
+        return os.path.realpath(a) == os.path.realpath(b)
+
+
+def check_paths(inputs, outputs=()) -> None:
+    """Refuse a command that would write over what it reads, or that is given a file twice.
+
+    Parameters
+    ----------
+    inputs : paths, or lists of paths of one kind; within a list each file may stand once
+    outputs : paths of files to write; None is left out
+
+    Raises
+    ------
+    InputError : names the file.
+    """
+    groups = [[one] if isinstance(one, (str, os.PathLike)) else list(one) for one in inputs if one]
+    for group in groups:
+        seen: dict[str, object] = {}
+        for path in group:
+            place = os.path.realpath(path)
+            if place in seen:
+                twice = f"{path}: is there twice"
+                raise InputError(
+                    twice if path == seen[place] else f"{twice}, also as {seen[place]}"
+                )
+            seen[place] = path
+        # Hard links have several true names.
+        known = [(path, os.stat(path)) for path in group if os.path.isfile(path)]
+        files: dict[tuple[int, int], object] = {}
+        for path, found in known:
+            key = (found.st_dev, found.st_ino)
+            if key in files:
+                raise InputError(f"{path}: is the same file as {files[key]}")
+            files[key] = path
+    for output in outputs:
+        if output is None:
+            continue
+        if os.path.isdir(output):
+            raise InputError(f"{output}: is a folder, the name of a file is needed")
+        for path in (path for group in groups for path in group):
+            if same_file(path, output):
+                raise InputError(f"{output}: is read by this command and would be overwritten")
