@@ -10,6 +10,7 @@ import sys
 
 from tashower import __version__
 from tashower.errors import InputError
+from tashower.io.paths import check_arguments
 
 _CONFIG_HELP = (
     "configuration: a YAML file, or JSON text that starts with '{'; left out: the defaults"
@@ -65,15 +66,10 @@ def _convert(args) -> None:
 
 
 def _export(args) -> None:
-    from tashower.convert.ta_dst import write_dst
-    from tashower.convert.ta_text import write_text
-    from tashower.io.event_file import read_events
+    from tashower.convert.export import export_file
     from tashower.reconstruction.pulses import find_pulses
 
-    events = read_events(args.events)
-    write = write_text if args.format == "ta_text" else write_dst
-    write(args.to, events, find_pulses(events))
-    print(f"{args.to}: {events.n_events} events", flush=True)
+    print(f"{args.to}: {export_file(args.events, args.to, args.format, find_pulses)}", flush=True)
 
 
 def _calibrate(args) -> None:
@@ -327,11 +323,18 @@ def _parser() -> argparse.ArgumentParser:
         help="front to fit, delay = a (1 + r/R)^P LDF^-Q (default: 30 1.5 0.5, the Telescope Array's)",
     )
 
-    sub = command("export", _export, "Write simulated events in a format of the Telescope Array.")
-    sub.add_argument("events", help="event file")
-    sub.add_argument("--to", required=True, help="file to write; .gz and .bz2 are packed")
+    sub = command(
+        "export", _export, "Write events in a format of the Telescope Array, or results as a table."
+    )
+    sub.add_argument("events", help="event file, or reconstruction file for a table")
     sub.add_argument(
-        "--format", default="ta_dst", choices=("ta_dst", "ta_text"), help="which format"
+        "--to",
+        required=True,
+        help="file to write; its ending says what: .dst, .txt (packed: .gz, .bz2), or a table of "
+        "results: .csv, .parquet, .fits",
+    )
+    sub.add_argument(
+        "--format", choices=("ta_dst", "ta_text", "table"), help="left out: told from the ending"
     )
 
     sub = configured(
@@ -446,6 +449,7 @@ def main(words=None) -> int:
     args = _parser().parse_args(words)
     args.words = words
     try:
+        check_arguments(vars(args))
         args.run(args)
     except InputError as error:
         print(f"tashower: {error}", file=sys.stderr)

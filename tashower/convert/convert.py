@@ -262,7 +262,7 @@ def convert(
         )
     if not force:
         check_array(array, paths[0])
-        check_spans([_hits_of(events)], array, paths[0])
+        check_spans([_hits_of(events)], array, paths[-1])
     return without_empty_tables(events)
 
 
@@ -320,7 +320,7 @@ def convert_file(
         hits = (Hits(*block) for block in file.hits())
         if not force:
             check_array(array, paths[0])
-            medians = check_spans(hits, array, paths[0])
+            medians = check_spans(hits, array, paths[-1])
         else:
             medians = median_spans(hits, array)
         signal = np.concatenate([*signals, np.zeros(0)])

@@ -13,6 +13,9 @@ from tashower.io.event_file import read_events
 from tashower.io.hdf5 import read_attributes
 from tashower.io.reconstruction_file import read_reconstruction
 
+#: Endings of pictures that can be written.
+PICTURES = (".png", ".pdf", ".svg")
+
 
 def _range(values, factor=1.0) -> str:
     values = np.asarray(values, dtype=float)
@@ -68,6 +71,9 @@ def _describe_json(path) -> list[str]:
     try:
         content = json.loads(Path(path).read_text())
         kind = content["format"]
+        missing = {"version", "software", "commit", "created"} - set(content)
+        if missing:
+            raise KeyError(missing)
     except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError):
         raise InputError(f"{path}: not a file of tashower") from None
     lines = [
@@ -88,6 +94,9 @@ def _describe_json(path) -> list[str]:
 
 
 def _describe_checkpoint(path) -> list[str]:
+    with path.open("rb") as file:
+        if file.read(4) != b"PK\x03\x04":  # torch writes ZIP files
+            raise InputError(f"{path}: not a checkpoint")
     lines = [f"checkpoint of a network, {path.stat().st_size:,} bytes"]
     history = path.with_name("history.json")
     if history.is_file():
@@ -143,11 +152,15 @@ def show_event(path, index: int, fits, output, reconstruct) -> None:
     ------
     InputError : no such event; files that do not belong together.
     """
+    if output and Path(output).suffix.lower() not in PICTURES:
+        raise InputError(f"{output}: pictures end in {', '.join(PICTURES)}")
     events = read_events(path)
     if not 0 <= index < events.n_events:
         raise InputError(
             f"{path}: has no event {index}; it holds {events.n_events}, counted from 0"
         )
+    if events.hit_offset[index] == events.hit_offset[index + 1]:
+        raise InputError(f"{path}: event {index} has no hits: there is nothing to draw")
     if fits is None:
         one = select_events(events, [index])
         tables, pulses = reconstruct(one)

@@ -43,6 +43,9 @@ def check_paths(inputs, outputs=()) -> None:
     """
     groups = [[one] if isinstance(one, (str, os.PathLike)) else list(one) for one in inputs if one]
     for group in groups:
+        for path in group:
+            if os.path.isdir(path):
+                raise InputError(f"{path}: is a folder, a file is needed")
         seen: dict[str, object] = {}
         for path in group:
             place = os.path.realpath(path)
@@ -68,3 +71,43 @@ def check_paths(inputs, outputs=()) -> None:
         for path in (path for group in groups for path in group):
             if same_file(path, output):
                 raise InputError(f"{output}: is read by this command and would be overwritten")
+
+
+#: Arguments of commands that name files to read, each list once, and files to write.
+_READ = (
+    "file",
+    "events",
+    "fits",
+    "calibration",
+    "checkpoint",
+    "simulated_fits",
+    "scores",
+    "config",
+)
+_ONCE = (
+    ("files", "stations"),
+    ("train_events", "validation_events"),
+    ("train_fits", "validation_fits"),
+)
+_WRITTEN = ("output", "to")
+
+
+def check_arguments(arguments: dict) -> None:
+    """`check_paths` for the arguments of any command, {name: value}.
+
+    Raises
+    ------
+    InputError : names the file.
+    """
+
+    def paths(name) -> list[str]:
+        value = arguments.get(name)
+        words = [] if value is None else [value] if isinstance(value, str) else list(value)
+        # A configuration may be text, a lateral distribution a name.
+        return [word for word in words if isinstance(word, str) and not word.startswith("{")]
+
+    networks = [word.partition("=")[2] for word in paths("network") if "=" in word]
+    groups = [paths(name) for name in _READ]
+    groups += [[path for name in names for path in paths(name)] for names in _ONCE]
+    outputs = [path for name in _WRITTEN for path in paths(name)]
+    check_paths([*groups, networks, paths("lateral")], outputs)
