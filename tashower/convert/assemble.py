@@ -13,6 +13,9 @@ from tashower.events.model import PARAMETERS, Events, Pulses, Reconstruction, Tr
 _LOG = logging.getLogger(__name__)
 #: More hits than this in an event are an error.
 MOST_HITS = 20_000
+#: No signal [VEM], pedestal or gain [counts] is larger than this (choice); the largest showers give
+#: 1e5 VEM.
+LARGEST = 1e12
 
 
 @dataclass(frozen=True)
@@ -207,6 +210,7 @@ def _check_numbers(batch: Batch, event: np.ndarray) -> None:
         column = getattr(batch, name)
         if column is not None:
             refuse(~np.isfinite(column).all(axis=1), f"{name} is not a number")
+            refuse((np.abs(column) > LARGEST).any(axis=1), f"{name} is larger than {LARGEST:g}")
     if batch.counts_per_vem is not None:
         refuse(~(batch.counts_per_vem > 0).all(axis=1), "counts per VEM that are not positive")
 
@@ -252,7 +256,7 @@ def assemble(batch: Batch | list[Record], array: Array) -> Events:
     if len(wrapped):
         _LOG.warning(
             "%s: %d events cross the border of a second, in which the nanoseconds begin again; "
-            "their later hits are moved by one second",
+            "their earlier hits are moved back by one second",
             batch.where[wrapped[0]],
             len(wrapped),
         )

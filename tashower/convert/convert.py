@@ -85,6 +85,11 @@ def _listed_array(stations, detector: Detector | None = None, windows: int = 1) 
     listed = read_stations(stations)
     if listed.name is not None:
         raise InputError(f"{stations}: stations are numbers in files of this format")
+    if listed.out_of_service.any():
+        raise InputError(
+            f"{stations}: column working: files of this format say themselves which stations are "
+            "out of service in which event"
+        )
     station_id, position = listed.number, listed.position
     position = position - [0.0, 0.0, position[:, 2].mean()]
     try:
@@ -100,8 +105,10 @@ def _listed_array(stations, detector: Detector | None = None, windows: int = 1) 
         raise InputError(f"{stations}: {error}") from None
 
 
-def _convert_json(paths, kind: str) -> tuple[Events, float]:
-    """(events of JSON files, mean altitude [m]); the array is that of all stations seen."""
+def _convert_json(paths, kind: str, stations) -> tuple[Events, float]:
+    """(events of JSON files, mean altitude [m]); the array is that of the table `stations`, or
+    without it of all stations seen.
+    """
     records, places = [], {}
     for record, found in read_records(paths, kind):
         records.append(record)
@@ -115,6 +122,12 @@ def _convert_json(paths, kind: str) -> tuple[Events, float]:
     else:
         detector = Detector(AUGER_AREA, 1, 25.0, 1)
         position = position - [0.0, 0.0, altitude]
+    if stations:
+        listed = read_stations(stations)
+        numbers, altitude = listed.number, float(listed.position[:, 2].mean())
+        position = listed.position - [0.0, 0.0, altitude]
+        out = listed.number[listed.out_of_service]
+        records = [replace(r, dead=np.concatenate([r.dead, out])) for r in records]
     try:
         return assemble(records, array_from_positions(np.array(numbers), position, detector)), (
             altitude
@@ -195,6 +208,8 @@ def _parts(paths, kind: str | None, stations, windows: int) -> _Found:
         )
     if windows != 1:
         raise InputError(f"--windows {windows}: only files of the Telescope Array come in windows")
+    if stations and kind in ("tables", "ta_dnn"):
+        raise InputError(f"--stations {stations}: files of this format hold all stations")
     altitude = np.nan
     if kind == "ta_dnn":
         several = [
@@ -209,7 +224,7 @@ def _parts(paths, kind: str | None, stations, windows: int) -> _Found:
             )
     else:
         events, altitude = (
-            _convert_tables(paths) if kind == "tables" else _convert_json(paths, kind)
+            _convert_tables(paths) if kind == "tables" else _convert_json(paths, kind, stations)
         )
         several = [events]
     return _Found(iter(several), lambda: (several[0].array, None), altitude)

@@ -16,8 +16,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tashower.convert.assemble import Record, check_size
-from tashower.convert.table_file import read_text, short
+from tashower.convert.assemble import LARGEST, Record, check_size
+from tashower.convert.table_file import BEYOND, read_text, short
 from tashower.errors import InputError
 
 _LOG = logging.getLogger(__name__)
@@ -87,7 +87,7 @@ def _as_number(value, key: str, where: str) -> float:
         number = float(value)
     except (TypeError, ValueError, OverflowError):
         number = np.nan
-    if not np.isfinite(number):
+    if not abs(number) <= BEYOND:
         raise InputError(f"{where}: {key} = {short(value)} is not a number")
     return number
 
@@ -184,6 +184,8 @@ def _particles(mips, where: str) -> float | None:
     found = found[~np.isin(found, NO_VALUE)]
     if (found < LEAST_PARTICLES).any():
         raise InputError(f"{where}: mips {found.min():g}: particles are no negative number")
+    if (found > LARGEST).any():
+        raise InputError(f"{where}: mips {found.max():g}: no shower has that many particles")
     return float(found.sum() * 4 / len(found)) if len(found) else None
 
 

@@ -18,6 +18,8 @@ from tashower.io.paths import require_file
 
 #: Text packs to a tenth or a hundredth of its size; more than this is not believed.
 MOST_PACKED = 1000
+#: No quantity of any format is larger in any unit (choice).
+BEYOND = 1e30
 _TRUE, _FALSE = ("true", "1", "1.0"), ("false", "0", "0.0")
 
 
@@ -203,9 +205,14 @@ def numbers(table: Table, name: str) -> np.ndarray:
     try:
         if column.dtype.kind == "M":
             raise ValueError
-        return column.astype(float)
+        values = column.astype(float)
     except (ValueError, TypeError, OverflowError):
         pass
+    else:
+        large = np.isfinite(values) & (np.abs(values) > BEYOND)
+        if large.any():
+            refuse(table, name, int(large.argmax()), "is not a number that anything has")
+        return values
     for row, value in enumerate(column):
         try:
             if not isinstance(value, (str, int, float, np.number)):

@@ -34,7 +34,7 @@ class Instants(NamedTuple):
 def since_first(instants: Instants, rows) -> np.ndarray:
     """Times [ns] of the hits `rows` of one event after its first one."""
     second, ns = instants.second[rows], instants.ns[rows]
-    time = (second - second.min()) * 1e9 + ns
+    time = (second - second.min()) * 1e9 + np.where(np.isfinite(ns), ns, np.nan)
     return time - (np.nanmin(time) if np.isfinite(time).any() else 0.0)
 
 
@@ -134,7 +134,7 @@ _CURE = "write whole numbers, or the second and the nanosecond in two columns (g
 
 def undo_wraps(time: np.ndarray, event: np.ndarray, n_events: int) -> tuple[np.ndarray, np.ndarray]:
     """(times (h,) [ns], numbers of the events that were changed): where the nanoseconds of an event
-    begin again at 0 within it, its later hits are moved by one second.
+    begin again at 0 within it, its earlier hits are moved back by one second.
 
     event : (h,) index of the event of each hit
     """
@@ -144,7 +144,7 @@ def undo_wraps(time: np.ndarray, event: np.ndarray, n_events: int) -> tuple[np.n
     changed = []
     for i in np.flatnonzero((high - low > 0.5e9) & (high - low <= 1.0e9)):
         rows = np.flatnonzero(event == i)
-        moved = time[rows] + np.where(time[rows] < low[i] + 0.5e9, 1e9, 0.0)
+        moved = time[rows] - np.where(time[rows] > low[i] + 0.5e9, 1e9, 0.0)
         # Only where it brings the hits together: no shower lasts 10 ms.
         if np.ptp(moved) < 1e7:
             if not changed:

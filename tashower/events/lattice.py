@@ -140,6 +140,14 @@ def _free_points(coordinates, position, affine, off) -> np.ndarray:
     return coordinates
 
 
+def _second_at_point(coordinates, off) -> np.ndarray:
+    """(n,) bool: another station has the same coordinates, and is nearer to their point."""
+    order = np.lexsort((off, coordinates[:, 1], coordinates[:, 0]))
+    second = np.zeros(len(off), bool)
+    second[order[1:]] = (np.diff(coordinates[order], axis=0) == 0).all(axis=1)
+    return second
+
+
 def _fitted(position, kind, spacing, vectors):
     """(displacement that the best lattice of this kind needs in units of the spacing, coordinates,
     spacing): the largest one, of many stations the one that LEAST_SHARE of them stay below.
@@ -161,9 +169,10 @@ def _fitted(position, kind, spacing, vectors):
     if lengths.max() / lengths.min() > 1.1 or abs(found - angle) > 0.1:
         return np.inf, coordinates, spacing
     worst = off.max()
-    if worst > LARGEST_DISPLACEMENT and (off <= LARGEST_DISPLACEMENT).mean() >= LEAST_SHARE:
-        coordinates = _free_points(coordinates, position, affine, off > LARGEST_DISPLACEMENT)
-        worst = np.quantile(off, LEAST_SHARE)
+    moved = (off > LARGEST_DISPLACEMENT) | _second_at_point(coordinates, off)
+    if moved.any() and (~moved).mean() >= LEAST_SHARE:
+        coordinates = _free_points(coordinates, position, affine, moved)
+        worst = off[~moved].max()
     points = (coordinates.max(axis=0) - coordinates.min(axis=0) + 1.0).prod()
     unique = len(np.unique(coordinates, axis=0)) == len(position)
     if not unique or points > MOST_POINTS or _emptiest_direction(coordinates, kind) < 0.25:
