@@ -130,5 +130,5 @@ def test_parquet_floats_of_that_size_are_refused(tmp_path):
         "signal_vem": np.ones(5),
     }
     parquet.write_table(pyarrow.table(table), tmp_path / "h.parquet")
-    with pytest.raises(InputError, match="lacks its last digits|128 ns only"):
+    with pytest.raises(InputError, match=r"lacks its last digits|128 ns only"):
         convert([tmp_path / "s.csv", tmp_path / "h.parquet"])
