@@ -46,23 +46,15 @@ def check_paths(inputs, outputs=()) -> None:
         for path in group:
             if os.path.isdir(path):
                 raise InputError(f"{path}: is a folder, a file is needed")
-        seen: dict[str, object] = {}
+        seen: dict[tuple[int, int], object] = {}  # hard links have several true names
         for path in group:
-            place = os.path.realpath(path)
-            if place in seen:
-                twice = f"{path}: is there twice"
-                raise InputError(
-                    twice if path == seen[place] else f"{twice}, also as {seen[place]}"
-                )
-            seen[place] = path
-        # Hard links have several true names.
-        known = [(path, os.stat(path)) for path in group if os.path.isfile(path)]
-        files: dict[tuple[int, int], object] = {}
-        for path, found in known:
-            key = (found.st_dev, found.st_ino)
-            if key in files:
-                raise InputError(f"{path}: is the same file as {files[key]}")
-            files[key] = path
+            if not os.path.isfile(path):
+                continue
+            found = os.stat(path)
+            first = seen.setdefault((found.st_dev, found.st_ino), path)
+            if first is not path:
+                also = "" if first == path else f", also as {first}"
+                raise InputError(f"{path}: is there twice{also}")
     for output in outputs:
         if output is None:
             continue

@@ -32,7 +32,7 @@ def test_the_ending_decides(name, kind):
 
 @pytest.mark.parametrize("name", ["a", "a.h5", "a.gz", "a.xlsx", ".dst", "a.csv.gz"])
 def test_unknown_endings_are_refused(name):
-    with pytest.raises(InputError, match="ending says|not packed"):
+    with pytest.raises(InputError, match=r"ending says|not packed"):
         format_of(name)
 
 

@@ -36,7 +36,7 @@ def test_outputs_that_are_none(files):
 
 @pytest.mark.parametrize("second", ["a", "soft", "hard"])
 def test_the_same_file_twice(files, second):
-    with pytest.raises(InputError, match="twice|same file"):
+    with pytest.raises(InputError, match=r"twice|same file"):
         check_paths([[files / "a", files / second]])
 
 
