@@ -51,10 +51,11 @@ def check_paths(inputs, outputs=()) -> None:
             if not os.path.isfile(path):
                 continue
             found = os.stat(path)
-            first = seen.setdefault((found.st_dev, found.st_ino), path)
-            if first is not path:
-                also = "" if first == path else f", also as {first}"
+            key = (found.st_dev, found.st_ino)
+            if key in seen:
+                also = "" if seen[key] == path else f", also as {seen[key]}"
                 raise InputError(f"{path}: is there twice{also}")
+            seen[key] = path
     for output in outputs:
         if output is None:
             continue
