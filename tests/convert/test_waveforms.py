@@ -149,6 +149,7 @@ def npy(shape, data, descr="<u2"):
         b"PK\x03\x04" + bytes(100),
     ],
 )
+@pytest.mark.filterwarnings("ignore:overflow encountered:RuntimeWarning")
 def test_damaged_arrays_are_one_message(read, content):
     with pytest.raises(InputError, match=r"w\.npy: ") as error:
         read(content)
