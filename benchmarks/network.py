@@ -34,7 +34,8 @@ def made_sample(config) -> Sample:
     good = np.flatnonzero(tables["free"].passes_cuts)
     chosen = select_events(events, good)
     fit = select_rows(tables["free"], good)
-    tiles = make_tiles(chosen, find_pulses(chosen), fit, config.network.tile, config.network.n_bins)
+    size = config.network.inputs
+    tiles = make_tiles(chosen, find_pulses(chosen), fit, size.tile, size.n_bins)
     columns = np.stack(
         [np.nan_to_num(features[name][good]) for name in EVENT_FEATURES], axis=1
     ).astype(np.float32)
@@ -85,7 +86,7 @@ def main() -> None:
     """Print events per second and the ratio."""
     torch.set_num_threads(1)
     config = load_config()
-    sample, size = made_sample(config), config.network
+    sample, size = made_sample(config), config.network.inputs
     torch.manual_seed(0)
     network = ShowerNetwork(
         tile=size.tile,
@@ -95,11 +96,7 @@ def main() -> None:
         n_event_features=len(EVENT_FEATURES),
         n_targets=len(TARGETS),
         waveforms=True,
-        waveform_channels=size.waveform_channels,
-        station_channels=size.station_channels,
-        grid_layers=size.grid_layers,
-        dense_channels=size.dense_channels,
-        dropout=0.0,
+        **config.network.options | {"dropout": 0.0},
     )
     batch = config.training.batch_size
     rate(network, sample, 2, False, batch)

@@ -23,11 +23,13 @@ CONFIG = json.dumps(
     {
         "samples": {"calibration": 1200, "train": 600, "validation": 200, "chunk_size": 1200},
         "network": {
-            "tile": 4,
-            "waveform_channels": 4,
-            "station_channels": 8,
-            "grid_layers": 1,
-            "dense_channels": 8,
+            "inputs": {"tile": 4},
+            "options": {
+                "waveform_channels": 4,
+                "station_channels": 8,
+                "grid_layers": 1,
+                "dense_channels": 8,
+            },
         },
         "training": {"epochs": 2, "batch_size": 32},
     }

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from tashower.config import Config, as_dict
+from tashower.config import Config, NetworkSettings, as_dict
 from tashower.errors import InputError
 from tashower.io.hdf5 import made_from
 from tashower.network.checkpoint import (
@@ -97,21 +97,21 @@ def predict(
     return total / len(orientations)
 
 
-def _samples(config: Config, inputs, events_paths, fits_paths, arrays: list) -> Iterator[Sample]:
+def _samples(settings: NetworkSettings, events_paths, fits_paths, arrays: list) -> Iterator[Sample]:
     """The samples of the files, one by one; `arrays` gets the array of each."""
     if len(events_paths) != len(fits_paths):
         raise InputError(
             f"{len(events_paths)} event files, but {len(fits_paths)} reconstruction files"
         )
-    n = config.network
+    n = settings.inputs
     for events_path, fits_path in zip(events_paths, fits_paths, strict=True):
         sample, array = read_sample(
             events_path,
             fits_path,
-            n.correct,
+            settings.corrects,
             n.tile,
             n.n_bins,
-            inputs.waveforms,
+            n.waveforms,
             True,
             n.bin_width_ns,
         )
@@ -123,21 +123,17 @@ def _samples(config: Config, inputs, events_paths, fits_paths, arrays: list) -> 
         yield sample
 
 
-def _architecture(config: Config, inputs, n_layers: int) -> dict:
-    n = config.network
+def _architecture(settings: NetworkSettings, n_layers: int) -> dict:
+    n = settings.inputs
     return {
         "tile": n.tile,
         "n_bins": n.n_bins,
         "n_layers": n_layers,
         "n_station_features": len(STATION_FEATURES),
-        "n_event_features": len(EVENT_FEATURES) * inputs.event_features,
+        "n_event_features": len(EVENT_FEATURES) * n.event_features,
         "n_targets": len(TARGETS),
-        "waveforms": inputs.waveforms,
-        "waveform_channels": n.waveform_channels,
-        "station_channels": n.station_channels,
-        "grid_layers": n.grid_layers,
-        "dense_channels": n.dense_channels,
-        "dropout": n.dropout,
+        "waveforms": n.waveforms,
+        **settings.options,
     }
 
 
@@ -145,7 +141,7 @@ def _batches(sample: Sample, config: Config, name: str, epoch: int, processes: P
     """(batch on the CPU, share of this process in the step) of every step of an epoch: all events
     in random order, each step in a random orientation. Every process gets its part of each step.
     """
-    settings = config.training
+    settings = config.networks[name].training
     rng = np.random.default_rng(_seed(config, name, epoch))
     torch.manual_seed(int(rng.integers(2**62)) + processes.rank)  # dropout
     order, equal = rng.permutation(len(sample.rows)), ORIENTATIONS[sample.kind]
@@ -164,7 +160,7 @@ def _train_epoch(
     network, optimiser, schedule, sample, norm, config, name, epoch, device, processes
 ) -> float:
     """One pass over the training sample; returns the mean loss."""
-    event_features = config.networks[name].event_features
+    event_features = config.networks[name].inputs.event_features
     network.train()
     n_steps, batches = _batches(sample, config, name, epoch, processes)
     total, reported = 0.0, time.monotonic()
@@ -234,19 +230,22 @@ def _store(
     """Write both samples to disk; returns the description of their array. Raises InputError as
     `train_network`.
     """
-    inputs, n = config.networks[name], config.network
+    settings = config.networks[name]
+    batch_size = settings.training.batch_size
     arrays, sizes = [], []
     for split, events, fits in (
         ("train", train_events, train_fits),
         ("validation", validation_events, validation_fits),
     ):
-        store_sample(folder / split, _samples(config, inputs, events, fits, arrays))
+        store_sample(folder / split, _samples(settings, events, fits, arrays))
         sizes.append(len(map_sample(folder / split).rows))
-    if sizes[0] < 2 * config.training.batch_size or sizes[1] < 10:
+    if sizes[0] < 2 * batch_size or sizes[1] < 10:
         raise InputError(
-            f"{sizes[0]} events to train and {sizes[1]} to validate pass the cuts: {2 * config.training.batch_size} and 10 are needed"
+            f"{sizes[0]} events to train and {sizes[1]} to validate pass the cuts: "
+            f"{2 * batch_size} and 10 are needed"
         )
-    return array_description(arrays[0], n.bin_width_ns) | {"n_layers": arrays[0].detector.n_layers}
+    described = array_description(arrays[0], settings.inputs.bin_width_ns)
+    return described | {"n_layers": arrays[0].detector.n_layers}
 
 
 def train_network(
@@ -267,8 +266,13 @@ def train_network(
     InputError : files that do not belong together or hold nothing to learn from; no room in the
         GPU's memory.
     """
-    torch.set_num_threads(config.training.threads)
-    device = choose_device(config.training.device)
+    settings = config.networks[name]
+    if settings.model != "grid" or settings.head != "mean":
+        raise InputError(
+            f"networks.{name}: {settings.model} with head {settings.head} is not there"
+        )
+    torch.set_num_threads(settings.training.threads)
+    device = choose_device(settings.training.device)
     processes = join_processes(device)
     folder = Path(f"{output}.sample")
     files = (train_events, train_fits, validation_events, validation_fits)
@@ -293,7 +297,8 @@ def train_network(
             Path(f"{output}.state").unlink(missing_ok=True)
     except torch.OutOfMemoryError:
         raise InputError(
-            f"train {name}: the GPU's memory is too small: lower training.batch_size ({config.training.batch_size})"
+            f"train {name}: the GPU's memory is too small: "
+            f"lower training.batch_size ({settings.training.batch_size})"
         ) from None
     finally:
         if processes.first:
@@ -305,11 +310,12 @@ def _train(config, name, folder, n_layers, state_path, device, processes) -> dic
     """Train on the stored samples; returns the content of the checkpoint, and the curve as
     `history`.
     """
-    settings, inputs = config.training, config.networks[name]
+    network_settings = config.networks[name]
+    settings, inputs = network_settings.training, network_settings.inputs
     sample, validation = map_sample(folder / "train"), map_sample(folder / "validation")
     norm = {key: value.to(device) for key, value in measure(sample).items()}
     torch.manual_seed(int(_seed(config, name, 0).spawn(1)[0].generate_state(1)[0]))
-    architecture = _architecture(config, inputs, n_layers)
+    architecture = _architecture(network_settings, n_layers)
     network = ShowerNetwork(**architecture).to(device)
     trained = together(network, processes, device)
     optimiser = torch.optim.AdamW(
@@ -365,9 +371,9 @@ def _train(config, name, folder, n_layers, state_path, device, processes) -> dic
     return {
         "name": name,
         "inputs": {"waveforms": inputs.waveforms, "event_features": inputs.event_features},
-        "correct": config.network.correct,
+        "correct": network_settings.corrects,
         "architecture": architecture,
-        "bin_width_ns": config.network.bin_width_ns,
+        "bin_width_ns": inputs.bin_width_ns,
         "station_features": list(STATION_FEATURES),
         "event_features": list(EVENT_FEATURES),
         "targets": list(TARGETS),

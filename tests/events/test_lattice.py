@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tashower.events.array import array_from_positions, off_lattice
+from tashower.events.array import array_from_positions, lattice_map, off_lattice
 from tashower.events.lattice import LARGEST_DISPLACEMENT, displacements, fit_lattice, lattice_steps
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
@@ -139,3 +139,19 @@ def test_the_array_of_the_telescope_array():
     wanted = np.stack([number // 100, number % 100], axis=1)
     np.testing.assert_array_equal(array.lattice, wanted - wanted.min(axis=0))
     np.testing.assert_array_equal(number[off_lattice(array)], [904, 1619, 1812, 2410])
+
+
+@pytest.mark.parametrize("kind", ["square", "hexagonal"])
+@pytest.mark.parametrize("heading", [0.0, 0.004, 0.02, -0.3])
+def test_heading_and_map_of_a_turned_lattice(kind, heading):
+    """Turns of a degree count; less than 5 mrad is called 0."""
+    ground, _ = points(kind, heading=heading)
+    position = np.column_stack([ground, np.zeros(len(ground))])
+    array = array_from_positions(np.arange(len(ground)), position)
+    coefficients, found = lattice_map(array)
+    turn = np.pi / {"square": 2, "hexagonal": 3}[kind]
+    # Which of the lattice's axes is the first does not matter.
+    rest = (found - (heading if abs(heading) > 5e-3 else 0.0)) / turn
+    assert rest == pytest.approx(round(rest), abs=1e-9)
+    columns = np.column_stack([np.ones(len(ground)), ground])
+    np.testing.assert_allclose(columns @ coefficients, array.lattice, atol=1e-6)

@@ -173,6 +173,41 @@ def test_mean_over_the_orientations_is_equivariant(rng):
         np.testing.assert_allclose(found, base @ target_matrix(orientation).T, atol=2e-4)
 
 
+def test_prediction_is_the_mean_over_the_orientations(rng):
+    sample, net = made_sample(rng), network()
+    alone = [predict(net, sample, unit_norm(), True, "cpu", orientations=(o,)) for o in range(8)]
+    found = predict(net, sample, unit_norm(), True, "cpu", orientations=range(8))
+    np.testing.assert_allclose(found, np.mean(alone, axis=0), atol=1e-6)
+    assert np.std(alone, axis=0).min() > 0
+
+
+def test_statistics_of_the_normalisation(rng):
+    """Median and interquartile range of event features, rms of targets; one width for the two
+    components of a vector.
+    """
+    sample = made_sample(rng, 101)
+    sample.event_features[:, 2] = np.arange(101.0) ** 2  # not symmetric
+    sample.event_features[50, 2] = np.nan
+    sample.targets[:] = [3.0, 0.0, 4.0, -4.0, 0.5]
+    found = measure(sample)
+    values = np.delete(np.arange(101.0) ** 2, 50)
+    low, middle, high = np.quantile(values, [0.25, 0.5, 0.75])
+    assert found["event_mean"][2].item() == pytest.approx(middle)
+    assert found["event_width"][2].item() == pytest.approx(high - low)
+    np.testing.assert_allclose(
+        found["target_width"], [4.5**0.5, 4.5**0.5, 4.0, 4.0, 0.5], rtol=1e-6
+    )
+    place = STATION_FEATURES.index("log_expected")
+    values = sample.tiles.cells[..., place]
+    assert found["station_mean"][place].item() == pytest.approx(values.mean(), abs=1e-6)
+    assert found["station_width"][place].item() == pytest.approx(values.std(), rel=1e-5)
+    x, y = (sample.tiles.cells[..., STATION_FEATURES.index(name)] for name in ("x", "y"))
+    rms = np.sqrt(0.5 * (np.mean(x**2) + np.mean(y**2)))
+    for name in ("x", "y"):
+        assert found["station_mean"][STATION_FEATURES.index(name)].item() == 0.0
+        assert found["station_width"][STATION_FEATURES.index(name)].item() == pytest.approx(rms)
+
+
 def test_normalisation(rng):
     sample = made_sample(rng, 400)
     scaled = replace(
@@ -306,6 +341,14 @@ def test_gpu_that_is_not_there_is_refused():
             choose_device("cuda")
 
 
+OPTIONS = {"waveform_channels": 8, "station_channels": 8, "grid_layers": 1, "dense_channels": 16}
+SMALL = {
+    "network": {"inputs": {"tile": 4, "n_bins": 64}, "options": OPTIONS},
+    "training": {"epochs": 3, "batch_size": 32},
+    "networks": {"a": {}},
+}
+
+
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """A tiny training, its files and configuration."""
@@ -317,10 +360,7 @@ def trained(tmp_path_factory):
     from tashower.simulation.simulate import simulate_events
 
     folder = tmp_path_factory.mktemp("train")
-    config = load_config(
-        "{network: {tile: 4, n_bins: 64, waveform_channels: 8, station_channels: 8, grid_layers: 1, dense_channels: 16}, "
-        "training: {epochs: 3, batch_size: 32}, networks: {a: {waveforms: true, event_features: true}}}"
-    )
+    config = load_config(SMALL)
     paths = {}
     for split, n in (("train", 250), ("validation", 120)):
         events = simulate_events(config, split, 0, n)
@@ -388,11 +428,11 @@ def test_two_processes_train_like_one(trained, monkeypatch, capfd):
     """By torchrun with gloo: without batch normalisation and dropout to rounding, with both within
     noise.
     """
-    folder, config, paths, train = trained
+    folder, _, paths, train = trained
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
 
-    def with_two(name, config):
-        two = replace(config, training=replace(config.training, processes=2))
+    def with_two(name, *changes):
+        two = load_config(SMALL, *changes, {"training": {"processes": 2}})
         (folder / name).mkdir()
         words = [
             f"--{split}-{kind}={path}"
@@ -419,22 +459,23 @@ def test_two_processes_train_like_one(trained, monkeypatch, capfd):
             "epochs"
         ]
 
-    plain = replace(config, network=replace(config.network, grid_layers=0, dropout=0.0))
-    (one, curve), (two, other) = train(folder / "plain1" / "c.pt", plain), with_two("plain2", plain)
+    plain = {"network": {"options": {"grid_layers": 0, "dropout": 0.0}}}
+    one, curve = train(folder / "plain1" / "c.pt", load_config(SMALL, plain))
+    two, other = with_two("plain2", plain)
     for key, value in one["weights"].items():
         torch.testing.assert_close(value, two["weights"][key], rtol=1e-3, atol=1e-5)
     for a, b in zip(curve, other, strict=True):
         assert a["train_loss"] == pytest.approx(b["train_loss"], rel=1e-4)
         assert a["validation_loss"] == pytest.approx(b["validation_loss"], rel=1e-4)
     _, curve = train(folder / "full1" / "c.pt")
-    _, other = with_two("full2", config)
+    _, other = with_two("full2")
     assert other[-1]["validation_loss"] == pytest.approx(curve[-1]["validation_loss"], rel=0.1)
 
 
 @pytest.mark.slow
 def test_a_process_that_fails_is_said_once(trained, capfd):
-    folder, config, paths, _ = trained
-    two = replace(config, training=replace(config.training, processes=2, batch_size=4096))
+    folder, _, paths, _ = trained
+    two = load_config(SMALL, {"training": {"processes": 2, "batch_size": 4096}})
     words = [
         f"--{split}-{kind}={path}"
         for split in paths
@@ -456,7 +497,7 @@ def test_a_process_that_fails_is_said_once(trained, capfd):
         )
         == 2
     )
-    assert "4096 and 10 are needed" not in capfd.readouterr().out
+    assert capfd.readouterr().err.count("8192 and 10 are needed") == 1
     assert not output.exists()
 
 
@@ -472,10 +513,8 @@ def test_damaged_state_is_removed_and_said(trained):
 
 
 def test_training_stops_without_a_better_epoch(trained):
-    folder, config, _, train = trained
-    stuck = replace(
-        config, training=replace(config.training, epochs=9, patience=2, learning_rate=1e-12)
-    )
+    folder, _, _, train = trained
+    stuck = load_config(SMALL, {"training": {"epochs": 9, "patience": 2, "learning_rate": 1e-12}})
     _, history = train(folder / "stuck" / "c.pt", stuck)
     best = min(history, key=lambda h: h["validation_loss"])["epoch"]
     assert len(history) == min(9, best + 2)
@@ -507,12 +546,9 @@ def test_applied_network_corrects_every_valid_event(trained):
 
 
 def test_too_few_events_are_refused(trained):
-    folder, config, _, train = trained
+    folder, _, _, train = trained
     with pytest.raises(InputError, match="are needed"):
-        train(
-            folder / "few" / "c.pt",
-            replace(config, training=replace(config.training, batch_size=4096)),
-        )
+        train(folder / "few" / "c.pt", load_config(SMALL, {"training": {"batch_size": 4096}}))
 
 
 def test_network_learns_a_rule_that_is_known(rng):

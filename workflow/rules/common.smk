@@ -24,10 +24,21 @@ try:
 except InputError as error:
     raise WorkflowError(str(error))
 
+for name, settings in CONFIG["networks"].items():
+    if settings["model"].endswith(".py") and not Path(settings["model"]).is_file():
+        raise WorkflowError(f"networks.{name}.model: {settings['model']}: no such file")
+
 RESULTS = CONFIG["results"]
-DEVICE = CONFIG["training"]["device"]
-# Where a cluster starts the jobs there may be no GPU to see: `device: cuda` asks for one.
-GPUS = int(DEVICE == "cuda" or (DEVICE == "auto" and bool(shutil.which("nvidia-smi"))))
+TRAINING = {name: settings["training"] for name, settings in CONFIG["networks"].items()}
+
+
+def gpus(network=None):
+    """GPUs to ask for: of a network, or of one that was trained elsewhere."""
+    device = TRAINING.get(network, CONFIG["training"])["device"]
+    # Where a cluster starts the jobs there may be no GPU to see: `device: cuda` asks for one.
+    return int(
+        device == "cuda" or (device == "auto" and bool(shutil.which("nvidia-smi")))
+    )
 
 
 wildcard_constraints:
@@ -46,7 +57,9 @@ def package_code(*rooms):
     package = Path(tashower.__file__).parent
     digest = hashlib.sha256()
     for room in rooms:
-        for path in sorted((package / room).glob("**/*.py")):
+        for path in sorted(
+            p for p in (package / room).rglob("*") if p.suffix in (".py", ".j2")
+        ):
             digest.update(path.name.encode() + path.read_bytes())
     return digest.hexdigest()[:12]
 
