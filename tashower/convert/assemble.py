@@ -114,7 +114,7 @@ def _truth(records: list[Record], event_id) -> Truth | None:
 
 
 def _standard(records: list[Record], event_id) -> Reconstruction | None:
-    """The reconstruction that came with the data, NaN where not known; None where no event has any."""
+    """The reconstruction that came with the data, NaN where not known; None: no event has any."""
     if not any(r.standard for r in records):
         return None
     table = empty_standard(event_id)
@@ -166,7 +166,8 @@ def batch_of(records: list[Record], array: Array) -> Batch:
         if with_waveforms and np.asarray(record.waveform).shape[1:] != shape:
             found = "x".join(str(k) for k in np.asarray(record.waveform).shape[1:])
             raise InputError(
-                f"{record.where}: waveforms of {found} bins and layers, where the array has {shape[0]}x{shape[1]}"
+                f"{record.where}: waveforms of {found} bins and layers, where the array has "
+                f"{shape[0]}x{shape[1]}"
             )
         check_size(len(record.station), record.where)
     event_id = np.array([r.event_id for r in records], np.int64)
@@ -241,7 +242,8 @@ def assemble(batch: Batch | list[Record], array: Array) -> Events:
     if (index < 0).any():
         first = int(np.flatnonzero(index < 0)[0])
         raise InputError(
-            f"{batch.where[event[first]]}: station {batch.station[first]} is not in the list of stations"
+            f"{batch.where[event[first]]}: station {batch.station[first]} is not in the list of "
+            "stations"
         )
     order = np.lexsort((index, event))
     index = index[order]

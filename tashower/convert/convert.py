@@ -40,9 +40,11 @@ from tashower.physics.shower_front import TELESCOPE_ARRAY_FRONT, Front
 #: Formats by name, and what they are.
 FORMATS = {
     "tables": "plain tables: a YAML header, or stations and hits as two CSV or Parquet files",
-    "ta_dst": "Telescope Array DST (rusdraw, with rusdmc, rufptn, bsdinfo where present), plain, gzip or bzip2",
+    "ta_dst": "Telescope Array DST (rusdraw, with rusdmc, rufptn, bsdinfo where present), packed or "
+    "not",
     "ta_text": "Telescope Array text dump",
-    "ta_dnn": "HDF5 files of dense tiles, as the parser of the Telescope Array's networks writes them",
+    "ta_dnn": "HDF5 files of dense tiles, as the parser of the Telescope Array's networks writes "
+    "them",
     "hisparc": "HiSPARC coincidences, one JSON file each",
     "auger": "open data of the Pierre Auger Observatory, one JSON file an event",
 }

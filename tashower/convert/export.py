@@ -27,7 +27,7 @@ ENDINGS = {
     ".parquet": "table",
     ".fits": "table",
 }
-#: Columns of a table of results: name, name of its error, field of Reconstruction, its unit in ours.
+#: Columns of a table of results: name, name of its error, field of Reconstruction, unit in ours.
 _COLUMNS = (
     ("energy_eev", "energy_error_eev", "energy", 1.0),
     ("zenith_deg", "zenith_error_deg", "zenith", np.pi / 180),

@@ -88,8 +88,8 @@ def check_array(array: Array, where) -> None:
         unit = "kilometres" + (", or degrees of longitude and latitude," if degrees.all() else "")
         raise InputError(
             f"{where}: {array.n_stations} stations of {array.detector.area:g} m2 within "
-            f"{extent[0]:.3g} x {extent[1]:.3g} m, neighbours {array.spacing:.3g} m apart: they would "
-            f"overlap; the positions fit if they are in {unit} instead of metres {FORCE}"
+            f"{extent[0]:.3g} x {extent[1]:.3g} m, neighbours {array.spacing:.3g} m apart: "
+            f"they would overlap; the positions fit if they are in {unit} instead of metres {FORCE}"
         )
 
 

@@ -25,7 +25,7 @@ _ISO = re.compile(r"\s*\d{4}-\d\d-\d\d[T ]\d\d:\d\d")
 
 
 class Instants(NamedTuple):
-    """Times of hits: `second` (n,) int64 and `ns` (n,) float64 after it; NaN where there is none."""
+    """Times of hits: `second` (n,) int64 and `ns` (n,) float64 after it; NaN: there is none."""
 
     second: np.ndarray
     ns: np.ndarray
@@ -69,8 +69,8 @@ def read_times(table: Table, event: np.ndarray) -> Instants:
     several = (np.diff(event[order]) == 0) & (np.diff(second[order]) != 0)
     if several.any() and largest >= 2 * _SECOND:
         raise InputError(
-            f"{table.path}: {name} reaches {largest:.3g} ns, and {second_name} counts the seconds as "
-            f"well: leave out one, or let {name} be within the second"
+            f"{table.path}: {name} reaches {largest:.3g} ns, and {second_name} counts the seconds "
+            f"as well: leave out one, or let {name} be within the second"
         )
     # Where all hits of an event have the same second it makes no difference.
     return Instants(instants.second + second, instants.ns) if several.any() else instants
