@@ -123,9 +123,6 @@ def _exact(table: Table, name: str, values: np.ndarray) -> Instants:
         raise InputError(
             f"{table.path}: {name} holds multiples of {step} ns only: it was a float; {_CURE}"
         )
-    over = ns < 0  # Decimal rounds towards zero
-    second[over] -= 1
-    ns[over] += _SECOND
     return Instants(second, ns)
 
 

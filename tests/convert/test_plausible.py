@@ -63,6 +63,14 @@ def test_other_units_are_refused_with_the_one_that_fits(tmp_path, capsys, units,
     assert read_events(tmp_path / "e.h5").n_events == 5
 
 
+def test_stations_that_would_overlap(tmp_path):
+    """Even where no event has hits enough to say how long it lasts."""
+    files = write(tmp_path, position_unit=1e3, events=1)
+    files[1].write_text("event,station,time_ns,signal_vem\n0,3,5,2\n")
+    with pytest.raises(InputError, match=r"s\.csv: 25 stations .* 1.2 m apart: they would overlap"):
+        convert(files)
+
+
 def test_one_event_from_two_seconds_is_named(tmp_path):
     files = write(tmp_path)
     text = (

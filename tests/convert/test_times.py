@@ -33,7 +33,9 @@ def times(tmp_path):
     return read
 
 
-@pytest.mark.parametrize("origin", [SECOND * 10**9 + 379_000_000, 1_710_000_000_123_456_789])
+@pytest.mark.parametrize(
+    "origin", [SECOND * 10**9 + 379_000_000, 1_710_000_000_123_456_789, -(10**18) - 3500]
+)
 def test_whole_nanoseconds_of_gps_and_unix_times(times, origin):
     """A 64-bit float counts them in steps of 128 or 256 ns."""
     np.testing.assert_array_equal(times("time_ns", [origin + t for t in AFTER]), AFTER)
