@@ -174,18 +174,9 @@ def _report(args) -> None:
 
 
 def _report_data(args) -> None:
-    from functools import partial
-
-    from tashower.calibration.calibration import read_calibration
     from tashower.config import load_config
     from tashower.evaluation.data_report import report_data
-    from tashower.reconstruction.residuals import time_pulls
 
-    pull_of = (
-        partial(time_pulls, errors=read_calibration(args.calibration).errors)
-        if args.calibration
-        else None
-    )
     networks = {name: paths[0] for name, paths in _named(args.network).items()}
     report_data(
         load_config(args.config),
@@ -194,7 +185,7 @@ def _report_data(args) -> None:
         networks,
         args.simulated_fits or (),
         args.output,
-        pull_of,
+        args.calibration,
     )
 
 
@@ -204,33 +195,13 @@ def _show(args) -> None:
     if args.event is None:
         show_file(args.file)
     else:
-        show_event(args.file, args.event, args.fits, args.output, _fit_on_the_spot)
-
-
-def _fit_on_the_spot(events) -> tuple[dict, object]:
-    """Both fits, with the calibration of the default configuration that comes with the package."""
-    from tashower.calibration.calibration import DEFAULT, read_calibration
-    from tashower.config import load_config
-    from tashower.events.described import check_described
-    from tashower.reconstruction.pulses import find_pulses
-    from tashower.reconstruction.reconstruct import reconstruct
-
-    calibration = read_calibration(DEFAULT)
-    try:
-        check_described(
-            calibration.described, events.array.described, "not fitted (--fits FILE shows a fit)"
-        )
-    except InputError as reason:
-        print(f"tashower: {reason}", file=sys.stderr)
-        return {}, find_pulses(events)
-    return reconstruct(events, calibration, load_config().reconstruction)[:2]
+        show_event(args.file, args.event, args.fits, args.output)
 
 
 def _verify(args) -> None:
     from tashower.evaluation.verify import problems_of
-    from tashower.network.checkpoint import load_checkpoint
 
-    problems, remarks = problems_of(args.folder, load_checkpoint)
+    problems, remarks = problems_of(args.folder)
     print("\n".join([*remarks, *problems]), flush=True)
     if problems:
         raise InputError(f"{args.folder}: {len(problems)} things do not belong together")

@@ -290,6 +290,10 @@ def test_options_of_a_model_of_ones_own():
     assert two.networks["a"].options == own["options"] | {"width": 4}
     grid = load_config({"network": own, "networks": {"a": {"model": "grid"}}})
     assert grid.networks["a"].options["dropout"] == 0.1
+    grid = load_config(
+        {"network": {"options": {"dropout": 0.2}}, "networks": {"a": {"model": "grid"}}}
+    )
+    assert grid.networks["a"].options["dropout"] == 0.2
 
 
 def test_networks_and_primaries_are_replaced():

@@ -32,6 +32,8 @@ def said(*sources):
         ("{columns: 9}", "columns: unknown; did you mean array.columns?"),
         ("{qqq: 9}", "qqq: unknown"),
         ("{seed: {a: 1}}", "seed: must be a whole number, not {a: 1}"),
+        ("{seed: {a: [1]}}", "seed: must be a whole number, not a map of maps or lists"),
+        ("{seed: " + 70 * "a" + "}", f'seed: must be a whole number, not "{56 * "a"}...'),
         ("{seed: one}", 'seed: must be a whole number, not "one"'),
         ('{seed: "7"}', 'seed: must be a whole number, not "7"'),
         ("{seed: true}", "seed: must be a whole number, not true"),
@@ -146,6 +148,11 @@ def test_everything_is_said_at_once(tmp_path):
         (b"seed: !!timestamp one\n", ": not valid YAML: "),
         (b"seed: !!python/name:os.system\n", ", line 1: not valid YAML: "),
         (b"a: " + b"[" * 3000, ": not valid YAML: nested too deeply"),
+        (
+            b"a: &a\n  b:\n    c: *a\n",
+            ", line 1: not valid YAML: an alias inside of what it stands for",
+        ),
+        (b"a: &a [1, [*a]]\n", ", line 1: not valid YAML: an alias inside of what it stands for"),
         (b"- 1\n- 2\n", ": not a map of keys to values"),
         (b"7\n", ": not a map of keys to values"),
         ("seed: 1\nresults: \xe9\n".encode("latin-1"), ", line 2: not UTF-8 text (byte 0xe9)"),
@@ -161,6 +168,17 @@ def test_files_that_cannot_be_read(content, words, tmp_path):
     path.write_bytes(content)
     (line,) = said(path)
     assert line.startswith(f"{path}{words}")
+
+
+def test_aliases_do_not_multiply(tmp_path):
+    """Nine lists of nine, each of nine of the one before: 3 GB if they were written out."""
+    path = tmp_path / "mine.yaml"
+    lines = ["a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1]"]
+    lines += [f"a{n}: &a{n} [{', '.join(9 * [f'*a{n - 1}'])}]" for n in range(1, 9)]
+    path.write_text("\n".join([*lines, "seed: *a8", "array: {rows: *a8}"]))
+    found = said(path)
+    assert f"{path}: seed: must be a whole number, not a list of maps or lists" in found
+    assert len(found) == 11
 
 
 def test_files_that_are_not_there(tmp_path):

@@ -20,8 +20,15 @@ def leaves(kind=Config, path: tuple = ()) -> Iterator[tuple]:
 
 
 def shown(value) -> str:
-    """A value as YAML has it, cut to 60 characters."""
-    text = "nothing" if value is None else flow(value)
+    """A value as YAML has it, cut to 60 characters; maps and lists in it are only named, since
+    aliases can make them longer than any memory.
+    """
+    if value is None:
+        return "nothing"
+    inside = list(value.values()) if isinstance(value, dict) else value
+    if isinstance(inside, list | tuple) and any(isinstance(e, dict | list | tuple) for e in inside):
+        return f"a {'map' if isinstance(value, dict) else 'list'} of maps or lists"
+    text = flow(value)
     return text if len(text) <= 60 else text[:57] + "..."
 
 

@@ -29,7 +29,7 @@ def read_values(source: str | Path) -> tuple[str, dict, list[str]]:
     else:
         where = str(source)
         try:
-            text = Path(source).read_bytes().decode("utf-8-sig")
+            text = Path(source).read_bytes().decode()
         except FileNotFoundError:
             return where, {}, [f"{where}: no such file"]
         except OSError as error:
@@ -80,7 +80,7 @@ def load_config(*sources: str | Path | Mapping | None) -> Config:
     except ValidationError as errors:
         found = [problem_of(error) for error in errors.errors()]
         # A wrong default of all networks is said once, where it stands.
-        own = [(path, words) for path, words in found if _holds(whole, path) or len(path) < 3]
+        own = [(path, words) for path, words in found if _holds(whole, path)]
         for path, words in own or found:
             holders = [where for where, values in layers if _holds(values, path)]
             where = holders[-1] if holders else layers[-1][0]

@@ -1,9 +1,8 @@
 """Scores of a reconstruction: explained variance, bias, resolution, with bootstrap errors.
 
 Explained variance (Ivanov et al. 2020, arXiv:2005.07117): EV = 1 - Var(y - y_hat)/Var(y), with y
-the correction that a baseline
-needs. It ignores a constant offset and is ruled by the tails: bias and 68 % resolution belong
-    beside it.
+the correction that a baseline needs. It ignores a constant offset and is ruled by the tails: bias
+and 68 % resolution belong beside it.
 """
 
 from dataclasses import dataclass
@@ -93,7 +92,9 @@ def bootstrap_rows(n_events: int, n_samples: int, seed) -> np.ndarray:
 
 
 def with_error(statistic, columns, rows) -> dict[str, float]:
-    """{"value", "error"}: statistic(*columns), and its standard deviation over the bootstrap rows."""
+    """{"value", "error"}: statistic(*columns), and its standard deviation over the bootstrap
+    rows.
+    """
     value = statistic(*columns)
     if not len(columns[0]):
         return {"value": value, "error": np.nan}

@@ -199,8 +199,11 @@ def check_whole(path) -> None:
             raise InputError(f"{path}: its checksum is wrong: damaged, or changed{_ON_PURPOSE}")
 
 
-def read_arrays(path, kind: str, version: str) -> tuple[dict, dict]:
+def read_arrays(path, kind: str, version: str, leave_out=()) -> tuple[dict, dict]:
     """Read a file of `write_arrays`: ({group: {name: array}}, {root attribute: value}).
+
+    leave_out : groups ("truth") and arrays ("hits/waveform") that are not read: they are checked as
+        far as that needs no reading, and are not in what is returned
 
     Raises
     ------
@@ -232,7 +235,11 @@ def read_arrays(path, kind: str, version: str) -> tuple[dict, dict]:
                 raise InputError(f"{path}: holds groups in groups, which no file of tashower does")
             check_size_claimed(items, path)
             groups = {
-                g: {name: item[()] for name, item in group.items()} for g, group in groups.items()
+                g: {
+                    name: item[()] for name, item in group.items() if f"{g}/{name}" not in leave_out
+                }
+                for g, group in groups.items()
+                if g not in leave_out
             }
     except OSError as error:
         raise InputError(f"{path}: cannot be read as HDF5 ({str(error).splitlines()[0]})") from None

@@ -174,6 +174,42 @@ def test_mean_over_the_orientations_is_equivariant(rng, name):
             assert covariance is its_covariance is None
 
 
+def test_prediction_is_the_mean_over_the_orientations(rng):
+    trained = Trained(network(), find_head("mean"), unit_norm(), event_features=True)
+    sample = made_sample(rng)
+    alone = [predict(trained, sample, "cpu", orientations=(o,))[0] for o in range(8)]
+    found, _ = predict(trained, sample, "cpu", orientations=range(8))
+    np.testing.assert_allclose(found, np.mean(alone, axis=0), atol=1e-6)
+    assert np.std(alone, axis=0).min() > 0
+
+
+def test_statistics_of_the_normalisation(rng):
+    """Median and interquartile range of event features, rms of targets; one width for the two
+    components of a vector.
+    """
+    sample = made_sample(rng, 101)
+    sample.event_features[:, 2] = np.arange(101.0) ** 2  # not symmetric
+    sample.event_features[50, 2] = np.nan
+    sample.targets[:] = [3.0, 0.0, 4.0, -4.0, 0.5]
+    found = measure(sample)
+    values = np.delete(np.arange(101.0) ** 2, 50)
+    low, middle, high = np.quantile(values, [0.25, 0.5, 0.75])
+    assert found["event_mean"][2].item() == pytest.approx(middle)
+    assert found["event_width"][2].item() == pytest.approx(high - low)
+    np.testing.assert_allclose(
+        found["target_width"], [4.5**0.5, 4.5**0.5, 4.0, 4.0, 0.5], rtol=1e-6
+    )
+    place = STATION_FEATURES.index("log_expected")
+    values = sample.tiles.cells[..., place]
+    assert found["station_mean"][place].item() == pytest.approx(values.mean(), abs=1e-6)
+    assert found["station_width"][place].item() == pytest.approx(values.std(), rel=1e-5)
+    x, y = (sample.tiles.cells[..., STATION_FEATURES.index(name)] for name in ("x", "y"))
+    rms = np.sqrt(0.5 * (np.mean(x**2) + np.mean(y**2)))
+    for name in ("x", "y"):
+        assert found["station_mean"][STATION_FEATURES.index(name)].item() == 0.0
+        assert found["station_width"][STATION_FEATURES.index(name)].item() == pytest.approx(rms)
+
+
 def test_normalisation(rng):
     sample = made_sample(rng, 400)
     scaled = replace(

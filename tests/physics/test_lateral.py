@@ -75,6 +75,13 @@ def test_iron_to_proton(zenith, ratio):
     assert min(1, ratio) - 0.02 < helium < max(1, ratio) + 0.02
 
 
+def test_mass_ratio_beyond_45_degrees():
+    """The relation with the mass was fitted to 46 degrees: beyond 45 its ratio is kept."""
+    zenith = np.radians([45.0, 50.0, 60.0])
+    ratio = lateral.mean_s800(10.0, zenith, 56.0) / lateral.mean_s800(10.0, zenith)
+    np.testing.assert_allclose(ratio, ratio[0], rtol=1e-9)
+
+
 def test_amaterasu():
     """S800 = 530 VEM/m^2 at 38.6 degrees was published as 309 EeV (Abbasi et al. 2023,
     doi:10.1126/science.abo5095).

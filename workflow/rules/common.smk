@@ -69,7 +69,9 @@ def package_code(*rooms):
     package = Path(tashower.__file__).parent
     digest = hashlib.sha256()
     for room in rooms:
-        for path in sorted((package / room).glob("**/*.py")):
+        for path in sorted(
+            p for p in (package / room).rglob("*") if p.suffix in (".py", ".j2")
+        ):
             digest.update(path.name.encode() + path.read_bytes())
     return digest.hexdigest()[:12]
 

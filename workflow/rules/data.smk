@@ -106,7 +106,9 @@ rule report_data:
     params:
         config=json.dumps(CONFIG, sort_keys=True),
         networks=lambda wildcards, input: named(CHECKPOINTS, input.networks),
-        code=package_code("physics", "events", "io", "evaluation"),
+        code=package_code(
+            "physics", "events", "io", "calibration", "reconstruction", "evaluation"
+        ),
     shell:
         "tashower report-data --config {params.config:q} --events {input.events} --fits {input.fits}"
         " --network {params.networks} --calibration {input.calibration:q} --simulated-fits {input.simulated} --output {output} 2>&1 | tee {log}"

@@ -28,7 +28,7 @@ from tashower.reconstruction.joint.model import (
     trial_of,
 )
 from tashower.reconstruction.joint.observe import count, nearest_signal, observe, work_space
-from tashower.reconstruction.joint.start import fit_plane, start_core, start_size
+from tashower.reconstruction.joint.start import start_core, start_plane, start_size
 from tashower.reconstruction.joint.terms import evaluate, station_terms
 
 #: A station is rejected when that lowers chi2 by more than this, one station at a time. The
@@ -163,7 +163,7 @@ def fit_one(observed, settings, p, covariance, start, scratch):
     if n_times < FEWEST_STATIONS:
         return np.nan, 0, n_times, 0, False
     start_core(observed, p)
-    if not fit_plane(observed, p, scratch.normal):
+    if not start_plane(observed, p, scratch.normal):
         return np.nan, 0, n_times, 0, False
     start_size(observed, p, settings)
     if not math.isnan(start[0]):

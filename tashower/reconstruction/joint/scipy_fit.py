@@ -23,7 +23,7 @@ from tashower.reconstruction.joint.model import (
     Quadratic,
 )
 from tashower.reconstruction.joint.observe import observe, work_space
-from tashower.reconstruction.joint.start import fit_plane, start_core, start_size
+from tashower.reconstruction.joint.start import start_core, start_plane, start_size
 from tashower.reconstruction.joint.terms import evaluate
 
 #: Sizes of a step in each parameter: core [m], direction cosines, ln S800, t0 [ns], a [ns].
@@ -61,7 +61,7 @@ def start_of(observed: Observed, settings: FitSettings) -> np.ndarray | None:
     """(7,) where the fit of an event starts; None where no plane fits its times."""
     p = np.zeros(N_PARAMETERS)
     start_core(observed, p)
-    if not fit_plane(observed, p, scratch_space().normal):
+    if not start_plane(observed, p, scratch_space().normal):
         return None
     start_size(observed, p, settings)
     return p

@@ -14,12 +14,27 @@ LARGEST_SINE = 0.9
 
 
 @inner(inline=False)
-def fit_plane(observed, p, a):
-    """Plane front through the times: sets p[2], p[3] (n_x, n_y) and p[5] (t0 at the core in p[0],
-    p[1]); False if degenerate.
+def solve_normal_equations(a):
+    """Solve three equations with a positive definite matrix a[:, :3] and right side a[:, 3] by
+    Gauss elimination; the solution is put into a[:, 3], the matrix is destroyed.
+    """
+    for j in range(3):
+        for i in range(j + 1, 3):
+            ratio = a[i, j] / a[j, j]
+            for k in range(j, 4):
+                a[i, k] -= ratio * a[j, k]
+    a[2, 3] = a[2, 3] / a[2, 2]
+    a[1, 3] = (a[1, 3] - a[1, 2] * a[2, 3]) / a[1, 1]
+    a[0, 3] = (a[0, 3] - a[0, 1] * a[1, 3] - a[0, 2] * a[2, 3]) / a[0, 0]
 
-    t = t0 - n.(x - core)/c, least squares with equal weights; the altitude enters with n_z of the
-    previous of three rounds.
+
+@inner(inline=False)
+def start_plane(observed, p, a):
+    """A plane front to start from: sets p[2], p[3] (n_x, n_y) and p[5] (t0 at the core in p[0],
+    p[1]); False if the stations lie on a line.
+
+    t = t0 - n.(x - core)/c, equal weights, with n_z of the round before at the altitudes and three
+    rounds: least squares on level ground, close to it elsewhere (`methods.plane` is exact).
     a : (3, 4) work space.
     """
     n_z = 1.0
@@ -48,14 +63,8 @@ def fit_plane(observed, p, a):
         )
         if not spread > 1e-4 * scale * scale:
             return False
-        for j in range(3):  # Gauss elimination of a positive definite matrix
-            for i in range(j + 1, 3):
-                ratio = a[i, j] / a[j, j]
-                for k in range(j, 4):
-                    a[i, k] -= ratio * a[j, k]
-        p[5] = a[2, 3] / a[2, 2]
-        p[3] = (a[1, 3] - a[1, 2] * p[5]) / a[1, 1]
-        p[2] = (a[0, 3] - a[0, 1] * p[3] - a[0, 2] * p[5]) / a[0, 0]
+        solve_normal_equations(a)
+        p[2], p[3], p[5] = a[0, 3], a[1, 3], a[2, 3]
         sine = math.hypot(p[2], p[3])
         if sine > LARGEST_SINE:  # a horizontal front: start from 64 degrees
             p[2] *= LARGEST_SINE / sine
