@@ -34,7 +34,7 @@ class Hits(NamedTuple):
 
 
 def expected_of(shower: dict, position: np.ndarray, array: Array) -> Expected:
-    """What the formulas put at stations (n, 3) for a shower; with its own slope where it has one."""
+    """What the formulas put at stations (n, 3) for a shower, with its own slope if it has one."""
     parameters = ShowerParameters(*(shower[name] for name in ShowerParameters._fields))
     return expected(parameters, position, description_of(array), shower.get("slope"))
 
