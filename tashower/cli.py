@@ -49,7 +49,14 @@ def _convert(args) -> None:
     lateral = read_lateral(args.lateral, args.reference)
     front = Front(*args.front)
     array, n_events, n_hits = convert_file(
-        args.files, args.to, args.format, args.stations, args.windows, lateral, front
+        args.files,
+        args.to,
+        args.format,
+        args.stations,
+        args.windows,
+        lateral,
+        front,
+        args.counts_per_vem,
     )
     lattice = (
         f"a {array.kind} lattice"
@@ -63,7 +70,7 @@ def _convert(args) -> None:
 
 
 def _export(args) -> None:
-    from tashower.convert.ta_dst import write_dst
+    from tashower.convert.ta_export import write_dst
     from tashower.convert.ta_text import write_text
     from tashower.io.event_file import read_events
     from tashower.reconstruction.pulses import find_pulses
@@ -304,6 +311,12 @@ def _parser() -> argparse.ArgumentParser:
         choices=range(1, 11),
         metavar="1..10",
         help="windows of 128 bins to keep of a station that was read out several times in a row (Telescope Array)",
+    )
+    sub.add_argument(
+        "--counts-per-vem",
+        type=float,
+        metavar="VALUE",
+        help="integrated FADC counts of a vertical muon, for DST files without bank rufptn",
     )
     sub.add_argument(
         "--lateral",

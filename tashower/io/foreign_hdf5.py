@@ -97,3 +97,15 @@ def check_readable(path) -> None:
     child.join()
     if answer:
         raise InputError(f"{path}: cannot be read as HDF5 ({answer.removeprefix(f'{path}: ')})")
+
+
+def has_item(path, name: str) -> bool:
+    """Whether a file that can be read has something of that name.
+
+    Raises
+    ------
+    InputError : as of `check_readable`.
+    """
+    check_readable(path)
+    with h5py.File(path, "r") as file:
+        return name in file
