@@ -46,6 +46,7 @@ from tashower.convert.ta_standard import (
 from tashower.convert.ta_windows import (
     BIN,
     SECOND,
+    STATION_NUMBERS,
     put_waveforms,
     select_hits,
     window_starts,
@@ -64,7 +65,6 @@ EVENTS_AT_ONCE = 500
 PEDESTAL_BINS = 8.0
 #: Windows of a station follow each other when they begin at most so many windows apart (choice).
 LONGEST_GAP = 1.5
-STATION_NUMBERS = 10_000  # all are smaller
 
 
 def read_events_banks(path) -> Iterator[dict[int, tuple[int, bytes]]]:
@@ -134,10 +134,11 @@ def _hits_with_pulses(found: dict, raw: RawEvents, where, named: dict) -> _Hits:
     """
     pulses = list(found.values())
     event = np.repeat(list(found), [len(p.xxyy) for p in pulses]).astype(np.int64)
-    good, index, xxyy, folds, hit = (
+    good, index, xxyy, folds = (
         np.concatenate([getattr(p, name) for p in pulses])
-        for name in ("isgood", "wfindex", "xxyy", "nfold", "hit")
+        for name in ("isgood", "wfindex", "xxyy", "nfold")
     )
+    hit = np.frombuffer(b"".join(p.hit.data for p in pulses), pulses[0].hit.dtype)
 
     def refuse(bad, text):
         if bad.any():

@@ -131,7 +131,9 @@ def _event_numbers(path, entry) -> np.ndarray:
             f"{path}, line {entry[0]}: {len(values)} numbers, where {EVENT_NUMBERS} or "
             f"{EVENT_NUMBERS_SHORT} are needed"
         )
-    return np.pad(values, (0, EVENT_NUMBERS - len(values)))
+    whole = np.zeros(EVENT_NUMBERS)
+    whole[: len(values)] = values
+    return whole
 
 
 def read_positions(path) -> dict[int, tuple]:
@@ -144,9 +146,13 @@ def read_positions(path) -> dict[int, tuple]:
     positions: dict[int, tuple] = {}
     for k, (line,) in enumerate(_entries(path, SECTIONS[1:2])):
         check_size((line[1].count(" ") + 1) // HIT_NUMBERS, f"{path}: event {k}")
-        hits = _numbers(path, line, HIT_NUMBERS)
+        words = line[1].split()
+        few = [words[column::HIT_NUMBERS] for column in (0, 6, 7, 8)]
+        if len(words) % HIT_NUMBERS:
+            _numbers(path, line, HIT_NUMBERS)  # says what is wrong
+        hits = _numbers(path, (line[0], " ".join(map(" ".join, few))), 1).reshape(4, -1).T
         station = _stations(hits[:, 0], f"{path}: event {k}")
-        for s, xyz in zip(station.tolist(), hits[:, 6:9] * UNIT, strict=True):
+        for s, xyz in zip(station.tolist(), hits[:, 1:] * UNIT, strict=True):
             if not np.isfinite(xyz).all():
                 raise InputError(f"{path}: event {k}: station {s}: its position is not a number")
             positions[s] = tuple(xyz)
@@ -203,7 +209,10 @@ def _record(path, k: int, lines, most: int) -> tuple[Record, Counter]:
         raise InputError(f"{where}: a FADC count outside of 0 to 65535, or a clock without counts")
     time = within_half(windows[:, 1] / windows[:, 2] - 1e-6 * event[11])
     station = _stations(hits[:, 0], where)
-    broken = (hits[:, 1] <= 0) | np.isin(station, dead)
+    broken = hits[:, 1] <= 0
+    if len(dead):
+        listed = set(dead.tolist())
+        broken |= [s in listed for s in station.tolist()]
     used, left_out = select_hits(
         np.zeros(len(hits), int), station, hits[:, 1], hits[:, 4:6].mean(axis=1), broken
     )
