@@ -212,7 +212,7 @@ def _record(path, k: int, lines, most: int) -> tuple[Record, Counter]:
     broken = hits[:, 1] <= 0
     if len(dead):
         listed = set(dead.tolist())
-        broken |= [s in listed for s in station.tolist()]
+        broken |= np.array([s in listed for s in station.tolist()], bool)
     used, left_out = select_hits(
         np.zeros(len(hits), int), station, hits[:, 1], hits[:, 4:6].mean(axis=1), broken
     )
