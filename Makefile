@@ -21,6 +21,7 @@ help:
 	@echo "others: test-all smoke chaos bench calibration-table config sample samples lint lock clean"
 
 run: $(READY)
+	$(if $(CONFIG),@$(BIN)/tashower config --check $(CONFIG))
 	$(SNAKEMAKE) --cores $(CORES) $(CONFIGFILE)
 
 test: $(READY)
@@ -48,9 +49,10 @@ bench: $(READY)
 calibration-table: $(READY)
 	$(BIN)/python benchmarks/calibration_table.py | tee docs/calibration_table.md
 
-# The two files that restate the schema of the configuration.
+# The files that restate the models of the configuration.
 config: $(READY)
 	$(BIN)/tashower config --yaml > config/config.yaml
+	$(BIN)/tashower config --schema > config/config.schema.json
 	{ cat config/introduction.md; echo; $(BIN)/tashower config; } > config/README.md
 
 # The sample event file in data/, and the calibration that comes with the package.
@@ -58,7 +60,7 @@ sample: $(READY)
 	$(BIN)/tashower simulate --config config/sample.yaml --split test --output data/sample.h5
 	mkdir -p build
 	$(BIN)/tashower simulate --split calibration --output build/calibration.h5
-	$(BIN)/tashower calibrate build/calibration.h5 --output tashower/reconstruction/default_calibration.json
+	$(BIN)/tashower calibrate build/calibration.h5 --output tashower/calibration/default_calibration.json
 
 # Small files of every foreign format, from the sample.
 samples: $(READY)

@@ -1,13 +1,8 @@
 """Air showers from simulation to report: `snakemake` runs it all, `snakemake --configfile mine.yaml` with your keys."""
 
-import copy
-
 from snakemake.utils import min_version
 
 min_version("9.0")
-
-# What --configfile and --config name, before the defaults are merged with it.
-GIVEN = copy.deepcopy(config)
 
 
 configfile: "config/config.yaml"

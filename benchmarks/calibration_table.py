@@ -22,8 +22,9 @@ from tashower.physics.geometry import (
 )
 from tashower.physics.lateral import log_lateral_distribution, mean_s800, slope
 from tashower.physics.shower_front import front_delay
-from tashower.reconstruction.calibration import calibrate
-from tashower.reconstruction.fit import fit_events
+from tashower.reconstruction.calibrate import calibrate
+from tashower.reconstruction.methods import Context
+from tashower.reconstruction.methods.fits import fit_events
 from tashower.reconstruction.pulses import find_pulses
 from tashower.simulation.showers import draw_showers
 from tashower.simulation.simulate import simulate_events
@@ -260,7 +261,7 @@ def main() -> None:
     print("\n## Trigger, selection and stations\n")
     test = simulate_events(config, "test", 0, 30_000)
     found = find_pulses(test)
-    free = fit_events(test, found, calibration, config.reconstruction)
+    free = fit_events(test, found, Context(calibration, config.reconstruction))
     efficiency_table(draw_showers(config, "test", 0, 30_000), test, free)
     print("\n## Resolution of the standard fit, protons, E^-3, quality cuts\n")
     steep = replace(config, showers=replace(config.showers, spectral_index=3.0))
@@ -275,7 +276,7 @@ def main() -> None:
     for sample in (test, high):
         pulses = find_pulses(sample)
         tables = {
-            c: fit_events(sample, pulses, calibration, config.reconstruction, c)
+            c: fit_events(sample, pulses, Context(calibration, config.reconstruction), c)
             for c in ("free", "constrained")
         }
         samples.append((sample, tables))

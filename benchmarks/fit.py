@@ -13,34 +13,33 @@ import time
 import numpy as np
 from scipy.optimize import least_squares
 
+from tashower.calibration.calibration import DEFAULT, read_calibration
 from tashower.config import load_config
-from tashower.reconstruction.calibration import DEFAULT, read_calibration
-from tashower.reconstruction.expectation import evaluate
-from tashower.reconstruction.fit import fit_events, prior_of, weights_of
+from tashower.reconstruction.joint.model import Quadratic, prior_of, set_weights
+from tashower.reconstruction.joint.observe import observed_events
+from tashower.reconstruction.joint.scipy_fit import SCALE, residual_vector, start_of
+from tashower.reconstruction.joint.terms import evaluate
+from tashower.reconstruction.methods import Context
+from tashower.reconstruction.methods.fits import fit_events, fit_settings
 from tashower.reconstruction.pulses import find_pulses
-from tashower.reconstruction.reference import observed_events, residual_vector, settings_of
-from tashower.reconstruction.start_values import fit_plane, start_core, start_size
 from tashower.simulation.simulate import simulate_events
 
-SCALE = np.array([50.0, 50.0, 0.02, 0.02, 0.1, 50.0, 0.3])
 N_OURS, N_SCIPY, N_MINUIT = 10_000, 150, 300
 
 
 def prepared(events, pulses, calibration, n):
-    """(Observed, start, mean and weight of the prior) of the first n events that have five stations
-    or more, and settings.
+    """(Observed, start, prior) of the first n events that have five stations or more, and
+    settings.
     """
-    settings = settings_of(calibration, events.array.detector.area, False)
+    settings = fit_settings(calibration, events.array, False)
     found = []
     for observed in observed_events(events, pulses):
         if (observed.use & 1).sum() < 5:
             continue
-        p = np.zeros(7)
-        start_core(observed, p)
-        if fit_plane(observed, p, np.zeros((3, 4))):
-            start_size(observed, p, settings)
-            weights_of(p, observed, settings)
-            found.append((observed, p, *prior_of(p, settings)))
+        start = start_of(observed, settings)
+        if start is not None:
+            set_weights(start, observed, settings)
+            found.append((observed, start, prior_of(start, settings)))
         if len(found) == n:
             break
     return found, settings
@@ -49,9 +48,8 @@ def prepared(events, pulses, calibration, n):
 def with_scipy(cases, settings) -> float:
     """Fits per second."""
     started = time.perf_counter()
-    for observed, start, mean, weight in cases:
-        args = (observed, settings.area, settings.errors.signal_poisson, mean, weight)
-        least_squares(residual_vector, start, x_scale=SCALE, args=args)
+    for observed, start, prior in cases:
+        least_squares(residual_vector, start, x_scale=SCALE, args=(observed, settings, prior))
     return len(cases) / (time.perf_counter() - started)
 
 
@@ -61,27 +59,12 @@ def with_minuit(cases, settings) -> float | None:
         from iminuit import Minuit
     except ImportError:
         return None
-    gradient, matrix, work = np.empty(7), np.empty((7, 7)), np.empty((10, 4))
+    quadratic = Quadratic(np.empty(7), np.empty((7, 7)), np.empty((10, 4)))
 
-    def fit(observed, start, mean, weight):
+    def fit(observed, start, prior):
         def cost(p):
-            n = len(observed.x)
-            value = evaluate(
-                np.asarray(p),
-                observed,
-                0,
-                n,
-                settings.area,
-                settings.errors.signal_poisson,
-                mean,
-                weight,
-                False,
-                settings.lateral,
-                settings.front,
-                gradient,
-                matrix,
-                work,
-            )
+            span = (0, len(observed.x))
+            value = evaluate(np.asarray(p), observed, span, settings, prior, quadratic)
             return value if np.isfinite(value) else 1e12
 
         minuit = Minuit(cost, start)
@@ -107,7 +90,7 @@ def main() -> None:
         seconds = []
         for _ in range(8):  # the first one compiles
             started = time.perf_counter()
-            fit_events(events, pulses, calibration, config.reconstruction, curvature)
+            fit_events(events, pulses, Context(calibration, config.reconstruction), curvature)
             seconds.append(time.perf_counter() - started)
         rates[curvature] = events.n_events / min(seconds)
     ours = rates["free"]

@@ -26,9 +26,9 @@ from tashower.simulation.particles import (
     LOCAL_POWER,
     MUON_SHAPE,
     ONSET_S800,
-    front_model,
     mean_numbers,
     muon_share_at,
+    particle_delays,
 )
 from tashower.simulation.showers import muon_share
 
@@ -67,7 +67,7 @@ def first_particle(log_e: float, front, rng) -> tuple[float, float, float, float
 def main() -> None:
     """Print the two numbers, and what they give."""
     rng = np.random.default_rng(1)
-    front = front_model(load_config().front)
+    front = particle_delays(load_config().front)
     found = np.array([first_particle(log_e, front, rng) for log_e in TARGETS])
     delay, spread = np.array(list(TARGETS.values())).T
 

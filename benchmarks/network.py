@@ -14,13 +14,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from tashower.calibration.calibration import DEFAULT, read_calibration
 from tashower.config import load_config
 from tashower.events.model import select_events, select_rows
 from tashower.network.model import ShowerNetwork
 from tashower.network.sample import Sample, correction, map_sample, store_sample, take_batch
 from tashower.network.tiles import STATION_FEATURES, TARGETS, make_tiles
 from tashower.network.training import loss_of
-from tashower.reconstruction.calibration import DEFAULT, read_calibration
 from tashower.reconstruction.features import EVENT_FEATURES
 from tashower.reconstruction.pulses import find_pulses
 from tashower.reconstruction.reconstruct import reconstruct

@@ -24,7 +24,7 @@ from tashower.physics.lateral import TELESCOPE_ARRAY, log_lateral_distribution
 from tashower.physics.shower_front import TELESCOPE_ARRAY_FRONT, front_delay, thickness_shape
 from tashower.simulation import electronics, particles
 from tashower.simulation.showers import draw_showers
-from tashower.simulation.simulate import simulate_events, stations_from_config
+from tashower.simulation.simulate import array_from_config, simulate_events
 
 CONFIG = (
     "{showers: {min_log10_energy_ev: 19, max_log10_energy_ev: 19, primaries: {proton: 1}}, "
@@ -142,8 +142,8 @@ def run_numpy(config, n_events, events_at_once, stations_at_once) -> tuple[float
     call.
     """
     truth = draw_showers(config, "test", 0, n_events)
-    array, _ = stations_from_config(config)
-    front, rng = particles.front_model(config.front), np.random.default_rng(1)
+    array = array_from_config(config)
+    front, rng = particles.particle_delays(config.front), np.random.default_rng(1)
     started, hits = time.perf_counter(), 0
     for first in range(0, n_events, events_at_once):
         showers = np.arange(first, min(first + events_at_once, n_events))

@@ -17,14 +17,16 @@ import time
 
 import numpy as np
 
+from tashower.calibration.calibration import DEFAULT, read_calibration
 from tashower.config import load_config
 from tashower.physics.compiled import compiled
-from tashower.reconstruction.calibration import DEFAULT, read_calibration
-from tashower.reconstruction.fit import _best_start, compare, fit_events, one_pass
-from tashower.reconstruction.levenberg_marquardt import CONVERGED, scratch_space
+from tashower.reconstruction.joint.fit import best_start, compare, one_pass
+from tashower.reconstruction.joint.minimise import CONVERGED, scratch_space
+from tashower.reconstruction.joint.observe import observed_events
+from tashower.reconstruction.joint.start import start_plane, start_core, start_size
+from tashower.reconstruction.methods import Context
+from tashower.reconstruction.methods.fits import fit_events, fit_settings
 from tashower.reconstruction.pulses import find_pulses
-from tashower.reconstruction.reference import observed_events, settings_of
-from tashower.reconstruction.start_values import fit_plane, start_core, start_size
 from tashower.simulation.simulate import simulate_events
 
 
@@ -36,14 +38,14 @@ def sums(observed, settings, true_core, own, best):
     matrix = np.empty((7, 7))
     start_core(observed, own)
     scratch = scratch_space()
-    if not fit_plane(observed, own, scratch.normal):
+    if not start_plane(observed, own, scratch.normal):
         return np.nan, np.nan
     start_size(observed, own, settings)
     start = own.copy()
     ndof = -7
     for i in range(len(observed.x)):
         ndof += (observed.use[i] & 1) + (observed.use[i] >> 1 & 1)
-    _best_start(own, observed, settings, matrix, ndof, scratch)
+    best_start(own, observed, settings, matrix, ndof, scratch)
     one_pass(own, observed, settings, CONVERGED, matrix, scratch)
     best[:] = own
     trial = np.empty(7)
@@ -80,13 +82,12 @@ def main(n_events: int = 20_000) -> None:
     all_observed = observed_events(events, pulses)
     position = events.array.position
     for constrained in (False, True):
-        settings = settings_of(calibration, events.array.detector.area, constrained)
+        settings = fit_settings(calibration, events.array, constrained)
         wrong, near, n, n_near = 0, 0, 0, 0
         claimed = fit_events(
             events,
             pulses,
-            calibration,
-            config.reconstruction,
+            Context(calibration, config.reconstruction),
             "constrained" if constrained else "free",
         ).passes_cuts
         started = time.monotonic()

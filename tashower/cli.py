@@ -82,10 +82,11 @@ def _export(args) -> None:
 
 
 def _calibrate(args) -> None:
+    from tashower.calibration.calibration import write_calibration
     from tashower.config import as_dict, load_config
     from tashower.events.model import concatenate_events
     from tashower.io.event_file import read_events
-    from tashower.reconstruction.calibration import calibrate, write_calibration
+    from tashower.reconstruction.calibrate import calibrate
 
     config = load_config(args.config)
     events = concatenate_events([read_events(path) for path in args.events])
@@ -96,16 +97,18 @@ def _calibrate(args) -> None:
 
 
 def _fit(args) -> None:
+    from tashower.calibration.calibration import read_calibration
     from tashower.config import as_dict, load_config
     from tashower.io.event_file import read_events
     from tashower.io.reconstruction_file import write_reconstruction
-    from tashower.reconstruction.calibration import read_calibration
     from tashower.reconstruction.reconstruct import reconstruct
 
     config = load_config(args.config)
     calibration = read_calibration(args.calibration)
     events = read_events(args.events)
-    tables, pulses, features = reconstruct(events, calibration, config.reconstruction)
+    tables, pulses, features = reconstruct(
+        events, calibration, config.reconstruction, args.minimiser
+    )
     inputs = (args.events, args.calibration)
     write_reconstruction(args.output, tables, as_dict(config), pulses, features, inputs)
     valid = ", ".join(f"{name} {table.valid.mean():.1%}" for name, table in tables.items())
@@ -179,9 +182,10 @@ def _report(args) -> None:
 def _report_data(args) -> None:
     from functools import partial
 
+    from tashower.calibration.calibration import read_calibration
     from tashower.config import load_config
     from tashower.evaluation.data_report import report_data
-    from tashower.reconstruction.calibration import read_calibration, time_pulls
+    from tashower.reconstruction.residuals import time_pulls
 
     pull_of = (
         partial(time_pulls, errors=read_calibration(args.calibration).errors)
@@ -211,14 +215,17 @@ def _show(args) -> None:
 
 def _fit_on_the_spot(events) -> tuple[dict, object]:
     """Both fits, with the calibration of the default configuration that comes with the package."""
+    from tashower.calibration.calibration import DEFAULT, read_calibration
     from tashower.config import load_config
-    from tashower.reconstruction.calibration import DEFAULT, check_description, read_calibration
+    from tashower.events.described import check_described
     from tashower.reconstruction.pulses import find_pulses
     from tashower.reconstruction.reconstruct import reconstruct
 
     calibration = read_calibration(DEFAULT)
     try:
-        check_description(calibration, events.array, "not fitted (--fits FILE shows a fit)")
+        check_described(
+            calibration.described, events.array.described, "not fitted (--fits FILE shows a fit)"
+        )
     except InputError as reason:
         print(f"tashower: {reason}", file=sys.stderr)
         return {}, find_pulses(events)
@@ -237,9 +244,17 @@ def _verify(args) -> None:
 
 
 def _config(args) -> None:
-    from tashower.config import default_yaml, describe
+    import json
 
-    print(default_yaml() if args.yaml else describe())
+    from tashower.config import default_yaml, describe, load_config, schema
+
+    if args.check is not None:
+        load_config(*args.check)
+        print(f"{', '.join(args.check)}: valid")
+    elif args.schema:
+        print(json.dumps(schema(), indent=2, ensure_ascii=False))
+    else:
+        print(default_yaml() if args.yaml else describe())
 
 
 def _named(pairs) -> dict:
@@ -356,6 +371,12 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("events", help="event file")
     sub.add_argument("--calibration", required=True, help="file that `tashower calibrate` wrote")
     sub.add_argument("--output", required=True, help="reconstruction file to write")
+    sub.add_argument(
+        "--minimiser",
+        default="compiled",
+        choices=("compiled", "scipy"),
+        help="scipy: the same sum through scipy.optimize, slow, to check or to extend the fit",
+    )
 
     sub = configured(command("train", _train, "Train a network to correct the fit."))
     sub.add_argument("--network", required=True, help="which entry of `networks`")
@@ -440,8 +461,16 @@ def _parser() -> argparse.ArgumentParser:
     sub = command(
         "config", _config, "Print every key of the configuration: type, range, default, meaning."
     )
-    sub.add_argument(
+    what = sub.add_mutually_exclusive_group()
+    what.add_argument(
         "--yaml", action="store_true", help="print the default configuration as YAML instead"
+    )
+    what.add_argument("--schema", action="store_true", help="print the JSON schema instead")
+    what.add_argument(
+        "--check",
+        nargs="+",
+        metavar="FILE",
+        help="only say whether these files, each over those before it, are a valid configuration",
     )
     return parser
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 from hits import same
 
+from tashower.calibration.calibration import DEFAULT, read_calibration
 from tashower.config import load_config
 from tashower.events.model import concatenate_events, concatenate_rows
 from tashower.io.event_file import write_events
@@ -16,7 +17,6 @@ from tashower.network.normalisation import measure
 from tashower.network.sample import map_sample, read_sample, store_sample
 from tashower.network.tiles import ORIENTATIONS, STATION_FEATURES, TARGETS
 from tashower.network.training import predict
-from tashower.reconstruction.calibration import DEFAULT, read_calibration
 from tashower.reconstruction.features import EVENT_FEATURES
 from tashower.reconstruction.reconstruct import reconstruct
 from tashower.simulation.simulate import simulate_events

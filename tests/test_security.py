@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+import tashower
 from tashower.cli import main
 from tashower.config import load_config
 from tashower.convert.convert import convert
@@ -17,7 +18,7 @@ from tashower.convert.tables import read_header
 from tashower.errors import InputError
 from tashower.network.checkpoint import load_checkpoint
 
-PACKAGE = Path(load_config.__code__.co_filename).parent
+PACKAGE = Path(tashower.__file__).parent
 
 
 class Payload:

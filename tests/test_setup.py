@@ -63,20 +63,23 @@ def test_lock_holds_no_cuda_and_the_pinned_torch():
 
 # Which folders a folder may import, and which heavy packages only it may import.
 FLOORS = {
+    "config": set(),
     "physics": set(),
     "events": {"physics"},
     "io": {"physics", "events"},
     "convert": {"physics", "events", "io"},
-    "simulation": {"physics", "events"},
-    "reconstruction": {"physics", "events", "io"},
-    "evaluation": {"physics", "events", "io"},
-    "network": {"physics", "events", "io", "reconstruction"},
+    "simulation": {"config", "physics", "events"},
+    "calibration": {"config", "physics", "events", "io"},
+    "reconstruction": {"config", "physics", "events", "io", "calibration"},
+    "evaluation": {"config", "physics", "events", "io"},
+    "network": {"config", "physics", "events", "io", "calibration", "reconstruction"},
 }
 ONLY_IN = {
     "torch": {"network"},
     "matplotlib": {"evaluation"},
     "h5py": {"io", "convert"},
     "hdf5plugin": {"io"},
+    "pydantic": {"config"},
     "snakemake": set(),
 }
 

@@ -70,6 +70,48 @@ def test_bad_key_stops_the_run_and_is_named(words, message):
     assert "Traceback" not in done.all
 
 
+def test_numbers_of_snakemake_are_numbers(tmp_path):
+    """Snakemake by itself takes 1e-3 for text, and every number inside a map of --config."""
+    path = tmp_path / "mine.yaml"
+    path.write_text(f"results: {tmp_path}/r\ntraining: {{learning_rate: 1e-3, weight_decay: 1}}\n")
+    words = ["--configfile", str(path), "--config", "training={weight_decay: 1e-5, epochs: 3}"]
+    done = snakemake("--dry-run", "--printshellcmds", *words)
+    assert done.returncode == 0, done.all
+    for key in ('"learning_rate": 0.001', '"weight_decay": 1e-05', '"epochs": 3'):
+        assert key in done.all
+
+
+def test_everything_wrong_in_a_file_is_said_by_snakemake(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("seed: 1\nseed: 2\narray: {collumns: 9}\nsamples: {train: .nan}\n")
+    done = snakemake("--dry-run", "--configfile", str(path))
+    assert done.returncode != 0
+    assert f"{path}, line 2: seed: given twice (first in line 1)\n" in done.all
+    assert f"{path}: array.collumns: unknown; did you mean array.columns?\n" in done.all
+    assert f"{path}: samples.train: must be a whole number, not .nan\n" in done.all
+    assert "Traceback" not in done.all
+
+
+@pytest.mark.parametrize("content", [None, b"seed: [1\n", "seed: 1\n".encode("utf-16")])
+def test_make_run_says_in_one_line_that_it_cannot_read_the_configuration(content, tmp_path):
+    """Snakemake by itself ends in a traceback, before it reads the Snakefile."""
+    path = tmp_path / "mine.yaml"
+    if content:
+        path.write_bytes(content)
+    binaries = Path(sys.executable).parent
+    done = subprocess.run(
+        ["make", "run", f"CONFIG={path}", f"BIN={binaries}", "READY=Makefile"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    said = [line for line in done.stderr.splitlines() if not line.startswith("make")]
+    assert len(said) == 1
+    assert said[0].startswith(f"tashower: {path}")
+
+
 def test_networks_and_primaries_of_the_user_replace_the_default_ones(tmp_path):
     """Snakemake by itself would merge them."""
     path = tmp_path / "mine.yaml"
@@ -80,7 +122,7 @@ def test_networks_and_primaries_of_the_user_replace_the_default_ones(tmp_path):
     assert done.returncode == 0, done.all
     assert "--network mine" in done.all
     assert "waveforms_only" not in done.all
-    assert '"primaries": {"iron": 1}' in done.all
+    assert '"primaries": {"iron": 1.0}' in done.all
     assert "helium" not in done.all
 
 

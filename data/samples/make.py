@@ -9,6 +9,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from tashower.calibration.calibration import DEFAULT, read_calibration
 from tashower.config import load_config
 from tashower.convert.ta_dnn import PARSER_UNIT
 from tashower.convert.ta_export import write_dst
@@ -17,7 +18,6 @@ from tashower.convert.ta_text import write_text
 from tashower.events.model import select_events
 from tashower.io.event_file import read_events
 from tashower.physics.geometry import direction
-from tashower.reconstruction.calibration import DEFAULT, read_calibration
 from tashower.reconstruction.reconstruct import reconstruct
 
 HERE = Path(__file__).parent

@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from tashower.errors import InputError
+from tashower.events.described import Described
 from tashower.events.lattice import fit_lattice, lattice_steps
 from tashower.physics.constants import BIN_WIDTH, N_BINS, STATION_AREA
+from tashower.physics.description import Description
 from tashower.physics.lateral import TELESCOPE_ARRAY, Lateral, tabulated, telescope_array_lateral
 from tashower.physics.shower_front import TELESCOPE_ARRAY_FRONT, Front
 
@@ -58,6 +60,11 @@ class Array:
     def size_name(self) -> str:
         """What the fitted size is called: S800 for a lateral distribution that is 1 at 800 m."""
         return f"S{self.lateral.reference:.0f}"
+
+    @property
+    def described(self) -> Described:
+        """Which lateral distribution and front showers on this array are described with."""
+        return Described(self.lateral_name, self.lateral.reference, self.front)
 
     @property
     def n_stations(self) -> int:
@@ -203,6 +210,11 @@ def front_from_config(section) -> Front:
         float(section.front_power),
         float(section.front_density_power),
     )
+
+
+def description_of(array: Array, distance: str = "axis") -> Description:
+    """What the formulas need of an array; distance: "axis" or "ground", where it is measured."""
+    return Description(array.lateral, array.front, float(array.detector.area), distance == "ground")
 
 
 def neighbour_table(array: Array, corners: bool = True) -> np.ndarray:

@@ -25,14 +25,14 @@ formula = register_jitable
 
 @cache
 def source_fingerprint(room: str) -> str:
-    """Twelve hexadecimal digits that change with any source file of `physics` or of the given room
-    of the package.
+    """Twelve hexadecimal digits that change with any source file of the package that a loop of the
+    given room may call: `physics`, `calibration` and the room itself.
     """
     package = Path(__file__).resolve().parent.parent
     digest = hashlib.sha256()
-    for folder in sorted({"physics", room}):
-        for path in sorted((package / folder).glob("*.py")):
-            digest.update(path.name.encode())
+    for folder in sorted({"physics", "calibration", room}):
+        for path in sorted((package / folder).rglob("*.py")):
+            digest.update(str(path.relative_to(package)).encode())
             digest.update(path.read_bytes())
     return digest.hexdigest()[:12]
 

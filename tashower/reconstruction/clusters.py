@@ -2,20 +2,37 @@
 Compiled.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
+from tashower.calibration.errors import SMALLEST_SIGNAL
 from tashower.physics.compiled import inner
 from tashower.physics.constants import SPEED_OF_LIGHT
 
-#: Smallest signal of a station in the fit [VEM, mean of the layers] (Ivanov 2012, PhD thesis,
-#: Rutgers).
-SMALLEST_SIGNAL = 1.4
 #: How a station enters the fit.
 TIME, SIGNAL, SILENT = 1, 2, 4
 
 
+class EventHits(NamedTuple):
+    """Hits of one event, and stations out of service."""
+
+    station: np.ndarray  #: (n_hits,) int32
+    time: np.ndarray  #: (n_hits,) [ns]
+    signal: np.ndarray  #: (n_hits,) [VEM], mean of the layers
+    saturated: np.ndarray  #: (n_hits,) bool
+    dead: np.ndarray  #: (n_dead,) int32
+
+
+class Geometry(NamedTuple):
+    """Where the stations are."""
+
+    position: np.ndarray  #: (n_stations, 3) [m]
+    neighbours: np.ndarray  #: (n_stations, k) int32, -1 where there is none
+
+
 @inner(inline=False)
-def largest_cluster(station, time, signal, neighbours, position, slot, label, stack):
+def largest_cluster(hits, geometry, slot, label, stack):
     """Label the hits of the cluster with the largest total signal by 1, others by 0; returns the
     number of its hits.
 
@@ -24,11 +41,12 @@ def largest_cluster(station, time, signal, neighbours, position, slot, label, st
 
     Parameters
     ----------
-    station, time [ns], signal [VEM] : (n_hits,) of one event
-    neighbours : (n_stations, k); position : (n_stations, 3) [m]
+    hits : `EventHits` of one event; geometry : `Geometry`
     slot : (n_stations,) int32 work space filled with -1, returned so
     label : (n_hits,) int32, overwritten; stack : (n_hits,) int32 work space
     """
+    station, time, signal = hits.station, hits.time, hits.signal
+    position, neighbours = geometry.position, geometry.neighbours
     n = len(station)
     for i in range(n):
         usable = signal[i] >= SMALLEST_SIGNAL and not np.isnan(time[i])
@@ -70,9 +88,7 @@ def largest_cluster(station, time, signal, neighbours, position, slot, label, st
 
 
 @inner(inline=False)
-def choose_stations(
-    station, time, signal, saturated, dead, neighbours, position, slot, label, chosen, use
-):
+def choose_stations(hits, geometry, slot, label, chosen, use):
     """Stations for the fit: those of the cluster, and silent neighbours of theirs.
 
     chosen : (capacity,) int32, overwritten with the index of the hit, or -1 - station for a silent
@@ -80,12 +96,13 @@ def choose_stations(
     use : (capacity,) int32, overwritten with a sum of TIME, SIGNAL, SILENT
     Returns (number chosen, number with a hit). A saturated station keeps its time only.
     """
-    n_hits = largest_cluster(station, time, signal, neighbours, position, slot, label, use)
+    station, dead, neighbours = hits.station, hits.dead, geometry.neighbours
+    n_hits = largest_cluster(hits, geometry, slot, label, use)
     n = 0
     for i in range(len(station)):
         if label[i] == 1:
             chosen[n] = i
-            use[n] = TIME if saturated[i] else TIME + SIGNAL
+            use[n] = TIME if hits.saturated[i] else TIME + SIGNAL
             n += 1
     # Stations with any hit and stations out of service are not silent; a silent one counts once.
     for i in range(len(station)):

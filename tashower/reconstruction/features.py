@@ -4,9 +4,9 @@ plus zenith and S800.
 
 import numpy as np
 
+from tashower.calibration.errors import SMALLEST_SIGNAL
 from tashower.events.model import Events, Pulses, Reconstruction
 from tashower.physics.geometry import axis_components, axis_distance
-from tashower.reconstruction.clusters import SMALLEST_SIGNAL
 
 #: Names of the features, in the order in which a network sees them.
 EVENT_FEATURES = (

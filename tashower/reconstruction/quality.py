@@ -7,7 +7,6 @@ import numpy as np
 from tashower.config import ReconstructionConfig
 from tashower.events.array import border_distance
 from tashower.events.model import FLAGS
-from tashower.physics.constants import SPEED_OF_LIGHT
 
 #: Results outside of these are not showers: invalid. S800 [VEM/m^2], error of the direction [rad],
 #: core outside the array [m].
@@ -38,26 +37,12 @@ def to_angles(p, covariance):
     return angles, jacobian @ covariance @ jacobian.transpose(0, 2, 1)
 
 
-def correct_bias(p, pulls):
-    """Parameters (n, 7) in the order of PARAMETERS with the biases of a `calibration.FitPulls`
-    taken away; a new array.
+def quality_flags(array, p, covariance, sums, settings: ReconstructionConfig):
+    """(n,) bit mask of the quality flags, in the order of `events.model.FLAGS`.
+
+    p, covariance : of `to_angles`; sums : (chi2, ndof, stations used, good), (n,) each
     """
-    p = p.copy()
-    with np.errstate(invalid="ignore"):
-        tangent = np.tan(np.minimum(p[:, 2], 1.2))
-        shift = pulls.core * tangent
-        p[:, 0] -= shift * np.cos(p[:, 3])
-        p[:, 1] -= shift * np.sin(p[:, 3])
-        # The front passes a core farther from the source later.
-        p[:, 5] += shift * np.sin(p[:, 2]) / SPEED_OF_LIGHT - pulls.t0
-        p[:, 2] = np.abs(p[:, 2] - pulls.zenith * tangent)
-        p[:, 4] *= np.exp(-pulls.log_s800)
-        p[:, 6] *= np.exp(-pulls.log_curvature)
-    return p
-
-
-def quality_flags(array, p, covariance, chi2, ndof, used, good, settings: ReconstructionConfig):
-    """Bit mask of the quality flags, in the order of `events.model.FLAGS`."""
+    chi2, ndof, used, good = sums
     with np.errstate(invalid="ignore", divide="ignore"):
         pointing = np.sqrt(covariance[:, 2, 2] + np.sin(p[:, 2]) ** 2 * covariance[:, 3, 3])
         inside = border_distance(array, p[:, 0], p[:, 1])

@@ -2,42 +2,48 @@
 
 import sys
 
+from tashower.calibration.calibration import Calibration
 from tashower.config import ReconstructionConfig
+from tashower.events.described import check_described
 from tashower.events.model import Events, Pulses, Reconstruction
-from tashower.reconstruction.calibration import Calibration, check_description
 from tashower.reconstruction.features import event_features
-from tashower.reconstruction.fit import fit_events
-from tashower.reconstruction.plane import fit_planes
+from tashower.reconstruction.methods import Context, methods
 from tashower.reconstruction.pulses import find_pulses
 
 _WORTH_A_LINE = 1000  # events that take a noticeable time
+#: The method whose result the event features describe.
+FEATURES_OF = "free"
 
 
 def reconstruct(
-    events: Events, calibration: Calibration, settings: ReconstructionConfig
+    events: Events,
+    calibration: Calibration,
+    settings: ReconstructionConfig,
+    minimiser: str = "compiled",
+    only=None,
 ) -> tuple[dict[str, Reconstruction], Pulses, dict]:
-    """Pulses, the plane front, the free and the constrained fit, and the event features (of the
-    free fit).
+    """Pulses, every method, and the event features (of the free fit).
 
-    Returns ({"free": ..., "constrained": ..., "plane": ..., "standard": what came with the data},
-    pulses, {feature: (n_events,) array}).
+    minimiser : "compiled", or "scipy": the same sum through scipy.optimize, for checks
+    only : names of methods; None: all. The free fit is always made: the features need it.
+
+    Returns ({method: Reconstruction, "standard": what came with the data}, pulses, {feature:
+    (n_events,) array}).
 
     Raises
     ------
     InputError : the calibration was made with another lateral distribution or front.
     """
-    check_description(calibration, events.array, "calibration")
+    check_described(calibration.described, events.array.described, "calibration")
     pulses = find_pulses(events)
+    context = Context(calibration, settings, minimiser)
     tables = {}
-    for curvature in ("free", "constrained"):
-        tables[curvature] = fit_events(events, pulses, calibration, settings, curvature)
+    for name, method in methods().items():
+        if only is not None and name not in {*only, FEATURES_OF}:
+            continue
+        tables[name] = method(events, pulses, context)
         if events.n_events >= _WORTH_A_LINE:
-            print(
-                f"fit ({curvature} curvature): {events.n_events:,} events",
-                file=sys.stderr,
-                flush=True,
-            )
-    tables["plane"] = fit_planes(events, pulses)
+            print(f"fit ({name}): {events.n_events:,} events", file=sys.stderr, flush=True)
     if events.standard is not None:
         tables["standard"] = events.standard
-    return tables, pulses, event_features(events, pulses, tables["free"])
+    return tables, pulses, event_features(events, pulses, tables[FEATURES_OF])

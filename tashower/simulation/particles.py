@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tashower.physics.compiled import formula, inner
-from tashower.physics.constants import STATION_AREA
+from tashower.physics.description import Description
 from tashower.physics.lateral import log_lateral_distribution
 from tashower.physics.shower_front import TELESCOPE_ARRAY_FRONT, front_delay, thickness_shape
 from tashower.simulation.random_numbers import (
@@ -71,8 +71,8 @@ MOST_INDIVIDUAL_IN_BIN = 10.0
 _DELAY_REFERENCE = 1000.0  # distance at which the configuration gives the mean delays [m]
 
 
-class FrontModel(NamedTuple):
-    """Numbers of the front that the compiled loops need; delays are per unit of (1 + r/30 m)^1.5."""
+class ParticleDelays(NamedTuple):
+    """Numbers of the simulated front that the compiled loops need, per unit of (1 + r/30 m)^1.5."""
 
     electron_scale: float  #: [ns]
     electron_shape: int
@@ -81,12 +81,12 @@ class FrontModel(NamedTuple):
     local: float  #: [ns]
 
 
-def front_model(front) -> FrontModel:
-    """`FrontModel` of the configuration's section `front`: scale = mean delay at 1 km / (shape (1 +
+def particle_delays(front) -> ParticleDelays:
+    """`ParticleDelays` of the configuration's section `front`: scale = mean delay at 1 km / (shape (1 +
     1000/30)^1.5).
     """
     unit = thickness_shape(_DELAY_REFERENCE)
-    return FrontModel(
+    return ParticleDelays(
         electron_scale=front.electron_delay_ns / (front.electron_shape * unit),
         electron_shape=int(front.electron_shape),
         muon_scale=front.muon_delay_ns / (MUON_SHAPE * unit),
@@ -186,39 +186,36 @@ def mean_first_arrival(
 
 
 def mean_leading_edge_curvature(
-    front: FrontModel,
-    s800,
-    eta,
-    share,
-    front_scale,
-    zenith,
-    lateral,
-    form=TELESCOPE_ARRAY_FRONT,
-    area=STATION_AREA,
-    r=1000.0,
+    delays: ParticleDelays, shower, description: Description, r: float = 1000.0
 ) -> np.ndarray:
     """The a [ns] with which `front_delay` gives the mean leading edge of a shower at distance r
     [m].
 
     a = (onset + <first arrival>) / (`front_delay` of the given form for a = 1), shape of the
     showers' arrays. Early-late effects average out.
+
+    Parameters
+    ----------
+    shower : anything with s800 [VEM/m^2], slope, muon_share, front_scale and zenith [rad]
+    description : lateral distribution, fitted front, area of a station
     """
-    width = thickness_shape(r) * np.asarray(front_scale, dtype=float)
-    log_ldf = log_lateral_distribution(r, eta, lateral)
+    width = thickness_shape(r) * np.asarray(shower.front_scale, dtype=float)
+    log_ldf = log_lateral_distribution(r, shower.slope, description.lateral)
     n_muons, n_electrons = mean_numbers(
-        area * s800 * np.exp(log_ldf), muon_share_at(r, share), np.cos(zenith)
+        description.area * shower.s800 * np.exp(log_ldf),
+        muon_share_at(r, shower.muon_share),
+        np.cos(shower.zenith),
     )
     first = mean_first_arrival(
         n_muons,
-        front.muon_scale * width,
+        delays.muon_scale * width,
         n_electrons,
-        front.electron_scale * width,
-        front.electron_shape,
+        delays.electron_scale * width,
+        delays.electron_shape,
     )
-    onset = front_delay(
-        r, log_ldf, front.onset * front_scale * np.sqrt(ONSET_S800 / s800), TELESCOPE_ARRAY_FRONT
-    )
-    return (onset + first) / front_delay(r, log_ldf, 1.0, form)
+    onset_scale = delays.onset * shower.front_scale * np.sqrt(ONSET_S800 / shower.s800)
+    onset = front_delay(r, log_ldf, onset_scale, TELESCOPE_ARRAY_FRONT)
+    return (onset + first) / front_delay(r, log_ldf, 1.0, description.front)
 
 
 # The loop over particles runs in single precision; probabilities are in units of 2^-16.
@@ -355,23 +352,31 @@ def _put_particle(state, impulse, position, secant):
         put_electron(state, impulse, position)
 
 
+class Component(NamedTuple):
+    """Particles of one kind in a station."""
+
+    mean_number: float
+    scale: float  #: of the gamma distribution of their delay [ns]
+    shape: int
+    secant: float  #: sec z for muons, 0 for electromagnetic particles
+
+
 @inner(inline=False)
-def put_component(state, impulse, bin_width, start, number, mean_number, scale, shape, secant):
+def put_component(state, impulse, bin_width, start, number, component):
     """All particles of one kind in a station.
 
     Few are drawn one by one. Of many, those that come in bins that expect more than
-    `MOST_INDIVIDUAL_IN_BIN` are drawn per bin,
-    those before (the leading edge) and after one by one: the numbers of the three parts are
-        independent Poisson variates.
+    `MOST_INDIVIDUAL_IN_BIN` are drawn per bin, those before (the leading edge) and after one by
+    one: the numbers of the three parts are independent Poisson variates.
 
     Parameters
     ----------
     impulse : (2, n) float, light per layer and bin [VEM], added to
     start : onset [ns] after the first bin's start
-    number, mean_number : of particles; number from `draw_number`
-    scale, shape : of the gamma distribution of their delay [ns]
-    secant : sec z for muons, 0 for electromagnetic particles
+    number : of particles, from `draw_number`
+    component : `Component`
     """
+    mean_number, scale, shape, secant = component
     onset, step = start / bin_width, scale / bin_width
     if number < 0:
         number = _put_dense_part(state, impulse, onset, step, mean_number, shape, secant)

@@ -7,6 +7,8 @@ curvature follow from them and fluctuate together. docs/simulation.md says which
 published and which are choices.
 """
 
+from types import SimpleNamespace
+
 import numpy as np
 from scipy.special import gammaincinv, gammaln, ndtri
 
@@ -14,10 +16,11 @@ from tashower.config import Config
 from tashower.events.array import front_from_config, read_lateral
 from tashower.events.model import Truth
 from tashower.physics.constants import REFERENCE_DISTANCE, VERTICAL_DEPTH
+from tashower.physics.description import Description
 from tashower.physics.lateral import TELESCOPE_ARRAY, lateral_distribution, mean_s800, slope
 from tashower.physics.shower_front import curvature_zenith_dependence
 from tashower.physics.xmax import gumbel_parameters, mean_xmax
-from tashower.simulation.particles import front_model, mean_leading_edge_curvature
+from tashower.simulation.particles import mean_leading_edge_curvature, particle_delays
 from tashower.simulation.random_numbers import draw_uniforms, stream_key
 
 #: Mass number of the primaries.
@@ -153,24 +156,6 @@ def draw_showers(config: Config, split: str, first: int, n: int) -> Truth:
     front_scale = curvature_zenith_dependence(zenith) * np.exp(
         deviation / CURVATURE_DEPTH_SCALE + CURVATURE_FLUCTUATION * ndtri(u[:, 8])
     )
-    shower_share = share * muons / relative
-    curvature = mean_leading_edge_curvature(
-        front_model(config.front),
-        s800,
-        eta,
-        shower_share,
-        front_scale,
-        zenith,
-        lateral,
-        front_from_config(config.array),
-        config.detector.area_m2,
-    )
-
-    throws = showers.throws
-    v = draw_uniforms(
-        stream_key(config.seed, split, "throw"), first * throws, n * throws, _THROW_COLUMNS
-    )
-    half_x, half_y = (0.5 * side + showers.core_margin_m for side in extent(config.array))
     own = {
         "shower_id": np.arange(first, first + n, dtype=np.int64),
         "mass_number": mass_number,
@@ -181,10 +166,19 @@ def draw_showers(config: Config, split: str, first: int, n: int) -> Truth:
         "muon_scale": muons * mass_number.astype(float) ** MUON_MASS_EXPONENT,
         "s800": s800,
         "slope": eta,
-        "curvature": curvature,
-        "muon_share": shower_share,
+        "muon_share": share * muons / relative,
         "front_scale": front_scale,
     }
+    description = Description(lateral, front_from_config(config.array), config.detector.area_m2)
+    own["curvature"] = mean_leading_edge_curvature(
+        particle_delays(config.front), SimpleNamespace(**own), description
+    )
+
+    throws = showers.throws
+    v = draw_uniforms(
+        stream_key(config.seed, split, "throw"), first * throws, n * throws, _THROW_COLUMNS
+    )
+    half_x, half_y = (0.5 * side + showers.core_margin_m for side in extent(config.array))
     return Truth(
         core_x=(2.0 * v[:, 0] - 1.0) * half_x,
         core_y=(2.0 * v[:, 1] - 1.0) * half_y,

@@ -1,4 +1,6 @@
-"""Simulated events: showers thrown at the array, down to triggered two-layer waveforms."""
+"""Simulated events: showers thrown at the array, or given ones, down to triggered two-layer
+waveforms.
+"""
 
 import sys
 import time
@@ -13,7 +15,7 @@ from tashower.events.array import (
     neighbour_table,
     regular_array,
 )
-from tashower.events.model import Events, select_rows
+from tashower.events.model import Events, Truth, select_rows
 from tashower.simulation.electronics import (
     COUNTS_PER_VEM,
     GAIN_SPREAD,
@@ -22,22 +24,31 @@ from tashower.simulation.electronics import (
     READOUT,
     electronics,
 )
-from tashower.simulation.particles import front_model
+from tashower.simulation.particles import particle_delays
 from tashower.simulation.random_numbers import stream_key
 from tashower.simulation.showers import draw_showers
-from tashower.simulation.stations import Conditions, Hits, Stations, simulate_block, work_space
+from tashower.simulation.stations import (
+    Block,
+    Conditions,
+    Hits,
+    Setup,
+    Showers,
+    Stations,
+    simulate_block,
+    work_space,
+)
 
 _SPLIT_OF_ARRAY = "calibration"  # the array is the same in all splits
 _BLOCK = 1000  # events between two reports of progress
 _CAPACITY = 20_000  # hits for which there is room at first
 _SECONDS_BETWEEN_REPORTS = 5.0
+#: Columns of the truth that the compiled loop takes, in the order of `stations.shower_of`.
+_ROW = ("zenith", "azimuth", "core_x", "core_y", "s800", "slope", "muon_share", "front_scale")
 
 
-def _array_generator(config: Config) -> np.random.Generator:
+def _array_generator(seed: int) -> np.random.Generator:
     return np.random.default_rng(
-        np.random.SeedSequence(
-            [config.seed, int(stream_key(config.seed, _SPLIT_OF_ARRAY, "array"))]
-        )
+        np.random.SeedSequence([seed, int(stream_key(seed, _SPLIT_OF_ARRAY, "array"))])
     )
 
 
@@ -53,39 +64,43 @@ def array_from_config(config: Config) -> Array:
         a.spacing_m,
         a.jitter_m,
         a.altitude_spread_m,
-        _array_generator(config),
+        _array_generator(config.seed),
         detector,
         a.lattice,
     )
     return described_by_config(array, a)
 
 
-def stations_from_config(config: Config) -> tuple[Array, Stations]:
-    """The array, and what the compiled loop needs of it: monitored gains and pedestals are a
-    station's for all events.
+def _stations(array: Array, seed: int) -> Stations:
+    """What the compiled loop needs of the array: monitored gains and pedestals are a station's for
+    all events.
     """
-    array = array_from_config(config)
-    rng = _array_generator(config).spawn(1)[0]
+    rng = _array_generator(seed).spawn(1)[0]
     shape = (array.n_stations, 2)
     gain = COUNTS_PER_VEM * np.maximum(1.0 + GAIN_SPREAD * rng.standard_normal(shape), 0.3)
     pedestal = PEDESTAL + PEDESTAL_SPREAD * rng.standard_normal(shape)
     # As stored in the file, so that simulation and reconstruction use the same numbers.
     gain, pedestal = (column.astype(np.float32).astype(float) for column in (gain, pedestal))
-    return array, Stations(
-        array.position, neighbour_table(array, corners=False), gain, pedestal, array.lateral
-    )
+    neighbours = neighbour_table(array, corners=False)
+    return Stations(array.position, neighbours, gain, pedestal, array.lateral)
 
 
-def _conditions(config: Config) -> Conditions:
-    d = config.detector
-    return Conditions(
-        bin_width=float(d.bin_width_ns),
-        area=float(d.area_m2),
-        layers=int(d.layers),
+def _setup(config: Config, array: Array, seed: int) -> Setup:
+    d, detector = config.detector, array.detector
+    conditions = Conditions(
+        bin_width=float(detector.bin_width),
+        area=float(detector.area),
+        layers=int(detector.n_layers),
         calibration_spread=d.calibration_spread,
         dead_fraction=d.out_of_service_fraction,
         accidental_probability=1.0 - np.exp(-d.accidental_rate_khz * 1e-6 * 2.0 * READOUT),
         accidental_radius=d.accidental_radius_m,
+    )
+    return Setup(
+        particle_delays(config.front),
+        _stations(array, seed),
+        conditions,
+        electronics(float(detector.bin_width)),
     )
 
 
@@ -99,94 +114,94 @@ def simulate_events(config: Config, split: str, first: int, n: int) -> Events:
     Not included: what docs/simulation.md lists.
     """
     truth = draw_showers(config, split, first, n)
-    array, stations = stations_from_config(config)
-    detector = array.detector
-    columns = (
-        "zenith",
-        "azimuth",
-        "core_x",
-        "core_y",
-        "s800",
-        "slope",
-        "muon_share",
-        "front_scale",
-    )
-    rows = np.stack([getattr(truth, name) for name in columns], axis=1)
-    n_events = len(rows)
-    numbers = (np.arange(n_events) + first * config.showers.throws).astype(np.uint64)
-    work = work_space(array.n_stations, detector.n_bins)
-    hits, used = _empty_hits(_CAPACITY + array.n_stations, detector.n_bins, detector.n_layers), 0
+    array = array_from_config(config)
+    numbers = np.arange(len(truth.zenith)) + first * config.showers.throws
     key = stream_key(config.seed, split, "detector")
-    front, conditions = front_model(config.front), _conditions(config)
+    return _run(truth, numbers, key, array, _setup(config, array, config.seed), split)
+
+
+def simulate(truth: Truth, config: Config, seed: int, array: Array | None = None) -> Events:
+    """Simulate showers that are given: the same compiled path as for drawn ones.
+
+    Parameters
+    ----------
+    truth : any table of showers, also one shower a thousand times; see `showers.complete_truth` for
+        a table in which not all columns are known
+    config : its sections `detector` and `front` are used, `array` where no array is given
+    seed : of everything random; rows are independent of each other and of how many there are
+    array : stations anywhere; None: the configuration's
+
+    Returns
+    -------
+    Events : those that trigger; `event_id` is the row of the truth.
+
+    Not included: what docs/simulation.md lists.
+    """
+    array = array_from_config(config) if array is None else array
+    numbers = np.arange(len(truth.zenith))
+    key = stream_key(seed, "given", "detector")
+    return _run(truth, numbers, key, array, _setup(config, array, seed), "given showers")
+
+
+def _run(truth: Truth, numbers, key, array: Array, setup: Setup, what: str) -> Events:
+    """The compiled loop over all rows, in blocks."""
+    n_events, n_stations, detector = len(truth.zenith), array.n_stations, array.detector
+    rows = np.stack([np.asarray(getattr(truth, name), dtype=float) for name in _ROW], axis=1)
+    numbers = numbers.astype(np.uint64)
+    work = work_space(n_stations, detector.n_bins)
+    hits, used = _empty_hits(_CAPACITY + n_stations, detector), 0
     n_hits, n_dead, dead_lists = np.zeros(n_events, np.int64), np.zeros(n_events, np.int64), []
     started = reported = time.monotonic()
-    for block in range(0, n_events, _BLOCK):
-        end = min(block + _BLOCK, n_events)
-        dead = np.empty((end - block, array.n_stations), np.int32)
-        window = slice(block, end)
+    for begin in range(0, n_events, _BLOCK):
+        end = min(begin + _BLOCK, n_events)
+        window = slice(begin, end)
+        dead = np.empty((end - begin, n_stations), np.int32)
+        block = Block(n_hits[window], n_dead[window], dead)
+        showers = Showers(key, numbers[window], rows[window], truth.t0[window])
         done = 0
-        while done < end - block:
-            done, used = simulate_block(
-                done,
-                used,
-                key,
-                numbers[window],
-                rows[window],
-                truth.t0[window],
-                front,
-                stations,
-                conditions,
-                electronics(detector.bin_width),
-                work,
-                hits,
-                n_hits[window],
-                dead,
-                n_dead[window],
-            )
-            if done < end - block:
+        while done < end - begin:
+            done, used = simulate_block(done, used, showers, setup, work, hits, block)
+            if done < end - begin:
                 # As many hits per event are expected of what is left, and a tenth more.
-                expected = int(1.1 * used * n_events / max(block + done, 1))
-                hits = _with_room(hits, used, max(expected, 2 * used) + array.n_stations)
-        triggered = n_hits[window] > 0
-        mask = np.arange(array.n_stations) < n_dead[window][:, None]
-        dead_lists.append(dead[mask & triggered[:, None]])
+                expected = int(1.1 * used * n_events / max(begin + done, 1))
+                hits = _with_room(hits, used, max(expected, 2 * used) + n_stations, detector)
+        mask = np.arange(n_stations) < block.n_dead[:, None]
+        dead_lists.append(dead[mask & (block.n_hits > 0)[:, None]])
         if time.monotonic() - reported > _SECONDS_BETWEEN_REPORTS:
             reported = time.monotonic()
             print(
-                f"simulate {split}: {end:,} of {n_events:,} showers, {end / (reported - started):,.0f}/s",
+                f"simulate {what}: {end:,} of {n_events:,} showers, "
+                f"{end / (reported - started):,.0f}/s",
                 file=sys.stderr,
                 flush=True,
             )
-    return _assemble(
-        array,
-        stations,
-        truth,
-        numbers,
-        n_hits,
-        n_dead,
-        dead_lists,
-        Hits(*(column[:used] for column in hits)),
-    )
+    hits = Hits(*(column[:used] for column in hits))
+    return _assemble(array, setup.stations, truth, numbers, (n_hits, n_dead, dead_lists), hits)
 
 
-def _empty_hits(n: int, n_bins: int, n_layers: int) -> Hits:
-    return Hits(np.empty(n, np.int32), np.empty(n), np.empty((n, n_bins, n_layers), np.uint16))
+def _empty_hits(n: int, detector: Detector) -> Hits:
+    shape = (n, detector.n_bins, detector.n_layers)
+    return Hits(np.empty(n, np.int32), np.empty(n), np.empty(shape, np.uint16))
 
 
-def _with_room(hits: Hits, used: int, n: int) -> Hits:
+def _with_room(hits: Hits, used: int, n: int, detector: Detector) -> Hits:
     """The first `used` hits in arrays for n hits; memory that no hit is written to costs nothing."""
-    larger = _empty_hits(n, *hits.waveform.shape[1:])
+    larger = _empty_hits(n, detector)
     for old, new in zip(hits, larger, strict=True):
         new[:used] = old[:used]
     return larger
 
 
-def _assemble(array, stations, truth, numbers, n_hits, n_dead, dead_lists, hits) -> Events:
+def _assemble(array: Array, stations: Stations, truth: Truth, numbers, lists, hits) -> Events:
     """Events from what the blocks left behind: those with hits, times as the file keeps them."""
+    n_hits, n_dead, dead_lists = lists
     triggered = n_hits > 0
 
     def offsets(length):
         return np.concatenate([[0], np.cumsum(length[triggered])]).astype(np.int64)
+
+    def of_hits(column):
+        return column.astype(np.float32)[hits.station, : array.detector.n_layers]
 
     return Events(
         array=array,
@@ -195,9 +210,9 @@ def _assemble(array, stations, truth, numbers, n_hits, n_dead, dead_lists, hits)
         hit_station=hits.station,
         hit_time=hits.time,
         waveform=hits.waveform,
-        pedestal=stations.pedestal.astype(np.float32)[hits.station, : array.detector.n_layers],
-        counts_per_vem=stations.gain.astype(np.float32)[hits.station, : array.detector.n_layers],
+        pedestal=of_hits(stations.pedestal),
+        counts_per_vem=of_hits(stations.gain),
         dead_offset=offsets(n_dead),
-        dead_station=np.concatenate(dead_lists),
+        dead_station=np.concatenate(dead_lists) if dead_lists else np.zeros(0, np.int32),
         truth=select_rows(truth, triggered),
     )

@@ -19,6 +19,7 @@ from tashower.simulation.electronics import (
     BLOCK,
     LEVEL_0_BINS,
     READOUT,
+    Electronics,
     digitise,
     draw_station_state,
     level_0_bin,
@@ -33,6 +34,8 @@ from tashower.simulation.particles import (
     LOCAL_POWER,
     MUON_SHAPE,
     ONSET_S800,
+    Component,
+    ParticleDelays,
     draw_number,
     late_signal_factor,
     late_time_factor,
@@ -93,6 +96,32 @@ class Shower(NamedTuple):
     front_scale: float
 
 
+class Setup(NamedTuple):
+    """Everything that is the same for all showers."""
+
+    delays: ParticleDelays
+    stations: Stations
+    conditions: Conditions
+    electronics: Electronics
+
+
+class Showers(NamedTuple):
+    """Showers to simulate, one row each."""
+
+    key: np.uint64  #: of the random streams
+    number: np.ndarray  #: (n,) uint64, stream of each
+    row: np.ndarray  #: (n, 8), see `shower_of`
+    t0: np.ndarray  #: (n,) [ns]
+
+
+class Block(NamedTuple):
+    """What a block of showers leaves behind beside its hits."""
+
+    n_hits: np.ndarray  #: (n,) int64
+    n_dead: np.ndarray  #: (n,) int64
+    dead: np.ndarray  #: (n, n_stations) int32
+
+
 class Work(NamedTuple):
     """Arrays that are used again and again."""
 
@@ -142,18 +171,22 @@ def reach(shower, area, lateral):
 
 
 @inner
-def put_shower(state, front, shower, dx, dy, dz, r, area, bin_width, lateral, impulse):
-    """Light of the shower in a station at (dx, dy, dz) [m] from the core; returns (time of the
-    first bin [ns], any).
+def put_shower(state, shower, place, setup, impulse):
+    """Light of the shower in a station; returns (time of the first bin [ns], any).
 
+    place : (dx, dy, dz) [m] from the core, and the distance r [m] to the axis
     impulse : (2, n) of which the first `LEAD_BINS` stay empty; overwritten where there is any light
     """
+    dx, dy, dz, r = place
+    delays, bin_width = setup.delays, setup.conditions.bin_width
     secant = 1.0 / shower.n_z
     tangent = math.sqrt(max(secant * secant - 1.0, 0.0))
-    log_ldf = log_lateral_distribution(r, shower.eta, lateral)
+    log_ldf = log_lateral_distribution(r, shower.eta, setup.stations.lateral)
     density = shower.s800 * math.exp(log_ldf)
     along = distance_along_axis(dx, dy, dz, shower.n_x, shower.n_y, shower.n_z)
-    n_muons, n_electrons = mean_numbers(density * area, muon_share_at(r, shower.share), shower.n_z)
+    n_muons, n_electrons = mean_numbers(
+        density * setup.conditions.area, muon_share_at(r, shower.share), shower.n_z
+    )
     n_muons *= late_signal_factor(along, r * tangent, LATE_ATTENUATION_MUONS)
     n_electrons *= late_signal_factor(along, r * tangent, LATE_ATTENUATION_ELECTRONS)
     number_muons, number_electrons = draw_number(state, n_muons), draw_number(state, n_electrons)
@@ -162,10 +195,10 @@ def put_shower(state, front, shower, dx, dy, dz, r, area, bin_width, lateral, im
     impulse[:] = 0.0
     late = late_time_factor(along)
     width = thickness_shape(r) * shower.front_scale * late
-    curvature = front.onset * shower.front_scale * late * math.sqrt(ONSET_S800 / shower.s800)
+    curvature = delays.onset * shower.front_scale * late * math.sqrt(ONSET_S800 / shower.s800)
     onset = front_delay(r, log_ldf, curvature, TELESCOPE_ARRAY_FRONT)
     local = (
-        front.local
+        delays.local
         * width
         * math.exp(LOCAL_POWER * (math.log(shower.s800) + log_ldf))
         * normal(state)
@@ -177,28 +210,10 @@ def put_shower(state, front, shower, dx, dy, dz, r, area, bin_width, lateral, im
     phase = uniform(state) * bin_width
     first = (math.floor((front_time - phase) / bin_width) - LEAD_BINS) * bin_width + phase
     start = front_time - first
-    put_component(
-        state,
-        impulse,
-        bin_width,
-        start,
-        number_muons,
-        n_muons,
-        front.muon_scale * width,
-        MUON_SHAPE,
-        secant,
-    )
-    put_component(
-        state,
-        impulse,
-        bin_width,
-        start,
-        number_electrons,
-        n_electrons,
-        front.electron_scale * width,
-        front.electron_shape,
-        0.0,
-    )
+    muons = Component(n_muons, delays.muon_scale * width, MUON_SHAPE, secant)
+    put_component(state, impulse, bin_width, start, number_muons, muons)
+    electrons = Component(n_electrons, delays.electron_scale * width, delays.electron_shape, 0.0)
+    put_component(state, impulse, bin_width, start, number_electrons, electrons)
     return first, True
 
 
@@ -283,21 +298,19 @@ def _draw_dead(state, fraction, n_stations, dead):
 
 
 @inner(inline=False)
-def simulate_event(
-    state, front, shower, stations, conditions, electronics, work, hits, begin, dead
-):
+def simulate_event(state, shower, setup, work, hits, begin, dead):
     """One event: hits go to `hits` from `begin` on, stations out of service into `dead`.
 
     Returns (n_hits, n_dead); n_hits is 0 when the array does not trigger. Not included: a second
     window of the same station, and a background particle in the window of a station that the shower
     hits.
     """
+    stations, conditions = setup.stations, setup.conditions
     n_stations = stations.position.shape[0]
     n_dead = _draw_dead(state, conditions.dead_fraction, n_stations, dead)
     farthest = reach(shower, conditions.area, stations.lateral)
     farthest_ground2 = (farthest / shower.n_z) ** 2
     accidental_radius2 = conditions.accidental_radius**2
-    gain = work.gain
     next_dead = 0
     n_hits = 0
     for s in range(n_stations):
@@ -313,36 +326,12 @@ def simulate_event(
         r = max(axis_distance(dx, dy, dz, shower.n_x, shower.n_y, shower.n_z), CLOSEST)
         hit, level_1 = -1000, False
         first = 0.0
+        waveform = hits.waveform[begin + n_hits]
         if r < farthest:
-            first, any_light = put_shower(
-                state,
-                front,
-                shower,
-                dx,
-                dy,
-                dz,
-                r,
-                conditions.area,
-                conditions.bin_width,
-                stations.lateral,
-                work.impulse,
-            )
+            place = (dx, dy, dz, r)
+            first, any_light = put_shower(state, shower, place, setup, work.impulse)
             if any_light:
-                draw_station_state(
-                    state,
-                    stations.gain[s],
-                    stations.pedestal[s],
-                    conditions.calibration_spread,
-                    gain,
-                )
-                hit, level_1 = read_station(
-                    state,
-                    work,
-                    electronics,
-                    gain,
-                    stations.pedestal[s],
-                    hits.waveform[begin + n_hits],
-                )
+                hit, level_1 = _read_out(state, s, setup, work, waveform)
         if (
             hit < -999
             and ground2 < accidental_radius2
@@ -351,12 +340,7 @@ def simulate_event(
             work.impulse[:] = 0.0
             first = shower.t0 + (2.0 * uniform(state) - 1.0) * READOUT
             put_muon(state, work.impulse, LEAD_BINS + uniform(state), np.float32(1.0))
-            draw_station_state(
-                state, stations.gain[s], stations.pedestal[s], conditions.calibration_spread, gain
-            )
-            hit, level_1 = read_station(
-                state, work, electronics, gain, stations.pedestal[s], hits.waveform[begin + n_hits]
-            )
+            hit, level_1 = _read_out(state, s, setup, work, waveform)
         if hit < -999:
             continue
         i = begin + n_hits
@@ -370,6 +354,16 @@ def simulate_event(
     if math.isnan(trigger):
         return 0, n_dead
     return _keep_read_out(trigger, n_hits, work, hits, begin), n_dead
+
+
+@inner
+def _read_out(state, s, setup, work, waveform):
+    """Digitise what light station s has, with its state of the moment; returns as `read_station`."""
+    stations = setup.stations
+    pedestal = stations.pedestal[s]
+    spread = setup.conditions.calibration_spread
+    draw_station_state(state, stations.gain[s], pedestal, spread, work.gain)
+    return read_station(state, work, setup.electronics, work.gain, pedestal, waveform)
 
 
 @inner(inline=False)
@@ -410,39 +404,23 @@ def shower_of(truth_row, t0):
 
 
 @compiled
-def simulate_block(
-    begin,
-    used,
-    key,
-    numbers,
-    truth,
-    t0,
-    front,
-    stations,
-    conditions,
-    electronics,
-    work,
-    hits,
-    n_hits,
-    dead,
-    n_dead,
-):
+def simulate_block(begin, used, showers, setup, work, hits, block):
     """Events from row `begin` on, until they are done or the next one may not fit into `hits`, of
     which `used` are taken.
 
-    numbers : (n,) stream numbers; truth : (n, 8) see `shower_of`; n_hits, n_dead : (n,) int64,
-        overwritten;
-    dead : (n, n_stations) int32. Returns (the row to go on with, hits used).
+    showers : `Showers`; setup : `Setup`; block : `Block`, overwritten
+
+    Returns (the row to go on with, hits used).
     """
-    n_stations = stations.position.shape[0]
+    n_stations = setup.stations.position.shape[0]
     state = np.empty(4, np.uint64)
-    for i in range(begin, len(numbers)):
+    for i in range(begin, len(showers.number)):
         if used + n_stations > len(hits.station):
             return i, used
-        seed_stream(state, key, np.uint64(numbers[i]))
-        shower = shower_of(truth[i], t0[i])
-        n_hits[i], n_dead[i] = simulate_event(
-            state, front, shower, stations, conditions, electronics, work, hits, used, dead[i]
+        seed_stream(state, showers.key, showers.number[i])
+        shower = shower_of(showers.row[i], showers.t0[i])
+        block.n_hits[i], block.n_dead[i] = simulate_event(
+            state, shower, setup, work, hits, used, block.dead[i]
         )
-        used += n_hits[i]
-    return len(numbers), used
+        used += block.n_hits[i]
+    return len(showers.number), used

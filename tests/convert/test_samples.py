@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tashower.calibration.calibration import DEFAULT, read_calibration
 from tashower.cli import main
 from tashower.config import load_config
 from tashower.io.event_file import read_events
 from tashower.physics.geometry import direction, opening_angle
-from tashower.reconstruction.calibration import DEFAULT, read_calibration
 from tashower.reconstruction.reconstruct import reconstruct
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -77,9 +77,9 @@ def test_parquet_gives_the_same(folder):
 
 def test_hits_fit_on_an_irregular_array(folder, rng):
     """A shower of HiSPARC's size on stations that stand on no lattice."""
+    from tashower.calibration.calibration import DEFAULT, read_calibration
     from tashower.config import load_config
     from tashower.physics.geometry import axis_components, plane_delay
-    from tashower.reconstruction.calibration import DEFAULT, read_calibration
     from tashower.reconstruction.reconstruct import reconstruct
 
     position = np.column_stack([rng.uniform(-3000, 3000, (25, 2)), np.zeros(25)])

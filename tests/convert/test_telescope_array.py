@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from damage import fuzz
 
+from tashower.calibration.calibration import DEFAULT, read_calibration
 from tashower.cli import main
 from tashower.config import load_config
 from tashower.convert.convert import convert, convert_file, tell_format
@@ -20,7 +21,6 @@ from tashower.convert.ta_windows import clock_counts
 from tashower.errors import InputError
 from tashower.io.event_file import read_events, write_events
 from tashower.io.reconstruction_file import read_reconstruction
-from tashower.reconstruction.calibration import DEFAULT, read_calibration
 from tashower.reconstruction.pulses import find_pulses
 from tashower.reconstruction.reconstruct import reconstruct
 from tashower.simulation.simulate import simulate_events
@@ -287,7 +287,7 @@ def test_command_line_there_and_back(events, written, name, tmp_path, capsys):
 
 
 def test_converted_events_are_fitted_like_the_original(events, written, tmp_path):
-    from tashower.reconstruction.calibration import DEFAULT, read_calibration
+    from tashower.calibration.calibration import DEFAULT, read_calibration
     from tashower.reconstruction.reconstruct import reconstruct
 
     settings = load_config().reconstruction

@@ -5,12 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from tashower.calibration.calibration import DEFAULT
 from tashower.cli import main
 from tashower.evaluation.data_plots import station_residuals, two_sample_distance
 from tashower.evaluation.data_report import domain_rows
 from tashower.io.event_file import read_events, write_events
 from tashower.io.reconstruction_file import read_reconstruction
-from tashower.reconstruction.calibration import DEFAULT
 
 
 @pytest.fixture(scope="module")

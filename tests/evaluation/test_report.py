@@ -6,10 +6,10 @@ import re
 import numpy as np
 import pytest
 
+from tashower.calibration.calibration import DEFAULT
 from tashower.cli import main
 from tashower.io.event_file import read_events
 from tashower.io.reconstruction_file import read_reconstruction, write_reconstruction
-from tashower.reconstruction.calibration import DEFAULT
 
 CONFIG = "{scores: {bootstrap: 10, examples: 1}, samples: {test: 300}}"
 

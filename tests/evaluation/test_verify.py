@@ -5,8 +5,8 @@ import shutil
 
 import pytest
 
+from tashower.calibration.calibration import DEFAULT
 from tashower.cli import main
-from tashower.reconstruction.calibration import DEFAULT
 
 
 @pytest.fixture(scope="module")

@@ -7,16 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tashower.calibration.calibration import DEFAULT, read_calibration, write_calibration
 from tashower.config import load_config
 from tashower.errors import InputError
 from tashower.events.array import read_lateral
 from tashower.io.event_file import read_events, write_events
-from tashower.reconstruction.calibration import (
-    DEFAULT,
-    calibrate,
-    read_calibration,
-    write_calibration,
-)
+from tashower.reconstruction.calibrate import calibrate
 from tashower.reconstruction.reconstruct import reconstruct
 from tashower.simulation.simulate import simulate_events
 
@@ -42,7 +38,7 @@ def test_from_simulation_to_fit_with_another_form(config, tmp_path):
     calibration = calibrate(back, config.reconstruction)
     write_calibration(tmp_path / "calibration.json", calibration, {})
     again = read_calibration(tmp_path / "calibration.json")
-    assert (again.lateral, again.reference) == (events.array.lateral_name, 1000.0)
+    assert again.described[:2] == (events.array.lateral_name, 1000.0)
     fitted = reconstruct(back, again, config.reconstruction)[0]["constrained"]
     good = fitted.passes_cuts
     assert good.mean() > 0.5

@@ -309,10 +309,10 @@ def test_gpu_that_is_not_there_is_refused():
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """A tiny training, its files and configuration."""
+    from tashower.calibration.calibration import DEFAULT, read_calibration
     from tashower.io.event_file import read_events, write_events
     from tashower.io.reconstruction_file import write_reconstruction
     from tashower.network.training import train_network
-    from tashower.reconstruction.calibration import DEFAULT, read_calibration
     from tashower.reconstruction.reconstruct import reconstruct
     from tashower.simulation.simulate import simulate_events
 

@@ -21,7 +21,8 @@ from tashower.network.tiles import (
     target_matrix,
     vector_matrix,
 )
-from tashower.reconstruction.fit import fit_events
+from tashower.reconstruction.methods import Context
+from tashower.reconstruction.methods.fits import fit_events
 
 N, T = 6, 128
 
@@ -38,7 +39,7 @@ def events(rng):
         pedestal=np.full((found.n_hits, 2), 6.0, np.float32),
         counts_per_vem=np.full((found.n_hits, 2), 40.0, np.float32),
     )
-    fits = fit_events(found, pulses, calibration(truth), load_config().reconstruction)
+    fits = fit_events(found, pulses, Context(calibration(truth), load_config().reconstruction))
     good = np.flatnonzero(fits.valid)
     chosen = select_events(replace(found, pulses=pulses), good)
     return chosen, chosen.pulses, select_rows(fits, good)

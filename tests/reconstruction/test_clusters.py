@@ -5,30 +5,36 @@ import pytest
 
 from tashower.events.array import neighbour_table, regular_array
 from tashower.physics.constants import SPEED_OF_LIGHT
-from tashower.reconstruction.clusters import SIGNAL, SILENT, TIME, choose_stations, largest_cluster
+from tashower.reconstruction.clusters import (
+    SIGNAL,
+    SILENT,
+    TIME,
+    EventHits,
+    Geometry,
+    choose_stations,
+    largest_cluster,
+)
 
 ARRAY = regular_array(7, 7, 1200.0)
 TABLE = neighbour_table(ARRAY)
+GEOMETRY = Geometry(ARRAY.position, TABLE)
 
 
 def at(column, row):
     return np.int32(column * 7 + row)
 
 
+def hits(station, times, signals, saturated=None, dead=()):
+    saturated = np.zeros(len(station), bool) if saturated is None else np.array(saturated)
+    times, signals = np.array(times, float), np.array(signals, float)
+    return EventHits(station, times, signals, saturated, np.array(dead, np.int32))
+
+
 def cluster(stations, times, signals):
     station = np.array(stations, np.int32)
     label = np.empty(len(station), np.int32)
     slot = np.full(49, -1, np.int32)
-    n = largest_cluster(
-        station,
-        np.array(times, float),
-        np.array(signals, float),
-        TABLE,
-        ARRAY.position,
-        slot,
-        label,
-        np.zeros_like(label),
-    )
+    n = largest_cluster(hits(station, times, signals), GEOMETRY, slot, label, np.zeros_like(label))
     assert (slot == -1).all()
     assert n == label.sum()
     return label.tolist()
@@ -38,19 +44,8 @@ def choose(stations, times, signals, saturated=None, dead=()):
     station = np.array(stations, np.int32)
     slot, label = np.full(49, -1, np.int32), np.empty(len(station), np.int32)
     chosen, use = np.empty(49, np.int32), np.empty(49, np.int32)
-    saturated = np.zeros(len(station), bool) if saturated is None else np.array(saturated)
     n, n_hits = choose_stations(
-        station,
-        np.array(times, float),
-        np.array(signals, float),
-        saturated,
-        np.array(dead, np.int32),
-        TABLE,
-        ARRAY.position,
-        slot,
-        label,
-        chosen,
-        use,
+        hits(station, times, signals, saturated, dead), GEOMETRY, slot, label, chosen, use
     )
     assert (slot == -1).all()
     return chosen[:n], use[:n], n_hits

@@ -13,8 +13,12 @@ from tashower.config import load_config
 from tashower.events.array import Array, Detector, regular_array
 from tashower.events.model import PARAMETERS, pulls, select_events
 from tashower.physics.geometry import direction, opening_angle
-from tashower.reconstruction.fit import fit_events
-from tashower.reconstruction.reference import fit_with_scipy, observed_events
+from tashower.reconstruction.joint.minimise import minimise, scratch_space
+from tashower.reconstruction.joint.model import prior_of, set_weights
+from tashower.reconstruction.joint.observe import observed_events
+from tashower.reconstruction.joint.scipy_fit import minimum_with_scipy, start_of
+from tashower.reconstruction.methods import Context
+from tashower.reconstruction.methods.fits import fit_events, fit_settings
 
 SETTINGS = load_config().reconstruction
 
@@ -33,7 +37,7 @@ def angle(table, truth):
 def test_exact_times_and_signals_give_the_exact_shower(rng, zenith, azimuth, core):
     truth = draw_truth(rng, 1, np.radians(zenith), np.radians(azimuth), core, 60.0)
     events, pulses = toy_events(rng, truth, exact=True)
-    table = fit_events(events, pulses, calibration(truth), SETTINGS, "free")
+    table = fit_events(events, pulses, Context(calibration(truth), SETTINGS), "free")
     # The silent stations pull a little: their expectation is not exactly 0.
     assert angle(table, truth)[0] < 0.05
     assert table.core_x[0] == pytest.approx(core[0], abs=8)
@@ -49,7 +53,7 @@ def test_exact_times_and_signals_give_the_exact_shower(rng, zenith, azimuth, cor
 def test_pulls_are_unit_gaussians(rng, curvature):
     truth = draw_truth(rng, 3000)
     events, pulse = toy_events(rng, truth)
-    table = fit_events(events, pulse, calibration(truth), SETTINGS, curvature)
+    table = fit_events(events, pulse, Context(calibration(truth), SETTINGS), curvature)
     assert table.valid.mean() > 0.999
     # sin(zenith) > 0.2: near the vertical the azimuth has no Gaussian error.
     chosen = table.valid & (truth.zenith > 0.2)
@@ -75,7 +79,7 @@ def test_bias_of_s800_goes_away_with_the_errors(rng, monkeypatch):
         11, 11, 1200.0, 40.0, 30.0, np.random.default_rng(3), detector=Detector(area=48.0)
     )
     events, pulse = toy_events(rng, truth, array)
-    table = fit_events(events, pulse, calibration(truth), SETTINGS)
+    table = fit_events(events, pulse, Context(calibration(truth), SETTINGS))
     good = table.valid & (truth.zenith > 0.2)
     assert good.mean() > 0.9
     assert np.log(table.s800 / truth.s800)[good].mean() == pytest.approx(0.0, abs=0.005)
@@ -86,7 +90,8 @@ def test_constrained_is_better_than_free(rng):
     truth = draw_truth(rng, 1500, s800=15.0)
     events, pulse = toy_events(rng, truth)
     free, constrained = (
-        fit_events(events, pulse, calibration(truth), SETTINGS, c) for c in ("free", "constrained")
+        fit_events(events, pulse, Context(calibration(truth), SETTINGS), c)
+        for c in ("free", "constrained")
     )
     both = free.valid & constrained.valid
     assert both.mean() > 0.99
@@ -96,10 +101,10 @@ def test_constrained_is_better_than_free(rng):
 def test_translation_turning_and_time_shift(rng):
     truth = draw_truth(rng, 40)
     events, pulse = toy_events(rng, truth)
-    base = fit_events(events, pulse, calibration(truth), SETTINGS)
+    base = fit_events(events, pulse, Context(calibration(truth), SETTINGS))
     array = events.array
     moved = replace(array, position=array.position + np.array([5000.0, -3000.0, 0.0]))
-    table = fit_events(replace(events, array=moved), pulse, calibration(truth), SETTINGS)
+    table = fit_events(replace(events, array=moved), pulse, Context(calibration(truth), SETTINGS))
     np.testing.assert_allclose(table.core_x - 5000, base.core_x, atol=0.5)
     np.testing.assert_allclose(table.core_y + 3000, base.core_y, atol=0.5)
     np.testing.assert_allclose(table.zenith, base.zenith, atol=1e-4)
@@ -110,13 +115,15 @@ def test_translation_turning_and_time_shift(rng):
         array.position[:, 0],
     )  # 90 degrees counter-clockwise
     table = fit_events(
-        replace(events, array=replace(array, position=turned)), pulse, calibration(truth), SETTINGS
+        replace(events, array=replace(array, position=turned)),
+        pulse,
+        Context(calibration(truth), SETTINGS),
     )
     np.testing.assert_allclose(table.core_x, -base.core_y, atol=0.5)
     np.testing.assert_allclose(np.cos(table.azimuth - base.azimuth - np.pi / 2), 1, atol=1e-5)
 
     later = replace(pulse, arrival_time=pulse.arrival_time + 1e6)
-    table = fit_events(events, later, calibration(truth), SETTINGS)
+    table = fit_events(events, later, Context(calibration(truth), SETTINGS))
     np.testing.assert_allclose(table.t0 - 1e6, base.t0, atol=0.5)
     np.testing.assert_allclose(table.chi2, base.chi2, atol=0.01)
 
@@ -125,26 +132,50 @@ def test_inputs_stay_as_they_are(rng):
     truth = draw_truth(rng, 5)
     events, pulse = toy_events(rng, truth)
     copies = pulse.arrival_time.copy(), pulse.signal.copy(), events.hit_station.copy()
-    fit_events(events, pulse, calibration(truth), SETTINGS)
+    fit_events(events, pulse, Context(calibration(truth), SETTINGS))
     for copy, column in zip(
         copies, (pulse.arrival_time, pulse.signal, events.hit_station), strict=True
     ):
         np.testing.assert_array_equal(copy, column)
 
 
-def test_same_minimum_as_scipy(rng):
+@pytest.mark.parametrize("distance", ["axis", "ground"])
+@pytest.mark.parametrize("constrained", [False, True])
+def test_same_minimum_as_scipy(rng, constrained, distance):
     """Compiled Levenberg-Marquardt and scipy's least squares on the same sums: the same minimum."""
     truth = draw_truth(rng, 25)
     events, pulse = toy_events(rng, truth)
+    settings = fit_settings(calibration(truth), events.array, constrained, distance)
+    scratch, information = scratch_space(), np.empty((7, 7))
+    for observed in observed_events(events, pulse):
+        start = start_of(observed, settings)
+        set_weights(start, observed, settings)
+        prior = prior_of(start, settings)
+        assert (prior.weight > 0) == constrained
+        ours = start.copy()
+        total, good = minimise(ours, observed, settings, prior, 1e-7, information, scratch)
+        assert good
+        lowest, theirs = minimum_with_scipy(start, observed, settings, prior)
+        assert total == pytest.approx(lowest, abs=1e-6, rel=1e-6)
+        error = np.sqrt(np.diag(np.linalg.inv(information)))
+        np.testing.assert_allclose(ours / error, theirs / error, rtol=0, atol=2e-3)
+
+
+@pytest.mark.parametrize("name", ["free", "constrained"])
+def test_fit_through_scipy(rng, name):
+    """The same events with --minimiser scipy: the same results within a tenth of their errors."""
+    truth = draw_truth(rng, 12)
+    events, pulse = toy_events(rng, truth)
     cal = calibration(truth)
-    for curvature in ("free", "constrained"):
-        for observed in observed_events(events, pulse):
-            ours, reference = fit_with_scipy(
-                observed, cal, events.array.detector.area, curvature == "constrained"
-            )
-            assert ours[0] == pytest.approx(reference[0], abs=2e-3, rel=1e-5)
-            np.testing.assert_allclose(ours[1][:2], reference[1][:2], atol=1.0)
-            np.testing.assert_allclose(ours[1][2:4], reference[1][2:4], atol=1e-4)
+    ours = fit_events(events, pulse, Context(cal, SETTINGS), name)
+    theirs = fit_events(events, pulse, Context(cal, SETTINGS, "scipy"), name)
+    np.testing.assert_array_equal(theirs.flags, ours.flags)
+    error = np.sqrt(np.diagonal(ours.covariance, axis1=1, axis2=2))
+    for i, parameter in enumerate(PARAMETERS):
+        step = getattr(theirs, parameter) - getattr(ours, parameter)
+        assert np.abs(step / error[:, i]).max() < 0.1, parameter
+        assert np.abs(step).max() > 0, parameter  # it is another minimiser
+    np.testing.assert_allclose(theirs.covariance, ours.covariance, rtol=0.2, atol=1e-2)
 
 
 def test_core_close_to_a_station(rng):
@@ -155,7 +186,7 @@ def test_core_close_to_a_station(rng):
     where, how_far = rng.uniform(0, 2 * np.pi, n), rng.uniform(10, 60, n)
     truth = replace(truth, core_x=how_far * np.cos(where), core_y=how_far * np.sin(where))
     events, pulse = toy_events(rng, truth, array)
-    table = fit_events(events, pulse, calibration(truth), SETTINGS)
+    table = fit_events(events, pulse, Context(calibration(truth), SETTINGS))
     good = np.hypot(table.core_x - truth.core_x, table.core_y - truth.core_y) < 400
     assert good.mean() > 0.99
     assert np.nanmax(np.abs(np.log(table.s800 / truth.s800))) < 1.0
@@ -172,8 +203,10 @@ def test_outlier_is_rejected(rng):
         ]
     )
     time[second] += 1500.0
-    table = fit_events(events, replace(pulse, arrival_time=time), calibration(truth), SETTINGS)
-    base = fit_events(events, pulse, calibration(truth), SETTINGS)
+    table = fit_events(
+        events, replace(pulse, arrival_time=time), Context(calibration(truth), SETTINGS)
+    )
+    base = fit_events(events, pulse, Context(calibration(truth), SETTINGS))
     assert (table.n_excluded > base.n_excluded).mean() > 0.9
     assert np.median(angle(table, truth)) < 2 * np.median(angle(base, truth)) + 0.1
 
@@ -192,9 +225,11 @@ def test_saturated_stations_keep_their_time_only(rng):
     signal = pulse.signal.copy()
     signal[strongest] *= 0.3  # a clipped signal, that must not be believed
     table = fit_events(
-        events, replace(pulse, saturated=saturated, signal=signal), calibration(truth), SETTINGS
+        events,
+        replace(pulse, saturated=saturated, signal=signal),
+        Context(calibration(truth), SETTINGS),
     )
-    base = fit_events(events, pulse, calibration(truth), SETTINGS)
+    base = fit_events(events, pulse, Context(calibration(truth), SETTINGS))
     same = (table.n_excluded == 0) & (base.n_excluded == 0)
     assert np.all(table.ndof[same] == base.ndof[same] - 1)
     assert np.median(np.log(table.s800 / truth.s800)) == pytest.approx(0, abs=0.05)
@@ -213,8 +248,8 @@ def test_silent_and_dead_stations_count(rng):
     )
     without = replace(pulse, **{f: getattr(pulse, f)[keep] for f in pulse.__dataclass_fields__})
     dead = replace(hole, dead_offset=np.array([0, 1]), dead_station=events.hit_station[[strongest]])
-    as_silent = fit_events(hole, without, calibration(truth), SETTINGS)
-    as_dead = fit_events(dead, without, calibration(truth), SETTINGS)
+    as_silent = fit_events(hole, without, Context(calibration(truth), SETTINGS))
+    as_dead = fit_events(dead, without, Context(calibration(truth), SETTINGS))
     assert np.hypot(as_dead.core_x, as_dead.core_y)[0] < 15
     # A silent station in the middle pushes the core away, or no shower fits at all.
     assert not np.hypot(as_silent.core_x, as_silent.core_y)[0] < 50
@@ -224,8 +259,8 @@ def test_every_setting_matters(rng):
     truth = draw_truth(rng, 30)
     events, pulse = toy_events(rng, truth)
     cal = calibration(truth)
-    base = fit_events(events, pulse, cal, SETTINGS)
-    ground = fit_events(events, pulse, cal, replace(SETTINGS, distance="ground"))
+    base = fit_events(events, pulse, Context(cal, SETTINGS))
+    ground = fit_events(events, pulse, Context(cal, replace(SETTINGS, distance="ground")))
     assert not np.allclose(ground.core_x, base.core_x, atol=1.0)
     for name, value, bit in (
         ("min_stations", 20, 1),
@@ -235,14 +270,12 @@ def test_every_setting_matters(rng):
         ("max_pointing_error_deg", 1e-3, 5),
         ("max_s800_error", 1e-4, 6),
     ):
-        table = fit_events(events, pulse, cal, replace(SETTINGS, **{name: value}))
+        table = fit_events(events, pulse, Context(cal, replace(SETTINGS, **{name: value})))
         assert (table.flags >> bit & 1).sum() > (base.flags >> bit & 1).sum(), name
-    with pytest.raises(ValueError, match="curvature"):
-        fit_events(events, pulse, cal, SETTINGS, "loose")
 
 
 def invalid(events, pulse, truth):
-    table = fit_events(events, pulse, calibration(truth), SETTINGS)
+    table = fit_events(events, pulse, Context(calibration(truth), SETTINGS))
     for name in PARAMETERS:
         assert np.isnan(getattr(table, name)[~table.valid]).all()
     return ~table.valid

@@ -4,21 +4,21 @@ that the fit assumes.
 
 import numpy as np
 
-from tashower.events.array import regular_array
-from tashower.events.model import Events, Pulses, Truth
-from tashower.physics.geometry import axis_components, plane_delay
-from tashower.physics.lateral import TELESCOPE_ARRAY, log_lateral_distribution, slope
-from tashower.physics.shower_front import curvature_zenith_dependence, front_delay
-from tashower.reconstruction.calibration import Calibration
-from tashower.reconstruction.clusters import SMALLEST_SIGNAL
-from tashower.reconstruction.energy import EnergyTable
-from tashower.reconstruction.expectation import (
+from tashower.calibration.calibration import Calibration
+from tashower.calibration.energy import EnergyTable
+from tashower.calibration.errors import (
     POISSON_DENSITY,
-    SOFTENING,
+    SMALLEST_SIGNAL,
     ErrorModel,
     density_error,
     time_error,
 )
+from tashower.events.array import regular_array
+from tashower.events.model import Events, Pulses, Truth
+from tashower.physics.description import SOFTENING
+from tashower.physics.geometry import axis_components, plane_delay
+from tashower.physics.lateral import TELESCOPE_ARRAY, log_lateral_distribution, slope
+from tashower.physics.shower_front import curvature_zenith_dependence, front_delay
 
 # One Poisson count is 1.5 VEM, above the smallest signal of a hit: a station is silent where it
 # counts none.

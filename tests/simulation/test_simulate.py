@@ -20,10 +20,11 @@ from tashower.reconstruction.pulses import find_pulses
 from tashower.simulation.particles import (
     ELECTRON_MEAN_LOSS,
     MUON_MEAN_LOSS,
+    Component,
     draw_number,
-    front_model,
     light_moments,
     mean_first_arrival,
+    particle_delays,
     put_component,
 )
 from tashower.simulation.random_numbers import seed_stream
@@ -128,10 +129,7 @@ def test_light_of_a_station_has_the_exact_moments(secant, mean_number):
             20.0,
             33.0,
             draw_number(state, mean_number),
-            mean_number,
-            250.0,
-            2,
-            secant,
+            Component(mean_number, 250.0, 2, secant),
         )
         light[i] = impulse.sum(axis=1)
     mean, square, product = light_moments(secant)
@@ -249,7 +247,7 @@ def test_leading_edge_of_dense_stations_is_on_the_front(bright, zenith):
 def test_spread_of_the_leading_edge_is_that_of_a_first_arrival():
     """Without local fluctuations and few muons: Rayleigh, 0.52 of its mean."""
     c = config("front: {muon_delay_ns: 1120, onset_ns: 0, local_ns: 0}")
-    front = front_model(c.front)
+    front = particle_delays(c.front)
     rng = np.random.default_rng(2)
     n, mean_number = 20_000, 200.0
     number = rng.poisson(mean_number, n)

@@ -7,17 +7,20 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 import tashower
-from tashower.config import complete
+from tashower.config import as_dict, load_config, plain_scalars
 from tashower.errors import InputError
 
-# Snakemake merges maps: a list of networks or primaries would add to the default ones instead of replacing them.
-if "networks" in GIVEN:
-    config["networks"] = GIVEN["networks"]
-if isinstance(GIVEN.get("showers"), dict) and "primaries" in GIVEN["showers"]:
-    config["showers"]["primaries"] = GIVEN["showers"]["primaries"]
-
+# Read by the package, not taken from Snakemake's `config`: Snakemake takes 1e-3 for text, and adds a user's networks and
+# primaries to the default ones instead of replacing them.
+DEFAULTS = Path(workflow.basedir, "config/config.yaml")
 try:
-    CONFIG = complete(config)
+    CONFIG = as_dict(
+        load_config(
+            DEFAULTS,
+            *workflow.overwrite_configfiles,
+            plain_scalars(dict(workflow.config_settings.config)),
+        )
+    )
 except InputError as error:
     raise WorkflowError(str(error))
 

@@ -49,8 +49,8 @@ rule fit_data:
         mem_mb=memory_of_files("reconstruct_events"),
         runtime=minutes("reconstruct_events"),
     params:
-        config=section("reconstruction"),
-        code=package_code("physics", "events", "io", "reconstruction"),
+        config=section("reconstruction", "calibration"),
+        code=package_code("physics", "events", "io", "reconstruction", "calibration"),
     shell:
         "tashower fit {input.events} --calibration {input.calibration:q} --config {params.config:q}"
         " --output {output} 2>&1 | tee {log}"
@@ -75,7 +75,7 @@ rule apply_to_data:
         runtime=minutes("apply_network"),
         gpu=GPUS,
     params:
-        code=package_code("io", "network"),
+        code=package_code("io", "calibration", "reconstruction", "network"),
     shell:
         "tashower apply {input.checkpoint:q} --events {input.events} --fits {input.fits}"
         " --output {output} 2>&1 | tee {log}"

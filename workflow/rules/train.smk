@@ -22,7 +22,7 @@ rule train_network:
         gpu=GPUS * CONFIG["training"]["processes"],
     params:
         config=section("reconstruction", "network", "training", "networks"),
-        code=package_code("physics", "events", "io", "network"),
+        code=package_code("physics", "events", "io", "calibration", "reconstruction", "network"),
         train_events=lambda wildcards, input: counted(input.train_events),
         train_fits=lambda wildcards, input: counted(input.train_fits),
         validation_events=lambda wildcards, input: counted(input.validation_events),
@@ -53,7 +53,7 @@ rule apply_network:
         runtime=minutes("apply_network"),
         gpu=GPUS,
     params:
-        code=package_code("io", "network"),
+        code=package_code("io", "calibration", "reconstruction", "network"),
     shell:
         "tashower apply {input.checkpoint} --events {input.events} --fits {input.fits}"
         " --output {output} 2>&1 | tee {log}"

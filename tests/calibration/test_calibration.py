@@ -7,30 +7,27 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tashower.config import freeze, load_config
+from tashower.calibration.biases import correct_bias
+from tashower.calibration.calibration import DEFAULT, read_calibration, write_calibration
+from tashower.calibration.errors import (
+    ErrorModel,
+    contained_fraction,
+    density_error,
+    fit_errors,
+    time_error,
+    time_shift,
+)
+from tashower.calibration.prior import fit_curvature_prior
+from tashower.config import load_config
 from tashower.errors import InputError
 from tashower.events.model import PARAMETERS, pulls
 from tashower.io.event_file import read_events, write_events
 from tashower.physics.geometry import plane_delay
 from tashower.physics.shower_front import curvature_zenith_dependence
-from tashower.reconstruction.calibration import (
-    DEFAULT,
-    calibrate,
-    fit_curvature_prior,
-    fit_errors,
-    read_calibration,
-    write_calibration,
-)
-from tashower.reconstruction.expectation import (
-    ErrorModel,
-    contained_fraction,
-    density_error,
-    time_error,
-    time_shift,
-)
-from tashower.reconstruction.fit import fit_events
+from tashower.reconstruction.calibrate import calibrate
+from tashower.reconstruction.methods import Context
+from tashower.reconstruction.methods.fits import fit_events
 from tashower.reconstruction.pulses import find_pulses
-from tashower.reconstruction.quality import correct_bias
 from tashower.reconstruction.reconstruct import reconstruct
 from tashower.simulation.simulate import simulate_events
 
@@ -99,7 +96,7 @@ def test_another_front_is_fitted(form, tmp_path):
     """Whatever front is fitted, calibration and file carry it, errors are right, and another one is
     refused.
     """
-    config = freeze(
+    config = load_config(
         {
             "array": dict(
                 zip(("front_distance_m", "front_power", "front_density_power"), form, strict=True)
@@ -116,7 +113,7 @@ def test_another_front_is_fitted(form, tmp_path):
     assert read_events(tmp_path / "e.h5").array.front == events.array.front
     write_calibration(tmp_path / "c.json", calibrate(events, config.reconstruction), {})
     calibration = read_calibration(tmp_path / "c.json")
-    assert calibration.front == events.array.front
+    assert calibration.described == events.array.described
     other = simulate_events(config, "test", 0, 4000)
     table = reconstruct(other, calibration, config.reconstruction)[0]["free"]
     found = pulls(table, other.truth)[table.passes_cuts]
@@ -145,7 +142,7 @@ def test_pulls_after_calibration_on_events_that_it_did_not_see(sample):
     _, calibration = sample
     events = simulate_events(load_config(), "validation", 0, 4000)
     for curvature in ("free", "constrained"):
-        table = fit_events(events, find_pulses(events), calibration, SETTINGS, curvature)
+        table = fit_events(events, find_pulses(events), Context(calibration, SETTINGS), curvature)
         found = pulls(table, events.truth)[table.passes_cuts]
         n = len(found)
         assert n > 2000
@@ -158,7 +155,7 @@ def test_pulls_after_calibration_on_events_that_it_did_not_see(sample):
 def test_energy_has_no_bias(sample):
     _, calibration = sample
     events = simulate_events(load_config(), "validation", 5000, 3000)
-    table = fit_events(events, find_pulses(events), calibration, SETTINGS)
+    table = fit_events(events, find_pulses(events), Context(calibration, SETTINGS))
     good = table.passes_cuts
     ratio = np.log(table.energy / events.truth.energy)[good]
     assert abs(np.median(ratio)) < 0.03

@@ -1,58 +1,40 @@
-"""Where the joint fit starts: plane front, centre of gravity, size. And what it is told:
-`FitSettings`. Compiled.
-"""
+"""Where the joint fit starts: plane front, centre of gravity, size. Compiled."""
 
 import math
-from typing import NamedTuple
 
-import numpy as np
-
+from tashower.calibration.prior import prior_log_curvature
 from tashower.physics.compiled import inner
 from tashower.physics.constants import SPEED_OF_LIGHT
-from tashower.physics.lateral import Lateral, log_lateral_distribution, slope_of_secant
-from tashower.physics.shower_front import Front, curvature_zenith_dependence
+from tashower.physics.lateral import log_lateral_distribution, slope_of_secant
 from tashower.reconstruction.clusters import TIME
-from tashower.reconstruction.expectation import ErrorModel, soft_distance
+from tashower.reconstruction.joint.model import soft_distance
 
 #: Sine of the largest zenith that a plane front is given.
 LARGEST_SINE = 0.9
-_ZENITH_TABLE = curvature_zenith_dependence(np.arccos(np.linspace(0.0, 1.0, 1001)).clip(0.0, 1.3))
-
-
-class FitSettings(NamedTuple):
-    """What the compiled fit needs to know."""
-
-    area: float  #: station area [m^2]
-    errors: ErrorModel
-    constrained: bool
-    prior: np.ndarray  #: coefficients of <ln a> in (1, s, s^2, ln S800, s ln S800), s = sec z - 1
-    prior_width: float  #: rms of ln a
-    on_ground: bool
-    lateral: Lateral
-    front: Front
-
-
-@inner
-def zenith_factor(n_z):
-    """`curvature_zenith_dependence` from a table in cos z."""
-    return _ZENITH_TABLE[min(max(int(n_z * 1000.0 + 0.5), 0), 1000)]
-
-
-@inner
-def prior_log_curvature(n_z, log_s800, coefficients):
-    """<ln a> of showers of this zenith and S800."""
-    s = 1.0 / n_z - 1.0
-    c = coefficients
-    return c[0] + s * (c[1] + s * c[2]) + log_s800 * (c[3] + s * c[4])
 
 
 @inner(inline=False)
-def fit_plane(observed, p, a):
-    """Plane front through the times: sets p[2], p[3] (n_x, n_y) and p[5] (t0 at the core in p[0],
-    p[1]); False if degenerate.
+def solve_normal_equations(a):
+    """Solve three equations with a positive definite matrix a[:, :3] and right side a[:, 3] by
+    Gauss elimination; the solution is put into a[:, 3], the matrix is destroyed.
+    """
+    for j in range(3):
+        for i in range(j + 1, 3):
+            ratio = a[i, j] / a[j, j]
+            for k in range(j, 4):
+                a[i, k] -= ratio * a[j, k]
+    a[2, 3] = a[2, 3] / a[2, 2]
+    a[1, 3] = (a[1, 3] - a[1, 2] * a[2, 3]) / a[1, 1]
+    a[0, 3] = (a[0, 3] - a[0, 1] * a[1, 3] - a[0, 2] * a[2, 3]) / a[0, 0]
 
-    t = t0 - n.(x - core)/c, least squares with equal weights; the altitude enters with n_z of the
-    previous of three rounds.
+
+@inner(inline=False)
+def start_plane(observed, p, a):
+    """A plane front to start from: sets p[2], p[3] (n_x, n_y) and p[5] (t0 at the core in p[0],
+    p[1]); False if the stations lie on a line.
+
+    t = t0 - n.(x - core)/c, equal weights, with n_z of the round before at the altitudes and three
+    rounds: least squares on level ground, close to it elsewhere (`methods.plane` is exact).
     a : (3, 4) work space.
     """
     n_z = 1.0
@@ -81,14 +63,8 @@ def fit_plane(observed, p, a):
         )
         if not spread > 1e-4 * scale * scale:
             return False
-        for j in range(3):  # Gauss elimination of a positive definite matrix
-            for i in range(j + 1, 3):
-                ratio = a[i, j] / a[j, j]
-                for k in range(j, 4):
-                    a[i, k] -= ratio * a[j, k]
-        p[5] = a[2, 3] / a[2, 2]
-        p[3] = (a[1, 3] - a[1, 2] * p[5]) / a[1, 1]
-        p[2] = (a[0, 3] - a[0, 1] * p[3] - a[0, 2] * p[5]) / a[0, 0]
+        solve_normal_equations(a)
+        p[2], p[3], p[5] = a[0, 3], a[1, 3], a[2, 3]
         sine = math.hypot(p[2], p[3])
         if sine > LARGEST_SINE:  # a horizontal front: start from 64 degrees
             p[2] *= LARGEST_SINE / sine
@@ -99,7 +75,9 @@ def fit_plane(observed, p, a):
 
 @inner(inline=False)
 def start_core(observed, p):
-    """Core at the centre of gravity of the stations, weighted with the square root of the density."""
+    """Core at the centre of gravity of the stations, weighted with the square root of the
+    density.
+    """
     total = x = y = 0.0
     for i in range(len(observed.x)):
         if observed.use[i] & TIME:
@@ -115,16 +93,16 @@ def start_size(observed, p, settings):
     """S800 and curvature for the core and direction in p: mean of ln(S_i/LDF_i), and the prior's
     mean.
     """
+    description = settings.description
     n_z = math.sqrt(1.0 - p[2] * p[2] - p[3] * p[3])
     eta = slope_of_secant(1.0 / n_z)
     total, count = 0.0, 0
     for i in range(len(observed.x)):
         if observed.use[i] & TIME and observed.density[i] > 0.0:
             dx, dy, dz = observed.x[i] - p[0], observed.y[i] - p[1], observed.z[i]
-            r, _ = soft_distance(dx, dy, dz, p[2], p[3], n_z, settings.on_ground)
-            total += math.log(observed.density[i]) - log_lateral_distribution(
-                r, eta, settings.lateral
-            )
+            r, _ = soft_distance(dx, dy, dz, (p[2], p[3], n_z), description.on_ground)
+            log_ldf = log_lateral_distribution(r, eta, description.lateral)
+            total += math.log(observed.density[i]) - log_ldf
             count += 1
     p[4] = min(max(total / max(count, 1), -2.0), 9.0)
     p[6] = math.exp(prior_log_curvature(n_z, p[4], settings.prior))

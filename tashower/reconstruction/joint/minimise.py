@@ -1,7 +1,7 @@
 """Levenberg-Marquardt for the seven parameters of the joint fit. Compiled.
 
-Marquardt 1963, doi:10.1137/0111030, with Nielsen's (1999) rule for the damping. The curvature
-matrix is the Fisher information, so that Poisson terms are treated like squares.
+Marquardt 1963, doi:10.1137/0111030, with Nielsen's (1999) rule for the damping. The second
+derivatives are the Fisher information, so that Poisson terms are treated like squares.
 """
 
 import math
@@ -10,7 +10,8 @@ from typing import NamedTuple
 import numpy as np
 
 from tashower.physics.compiled import compiled, inner
-from tashower.reconstruction.expectation import N_PARAMETERS, evaluate
+from tashower.reconstruction.joint.model import N_PARAMETERS, Quadratic
+from tashower.reconstruction.joint.terms import evaluate
 
 #: A step that changes the sum by less than this ends the fit; the last one, of a quadratic that is
 #: known, is taken on trust.
@@ -27,16 +28,17 @@ class Scratch(NamedTuple):
     trial_gradient: np.ndarray
     step: np.ndarray
     trial: np.ndarray
-    trial_matrix: np.ndarray  #: (7, 7)
+    trial_information: np.ndarray  #: (7, 7)
     damped: np.ndarray
     factor: np.ndarray
-    sums: np.ndarray  #: (10, 4), for `expectation.evaluate`
+    sums: np.ndarray  #: (10, 4), for `terms.evaluate`
     start: np.ndarray  #: (7,)
     best: np.ndarray
     other: np.ndarray
     weights_from: np.ndarray
     spare: np.ndarray  #: (7, 7)
     normal: np.ndarray  #: (3, 4)
+    prior: np.ndarray  #: (2,) mean and weight of the prior of the last pass
 
 
 @compiled
@@ -58,6 +60,7 @@ def scratch_space():
         np.zeros(n),
         np.zeros((n, n)),
         np.zeros((3, 4)),
+        np.zeros(2),
     )
 
 
@@ -124,89 +127,44 @@ def invert(factor, inverse, column):
 
 
 @inner(inline=False)
-def minimise(
-    p,
-    observed,
-    area,
-    dispersion,
-    prior_mean,
-    prior_weight,
-    on_ground,
-    lateral,
-    front,
-    converged,
-    matrix,
-    scratch,
-):
-    """Minimise `expectation.evaluate` from p, which is overwritten; `matrix` (7, 7) ends as the
-    curvature at the last point looked at.
+def minimise(p, observed, settings, prior, converged, information, scratch):
+    """Minimise `terms.evaluate` from p, which is overwritten; `information` (7, 7) ends as that at
+    the last point looked at.
 
     converged : CONVERGED or NEARLY_CONVERGED
 
     Returns (sum at the minimum, converged).
     """
-    gradient, trial_gradient, trial_matrix = (
-        scratch.gradient,
-        scratch.trial_gradient,
-        scratch.trial_matrix,
-    )
-    damped, factor, step, trial = scratch.damped, scratch.factor, scratch.step, scratch.trial
-    n, sums = len(observed.x), scratch.sums
-    total = evaluate(
-        p,
-        observed,
-        0,
-        n,
-        area,
-        dispersion,
-        prior_mean,
-        prior_weight,
-        on_ground,
-        lateral,
-        front,
-        gradient,
-        matrix,
-        sums,
-    )
+    here = Quadratic(scratch.gradient, information, scratch.sums)
+    there = Quadratic(scratch.trial_gradient, scratch.trial_information, scratch.sums)
+    gradient, damped, factor = scratch.gradient, scratch.damped, scratch.factor
+    step, trial = scratch.step, scratch.trial
+    span = (0, len(observed.x))
+    total = evaluate(p, observed, span, settings, prior, here)
     if not math.isfinite(total):
         return np.inf, False
     damping, growth = 1e-3, 2.0
     for _ in range(MOST_STEPS):
-        copy_matrix(matrix, damped)
+        copy_matrix(information, damped)
         for i in range(N_PARAMETERS):
-            damped[i, i] += damping * matrix[i, i] + 1e-300
+            damped[i, i] += damping * information[i, i] + 1e-300
             step[i] = -gradient[i]
         if cholesky(damped, factor):
             solve(factor, step)
             decrease = 0.0  # that the quadratic model promises
             for i in range(N_PARAMETERS):
-                decrease += step[i] * (damping * matrix[i, i] * step[i] - gradient[i])
+                decrease += step[i] * (damping * information[i, i] * step[i] - gradient[i])
                 trial[i] = p[i] + step[i]
             if decrease < converged and damping < 1.0:
                 copy_vector(trial, p)
                 return total - decrease, True
-            new = evaluate(
-                trial,
-                observed,
-                0,
-                n,
-                area,
-                dispersion,
-                prior_mean,
-                prior_weight,
-                on_ground,
-                lateral,
-                front,
-                trial_gradient,
-                trial_matrix,
-                sums,
-            )
+            new = evaluate(trial, observed, span, settings, prior, there)
             if new <= total:
                 gain = (total - new) / max(decrease, 1e-300)
                 done = total - new < converged and damping < 1.0
                 copy_vector(trial, p)
-                copy_vector(trial_gradient, gradient)
-                copy_matrix(trial_matrix, matrix)
+                copy_vector(there.gradient, gradient)
+                copy_matrix(there.information, information)
                 total = new
                 if done:
                     return total, True

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from tashower.calibration.energy import look_up_energy, make_energy_table
 from tashower.physics.lateral import mean_s800
-from tashower.reconstruction.energy import look_up_energy, make_energy_table
 
 
 def sample(rng, n=40_000, index=1.0, spread=0.1):

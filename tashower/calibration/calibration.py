@@ -1,0 +1,106 @@
+"""What the fit takes from an independent simulated sample: errors, prior, biases, energy table.
+
+Nothing here sees the samples that networks are trained on or methods are scored with.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tashower.calibration.biases import FitPulls
+from tashower.calibration.energy import EnergyTable
+from tashower.calibration.errors import ErrorModel
+from tashower.errors import InputError
+from tashower.events.described import TELESCOPE_ARRAY_DESCRIBED, Described, described_from
+from tashower.io import provenance
+from tashower.io.atomic import written_aside
+from tashower.io.hdf5 import made_from
+
+VERSION = 1
+#: Calibration of the default configuration, made by `make sample`; for a first look at an event.
+DEFAULT = Path(__file__).with_name("default_calibration.json")
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Everything that the fit takes from simulation.
+
+    Attributes
+    ----------
+    errors : errors of times and densities
+    curvature_coefficients : <ln a> = c0 + s (c1 + s c2) + ln S800 (c3 + s c4), s = sec z - 1, a
+        [ns]
+    curvature_width : rms of ln a around that
+    energy : energy table
+    pulls : {"free" or "constrained": FitPulls}
+    described : lateral distribution and front that it was made with
+    """
+
+    errors: ErrorModel
+    curvature_coefficients: tuple
+    curvature_width: float
+    energy: EnergyTable
+    pulls: dict
+    described: Described = TELESCOPE_ARRAY_DESCRIBED
+
+
+def write_calibration(path, calibration: Calibration, configuration: dict, inputs=()) -> None:
+    """Write a calibration as JSON with what made it."""
+    table = {
+        name: getattr(calibration.energy, name).tolist()
+        for name in ("secant", "log10_s800", "log10_energy")
+    }
+    content = {
+        "format": "tashower calibration",
+        "version": VERSION,
+        "software": provenance.software(),
+        "commit": provenance.commit(),
+        "created": provenance.now(),
+        "versions": provenance.versions(),
+        "inputs": [Path(p).name for p in inputs],
+        "made_from": made_from(inputs),
+        "configuration": configuration,
+        "errors": calibration.errors._asdict(),
+        "curvature_coefficients": list(calibration.curvature_coefficients),
+        "curvature_width": calibration.curvature_width,
+        "energy": table,
+        "pulls": {name: asdict(entry) for name, entry in calibration.pulls.items()},
+        **calibration.described.as_dict(),
+    }
+    with written_aside(path) as aside:
+        aside.write_text(json.dumps(content, indent=1) + "\n")
+
+
+def read_calibration(path) -> Calibration:
+    """Read a calibration.
+
+    Raises
+    ------
+    InputError : no such file, not a calibration, another version, a missing entry.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: no such file")
+    try:
+        content = json.loads(path.read_text())
+        if content.get("format") != "tashower calibration" or content.get("version") != VERSION:
+            raise InputError(f"{path}: not a tashower calibration of version {VERSION}")
+        return Calibration(
+            errors=ErrorModel(**{name: float(value) for name, value in content["errors"].items()}),
+            curvature_coefficients=tuple(float(c) for c in content["curvature_coefficients"]),
+            curvature_width=float(content["curvature_width"]),
+            energy=EnergyTable(
+                **{name: np.array(value, dtype=float) for name, value in content["energy"].items()}
+            ),
+            pulls={
+                name: FitPulls(
+                    **{key: tuple(v) if key == "width" else float(v) for key, v in entry.items()}
+                )
+                for name, entry in content["pulls"].items()
+            },
+            described=described_from(content),
+        )
+    except (UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{path}: not a calibration ({error})") from None

@@ -1,0 +1,201 @@
+"""Errors of times and densities around the formulas, and how they are found from simulated showers."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from tashower.physics.compiled import formula
+from tashower.physics.shower_front import curvature_zenith_dependence, thickness_shape
+
+#: Below this density [VEM/m^2] the Poisson likelihood is used (Ivanov 2012, PhD thesis, Rutgers).
+POISSON_DENSITY = 4.0
+#: Smallest signal of a station in the fit [VEM, mean of the layers] (Ivanov 2012, PhD thesis,
+#: Rutgers).
+SMALLEST_SIGNAL = 1.4
+_LOWEST_LOG_DENSITY = float(np.log(0.1))
+_LOG_DENSITIES = (float(np.log(0.3)), float(np.log(100.0)))
+
+
+class ErrorModel(NamedTuple):
+    """How observed times and densities scatter around the formulas, calibrated on simulated
+    showers.
+
+    sigma_t^2 = time_floor^2 + u^2,   u = time_scale c(z) (1 + r/30)^1.5 S_fit^-time_power
+    sigma_S^2 = signal_poisson S/A + (signal_fraction S)^2
+
+    the forms of the Telescope Array (Ivanov 2012: 30 ns, power 0.3, 2 S/A, 0.15); c(z): zenith
+        dependence of the curvature.
+    Two effects that shift an observation and that the formulas do not have:
+
+    <t - t_fit> = u (b0 + b1 ln S_fit + b2 ln^2 S_fit): the first of few particles, seen above a
+    threshold, comes later than the
+        formula, which is exact for many;
+    <S>/S_fit = 1 - q (1 + x) exp(-x), x = contained_time/(c(z) (1 + r/30)^1.5): what arrives after
+    the end of the window.
+    """
+
+    time_floor: float = 30.0  #: [ns]
+    time_scale: float = 1.0  #: [ns]
+    time_power: float = 0.3
+    signal_poisson: float = 2.0
+    signal_fraction: float = 0.15
+    b0: float = 0.0
+    b1: float = 0.0
+    b2: float = 0.0
+    late_fraction: float = 0.0  #: q
+    contained_time: float = 1000.0
+
+
+@formula
+def time_spread(r, log_density, zenith_factor, errors):
+    """u [ns], the part of sigma_t that grows with the distance r [m] and falls with the expected
+    density (ln of it in VEM/m^2).
+    """
+    power = np.exp(-errors.time_power * np.maximum(log_density, _LOWEST_LOG_DENSITY))
+    return errors.time_scale * zenith_factor * thickness_shape(r) * power
+
+
+@formula
+def time_variance_of(spread, errors):
+    """sigma_t^2 [ns^2] for u from `time_spread`."""
+    return errors.time_floor**2 + spread * spread
+
+
+@formula
+def time_shift_of(spread, log_density, errors):
+    """Expected arrival time minus the formula [ns] for u from `time_spread`; the density is kept
+    between 0.3 and 100 VEM/m^2.
+    """
+    x = np.minimum(np.maximum(log_density, _LOG_DENSITIES[0]), _LOG_DENSITIES[1])
+    return spread * (errors.b0 + x * (errors.b1 + x * errors.b2))
+
+
+@formula
+def time_error(r, density, zenith_factor, errors):
+    """sigma_t [ns] at distance r [m], for the density [VEM/m^2] that the model expects (kept above
+    0.1).
+    """
+    return np.sqrt(time_variance_of(time_spread(r, np.log(density), zenith_factor, errors), errors))
+
+
+@formula
+def time_shift(r, density, zenith_factor, errors):
+    """Expected arrival time minus the formula [ns] at distance r [m], for the density [VEM/m^2]
+    that the model expects.
+    """
+    log_density = np.log(density)
+    return time_shift_of(time_spread(r, log_density, zenith_factor, errors), log_density, errors)
+
+
+@formula
+def contained_fraction(r, zenith_factor, errors):
+    """Part of the signal at distance r [m] that arrives before the window ends."""
+    x = errors.contained_time / (zenith_factor * thickness_shape(r))
+    return 1.0 - errors.late_fraction * (1.0 + x) * np.exp(-x)
+
+
+@formula
+def density_error(density, area, errors):
+    """sigma_S [VEM/m^2] for the density that the model expects."""
+    return np.sqrt(errors.signal_poisson * density / area + (errors.signal_fraction * density) ** 2)
+
+
+def _robust_likelihood(residual, sigma) -> float:
+    """Mean of -2 ln of a Gaussian likelihood, whose squares are cut at 5 sigma so that no
+    accidental rules it.
+    """
+    return float(np.mean(np.minimum((residual / sigma) ** 2, 25.0) + 2.0 * np.log(sigma)))
+
+
+def _minimise(function, start, **options):
+    """scipy's minimiser, imported when it is needed: half a second that the fit need not wait for."""
+    from scipy import optimize
+
+    return optimize.minimize(function, start, **options)
+
+
+def _but_fixed(errors: ErrorModel, found: dict, fixed: dict) -> ErrorModel:
+    """`errors` with the numbers that were found, but for those that are fixed."""
+    return errors._replace(
+        **found | {name: value for name, value in fixed.items() if name in found}
+    )
+
+
+def _fit_contained(residuals, factor, errors: ErrorModel, fixed: dict) -> ErrorModel:
+    """`errors` with the contained part of the signal that fits best, from stations that are sure to
+    be seen.
+    """
+    sure = residuals["density"] >= POISSON_DENSITY
+    ratio = 1.0 + residuals["signal"][sure] / residuals["density"][sure]
+    r, c = residuals["r"][sure], factor[sure]
+
+    def with_window(q):
+        found = {"late_fraction": float(q[0]), "contained_time": float(np.exp(q[1]))}
+        return _but_fixed(errors, found, fixed)
+
+    def distance(q):
+        return np.sum(
+            (ratio - contained_fraction(r, c, with_window(q))) ** 2 * residuals["density"][sure]
+        )
+
+    return with_window(_minimise(distance, (0.8, np.log(700.0)), method="Nelder-Mead").x)
+
+
+def fit_errors(
+    residuals: dict[str, np.ndarray], area: float, fixed: dict[str, float] | None = None
+) -> ErrorModel:
+    """`ErrorModel` of largest likelihood for residuals from `true_residuals`; of its numbers,
+    `fixed` stay as they are.
+
+    Times: stations that are expected to see twice SMALLEST_SIGNAL or more, so that the cut on the
+        signal does not choose them.
+    Densities: where 4 VEM/m^2 or more are expected.
+    """
+    fixed = fixed or {}
+    factor = curvature_zenith_dependence(residuals["zenith"])
+    errors = _fit_contained(residuals, factor, ErrorModel(), fixed)
+    timed = residuals["density"] * area > 2.0 * SMALLEST_SIGNAL
+    r, density, c, time = (
+        x[timed] for x in (residuals["r"], residuals["density"], factor, residuals["time"])
+    )
+
+    def with_times(q):  # what is fixed lets its coordinate walk off: 50 is far beyond any time
+        found = {
+            "time_floor": np.exp(min(q[0], 50.0)),
+            "time_scale": np.exp(min(q[1], 50.0)),
+            "time_power": q[2],
+            "b0": q[3],
+            "b1": q[4],
+            "b2": q[5],
+        }
+        return _but_fixed(errors, found, fixed)
+
+    def time_loss(q):
+        trial = with_times(q)
+        return _robust_likelihood(
+            time - time_shift(r, density, c, trial), time_error(r, density, c, trial)
+        )
+
+    options = {"maxiter": 3000, "maxfev": 3000, "adaptive": True}
+    errors = with_times(
+        _minimise(
+            time_loss,
+            (np.log(20.0), 0.3, 0.4, 0.3, 0.0, 0.0),
+            method="Nelder-Mead",
+            options=options,
+        ).x
+    )
+    contained = contained_fraction(residuals["r"], factor, errors)
+    dense = residuals["density"] >= POISSON_DENSITY
+    expected = (residuals["density"] * contained)[dense]
+    residual = (residuals["signal"] + residuals["density"])[dense] - expected
+
+    def with_signals(q):
+        found = {"signal_poisson": np.exp(q[0]), "signal_fraction": np.exp(q[1])}
+        return _but_fixed(errors, found, fixed)
+
+    def signal_loss(q):
+        return _robust_likelihood(residual, density_error(expected, area, with_signals(q)))
+
+    errors = with_signals(_minimise(signal_loss, (0.5, np.log(0.15)), method="Nelder-Mead").x)
+    return ErrorModel(*(float(value) for value in errors))

@@ -1,0 +1,44 @@
+"""The configuration: YAML or JSON, checked by frozen models, completed with their defaults.
+
+The models are the one place where a key, its type, range, unit, default and description stand;
+the schema and the files in config/ are generated from them.
+"""
+
+from tashower.config.analysis import DataConfig, ReconstructionConfig, ScoresConfig
+from tashower.config.experiment import (
+    SPLITS,
+    ArrayConfig,
+    DetectorConfig,
+    FrontConfig,
+    SamplesConfig,
+    ShowersConfig,
+)
+from tashower.config.models import Config
+from tashower.config.networks import InputsConfig, NetworkConfig, TrainingConfig
+from tashower.config.reading import as_dict, load_config, merge
+from tashower.config.restate import default_yaml, describe, schema
+from tashower.config.yaml_text import parse_yaml, plain_scalars
+
+__all__ = [
+    "SPLITS",
+    "ArrayConfig",
+    "Config",
+    "DataConfig",
+    "DetectorConfig",
+    "FrontConfig",
+    "InputsConfig",
+    "NetworkConfig",
+    "ReconstructionConfig",
+    "SamplesConfig",
+    "ScoresConfig",
+    "ShowersConfig",
+    "TrainingConfig",
+    "as_dict",
+    "default_yaml",
+    "describe",
+    "load_config",
+    "merge",
+    "parse_yaml",
+    "plain_scalars",
+    "schema",
+]

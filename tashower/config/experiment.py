@@ -1,0 +1,194 @@
+"""The array, its stations, and the showers that are thrown on it."""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+from pydantic.dataclasses import dataclass
+
+from tashower.config.kinds import STRICT, Number, Text, Whole
+
+SPLITS = ("calibration", "train", "validation", "test")
+
+
+@dataclass(frozen=True, config=STRICT)
+class ArrayConfig:
+    """Where the stations stand (default: Telescope Array, Abu-Zayyad et al. 2012,
+    doi:10.1016/j.nima.2012.05.079: 507 stations, 1.2 km).
+    """
+
+    lattice: Literal["square", "hexagonal"] = Field(
+        "square",
+        description="Lattice that the stations stand on; rows of a hexagonal one are 0.87 spacings "
+        "apart.",
+    )
+    columns: Whole = Field(22, ge=3, le=99, description="Stations along x.")
+    rows: Whole = Field(23, ge=3, le=99, description="Stations along y.")
+    spacing_m: Number = Field(1200.0, gt=0, description="Distance between neighbours [m].")
+    jitter_m: Number = Field(
+        40.0, ge=0, description="Rms displacement from the lattice, along x and along y [m]."
+    )
+    altitude_spread_m: Number = Field(30.0, ge=0, description="Rms of the station altitudes [m].")
+    lateral: Text = Field(
+        "telescope_array",
+        description="Lateral distribution, of simulation and fit: telescope_array (Ivanov et al. "
+        "2020), or the path of a Python file that defines log_lateral(r, zenith).",
+    )
+    reference_m: Number = Field(
+        800.0,
+        ge=50,
+        le=5000,
+        description="Distance at which the lateral distribution is 1 [m]: the fitted size is the "
+        "signal density there (S800 of the Telescope Array).",
+    )
+    front_distance_m: Number = Field(
+        30.0,
+        gt=0,
+        le=1000000,
+        description="R in the front that is fitted, delay = a (1 + r/R)^p LDF^-q [m] (default: "
+        "Telescope Array, Ivanov et al. 2020).",
+    )
+    front_power: Number = Field(1.5, gt=0, le=4, description="p in that front.")
+    front_density_power: Number = Field(
+        0.5, ge=0, le=2, description="q in that front; 0: no dependence on the density."
+    )
+
+
+@dataclass(frozen=True, config=STRICT)
+class DetectorConfig:
+    """The stations and their state (default: Telescope Array, the same source)."""
+
+    layers: Whole = Field(
+        2,
+        ge=1,
+        le=2,
+        description="Layers that are read out separately; with one, the triggers look at it alone.",
+    )
+    area_m2: Number = Field(3.0, gt=0, le=100, description="Area of a station [m^2].")
+    bin_width_ns: Number = Field(20.0, ge=1, le=100, description="Width of a waveform bin [ns].")
+    bins: Whole = Field(
+        128,
+        ge=64,
+        le=2048,
+        description="Bins of a waveform; 30 of them lie before the trigger of the station.",
+    )
+    out_of_service_fraction: Number = Field(
+        0.01, ge=0, le=0.5, description="Probability that a station is out of service in an event."
+    )
+    calibration_spread: Number = Field(
+        0.08,
+        ge=0,
+        le=0.5,
+        description="Relative rms of the unknown calibration error of a station's layer.",
+    )
+    accidental_rate_khz: Number = Field(
+        1.5, ge=0, le=100, description="Background hits per station [1/ms] (0.12 in 80 us)."
+    )
+    accidental_radius_m: Number = Field(
+        5000.0,
+        ge=0,
+        description="Accidental hits are simulated within this distance of the core [m]; further "
+        "ones would only be removed again.",
+    )
+
+
+def _some(abundances: dict) -> dict:
+    if sum(abundances.values()) <= 0:
+        raise ValueError("no primary has a positive abundance")
+    return abundances
+
+
+Primary = Literal["proton", "helium", "nitrogen", "iron"]
+
+
+@dataclass(frozen=True, config=STRICT)
+class ShowersConfig:
+    """Which showers are thrown."""
+
+    interaction_model: Literal["QGSJET-II-04", "EPOS-LHC"] = Field(
+        "QGSJET-II-04",
+        description="Model of the Xmax distribution (De Domenico et al. 2013, arXiv:1305.2331).",
+    )
+    primaries: Annotated[dict[Primary, Annotated[Number, Field(ge=0)]], AfterValidator(_some)] = (
+        Field(
+            default_factory=lambda: {"proton": 1.0, "helium": 1.0, "nitrogen": 1.0, "iron": 1.0},
+            description="Relative abundance of proton (A = 1), helium (4), nitrogen (14) and iron "
+            "(56); what is not named does not occur.",
+        )
+    )
+    min_log10_energy_ev: Number = Field(18.5, ge=17.5, le=21, description="Lowest log10(E/eV).")
+    max_log10_energy_ev: Number = Field(20.0, ge=17.5, le=21, description="Highest log10(E/eV).")
+    spectral_index: Number = Field(
+        1.0, ge=0, le=5, description="dN/dE ~ E^-index; 1 is flat in log E."
+    )
+    max_zenith_deg: Number = Field(
+        50.0, gt=0, le=60, description="Zenith follows sin z cos z up to this angle [deg]."
+    )
+    core_margin_m: Number = Field(
+        600.0,
+        description="Cores fall uniformly in the rectangle of the array, widened by this on each "
+        "side [m]; negative narrows it.",
+    )
+    throws: Whole = Field(
+        1, ge=1, le=1000, description="How often each shower is thrown at a new core."
+    )
+
+    @model_validator(mode="after")
+    def _energies_in_order(self):
+        if self.min_log10_energy_ev > self.max_log10_energy_ev:
+            raise ValueError(
+                f"min_log10_energy_ev ({self.min_log10_energy_ev:g}) is above "
+                f"max_log10_energy_ev ({self.max_log10_energy_ev:g})"
+            )
+        return self
+
+
+@dataclass(frozen=True, config=STRICT)
+class FrontConfig:
+    """Arrival of the particles behind the plane front (docs/simulation.md says how each was
+    chosen).
+    """
+
+    electron_delay_ns: Number = Field(
+        1120.0,
+        gt=0,
+        description="Mean delay of electromagnetic particles at 1 km from a vertical shower's axis "
+        "[ns].",
+    )
+    electron_shape: Whole = Field(
+        2,
+        ge=1,
+        le=5,
+        description="Shape of the gamma distribution of their delay; 3 means fewer early ones.",
+    )
+    muon_delay_ns: Number = Field(
+        420.0, gt=0, description="Mean delay of muons there [ns]; their shape is 2."
+    )
+    onset_ns: Number = Field(
+        0.25,
+        ge=0,
+        description="Curvature of the onset of the front, before which no particle comes, for "
+        "S800 = 27 VEM/m^2 [ns].",
+    )
+    local_ns: Number = Field(
+        0.9,
+        ge=0,
+        description="Fluctuation of the front from station to station, times "
+        "(1 + r/30 m)^1.5 (signal density)^-0.3 [ns].",
+    )
+
+
+@dataclass(frozen=True, config=STRICT)
+class SamplesConfig:
+    """How many showers are thrown for which purpose. Only those that trigger are stored."""
+
+    calibration: Whole = Field(
+        40000, ge=100, description="For the energy table, sigma_t and the prior of the curvature."
+    )
+    train: Whole = Field(60000, ge=10, description="For the network's weights.")
+    validation: Whole = Field(
+        10000, ge=10, description="For early stopping and the choice of the best checkpoint."
+    )
+    test: Whole = Field(20000, ge=10, description="For the scores, and for nothing else.")
+    chunk_size: Whole = Field(
+        20000, ge=10, description="Showers per event file; the events do not depend on it."
+    )

@@ -1,0 +1,107 @@
+"""From YAML or JSON to the frozen configuration."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from tashower.config.models import Config
+from tashower.config.problems import problem_of
+from tashower.config.yaml_text import parse_yaml
+from tashower.errors import InputError
+
+_COMPLETE = TypeAdapter(Config)
+#: Maps that a user's file replaces as a whole: its networks and primaries are all there are.
+_REPLACED = {("networks",), ("showers", "primaries")}
+
+
+def read_values(source: str | Path) -> tuple[str, dict, list[str]]:
+    """(name, values, problems) of a YAML or JSON file, or of JSON text that starts with `{`.
+
+    Files are UTF-8, with or without a byte order mark, whatever the locale. A problem is one line
+    that names the file; the values are those that could be read.
+    """
+    if str(source).lstrip().startswith("{"):
+        where, text = "configuration", str(source)
+    else:
+        where = str(source)
+        try:
+            text = Path(source).read_bytes().decode("utf-8-sig")
+        except FileNotFoundError:
+            return where, {}, [f"{where}: no such file"]
+        except OSError as error:
+            return where, {}, [f"{where}: {error.strerror}"]
+        except UnicodeDecodeError as error:
+            line = error.object.count(b"\n", 0, error.start) + 1
+            byte = error.object[error.start]
+            return where, {}, [f"{where}, line {line}: not UTF-8 text (byte 0x{byte:02x})"]
+    values, problems = parse_yaml(text, where)
+    if values is not None and not isinstance(values, dict):
+        problems.append(f"{where}: not a map of keys to values")
+    return where, values if isinstance(values, dict) else {}, problems
+
+
+def merge(lower: Mapping, upper: Mapping, path: tuple = ()) -> dict:
+    """Both configurations as one: where both give a key, `upper` holds. Maps are merged key by
+    key, except networks and primaries.
+    """
+    whole = dict(lower)
+    for key, value in upper.items():
+        below, here = whole.get(key), (*path, key)
+        both = isinstance(below, Mapping) and isinstance(value, Mapping)
+        whole[key] = merge(below, value, here) if both and here not in _REPLACED else value
+    return whole
+
+
+def _holds(values, path: tuple) -> bool:
+    for key in path:
+        if not isinstance(values, Mapping) or key not in values:
+            return isinstance(values, list | tuple)  # a position in a list
+        values = values[key]
+    return True
+
+
+def load_config(*sources: str | Path | Mapping | None) -> Config:
+    """Read a configuration and complete it with the defaults.
+
+    Parameters
+    ----------
+    sources : each a YAML file, JSON text that starts with `{`, or a mapping; where several give a
+        key the last one holds. None, or no source: the defaults.
+
+    Raises
+    ------
+    InputError : one line for everything that is wrong, with the file and the key.
+    """
+    layers, problems, whole = [], [], {}
+    for source in sources:
+        if source is None:
+            continue
+        if isinstance(source, Mapping):
+            where, values = "configuration", source
+        else:
+            where, values, found = read_values(source)
+            problems += found
+        layers.append((where, values))
+        whole = merge(whole, values)
+    try:
+        config = _COMPLETE.validate_python(whole)
+    except ValidationError as errors:
+        for error in errors.errors():
+            path, words = problem_of(error)
+            holders = [where for where, values in layers if _holds(values, path)]
+            where = holders[-1] if holders else layers[-1][0]
+            key = ".".join(str(part) for part in path)
+            problems.append(f"{where}: {key}: {words}" if key else f"{where}: {words}")
+    if problems:
+        raise InputError("\n".join(problems))
+    return config
+
+
+def as_dict(config: Config) -> dict:
+    """The configuration as plain dictionaries and lists, ready for JSON; `load_config` reads it
+    back.
+    """
+    return json.loads(json.dumps(asdict(config)))

@@ -1,0 +1,130 @@
+"""The models in other words: JSON schema, Markdown tables, the default configuration as YAML."""
+
+import textwrap
+from collections.abc import Iterator
+from dataclasses import asdict, fields, is_dataclass
+from functools import cache
+
+from pydantic import TypeAdapter
+from pydantic.json_schema import GenerateJsonSchema
+
+from tashower.config.models import Config
+from tashower.config.yaml_text import flow
+
+_WIDTH = 100
+
+
+class _NoTitles(GenerateJsonSchema):
+    """Without the titles that pydantic makes of the names."""
+
+    def field_title_should_be_set(self, schema) -> bool:
+        return False
+
+
+@cache
+def schema() -> dict:
+    """The JSON schema (draft 2020-12) of the configuration."""
+    made = TypeAdapter(Config).json_schema(schema_generator=_NoTitles)
+    for entry in (made, *made["$defs"].values()):
+        entry.pop("title", None)
+        if "description" in entry:
+            entry["description"] = " ".join(entry["description"].split())
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | made
+
+
+def _followed(entry: dict) -> dict:
+    """An entry of the schema, its reference followed."""
+    if "$ref" not in entry:
+        return entry
+    return schema()["$defs"][entry["$ref"].rsplit("/", 1)[-1]] | entry
+
+
+def _default(value) -> str:
+    """A default, dataclasses in it as maps."""
+    if isinstance(value, dict):
+        value = {key: asdict(each) if is_dataclass(each) else each for key, each in value.items()}
+    return flow(value)
+
+
+def _keys(values, entry: dict) -> Iterator[tuple[str, object, dict]]:
+    """(key, default, schema) of a section's keys; a default that is a dataclass is a section."""
+    for field in fields(values):
+        yield field.name, getattr(values, field.name), _followed(entry["properties"][field.name])
+
+
+def _range(entry: dict) -> str:
+    if "enum" in entry:
+        return ", ".join(str(value) for value in entry["enum"])
+    text = {"object": "map", "array": "list", "boolean": "true, false"}.get(
+        entry["type"], entry["type"]
+    )
+    limits = [
+        f"{sign} {flow(entry[key])}"
+        for key, sign in (
+            ("exclusiveMinimum", ">"),
+            ("minimum", ">="),
+            ("exclusiveMaximum", "<"),
+            ("maximum", "<="),
+        )
+        if key in entry
+    ]
+    return " ".join([text, ", ".join(limits)]).strip()
+
+
+def _tables(name: str, values, entry: dict) -> list[str]:
+    """The Markdown of a section, and of those inside of it after it."""
+    inner, rows = [], []
+    for key, default, item in _keys(values, entry):
+        if is_dataclass(default):
+            inner += _tables(f"{name}.{key}" if name else key, default, item)
+        else:
+            shown = _default(default).replace("|", "\\|")
+            rows.append(f"| `{key}` | {_range(item)} | `{shown}` | {item['description']} |")
+    title, about = (name, entry["description"]) if name else ("top level", "Outside any section.")
+    head = [
+        f"## {title}",
+        "",
+        about,
+        "",
+        "| key | type, range | default | meaning |",
+        "|---|---|---|---|",
+    ]
+    return [*head, *rows, "", *inner]
+
+
+def describe() -> str:
+    """Every key of the configuration as Markdown tables: type and range, default, meaning."""
+    return "\n".join(_tables("", Config(), schema())).strip()
+
+
+def _yaml(values, entry: dict, indent: str) -> list[str]:
+    """The lines of a section: each key after a comment that says what it means."""
+    lines = []
+    for key, default, item in _keys(values, entry):
+        mark = f"{indent}# "
+        lines += [""] if not indent and lines else []
+        lines += textwrap.wrap(
+            item["description"],
+            _WIDTH,
+            initial_indent=mark,
+            subsequent_indent=mark,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        if is_dataclass(default):
+            lines += [f"{indent}{key}:", *_yaml(default, item, f"{indent}  ")]
+        elif key == "networks":  # one line each
+            lines.append(f"{indent}{key}:")
+            lines += [f"{indent}  {name}: {flow(asdict(each))}" for name, each in default.items()]
+        else:
+            lines.append(f"{indent}{key}: {_default(default)}")
+    return lines
+
+
+def default_yaml() -> str:
+    """The default configuration as YAML, each key with its meaning: the text of
+    config/config.yaml.
+    """
+    return "\n".join(
+        ["# yaml-language-server: $schema=config.schema.json", "", *_yaml(Config(), schema(), "")]
+    )

@@ -1,0 +1,56 @@
+"""Calibrate the fit on simulated events that are used for nothing else."""
+
+import numpy as np
+
+from tashower.calibration.biases import correct_bias, measure_pulls, parameters_of
+from tashower.calibration.calibration import Calibration
+from tashower.calibration.energy import EnergyTable, make_energy_table
+from tashower.calibration.errors import fit_errors
+from tashower.calibration.prior import fit_curvature_prior
+from tashower.config import ReconstructionConfig
+from tashower.errors import InputError
+from tashower.events.model import Events
+from tashower.reconstruction.methods import Context
+from tashower.reconstruction.methods.fits import fit_events
+from tashower.reconstruction.pulses import find_pulses
+from tashower.reconstruction.residuals import true_residuals
+
+#: Methods whose biases are measured; the first makes the energy table.
+CALIBRATED = ("free", "constrained")
+#: Fewest events that a calibration can be made from.
+FEWEST_EVENTS = 200
+
+
+def calibrate(events: Events, settings: ReconstructionConfig) -> Calibration:
+    """Calibrate the fit on simulated events that are used for nothing else.
+
+    Raises
+    ------
+    InputError : events without truth, or too few of them that pass the cuts.
+    """
+    if events.truth is None:
+        raise InputError("a calibration needs simulated events: these have no truth")
+    if events.n_events < FEWEST_EVENTS:
+        raise InputError(
+            f"a calibration needs at least {FEWEST_EVENTS} events: these are {events.n_events}"
+        )
+    found_pulses = find_pulses(events)
+    errors = fit_errors(
+        true_residuals(events, found_pulses), events.array.detector.area, settings.errors
+    )
+    coefficients, width = fit_curvature_prior(events.truth)
+    flat = EnergyTable(np.array([1.0, 3.0]), np.array([-1.0, 4.0]), np.zeros((2, 2)))
+    raw = Calibration(errors, coefficients, width, flat, {})
+    found = {}
+    for name in CALIBRATED:
+        fitted = fit_events(events, found_pulses, Context(raw, settings), name)
+        good = fitted.passes_cuts
+        if good.sum() < FEWEST_EVENTS // 2:
+            raise InputError(
+                f"a calibration needs {FEWEST_EVENTS // 2} events that pass the cuts: these are {good.sum()}"
+            )
+        found[name] = measure_pulls(fitted, events.truth)
+        if name == CALIBRATED[0]:
+            p = correct_bias(parameters_of(fitted)[good], found[name])
+            table = make_energy_table(p[:, 4], p[:, 2], events.truth.energy[good])
+    return Calibration(errors, coefficients, width, table, found, events.array.described)

@@ -1,0 +1,168 @@
+"""The sum that the joint fit minimises, and its derivatives. Compiled.
+
+    t(r) = t0 + t_plane + a (1 + r/R_L)^1.5 LDF(r)^-0.5        S(r) = S800 LDF(r)
+
+(Ivanov et al. 2020, arXiv:2005.07117). The sum:
+
+    sum over times      (t - t_fit)^2 / sigma_t^2
+  + sum over densities  (S - S_fit)^2 / sigma_S^2,   where the model expects 4 VEM/m^2 or more
+  + sum over densities  2 (m - k + k ln(k/m)), m = S_fit A/phi, k = S A/phi,
+                                                     where it expects less, and for silent stations
+                                                     (k = 0)
+  + (a - a_prior)^2 / sigma_prior^2                  if the curvature is constrained
+
+sigma_t, sigma_S, and on which side of 4 VEM/m^2 a station is, come from the model of the previous
+pass, never from the observed signal: weights from observed signals bias S800 by several per cent.
+"""
+
+import math
+
+import numpy as np
+
+from tashower.physics.compiled import inner
+from tashower.physics.constants import SPEED_OF_LIGHT
+from tashower.physics.lateral import log_lateral_derivatives, log_lateral_distribution
+from tashower.physics.shower_front import front_delay, log_delay_derivative
+from tashower.reconstruction.clusters import SIGNAL, SILENT, TIME
+from tashower.reconstruction.joint.model import ROUNDING, is_shower, soft_distance, trial_of
+
+
+@inner(fastmath=ROUNDING)
+def station_terms(trial, observed, i, description):
+    """What station i adds to the sum and its derivatives.
+
+    Returns ((derivatives of the time by the first four parameters, by a, weight, residual),
+    (derivatives of ln(density) by the first four, weight, pull), terms of the sum). The other
+    derivatives are 0 or 1; weights are 0 for what is not used.
+    """
+    lateral, front = description.lateral, description.front
+    use = observed.use[i]
+    n_x, n_y, n_z = trial.n_x, trial.n_y, trial.n_z
+    nz_by_nx, nz_by_ny = -n_x / n_z, -n_y / n_z
+    dx, dy, dz = observed.x[i] - trial.core_x, observed.y[i] - trial.core_y, observed.z[i]
+    r, q = soft_distance(dx, dy, dz, (n_x, n_y, n_z), description.on_ground)
+    log_ldf = log_lateral_distribution(r, trial.eta, lateral)
+    l_by_r, l_by_eta = log_lateral_derivatives(r, trial.eta, lateral)
+    q_by_nx, q_by_ny = dx + dz * nz_by_nx, dy + dz * nz_by_ny
+    if description.on_ground:
+        r_by_x, r_by_y, r_by_nx, r_by_ny = -dx / r, -dy / r, 0.0, 0.0
+    else:
+        r_by_x, r_by_y = (q * n_x - dx) / r, (q * n_y - dy) / r
+        r_by_nx, r_by_ny = -q * q_by_nx / r, -q * q_by_ny / r
+    l_by_x, l_by_y = l_by_r * r_by_x, l_by_r * r_by_y
+    l_by_nx = l_by_r * r_by_nx + l_by_eta * trial.eta_by_nz * nz_by_nx
+    l_by_ny = l_by_r * r_by_ny + l_by_eta * trial.eta_by_nz * nz_by_ny
+    t_by_x = t_by_y = t_by_nx = t_by_ny = unit = time_weight = residual = terms = 0.0
+    if use & TIME:
+        unit = front_delay(r, log_ldf, 1.0, front)
+        delay = trial.curvature * unit
+        d_by_r, d_by_l = delay * log_delay_derivative(r, front), -front.density_power * delay
+        t_by_x = n_x / SPEED_OF_LIGHT + d_by_r * r_by_x + d_by_l * l_by_x
+        t_by_y = n_y / SPEED_OF_LIGHT + d_by_r * r_by_y + d_by_l * l_by_y
+        t_by_nx = -q_by_nx / SPEED_OF_LIGHT + d_by_r * r_by_nx + d_by_l * l_by_nx
+        t_by_ny = -q_by_ny / SPEED_OF_LIGHT + d_by_r * r_by_ny + d_by_l * l_by_ny
+        time_weight = observed.time_weight[i]
+        residual = trial.t0 - q / SPEED_OF_LIGHT + delay + observed.shift[i] - observed.time[i]
+        terms += time_weight * residual * residual
+    weight = pull = 0.0
+    if use & (SIGNAL | SILENT):
+        density = trial.s800 * math.exp(log_ldf) * observed.contained[i]
+        if observed.signal_weight[i] > 0.0:
+            difference = density - observed.density[i]
+            scaled = observed.signal_weight[i] * density
+            terms += observed.signal_weight[i] * difference * difference
+            weight, pull = scaled * density, scaled * difference
+        else:
+            weight = density * trial.per_density
+            k = max(observed.density[i], 0.0) * trial.per_density
+            pull = weight - k
+            terms += 2.0 * (pull + (k * math.log(k / weight) if k > 0.0 else 0.0))
+    return (
+        (t_by_x, t_by_y, t_by_nx, t_by_ny, unit, time_weight, residual),
+        (l_by_x, l_by_y, l_by_nx, l_by_ny, weight, pull),
+        terms,
+    )
+
+
+@inner(inline=False, fastmath=ROUNDING)
+def evaluate(p, observed, span, settings, prior, quadratic):
+    """The sum to minimise for the parameters p; infinite where p is not a shower (horizontal,
+    overflow).
+
+    Parameters
+    ----------
+    p : (7,); observed : `Observed`; settings : `FitSettings`; prior : `Prior`
+    span : (begin, end) of the stations that are counted
+    quadratic : `Quadratic`, overwritten with half the gradient and half the second derivatives
+    """
+    if not is_shower(p):
+        return np.inf
+    trial = trial_of(p, settings)
+    description = settings.description
+    gradient, information, work = quadratic.gradient, quadratic.information, quadratic.sums
+    # Sums over stations of products of derivatives are gathered in rows of four, which become
+    # vector instructions.
+    block = work[0:4]
+    slope, with_s800, with_t0, with_a = work[4], work[5], work[6], work[7]
+    for i in range(8):
+        for j in range(4):
+            work[i, j] = 0.0
+    slope_s800 = slope_t0 = slope_a = s800_s800 = t0_t0 = t0_a = a_a = 0.0
+    total = 0.0
+    for i in range(span[0], span[1]):
+        use = observed.use[i]
+        if use == 0:
+            continue
+        times, densities, terms = station_terms(trial, observed, i, description)
+        total += terms
+        if use & TIME:
+            b0, b1, b2, b3, unit, weight, residual = times
+            _gather((b0, b1, b2, b3), weight, weight * residual, block, slope)
+            _add((b0, b1, b2, b3), weight, with_t0)
+            _add((b0, b1, b2, b3), weight * unit, with_a)
+            t0_t0 += weight
+            t0_a += weight * unit
+            a_a += weight * unit * unit
+            slope_t0 += weight * residual
+            slope_a += weight * residual * unit
+        if use & (SIGNAL | SILENT):
+            b0, b1, b2, b3, weight, pull = densities
+            _gather((b0, b1, b2, b3), weight, pull, block, slope)
+            _add((b0, b1, b2, b3), weight, with_s800)
+            s800_s800 += weight
+            slope_s800 += pull
+    residual = p[6] - prior.mean
+    total += prior.weight * residual * residual
+    gradient[4], gradient[5] = slope_s800, slope_t0
+    gradient[6] = slope_a + prior.weight * residual
+    for i in range(4):
+        gradient[i] = slope[i]
+        for j in range(4):
+            information[i, j] = block[i, j]
+        information[i, 4] = information[4, i] = with_s800[i]
+        information[i, 5] = information[5, i] = with_t0[i]
+        information[i, 6] = information[6, i] = with_a[i]
+    information[4, 4], information[5, 5] = s800_s800, t0_t0
+    information[6, 6] = a_a + prior.weight
+    information[4, 5] = information[5, 4] = information[4, 6] = information[6, 4] = 0.0
+    information[5, 6] = information[6, 5] = t0_a
+    return total
+
+
+@inner(fastmath=ROUNDING)
+def _add(b, weight, row):
+    """row += weight b, of four."""
+    row[0] += weight * b[0]
+    row[1] += weight * b[1]
+    row[2] += weight * b[2]
+    row[3] += weight * b[3]
+
+
+@inner(fastmath=ROUNDING)
+def _gather(b, weight, pull, block, slope):
+    """block += weight b b^T, slope += pull b, of four."""
+    _add(b, pull, slope)
+    _add(b, weight * b[0], block[0])
+    _add(b, weight * b[1], block[1])
+    _add(b, weight * b[2], block[2])
+    _add(b, weight * b[3], block[3])

@@ -1,0 +1,32 @@
+"""The reconstruction methods: each a function (events, pulses, context) -> Reconstruction.
+
+Every method returns one row per event, in their order; a row without a trustworthy result is
+flagged invalid and NaN in all parameters; a covariance that is not known is NaN.
+tests/reconstruction/test_contract.py holds what all of them owe.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from tashower.calibration.calibration import Calibration
+from tashower.config import ReconstructionConfig
+from tashower.events.model import Events, Pulses, Reconstruction
+
+
+class Context(NamedTuple):
+    """What a method is told beside the events."""
+
+    calibration: Calibration
+    settings: ReconstructionConfig  #: section `reconstruction` of the configuration
+    minimiser: str = "compiled"  #: or "scipy": the same sum with scipy's least squares
+
+
+Method = Callable[[Events, Pulses, Context], Reconstruction]
+
+
+def methods() -> dict[str, Method]:
+    """{name: method}, in the order in which they are run and shown."""
+    from tashower.reconstruction.methods.fits import fit_constrained, fit_free
+    from tashower.reconstruction.methods.plane import fit_planes
+
+    return {"free": fit_free, "constrained": fit_constrained, "plane": fit_planes}

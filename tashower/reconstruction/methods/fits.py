@@ -1,0 +1,96 @@
+"""The joint fit of times and densities with seven parameters, with a free and with a constrained
+curvature.
+"""
+
+import numpy as np
+
+from tashower.calibration.biases import correct_bias
+from tashower.calibration.calibration import Calibration
+from tashower.calibration.energy import look_up_energy
+from tashower.config import ReconstructionConfig
+from tashower.events.array import Array, description_of
+from tashower.events.model import Events, Pulses, Reconstruction
+from tashower.reconstruction.joint.fit import Fitted, fit_all
+from tashower.reconstruction.joint.model import FitSettings
+from tashower.reconstruction.joint.observe import geometry_of, hit_columns
+from tashower.reconstruction.methods import Context
+from tashower.reconstruction.quality import quality_flags, to_angles
+
+
+def fit_settings(
+    calibration: Calibration, array: Array, constrained: bool, distance: str = "axis"
+) -> FitSettings:
+    """What the compiled fit is told; distance: "axis" or "ground", where distances are measured."""
+    return FitSettings(
+        description_of(array, distance),
+        calibration.errors,
+        constrained,
+        np.asarray(calibration.curvature_coefficients, dtype=float),
+        float(calibration.curvature_width),
+    )
+
+
+def fit_free(events: Events, pulses: Pulses, context: Context, start=None) -> Reconstruction:
+    """The seven parameters of the formulas, all free; see `fit_events`."""
+    return fit_events(events, pulses, context, "free", start)
+
+
+def fit_constrained(events: Events, pulses: Pulses, context: Context, start=None) -> Reconstruction:
+    """The same with a prior on `a` from simulated showers; see `fit_events`."""
+    return fit_events(events, pulses, context, "constrained", start)
+
+
+def fit_events(
+    events: Events, pulses: Pulses, context: Context, name: str = "free", start=None
+) -> Reconstruction:
+    """Fit every event.
+
+    Parameters
+    ----------
+    events, pulses : hits and what `find_pulses` found in them
+    context : calibration, section `reconstruction` of the configuration, minimiser
+    name : "free" or "constrained" (a prior on the curvature `a`): whose biases are taken away
+    start : (n_events, 7) core x, y, n_x, n_y, ln S800, t0, a to begin with; NaN rows: a plane front
+
+    Returns
+    -------
+    Reconstruction : rows in the order of the events. Events without a trustworthy result are
+        flagged invalid, all NaN.
+    """
+    array, n, calibration = events.array, events.n_events, context.calibration
+    settings = fit_settings(calibration, array, name == "constrained", context.settings.distance)
+    found = Fitted(np.full((n, 7), np.nan), np.full((n, 7, 7), np.nan), np.zeros((n, 5)))
+    begin = np.full((n, 7), np.nan) if start is None else np.asarray(start, dtype=float)
+    run = fit_all
+    if context.minimiser == "scipy":
+        from tashower.reconstruction.joint.scipy_fit import fit_all_with_scipy as run
+    run(hit_columns(events, pulses), geometry_of(events), settings, begin, found)
+    return _table(events, found, calibration, context.settings, name)
+
+
+def _table(
+    events: Events, found: Fitted, calibration: Calibration, settings: ReconstructionConfig, name
+) -> Reconstruction:
+    """The reconstruction table: angles, biases taken away, flags, energy."""
+    p, covariance = to_angles(found.p, found.covariance)
+    if name in calibration.pulls:
+        pulls = calibration.pulls[name]
+        width = np.asarray(pulls.width)
+        p, covariance = correct_bias(p, pulls), covariance * (width[:, None] * width)
+    chi2, good = found.sums[:, 0], found.sums[:, 4] > 0
+    ndof, used, rejected = (found.sums[:, i].astype(np.int32) for i in (1, 2, 3))
+    flags = quality_flags(events.array, p, covariance, (chi2, ndof, used, good), settings)
+    invalid = (flags & 1) != 0
+    for column in (p, covariance, chi2):
+        column[invalid] = np.nan
+    return Reconstruction(
+        events.event_id,
+        *p.T.copy(),
+        energy=look_up_energy(calibration.energy, p[:, 4], p[:, 2]),
+        covariance=covariance,
+        chi2=chi2,
+        ndof=ndof,
+        n_stations=used,
+        n_excluded=rejected,
+        flags=flags,
+    )
