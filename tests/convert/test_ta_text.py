@@ -1,0 +1,181 @@
+"""Text dumps as the Telescope Array's public program prints them: sections event by event, numbers of
+the width of its format, and what editors do to files.
+"""
+
+import gzip
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tashower.cli import main
+from tashower.convert.convert import convert, tell_format
+from tashower.convert.ta_text import read_records
+from tashower.errors import InputError
+
+SHARED = Path(__file__).resolve().parents[3] / "shared" / "cases" / "ta_text"
+needs_cases = pytest.mark.skipif(not SHARED.is_dir(), reason="cases are not shipped")
+CLOCK, USEC = 49_999_500, 94_569
+NAMES = ("EVENT DATA", "SD meta DATA", "SD waveform DATA", "badsdinfo")
+
+
+def event_line(short=False, fit=True):
+    """The 61 numbers, in the order of the program's printing."""
+    fits = [20.11, 243614.4, 24028.7, 11.0, 5, 7.226, 0.037, 11.335, 0.031, 50.147]
+    fits += [31.665, 177.244, 1.695, 3.3215, 0.779, 7, 6.311, 0.079, 6.237, 4.924]
+    fits += [31.865, 177.305, 1.533, 2.946, 1.02, 6, 6.311, 0.08, 3.705, 1.182]
+    both = [20.123, 249299.0, 32126.1, 12.0, 14, 7.232, 0.031, 11.338, 0.026, 50.177]
+    both += [31.2, 176.3, 1.2, 2.2]
+    numbers = [0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 241010, 101648, 12, 4, USEC]
+    numbers += fits if fit else [0.0] * 30
+    numbers += [] if short else [*both, 31, 13, 0, 1704.9, 1785.3]
+    return " ".join(f"{x:f}" if isinstance(x, float) else str(x) for x in numbers)
+
+
+def hit(xxyy, isgood=4, folds=1, signal=5.0, vem=40.0):
+    place = (xxyy // 100 - 12.2435, xxyy % 100 - 16.4406, 0.02)
+    numbers = [6.3, 6.3, signal, signal, *place, vem, vem + 1]
+    return f"{xxyy:04d} {isgood:02d} " + " ".join(f"{x:f}" for x in numbers) + f" {folds}"
+
+
+def window(xxyy, start, height):
+    lower, upper = [6] * 128, [5] * 128
+    lower[30:34], upper[30:34] = [6 + height] * 4, [5 + 2 * height] * 4
+    return f"{xxyy:04d} {4_728_300 + start:08d} {CLOCK} " + " ".join(map(str, lower + upper))
+
+
+def sections(hits=None, windows=None, bad="0310 65535 ", line=None):
+    """Lines of one event: a station with a muon before its hit, one that does not work."""
+    hits = hits or [hit(810), hit(711, folds=2), hit(810, 2, signal=9.0), hit(1119, 0, vem=-1.0)]
+    windows = windows or [
+        window(810, 0, 50),
+        window(711, 10, 60),
+        window(711, 200, 30),
+        window(810, -2000, 70),
+        window(1119, 5, 80),
+    ]
+    return [line or event_line(), " ".join(hits) + " ", " ".join(windows) + " ", bad]
+
+
+def per_event(*events):
+    """What the program prints: the sections of each event, one event after the other."""
+    return "".join(
+        f"#{name}\n{line}\n" for event in events for name, line in zip(NAMES, event, strict=True)
+    )
+
+
+def per_file(*events):
+    """The same, the sections once."""
+    columns = zip(NAMES, zip(*events, strict=True), strict=True)
+    return "".join(f"{name}\n" + "".join(f"{line}\n" for line in lines) for name, lines in columns)
+
+
+def read(tmp_path, text, **options):
+    (tmp_path / "e.txt").write_text(text)
+    return convert([tmp_path / "e.txt"], **options)
+
+
+@pytest.mark.parametrize("layout", [per_event, per_file])
+def test_one_hit_of_a_station_is_used(tmp_path, layout):
+    events = read(tmp_path, layout(sections(), sections()))
+    assert tell_format([tmp_path / "e.txt"]) == "ta_text"
+    assert events.n_events == 2
+    station = events.array.station_id[events.hit_station]
+    assert station.tolist() == [711, 810, 711, 810]
+    np.testing.assert_array_equal(events.waveform[:, 30, 1], [66, 56] * 2)
+    np.testing.assert_array_equal(events.waveform[:, 30, 0], [125, 105] * 2)
+    np.testing.assert_array_equal(events.pedestal, [[5.0, 6.0]] * 4)
+    np.testing.assert_array_equal(events.counts_per_vem, [[41.0, 40.0]] * 4)
+    time = (4_728_300 + np.array([10, 0])) / CLOCK * 1e9 - USEC * 1e3
+    np.testing.assert_allclose(events.hit_time, np.tile(time, 2), atol=1e-3)
+    assert events.array.station_id[events.dead_station].tolist() == [1119, 1119]
+    notes = Counter()
+    list(read_records(tmp_path / "e.txt", notes=notes))
+    assert sorted(notes.values()) == [2, 2]
+    long = convert([tmp_path / "e.txt"], windows=3).waveform[0]
+    assert long[190 + 30, 1] == 36
+
+
+def test_the_fit_of_the_dump(tmp_path):
+    """Geometry with half a degree on top, core and size of the lateral fit, and their errors."""
+    for short in (False, True):
+        found = read(tmp_path, per_event(sections(line=event_line(short)))).standard
+        assert np.degrees(found.zenith[0]) == pytest.approx(32.165)
+        assert np.degrees(found.azimuth[0]) == pytest.approx(357.244)
+        assert found.core_x[0] == pytest.approx((7.226 - 12.2435) * 1200)
+        assert (found.s800[0], found.energy[0], found.ndof[0]) == (50.147, 20.11, 7)
+        sigma = np.sqrt(np.diagonal(found.covariance[0]))[:5]
+        size = 50.147 * 24028.7 / 243614.4
+        expected = [44.4, 37.2, np.radians(1.695), np.radians(3.3215), size]
+        np.testing.assert_allclose(sigma, expected)
+    for line in (event_line(fit=False), event_line().replace("31.665000", "nan")):
+        assert read(tmp_path, per_event(sections(line=line))).standard is None
+
+
+@pytest.mark.parametrize("layout", [per_event, per_file])
+def test_blank_lines_at_the_end_may_be_missing(tmp_path, layout):
+    text = layout(sections(), sections(bad=""))
+    whole = read(tmp_path, text + "\n\n")
+    stripped = read(tmp_path, text.rstrip("\n"))
+    assert whole.n_events == stripped.n_events == 2
+    np.testing.assert_array_equal(whole.dead_offset, stripped.dead_offset)
+
+
+def test_an_event_without_hits(tmp_path):
+    empty = [event_line(fit=False), "", "", "0310 65535"]
+    for layout in (per_event, per_file):
+        events = read(tmp_path, layout(sections(), empty))
+        assert np.diff(events.hit_offset).tolist() == [2, 0]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda e: e[:1] + [e[1] + "1e999"] + e[2:], "49 numbers, where a multiple of 12"),
+        (lambda e: [e[0], e[1].replace("5.000000", "1e999", 1), *e[2:]], "is not finite"),
+        (lambda e: [e[0].replace("241010", "nan"), *e[1:]], "is not finite"),
+        (lambda e: [e[0] + " 1", *e[1:]], "62 numbers, where 61 or 42 are needed"),
+        (lambda e: [e[0].replace("20.11", "2\x0011"), *e[1:]], "an entry is not a number"),
+        (lambda e: [e[0], e[1].replace("0711", "1e99"), *e[2:]], "is not the number of a station"),
+        (lambda e: [e[0], e[1][:-2] + "9 ", *e[2:]], "state 13 windows, there are 5"),
+        (
+            lambda e: [*e[:3], e[3] + "\n0310 1"],
+            "'badsdinfo' has 2 events, section 'EVENT DATA' has 1",
+        ),
+        (lambda e: [e[0], e[1], e[2].replace("49999500", "0"), e[3]], "a clock without counts"),
+        (lambda e: [e[0], e[1], e[2].replace("0711", "0712"), e[3]], "name different stations"),
+        (lambda e: [e[0].replace("20.11", "é"), *e[1:]], "not text"),
+    ],
+)
+def test_wrong_numbers_are_named(tmp_path, capsys, change, message):
+    with pytest.raises(InputError, match=message) as found:
+        read(tmp_path, per_event(change(sections())))
+    assert str(tmp_path / "e.txt") in str(found.value)
+    words = ["convert", str(tmp_path / "e.txt"), "--to", str(tmp_path / "o.h5")]
+    assert main(words) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+    assert not (tmp_path / "o.h5").exists()
+
+
+def test_sections_that_are_missing_or_doubled(tmp_path):
+    lines = per_event(sections()).split("\n")
+    with pytest.raises(InputError, match="section 'badsdinfo' is missing"):
+        read(tmp_path, "\n".join(lines[:6]))
+    with pytest.raises(InputError, match=r"line 3: section 'EVENT DATA' begins twice"):
+        read(tmp_path, "\n".join(lines[:2] + lines))
+    (tmp_path / "p.txt").write_bytes(gzip.compress("\n".join(lines).encode()))
+    with pytest.raises(InputError, match="unpack it first"):
+        convert([tmp_path / "p.txt"])
+
+
+@needs_cases
+def test_cases():
+    """A real event with two hits of a station; isgood 0; a file without its last blank lines."""
+    real = convert([SHARED / "real_one_event.txt"])
+    assert (real.n_events, real.n_hits) == (1, 30)
+    assert np.degrees(real.standard.zenith[0]) == pytest.approx(32.16, abs=0.01)
+    base, stripped = (convert([SHARED / f"{name}.txt"]) for name in ("base", "stripped"))
+    np.testing.assert_array_equal(base.hit_offset, stripped.hit_offset)
+    np.testing.assert_array_equal(base.waveform, stripped.waveform)
+    assert convert([SHARED / "isgood0.txt"]).n_hits == base.n_hits - 1
