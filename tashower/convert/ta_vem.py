@@ -5,7 +5,7 @@ The parser divides counts by counts per VEM and leaves the pedestal in them.
 
 import numpy as np
 
-from tashower.convert.ta_windows import BIN, PEDESTAL_BINS
+from tashower.convert.ta_windows import BIN, pedestals
 
 #: Counts per VEM where the traces do not say: those of the array, so that a count at which a station
 #: saturates is one here as well (Abu-Zayyad et al. 2012, doi:10.1016/j.nima.2012.05.079).
@@ -25,8 +25,8 @@ def counts_of(vem: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(counts (m, T), pedestal (m,), counts per VEM (m,)) of traces (m, T) [VEM per bin].
 
     Counts are whole: the smallest step between the values of a trace is one count. Where the values
-    are no multiples of it (means of two layers), they are rounded at `COUNTS_PER_VEM`. The pedestal
-    is the mean of the first bins.
+    are no multiples of it (means of two layers), they are rounded at `COUNTS_PER_VEM`. Pedestals
+    as of `ta_windows.pedestals`.
     """
     if not vem.size:
         return vem.astype(np.uint16), np.zeros(len(vem)), np.full(len(vem), COUNTS_PER_VEM)
@@ -43,7 +43,7 @@ def counts_of(vem: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     step = np.where(whole[:, None], step, 1 / COUNTS_PER_VEM)
     counts = np.rint((vem - lowest) / step) + np.maximum(np.rint(lowest / step), 0)
     counts = np.clip(counts, 0, 65535)
-    return counts.astype(np.uint16), counts[:, :PEDESTAL_BINS].mean(axis=1), 1 / step[:, 0]
+    return counts.astype(np.uint16), pedestals(counts[:, None])[:, 0], 1 / step[:, 0]
 
 
 def pulse_begin(counts: np.ndarray, pedestal: np.ndarray) -> np.ndarray:

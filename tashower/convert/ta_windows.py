@@ -17,9 +17,11 @@ BIN = 20.0
 SECOND = 1e9
 DATE, CLOCK_TIME, USEC = 80511, 120000, 381_966  # of exported events, which have no date
 STATION_NUMBERS = 10_000  # all are smaller
-#: Bins at the beginning of a window that are its pedestal where none is stated: the crossing of the
-#: threshold comes later (choice).
-PEDESTAL_BINS = 16
+#: Where no pedestal is stated, it is the mean of the bins that are within NEAR counts of it, from the
+#: middle of the first FIRST_BINS or of all bins on, whichever is lower, without the bins from BEFORE
+#: before the first to AFTER behind the last that is ABOVE it. Choices: against the true pedestals of
+#: simulated windows this is unbiased within 0.1 VEM, with 0.3 to 0.5 VEM rms.
+FIRST_BINS, NEAR, ABOVE, BEFORE, AFTER = 16, 2.5, 3.75, 3, 15
 #: What was left out, for messages.
 OUT_OF_SERVICE = "hits of stations out of service (listed, or isgood 0)"
 FURTHER = "further hits of a station in an event"
@@ -56,6 +58,49 @@ def put_waveforms(fadc, keep, start, pedestal, waveform):
                         return h
                     waveform[h, start[h, k] + i, 1 - layer] = value
     return -1
+
+
+@compiled
+def _lower_median(values, histogram):
+    """The lower median of whole numbers, at most len(histogram) above the lowest of them."""
+    low = values.min()
+    histogram[:] = 0
+    for value in values:
+        histogram[min(int(value - low), len(histogram) - 1)] += 1
+    n = 0
+    for k in range(len(histogram)):
+        n += histogram[k]
+        if 2 * n >= len(values):
+            return float(low + k)
+    return float(low)
+
+
+@compiled
+def pedestals(counts):
+    """(m, 2) pedestals of windows (m, 2, bins) of counts."""
+    n_bins = counts.shape[2]
+    found = np.empty(counts.shape[:2])
+    histogram = np.empty(64, np.int64)
+    for h in range(len(counts)):
+        for layer in range(counts.shape[1]):
+            window = counts[h, layer]
+            base = min(
+                _lower_median(window[:FIRST_BINS], histogram), _lower_median(window, histogram)
+            )
+            first, last = n_bins, -1
+            for i in range(n_bins):
+                if window[i] > base + ABOVE:
+                    first, last = min(first, i), i
+            for _ in range(3):
+                total, n = 0.0, 0
+                for i in range(n_bins):
+                    outside = i < first - BEFORE or i > last + AFTER
+                    if outside and abs(window[i] - base) <= NEAR:
+                        total += window[i]
+                        n += 1
+                base = total / n if n else base
+            found[h, layer] = base
+    return found
 
 
 def window_starts(time, keep) -> np.ndarray:
