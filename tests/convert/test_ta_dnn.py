@@ -234,42 +234,9 @@ def test_windows_begin_where_the_pulses_say(rng):
     np.testing.assert_allclose(window_begin(time, counts, pedestal), [400.0, 400.0, 240.0])
 
 
-def lists_of_hits():
-    """Two events of the parser's second layout (dst_adapter_vlen.py), lower layer first."""
-    ids = np.array([1010, 1011, 1012, 1010, 1013, 1013])
-    counts = np.full((7, 2, 128), 6)
-    counts[:, :, 5] = 7
-    counts[:, 0, 28:34] += np.array([50, 60, 70, 80, 90, 100, 110])[:, None]
-    counts[:, 1, 28:34] += 2 * np.array([50, 60, 70, 80, 90, 100, 110])[:, None]
-    vem = np.array([40.0, 44.0])
-    folds = np.array([1, 2, 1, 1, 1, 1])
-    place = np.column_stack([ids // 100 - 12.2435, ids % 100 - 16.4406, np.full(6, 0.02)])
-    time = np.array([1.0, 1.5, 2.0, 3.0, 3.5, 5.0])
-    return {
-        "arrival_times": np.column_stack([time, time]),
-        "pulse_area": np.array([[3.0, 3], [4, 4], [5, 5], [6, 6], [7, 7], [9, 9]]),
-        "detector_positions": place,
-        "status": np.array([4, 4, 5, 4, 4, 3]),
-        "nfold": folds,
-        "detector_ids": ids,
-        "hit_offsets": np.array([0, 3, 6]),
-        "hit_tt_offsets": np.concatenate([[0], np.cumsum(folds)]),
-        "time_traces": (counts / vem[None, :, None]).astype(np.float32),
-        "tt_offsets": np.array([0, 4, 7]),
-        "mass_number": np.array([1, 56]),
-        "energy": np.array([20.0, 30.0]),
-        "shower_axis": np.array([[0.6, 0.0, 0.8], [0.0, 0.6, 0.8]]),
-        "shower_core": np.array([[1e5, -2e5, 0], [3e5, 4e5, 0]]),
-        "std_recon_energy": np.array([21.0, 29.0]),
-        "std_recon_s800": np.array([40.0, 60.0]),
-        "std_recon_shower_axis": np.array([[0.6, 0.0, 0.8], [0.0, 0.6, 0.8]]),
-        "std_recon_shower_core": np.array([[1.0, -2.0], [3.0, 4.0]]),
-    }
-
-
 def test_lists_of_hits(tmp_path):
     """Windows by their offsets, one hit of a station, units of 1200 m and cm."""
-    published.lists(tmp_path / "l.h5", lists_of_hits())
+    published.lists(tmp_path / "l.h5", published.lists_of_hits())
     events = convert([tmp_path / "l.h5"])
     assert tell_format([tmp_path / "l.h5"]) == "ta_dnn"
     station = events.array.station_id[events.hit_station]
@@ -308,7 +275,9 @@ def test_lists_of_hits(tmp_path):
     ],
 )
 def test_lists_that_do_not_fit(tmp_path, name, value, message):
-    columns = {k: v for k, v in (lists_of_hits() | {name: value}).items() if v is not None}
+    columns = {
+        k: v for k, v in (published.lists_of_hits() | {name: value}).items() if v is not None
+    }
     published.lists(tmp_path / "l.h5", columns)
     with pytest.raises(InputError, match=message) as found:
         convert([tmp_path / "l.h5"])
@@ -316,7 +285,7 @@ def test_lists_that_do_not_fit(tmp_path, name, value, message):
 
 
 def test_damaged_lists(rng, tmp_path):
-    published.lists(tmp_path / "l.h5", lists_of_hits())
+    published.lists(tmp_path / "l.h5", published.lists_of_hits())
     assert fuzz(rng, tmp_path, (tmp_path / "l.h5").read_bytes(), ".h5", 30) > 3
 
 

@@ -10,6 +10,7 @@ import independent
 import numpy as np
 import published
 import pytest
+from published import CLOCK, FITS, PAIRS, PED, PLACE, SINGLE, USEC, VEM, banks, pulse
 
 from tashower.calibration.calibration import DEFAULT, read_calibration
 from tashower.cli import main
@@ -26,56 +27,6 @@ from tashower.reconstruction.reconstruct import reconstruct
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 REAL = SHARED / "data" / "ta_dst" / "real_two_events.dst.gz"
 needs_real_events = pytest.mark.skipif(not REAL.is_file(), reason="real events are not shipped")
-CLOCK = 49_999_500
-USEC = 94_569
-PED, VEM = (6.125, 5.375), (41.25, 43.5)  # lower, upper
-
-
-def pulse(height: int, at: int = 30):
-    """(lower, upper) counts: pedestals 6 and 5, and a rectangle of 4 bins."""
-    lower, upper = ([base] * 128 for base in (6, 5))
-    for k in range(at, at + 4):
-        lower[k], upper[k] = 6 + height, 5 + 2 * height
-    return lower, upper
-
-
-#: xxyy, windows (start after the first of the event in bins, height), isgood, pulsa
-HITS = [
-    (1010, [(0, 100), (190, 50)], 4, 12.0),  # a second window that begins 62 bins after the first
-    (1013, [(40, 100)], 2, 30.0),  # a muon before,
-    (1013, [(1000, 80)], 4, 11.0),  # and the hit that is part of the event
-    (1011, [(20, 90)], 0, 0.0),  # does not work
-    (1012, [(15, 70)], 4, 9.0),  # bsdinfo says so
-    (1014, [(60, 60)], 5, 8.0),
-]
-PLACE = {1010: (-2.24, -6.43, 0.1), 1013: (-2.25, -3.44, 0.2), 1011: (-2.23, -5.45, 0.1)}
-PLACE |= {1012: (-2.24, -4.44, 0.1), 1014: (-2.26, -2.42, 0.3)}
-
-
-def banks(rufptn=True, tail=True, first=4_728_300, usec=USEC, more=()):
-    """Banks of one event."""
-    windows, hits = [], []
-    for xxyy, parts, isgood, signal in HITS:
-        broken = isgood == 0
-        hits.append(
-            {
-                "isgood": isgood,
-                "wfindex": len(windows),
-                "xxyy": xxyy,
-                "nfold": len(parts),
-                "xyz": PLACE[xxyy],
-                "pulsa": (signal, 1.1 * signal),
-                "ped": (-1.0, -1.0) if broken else PED,
-                "vem": (-1.0, -1.0) if broken else VEM,
-            }
-        )
-        for start, height in parts:
-            windows.append((xxyy, (first + start) % CLOCK, CLOCK, *pulse(height)))
-    found = [(published.EVENT, 0, b""), (13112, 2, published.bsdinfo([1012], [2411]))]
-    found.append((13101, 1, published.rusdraw(335, usec, windows)))
-    if rufptn:
-        found.append((13103, 1, published.rufptn(hits, tail)))
-    return [*found, *more, (published.STOP, 0, b"")]
 
 
 def written(path, *args, **options):
@@ -163,7 +114,7 @@ def test_pulses_that_do_not_fit_their_windows(tmp_path, name, value, message):
 
 def test_without_rufptn_the_calibration_has_to_be_given(tmp_path, capsys):
     """The mip of rusdraw is no calibration; what is given is used as it is."""
-    path = written(tmp_path / "p.dst", rufptn=False)
+    path = written(tmp_path / "p.dst", pulses=False)
     assert main(["convert", str(path), "--to", str(tmp_path / "e.h5")]) == 2
     said = capsys.readouterr().err
     assert "--counts-per-vem" in said
@@ -225,15 +176,6 @@ def test_an_event_across_the_border_of_a_second(tmp_path):
     start = np.array([0, 1000, 60]) / CLOCK * 1e9
     np.testing.assert_allclose(events.hit_time - events.hit_time[0], start, atol=1e-3)
     np.testing.assert_allclose(within_half(np.array([0.75, -0.75, 0.25])), [-0.25, 0.25, 0.25])
-
-
-PAIRS = [(7.2, 7.25), (0.04, 0.03), (11.3, 11.35), (0.02, 0.025), (240.0, 250.0), (24.0, 32.0)]
-PAIRS += [(148.0, 149.0), (214.0, 212.0), (50.1, 50.2), (0.0, 0.0), (43.4, 43.0), (20.0, 20.1)]
-PAIRS += [(1.0, 1.0), (9.5, 13.5)]
-SINGLE = [31.2, 1.2, 176.3, 2.2, 6.2, 0.02, 6.1, -6.0, -5.9, 4.9, 4.9]
-FITS = [(7.0, 7.1, 7.15), (0.1, 0.1, 0.15), (11.0, 11.1, 11.2), (0.1, 0.1, 0.16), (6.3,) * 3]
-FITS += [(0.1,) * 3, (31.0, 31.6, 31.9), (7.0, 1.7, 1.5), (180.0, 177.2, 177.3), (11.0, 3.3, 2.9)]
-FITS += [(1.0, 0.8, 1.02)]
 
 
 @pytest.mark.parametrize("more", [None, (18.18, 18.19)])

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from published import CLOCK, USEC, dump_line, dump_sections, per_event, per_file
 
 from tashower.cli import main
 from tashower.convert.convert import convert, tell_format
@@ -17,59 +18,6 @@ from tashower.errors import InputError
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "cases" / "ta_text"
 needs_cases = pytest.mark.skipif(not SHARED.is_dir(), reason="cases are not shipped")
-CLOCK, USEC = 49_999_500, 94_569
-NAMES = ("EVENT DATA", "SD meta DATA", "SD waveform DATA", "badsdinfo")
-
-
-def event_line(short=False, fit=True):
-    """The 61 numbers, in the order of the program's printing."""
-    fits = [20.11, 243614.4, 24028.7, 11.0, 5, 7.226, 0.037, 11.335, 0.031, 50.147]
-    fits += [31.665, 177.244, 1.695, 3.3215, 0.779, 7, 6.311, 0.079, 6.237, 4.924]
-    fits += [31.865, 177.305, 1.533, 2.946, 1.02, 6, 6.311, 0.08, 3.705, 1.182]
-    both = [20.123, 249299.0, 32126.1, 12.0, 14, 7.232, 0.031, 11.338, 0.026, 50.177]
-    both += [31.2, 176.3, 1.2, 2.2]
-    numbers = [0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 241010, 101648, 12, 4, USEC]
-    numbers += fits if fit else [0.0] * 30
-    numbers += [] if short else [*both, 31, 13, 0, 1704.9, 1785.3]
-    return " ".join(f"{x:f}" if isinstance(x, float) else str(x) for x in numbers)
-
-
-def hit(xxyy, isgood=4, folds=1, signal=5.0, vem=40.0):
-    place = (xxyy // 100 - 12.2435, xxyy % 100 - 16.4406, 0.02)
-    numbers = [6.3, 6.3, signal, signal, *place, vem, vem + 1]
-    return f"{xxyy:04d} {isgood:02d} " + " ".join(f"{x:f}" for x in numbers) + f" {folds}"
-
-
-def window(xxyy, start, height):
-    lower, upper = [6] * 128, [5] * 128
-    lower[30:34], upper[30:34] = [6 + height] * 4, [5 + 2 * height] * 4
-    return f"{xxyy:04d} {4_728_300 + start:08d} {CLOCK} " + " ".join(map(str, lower + upper))
-
-
-def sections(hits=None, windows=None, bad="0310 65535 ", line=None):
-    """Lines of one event: a station with a muon before its hit, one that does not work."""
-    hits = hits or [hit(810), hit(711, folds=2), hit(810, 2, signal=9.0), hit(1119, 0, vem=-1.0)]
-    windows = windows or [
-        window(810, 0, 50),
-        window(711, 10, 60),
-        window(711, 200, 30),
-        window(810, -2000, 70),
-        window(1119, 5, 80),
-    ]
-    return [line or event_line(), " ".join(hits) + " ", " ".join(windows) + " ", bad]
-
-
-def per_event(*events):
-    """What the program prints: the sections of each event, one event after the other."""
-    return "".join(
-        f"#{name}\n{line}\n" for event in events for name, line in zip(NAMES, event, strict=True)
-    )
-
-
-def per_file(*events):
-    """The same, the sections once."""
-    columns = zip(NAMES, zip(*events, strict=True), strict=True)
-    return "".join(f"{name}\n" + "".join(f"{line}\n" for line in lines) for name, lines in columns)
 
 
 def read(tmp_path, text, **options):
@@ -79,7 +27,7 @@ def read(tmp_path, text, **options):
 
 @pytest.mark.parametrize("layout", [per_event, per_file])
 def test_one_hit_of_a_station_is_used(tmp_path, layout):
-    events = read(tmp_path, layout(sections(), sections()))
+    events = read(tmp_path, layout(dump_sections(), dump_sections()))
     assert tell_format([tmp_path / "e.txt"]) == "ta_text"
     assert events.n_events == 2
     station = events.array.station_id[events.hit_station]
@@ -101,7 +49,7 @@ def test_one_hit_of_a_station_is_used(tmp_path, layout):
 def test_the_fit_of_the_dump(tmp_path):
     """Geometry with half a degree on top, core and size of the lateral fit, and their errors."""
     for short in (False, True):
-        found = read(tmp_path, per_event(sections(line=event_line(short)))).standard
+        found = read(tmp_path, per_event(dump_sections(line=dump_line(short)))).standard
         assert np.degrees(found.zenith[0]) == pytest.approx(32.165)
         assert np.degrees(found.azimuth[0]) == pytest.approx(357.244)
         assert found.core_x[0] == pytest.approx((7.226 - 12.2435) * 1200)
@@ -110,13 +58,13 @@ def test_the_fit_of_the_dump(tmp_path):
         size = 50.147 * 24028.7 / 243614.4
         expected = [44.4, 37.2, np.radians(1.695), np.radians(3.3215), size]
         np.testing.assert_allclose(sigma, expected)
-    for line in (event_line(fit=False), event_line().replace("31.665000", "nan")):
-        assert read(tmp_path, per_event(sections(line=line))).standard is None
+    for line in (dump_line(fit=False), dump_line().replace("31.665000", "nan")):
+        assert read(tmp_path, per_event(dump_sections(line=line))).standard is None
 
 
 @pytest.mark.parametrize("layout", [per_event, per_file])
 def test_blank_lines_at_the_end_may_be_missing(tmp_path, layout):
-    text = layout(sections(), sections(bad=""))
+    text = layout(dump_sections(), dump_sections(bad=""))
     whole = read(tmp_path, text + "\n\n")
     stripped = read(tmp_path, text.rstrip("\n"))
     assert whole.n_events == stripped.n_events == 2
@@ -125,16 +73,16 @@ def test_blank_lines_at_the_end_may_be_missing(tmp_path, layout):
 
 @pytest.mark.parametrize("written", ["{}.0", "+{}", "{}e0", "0000000000{}", " \t{}\r"])
 def test_whole_numbers_written_otherwise(tmp_path, written):
-    usual = read(tmp_path, per_event(sections()))
-    lines = sections()
+    usual = read(tmp_path, per_event(dump_sections()))
+    lines = dump_sections()
     lines[2] = " ".join(written.format(word) for word in lines[2].split())
     np.testing.assert_array_equal(read(tmp_path, per_event(lines)).waveform, usual.waveform)
 
 
 def test_an_event_without_hits(tmp_path):
-    empty = [event_line(fit=False), "", "", "0310 65535"]
+    empty = [dump_line(fit=False), "", "", "0310 65535"]
     for layout in (per_event, per_file):
-        events = read(tmp_path, layout(sections(), empty))
+        events = read(tmp_path, layout(dump_sections(), empty))
         assert np.diff(events.hit_offset).tolist() == [2, 0]
 
 
@@ -159,7 +107,7 @@ def test_an_event_without_hits(tmp_path):
 )
 def test_wrong_numbers_are_named(tmp_path, capsys, change, message):
     with pytest.raises(InputError, match=message) as found:
-        read(tmp_path, per_event(change(sections())))
+        read(tmp_path, per_event(change(dump_sections())))
     assert str(tmp_path / "e.txt") in str(found.value)
     words = ["convert", str(tmp_path / "e.txt"), "--to", str(tmp_path / "o.h5")]
     assert main(words) == 2
@@ -168,7 +116,7 @@ def test_wrong_numbers_are_named(tmp_path, capsys, change, message):
 
 
 def test_sections_that_are_missing_or_doubled(tmp_path):
-    lines = per_event(sections()).split("\n")
+    lines = per_event(dump_sections()).split("\n")
     with pytest.raises(InputError, match="section 'badsdinfo' is missing"):
         read(tmp_path, "\n".join(lines[:6]))
     with pytest.raises(InputError, match=r"line 3: section 'EVENT DATA' begins twice"):
