@@ -112,11 +112,32 @@ def test_make_run_says_in_one_line_that_it_cannot_read_the_configuration(content
     assert said[0].startswith(f"tashower: {path}")
 
 
+def test_a_network_has_its_own_resources_and_is_trained_for_its_own_keys(tmp_path):
+    path, model = tmp_path / "mine.yaml", tmp_path / "mine.py"
+    path.write_text(
+        f"results: {tmp_path}/r\nnetworks:\n  a: {{training: {{threads: 2, epochs: 7}}}}\n"
+        f"  b: {{model: {model}, options: {{width: 3}}}}\n"
+    )
+    done = snakemake("--dry-run", "--configfile", str(path))
+    assert done.returncode != 0
+    assert f"networks.b.model: {model}: no such file" in done.all
+    model.write_text("")
+    done = snakemake("--dry-run", "--printshellcmds", "--configfile", str(path))
+    assert done.returncode == 0, done.all
+    trainings = [block for block in done.all.split("\n\n") if "rule train_network" in block]
+    (of_a,) = (block for block in trainings if "network=a" in block)
+    (of_b,) = (block for block in trainings if "network=b" in block)
+    assert "threads: 2" in of_a
+    assert "threads: 2" not in of_b
+    assert '"options": {"width": 3}' in of_b
+    assert '"epochs": 7' in of_a
+
+
 def test_networks_and_primaries_of_the_user_replace_the_default_ones(tmp_path):
     """Snakemake by itself would merge them."""
     path = tmp_path / "mine.yaml"
     path.write_text(
-        f"results: {tmp_path}/r\nnetworks: {{mine: {{waveforms: false, event_features: true}}}}\nshowers: {{primaries: {{iron: 1}}}}\n"
+        f"results: {tmp_path}/r\nnetworks: {{mine: {{inputs: {{waveforms: false}}}}}}\nshowers: {{primaries: {{iron: 1}}}}\n"
     )
     done = snakemake("--dry-run", "--printshellcmds", "--configfile", str(path))
     assert done.returncode == 0, done.all
@@ -124,6 +145,26 @@ def test_networks_and_primaries_of_the_user_replace_the_default_ones(tmp_path):
     assert "waveforms_only" not in done.all
     assert '"primaries": {"iron": 1.0}' in done.all
     assert "helium" not in done.all
+
+
+def test_a_network_is_trained_again_only_when_it_changes_itself(tmp_path):
+    """What the rule hands over, whose change starts it again, names one network."""
+
+    def commands(networks):
+        path = tmp_path / "mine.yaml"
+        path.write_text(json.dumps({"results": f"{tmp_path}/r", "networks": networks}))
+        done = snakemake("--dry-run", "--printshellcmds", "--configfile", str(path))
+        assert done.returncode == 0, done.all
+        lines = [line for line in done.all.splitlines() if "tashower train" in line]
+        return {line.split("--network ")[1].split()[0]: line for line in lines}
+
+    one = {"training": {"epochs": 3}}
+    before = commands({"a": one, "b": one})
+    changed = commands({"b": {"inputs": {"event_features": False}}, "c": one, "a": one})
+    assert set(before) == {"a", "b"}
+    assert set(changed) == {"a", "b", "c"}
+    assert changed["a"] == before["a"]
+    assert changed["b"] != before["b"]
 
 
 def test_configuration_of_the_tutorial(tmp_path):

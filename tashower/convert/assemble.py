@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from tashower.errors import InputError
 from tashower.events.array import Array
@@ -66,12 +67,12 @@ class Batch:
     standard: Reconstruction | None = None
 
 
-def offsets_of(lengths) -> np.ndarray:
+def offsets_of(lengths: ArrayLike) -> np.ndarray:
     """(n + 1,) int64: where the lists of these lengths begin and end."""
     return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
 
 
-def empty_truth(event_id) -> Truth:
+def empty_truth(event_id: np.ndarray) -> Truth:
     """Truth of which nothing is known: NaN, mass number 0, every event a shower of its own."""
     columns = {f.name: np.full(len(event_id), np.nan) for f in fields(Truth)}
     columns |= {
@@ -81,7 +82,7 @@ def empty_truth(event_id) -> Truth:
     return Truth(**columns)
 
 
-def empty_standard(event_id) -> Reconstruction:
+def empty_standard(event_id: np.ndarray) -> Reconstruction:
     """The reconstruction of events that came with none: all invalid."""
     n = len(event_id)
     kinds = {"ndof": np.int32, "n_stations": np.int32, "n_excluded": np.int32}

@@ -1,10 +1,9 @@
 """Any known format to an event file, told from the content."""
 
 import itertools
-import sys
-import time
+import logging
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,8 +26,12 @@ from tashower.events.array import Array, Detector, array_from_positions
 from tashower.events.model import Events, concatenate_events
 from tashower.io import foreign_hdf5
 from tashower.io.append import event_file
+from tashower.physics.lateral import Lateral
 from tashower.physics.shower_front import TELESCOPE_ARRAY_FRONT, Front
+from tashower.progress import progress
+from tashower.types import FilePath
 
+_log = logging.getLogger("tashower")
 #: Formats by name, and what they are.
 FORMATS = {
     "tables": "plain tables: a YAML header, or stations and hits as two CSV or Parquet files",
@@ -43,10 +46,9 @@ FORMATS = {
 
 #: Area of a water-Cherenkov station of Auger, 1.8 m in radius [m^2].
 AUGER_AREA = 10.18
-_SECONDS_BETWEEN_REPORTS = 5.0
 
 
-def tell_format(paths) -> str:
+def tell_format(paths: Sequence[FilePath]) -> str:
     """Format of the files, from their content.
 
     Raises
@@ -207,9 +209,9 @@ def _ranked(array: Array) -> tuple[Array, np.ndarray]:
 
 
 def convert(
-    paths,
+    paths: Sequence[FilePath],
     kind: str | None = None,
-    stations=None,
+    stations: FilePath | None = None,
     windows: int = 1,
     counts_per_vem: float | None = None,
 ) -> Events:
@@ -245,35 +247,31 @@ def convert(
 
 
 def convert_file(
-    paths,
-    to,
+    paths: Sequence[FilePath],
+    to: FilePath,
     kind: str | None = None,
-    stations=None,
+    stations: FilePath | None = None,
     windows: int = 1,
-    lateral=None,
+    lateral: tuple[Lateral, str] | None = None,
     front: Front = TELESCOPE_ARRAY_FRONT,
     counts_per_vem: float | None = None,
 ) -> tuple[Array, int, int]:
     """`convert` into an event file, in constant memory; returns (array, events, hits).
 
-    Every few seconds stderr says how far it is, and at the end which hits were left out. lateral : (`Lateral`, its name) for the array;
-        None: the Telescope Array's; front : for
-    the array
+    The log says which hits were left out.
+
+    lateral : (`Lateral`, its name) for the array; None: the Telescope Array's
+    front : for the array
+    counts_per_vem : of all stations, for DST files without bank rufptn
     """
     notes: Counter = Counter()
     options = ta_dst.Options(windows, counts_per_vem)
     found, finish = _parts(paths, kind, stations, options, notes)
-    reported = time.monotonic()
     with event_file(to, {}, paths) as file:
-        for part in found:
-            file.append(part)
-            if time.monotonic() - reported > _SECONDS_BETWEEN_REPORTS:
-                reported = time.monotonic()
-                print(
-                    f"convert: {file.n_events:,} events, {file.n_hits:,} hits",
-                    file=sys.stderr,
-                    flush=True,
-                )
+        with progress("convert") as advance:
+            for part in found:
+                file.append(part)
+                advance(part.n_events)
         array, index_of = finish()
         array = replace(array, front=front)
         if lateral:
@@ -283,5 +281,5 @@ def convert_file(
         file.finish(array, index_of)
         for reason, number in sorted(notes.items()):
             if number:
-                print(f"convert: not used: {number:,} {reason}", file=sys.stderr, flush=True)
+                _log.warning(f"convert: not used: {number:,} {reason}")
         return array, file.n_events, file.n_hits

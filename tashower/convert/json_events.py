@@ -11,9 +11,11 @@ import json
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from tashower.convert.assemble import Record, check_size
 from tashower.errors import InputError
+from tashower.types import FilePath
 
 #: Area of a HiSPARC detector [m^2].
 HISPARC_DETECTOR = 0.5
@@ -30,7 +32,7 @@ _NAMES = {
 }  # fmt: skip
 
 
-def read_json(path) -> dict:
+def read_json(path: FilePath) -> dict:
     """The content of a JSON file that is an object.
 
     Raises
@@ -84,7 +86,9 @@ def _entries(content: dict, path) -> list[dict]:
     return found
 
 
-def east_north_up(longitude, latitude, altitude, origin) -> np.ndarray:
+def east_north_up(
+    longitude: ArrayLike, latitude: ArrayLike, altitude: ArrayLike, origin: np.ndarray
+) -> np.ndarray:
     """(n, 3) positions [m] in the tangent plane at `origin` (longitude, latitude [deg], altitude
     [m]), WGS84.
     """
@@ -128,7 +132,9 @@ def _times(entries, where) -> np.ndarray:
     return time - time.min()
 
 
-def read_hisparc(path, content: dict) -> tuple[Record, dict[int, tuple[float, float, float]]]:
+def read_hisparc(
+    path: FilePath, content: dict
+) -> tuple[Record, dict[int, tuple[float, float, float]]]:
     """(record, {station: (longitude, latitude [deg], altitude [m])}); signal: particles of all
     detectors together.
     """
@@ -163,7 +169,9 @@ def read_hisparc(path, content: dict) -> tuple[Record, dict[int, tuple[float, fl
     return record, places
 
 
-def read_auger(path, content: dict) -> tuple[Record, dict[int, tuple[float, float, float]]]:
+def read_auger(
+    path: FilePath, content: dict
+) -> tuple[Record, dict[int, tuple[float, float, float]]]:
     """(record, {station: position [m]})."""
     entries = _entries(content, path)
     stations, places, signals, saturated = [], {}, [], []

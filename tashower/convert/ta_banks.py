@@ -145,7 +145,16 @@ def unpack_rusdraw(payloads: list, where: list[str]) -> RawEvents:
     )
 
 
-def pack_rusdraw(header: dict, xxyy, clkcnt, mclkcnt, fadc, pchmip, pchped, mip) -> bytes:
+def pack_rusdraw(
+    header: dict,
+    xxyy: np.ndarray,
+    clkcnt: np.ndarray,
+    mclkcnt: np.ndarray,
+    fadc: np.ndarray,
+    pchmip: np.ndarray,
+    pchped: np.ndarray,
+    mip: np.ndarray,
+) -> bytes:
     """Payload of rusdraw: (w,) columns, fadc (w, 2, 128), pchmip, pchped, mip (w, 2), lower layer
     first; header: fields by name.
     """
@@ -169,7 +178,7 @@ def unpack_rusdmc(payload: bytes, where: str) -> np.void:
     return np.frombuffer(payload, _TRUTH, 1)[0]
 
 
-def pack_rusdmc(**values) -> bytes:
+def pack_rusdmc(**values: float) -> bytes:
     """Payload of rusdmc from its fields."""
     truth = np.zeros(1, _TRUTH)
     for name, value in values.items():
@@ -218,7 +227,7 @@ def _rufptn_size(n: int) -> int:
     return 16 + n * (16 + _HIT.itemsize) + _SUMS.itemsize + coarse
 
 
-def pack_rufptn(n_space: int, n_part: int, n_border: int, **columns) -> bytes:
+def pack_rufptn(n_space: int, n_part: int, n_border: int, **columns: np.ndarray) -> bytes:
     """Payload of rufptn; columns by name, missing ones 0, and no coarse geometry. The sum over the
     event is that of pulsa; `tearliest` [s since midnight] is one of the columns.
     """
@@ -250,7 +259,7 @@ def unpack_bsdinfo(payload: bytes, version: int, where: str) -> np.ndarray:
     return np.concatenate([bad, numbers[5 + 2 * n : 5 + 2 * n + n_out]])
 
 
-def pack_bsdinfo(yymmdd: int, hhmmss: int, usec: int, xxyy) -> bytes:
+def pack_bsdinfo(yymmdd: int, hhmmss: int, usec: int, xxyy: np.ndarray) -> bytes:
     """Payload of bsdinfo, version 0: stations out of service, each with all bits set."""
     xxyy = np.asarray(xxyy, "<i4")
     head = np.array([yymmdd, hhmmss, usec, len(xxyy)], "<i4")

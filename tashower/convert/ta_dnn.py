@@ -24,6 +24,7 @@ from tashower.convert.ta_vem import counts_of, window_begin
 from tashower.errors import InputError
 from tashower.events.array import Array, Detector, array_from_positions
 from tashower.io.foreign_hdf5 import MOST_COMPRESSION, check_readable, items_of
+from tashower.types import FilePath
 
 BIN_WIDTH = 20.0
 #: What the parser takes 1200 m over the speed of light for [ns].
@@ -43,7 +44,7 @@ _KNOWN = (
 )
 
 
-def read_arrays(path, known=_KNOWN) -> dict[str, np.ndarray]:
+def read_arrays(path: FilePath, known=_KNOWN) -> dict[str, np.ndarray]:
     """The known datasets of an HDF5 file, and groups that hold one without its zeros.
 
     Raises
@@ -201,7 +202,7 @@ def _standard(columns, i, side) -> dict:
     }
 
 
-def read_events_of(path) -> tuple[Array, list[Record]]:
+def read_events_of(path: FilePath) -> tuple[Array, list[Record]]:
     """(array of all stations of all tiles, records). Windows start where the arrival time and the begin of the pulse in the trace say.
 
     Not included: second windows (nfold); trace and arrival time of a station are taken as one

@@ -20,6 +20,7 @@ from tashower.convert.ta_vem import counts_of, window_begin
 from tashower.convert.ta_windows import select_hits
 from tashower.errors import InputError
 from tashower.events.array import Array
+from tashower.types import FilePath
 
 _HITS = {"arrival_times": (2,), "pulse_area": (2,), "detector_positions": (3,)}
 _HITS |= {"status": (), "nfold": (), "detector_ids": ()}
@@ -83,7 +84,7 @@ def _fields(columns, i: int) -> tuple[dict | None, dict]:
     return truth, standard
 
 
-def read_lists(path) -> tuple[Array, list[Record]]:
+def read_lists(path: FilePath) -> tuple[Array, list[Record]]:
     """(array of the stations that have hits, records); of a hit the first window, of a station one
     hit. Windows start where the arrival time and the begin of the pulse in the trace say.
 

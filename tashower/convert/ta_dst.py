@@ -55,6 +55,7 @@ from tashower.convert.ta_windows import (
 from tashower.errors import InputError
 from tashower.events.array import Array, Detector, array_from_positions
 from tashower.events.model import Reconstruction, Truth
+from tashower.types import FilePath
 
 #: Mass number of CORSIKA's particle numbers.
 MASS_NUMBERS = {14: 1, 402: 4, 1407: 14, 5626: 56}
@@ -67,7 +68,7 @@ PEDESTAL_BINS = 8.0
 LONGEST_GAP = 1.5
 
 
-def read_events_banks(path) -> Iterator[dict[int, tuple[int, bytes]]]:
+def read_events_banks(path: FilePath) -> Iterator[dict[int, tuple[int, bytes]]]:
     """{bank number: (version, payload)} of every event; a marker, or a bank that repeats, begins
     the next one.
     """
@@ -298,7 +299,7 @@ ONE_WINDOW = Options()
 
 
 def read_batches(
-    path, named: dict, options: Options = ONE_WINDOW, notes: Counter | None = None
+    path: FilePath, named: dict, options: Options = ONE_WINDOW, notes: Counter | None = None
 ) -> Iterator[Batch]:
     """The events of a DST file with bank rusdraw, some hundred at a time.
 
@@ -359,7 +360,7 @@ def detector_of(windows: int = 1) -> Detector:
     return Detector(3.0, 2, BIN, N_BINS * windows)
 
 
-def telescope_array(station_id, position, windows: int = 1) -> Array:
+def telescope_array(station_id: np.ndarray, position: np.ndarray, windows: int = 1) -> Array:
     """An array whose lattice is said by the station numbers, 100 column + row."""
     array_from_positions(station_id, position)  # the checks
     lattice = np.stack(

@@ -27,6 +27,7 @@ from tashower.convert.ta_windows import (
 )
 from tashower.errors import InputError
 from tashower.events.model import PARAMETERS, Events, Pulses, Reconstruction
+from tashower.types import FilePath
 
 #: CLOCK_TIME in seconds since midnight.
 SECONDS = 12 * 3600
@@ -153,7 +154,7 @@ def _export_one(events: Events, pulses: Pulses, i: int) -> list[tuple[int, int, 
     return banks
 
 
-def write_dst(path, events: Events, pulses: Pulses) -> None:
+def write_dst(path: FilePath, events: Events, pulses: Pulses) -> None:
     """Write events with waveforms of two layers and 128 bins of 20 ns, or multiples of 128, as a
     DST file: rusdraw, rufptn, bsdinfo, rusdmc with truth, rufldf with a standard reconstruction. Longer
     waveforms become consecutive windows of a station.

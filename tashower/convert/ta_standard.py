@@ -64,7 +64,7 @@ def unpack_rufldf(payload: bytes, version: int, where: str) -> dict:
     return bank | dict(zip(_SINGLE, number[2 * len(pairs) :], strict=True)) | {"ndof": ndof}
 
 
-def pack_rufldf(**values) -> bytes:
+def pack_rufldf(**values: object) -> bytes:
     """Payload of rufldf, version 1, in the published layout; fields by name, missing ones 0."""
     kinds = [(n, "<f8", 2) for n in _PAIRS] + [(n, "<f8") for n in _SINGLE] + [("ndof", "<i4", 2)]
     bank = np.zeros(1, np.dtype(kinds))

@@ -35,6 +35,7 @@ from tashower.errors import InputError
 from tashower.events.model import PARAMETERS, Events, Pulses
 from tashower.io.atomic import written_aside
 from tashower.physics.compiled import compiled
+from tashower.types import FilePath
 
 SECTIONS = ("EVENT DATA", "SD meta DATA", "SD waveform DATA", "badsdinfo")
 HIT_NUMBERS, WINDOW_NUMBERS = 12, 259
@@ -170,7 +171,7 @@ def _event_numbers(path, entry) -> np.ndarray:
     return whole
 
 
-def read_positions(path) -> dict[int, tuple]:
+def read_positions(path: FilePath) -> dict[int, tuple]:
     """{station: position [m]} of all stations with hits in a text dump.
 
     Raises
@@ -202,7 +203,9 @@ def _stations(column, where: str) -> np.ndarray:
     return column.astype(int)
 
 
-def read_records(path, windows: int = 1, notes: Counter | None = None) -> Iterator[Record]:
+def read_records(
+    path: FilePath, windows: int = 1, notes: Counter | None = None
+) -> Iterator[Record]:
     """The events of a text dump, one by one.
 
     windows : consecutive windows of a station that are kept; where a station has fewer, its
@@ -307,7 +310,7 @@ def _standard(event) -> dict:
     }
 
 
-def write_text(path, events: Events, pulses: Pulses) -> None:
+def write_text(path: FilePath, events: Events, pulses: Pulses) -> None:
     """Write events as a text dump, with the standard reconstruction where they have one, else 0.
     Station numbers must be 100 column + row.
 

@@ -14,6 +14,7 @@ import yaml
 from tashower.convert.assemble import Record
 from tashower.errors import InputError
 from tashower.events.array import Array, Detector, array_from_positions
+from tashower.types import FilePath
 
 #: Header keys: default, and what they say.
 HEADER = {
@@ -40,7 +41,7 @@ HEADER = {
 }
 
 
-def read_table(path) -> dict[str, np.ndarray]:
+def read_table(path: FilePath) -> dict[str, np.ndarray]:
     """Columns of a CSV file with a header line, or of a Parquet file, as text or numbers.
 
     Raises
@@ -91,7 +92,7 @@ def _short(value) -> str:
     return text if len(text) <= 24 else f"{text[:20]}...{text[0]}"
 
 
-def numbers(table, name: str, path, kind=float) -> np.ndarray:
+def numbers(table: dict, name: str, path: FilePath, kind: type = float) -> np.ndarray:
     """A column as numbers.
 
     Raises
@@ -120,7 +121,7 @@ def numbers(table, name: str, path, kind=float) -> np.ndarray:
         raise
 
 
-def read_stations(path) -> tuple[np.ndarray, np.ndarray]:
+def read_stations(path: FilePath) -> tuple[np.ndarray, np.ndarray]:
     """(numbers, positions (n, 3) [m]) of a table of stations."""
     table = read_table(path)
     station = numbers(table, "station", path, int)
@@ -133,7 +134,7 @@ def read_stations(path) -> tuple[np.ndarray, np.ndarray]:
     return station, position
 
 
-def read_header(path) -> dict:
+def read_header(path: FilePath) -> dict:
     """The YAML header with its defaults; file names relative to its folder.
 
     Raises
@@ -215,7 +216,11 @@ def _read_waveforms(path, n: int, layers: int) -> np.ndarray:
     return waveform
 
 
-def read_tables(header_path=None, stations=None, hits=None) -> tuple[Array, list[Record]]:
+def read_tables(
+    header_path: FilePath | None = None,
+    stations: FilePath | None = None,
+    hits: FilePath | None = None,
+) -> tuple[Array, list[Record]]:
     """(array, records) of plain tables, by their header or by the two tables with the header's
     defaults.
     """

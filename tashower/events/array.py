@@ -5,8 +5,10 @@ import runpy
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from tashower.errors import InputError
 from tashower.events.described import Described
@@ -141,7 +143,9 @@ def _displaced(ground, jitter, altitude_spread, rng) -> np.ndarray:
     return position
 
 
-def array_from_positions(station_id, position, detector: Detector | None = None) -> Array:
+def array_from_positions(
+    station_id: np.ndarray, position: np.ndarray, detector: Detector | None = None
+) -> Array:
     """An array of stations anywhere: the lattice is found from the positions (n, 3) [m].
 
     Raises
@@ -195,7 +199,7 @@ def read_lateral(form: str, reference: float) -> tuple[Lateral, str]:
     return lateral, f"{path.stem} {hashlib.sha256(path.read_bytes()).hexdigest()[:8]}"
 
 
-def described_by_config(array: Array, section) -> Array:
+def described_by_config(array: Array, section: Any) -> Array:
     """The array with the lateral distribution and the front of the section `array` of a
     configuration.
     """
@@ -203,7 +207,7 @@ def described_by_config(array: Array, section) -> Array:
     return replace(array, lateral=lateral, lateral_name=name, front=front_from_config(section))
 
 
-def front_from_config(section) -> Front:
+def front_from_config(section: Any) -> Front:
     """The front of the section `array` of a configuration."""
     return Front(
         float(section.front_distance_m),
@@ -256,7 +260,7 @@ def lattice_map(array: Array) -> tuple[np.ndarray, float]:
     return coefficients, heading if abs(heading) > 5e-3 else 0.0
 
 
-def border_distance(array: Array, x, y) -> np.ndarray:
+def border_distance(array: Array, x: ArrayLike, y: ArrayLike) -> np.ndarray:
     """Distance [m] of ground points (same shape x, y) inside the convex border of the array;
     negative outside.
 

@@ -130,7 +130,7 @@ def _emptiest_direction(coordinates, kind) -> float:
     return min(pairs) / max(max(pairs), 1)
 
 
-def fit_lattice(position) -> Lattice:
+def fit_lattice(position: np.ndarray) -> Lattice:
     """The lattice that stations at position (n, 2 or 3) [m] stand on; "irregular" where none fits.
 
     Examples

@@ -1,5 +1,6 @@
 """An event file written part by part: of any number of events in constant memory."""
 
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -8,6 +9,7 @@ from tashower.events.array import Array
 from tashower.events.model import Events
 from tashower.io.event_file import EVENT_VERSION, array_columns, event_attributes, event_groups
 from tashower.io.hdf5 import create_column, new_file
+from tashower.types import FilePath
 
 _ROWS = 1 << 20  # stations that are renumbered at once
 
@@ -74,7 +76,9 @@ class EventFile:
 
 
 @contextmanager
-def event_file(path, configuration: dict, inputs=()):
+def event_file(
+    path: FilePath, configuration: dict, inputs: Sequence[FilePath] = ()
+) -> Iterator[EventFile]:
     """An `EventFile` that takes its name when the block ends well, after `finish`."""
     with new_file(path, "events", EVENT_VERSION, configuration, inputs) as file:
         yield EventFile(file)

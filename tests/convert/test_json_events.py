@@ -104,7 +104,18 @@ def test_auger_event(tmp_path):
     events = convert([path])
     assert events.n_hits == 5
     assert events.pulses.saturated.tolist() == [True, False, False, False, False]
-    assert events.array.kind == "hexagonal" or events.array.kind == "irregular"
+    assert events.array.kind == "hexagonal"
+    assert events.array.spacing == pytest.approx(1500.0, rel=0.002)
+    # In axial coordinates the first station is one step from each of the others.
+    steps = events.array.lattice[1:] - events.array.lattice[0]
+    assert {tuple(step) for step in steps.tolist()} <= {
+        (1, 0),
+        (-1, 0),
+        (0, 1),
+        (0, -1),
+        (1, -1),
+        (-1, 1),
+    }
     np.testing.assert_allclose(np.sort(events.hit_time), np.sort([3907, 6344, 7991, 2325, 0]))
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tashower.events.array import array_from_positions, lattice_map
 from tashower.events.lattice import fit_lattice, lattice_steps
 
 
@@ -73,3 +74,19 @@ def test_few_stations_are_irregular(n):
 def test_irregular_has_no_steps():
     with pytest.raises(ValueError, match="irregular"):
         lattice_steps("irregular")
+
+
+@pytest.mark.parametrize("kind", ["square", "hexagonal"])
+@pytest.mark.parametrize("heading", [0.0, 0.004, 0.02, -0.3])
+def test_heading_and_map_of_a_turned_lattice(kind, heading):
+    """Turns of a degree count; less than 5 mrad is called 0."""
+    ground, _ = points(kind, heading=heading)
+    position = np.column_stack([ground, np.zeros(len(ground))])
+    array = array_from_positions(np.arange(len(ground)), position)
+    coefficients, found = lattice_map(array)
+    turn = np.pi / {"square": 2, "hexagonal": 3}[kind]
+    # Which of the lattice's axes is the first does not matter.
+    rest = (found - (heading if abs(heading) > 5e-3 else 0.0)) / turn
+    assert rest == pytest.approx(round(rest), abs=1e-9)
+    columns = np.column_stack([np.ones(len(ground)), ground])
+    np.testing.assert_allclose(columns @ coefficients, array.lattice, atol=1e-6)

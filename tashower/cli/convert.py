@@ -1,0 +1,111 @@
+"""`tashower convert` and `tashower export`: from and to formats of others."""
+
+import argparse
+
+from tashower.cli.messages import say
+from tashower.cli.words import add_command
+
+
+def _convert(args) -> None:
+    from tashower.convert.convert import convert_file
+    from tashower.events.array import read_lateral
+    from tashower.physics.shower_front import Front
+
+    lateral = read_lateral(args.lateral, args.reference)
+    front = Front(*args.front)
+    array, n_events, n_hits = convert_file(
+        args.files,
+        args.to,
+        args.format,
+        args.stations,
+        args.windows,
+        lateral,
+        front,
+        args.counts_per_vem,
+    )
+    lattice = (
+        f"a {array.kind} lattice"
+        if array.kind != "irregular"
+        else "no lattice (the network needs one)"
+    )
+    say(f"{args.to}: {n_events} events, {n_hits} hits, {array.n_stations} stations on {lattice}")
+
+
+def _export(args) -> None:
+    from tashower.convert.ta_export import write_dst
+    from tashower.convert.ta_text import write_text
+    from tashower.io.event_file import read_events
+    from tashower.reconstruction.pulses import find_pulses
+
+    events = read_events(args.events)
+    write = write_text if args.format == "ta_text" else write_dst
+    write(args.to, events, find_pulses(events))
+    say(f"{args.to}: {events.n_events} events")
+
+
+def _positive(word: str) -> float:
+    value = float(word)
+    if not 0.0 <= value < 1e6:
+        raise ValueError
+    return value
+
+
+def add_commands(commands: "argparse._SubParsersAction") -> None:
+    """Add `convert` and `export`."""
+    sub = add_command(
+        commands, "convert", _convert, "Turn files of an experiment into an event file."
+    )
+    sub.add_argument(
+        "files",
+        nargs="+",
+        help="DST, text dump, JSON, YAML header of plain tables, or stations.csv hits.csv",
+    )
+    sub.add_argument("--to", required=True, help="event file to write")
+    sub.add_argument(
+        "--format",
+        choices=("tables", "ta_dst", "ta_text", "ta_dnn", "hisparc", "auger"),
+        help="left out: told from the content",
+    )
+    sub.add_argument(
+        "--stations",
+        help="table of stations (station, x_m, y_m, z_m) for formats that do not hold all of them",
+    )
+    sub.add_argument(
+        "--windows",
+        type=int,
+        default=1,
+        choices=range(1, 11),
+        metavar="1..10",
+        help="windows of 128 bins to keep of a station that was read out several times in a row "
+        "(Telescope Array)",
+    )
+    sub.add_argument(
+        "--counts-per-vem",
+        type=float,
+        metavar="VALUE",
+        help="integrated FADC counts of a vertical muon, for DST files without bank rufptn",
+    )
+    sub.add_argument(
+        "--lateral",
+        default="telescope_array",
+        help="lateral distribution to fit: telescope_array, or a Python file",
+    )
+    sub.add_argument("--reference", type=float, default=800.0, help="distance at which it is 1 [m]")
+    sub.add_argument(
+        "--front",
+        nargs=3,
+        type=_positive,
+        default=(30.0, 1.5, 0.5),
+        metavar=("R", "P", "Q"),
+        help="front to fit, delay = a (1 + r/R)^P LDF^-Q "
+        "(default: 30 1.5 0.5, the Telescope Array's)",
+    )
+
+    sub = add_command(
+        commands, "export", _export, "Write simulated events in a format of the Telescope Array."
+    )
+    sub.add_argument("events", help="event file")
+    sub.add_argument("--to", required=True, help="file to write; .gz and .bz2 are packed")
+    sub.add_argument(
+        "--format", default="ta_dst", choices=("ta_dst", "ta_text"), help="which format"
+    )
