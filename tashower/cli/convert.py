@@ -8,13 +8,15 @@ from tashower.cli.words import add_command
 
 def _convert(args) -> None:
     from tashower.convert.convert import convert_file
+    from tashower.convert.ta_dst import Options
     from tashower.events.array import read_lateral
     from tashower.physics.shower_front import Front
 
     lateral = read_lateral(args.lateral, args.reference)
     front = Front(*args.front)
+    options = Options(args.windows, args.counts_per_vem)
     done = convert_file(
-        args.files, args.to, args.format, args.stations, args.windows, lateral, front, args.force
+        args.files, args.to, args.format, args.stations, options, lateral, front, args.force
     )
     array = done.array
     lattice = (
@@ -76,6 +78,12 @@ def add_commands(commands: "argparse._SubParsersAction") -> None:
         metavar="1..10",
         help="windows of 128 bins to keep of a station that was read out several times in a row "
         "(Telescope Array)",
+    )
+    sub.add_argument(
+        "--counts-per-vem",
+        type=float,
+        metavar="VALUE",
+        help="integrated FADC counts of a vertical muon, for DST files without bank rufptn",
     )
     sub.add_argument(
         "--lateral",

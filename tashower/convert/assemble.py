@@ -110,7 +110,12 @@ def _truth(records: list[Record], event_id) -> Truth | None:
     table = empty_truth(event_id)
     for i, record in enumerate(records):
         for name, value in (record.truth or {}).items():
-            getattr(table, name)[i] = value
+            try:
+                getattr(table, name)[i] = value
+            except (OverflowError, ValueError):  # no whole number, or one too large
+                raise InputError(
+                    f"{record.where}: true {name} is {str(value)[:24]}, which it cannot be"
+                ) from None
     return table
 
 

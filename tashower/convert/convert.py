@@ -1,15 +1,17 @@
 """Any known format to an event file, told from the content."""
 
 import itertools
-from collections.abc import Callable, Iterator
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from tashower.convert import ta_dnn, ta_dst, ta_text
-from tashower.convert.assemble import assemble, empty_truth, with_tables, without_empty_tables
+from tashower.convert import ta_dnn, ta_dnn_lists, ta_dst, ta_text
+from tashower.convert.assemble import assemble, with_tables, without_empty_tables
 from tashower.convert.dst import BLOCK, open_packed
 from tashower.convert.json_events import (
     HISPARC_DETECTOR,
@@ -31,19 +33,25 @@ from tashower.convert.tables import read_stations, read_tables
 from tashower.errors import InputError
 from tashower.events.array import Array, Detector, array_from_positions
 from tashower.events.model import Events, concatenate_events
+from tashower.io import foreign_hdf5
 from tashower.io.append import event_file
 from tashower.io.paths import check_paths, require_file
+from tashower.physics.lateral import Lateral
 from tashower.physics.shower_front import TELESCOPE_ARRAY_FRONT, Front
 from tashower.progress import progress
+from tashower.types import FilePath
 
+_log = logging.getLogger("tashower")
+#: One window a station, and the file's own calibration.
+WHOLE = ta_dst.Options()
 #: Formats by name, and what they are.
 FORMATS = {
     "tables": "plain tables: a YAML header, or stations and hits as two CSV or Parquet files",
-    "ta_dst": "Telescope Array DST (rusdraw, with rusdmc, rufptn, bsdinfo where present), packed or "
-    "not",
+    "ta_dst": "Telescope Array DST (rusdraw, with rusdmc, rufptn, bsdinfo, rusdgeom, rufldf where "
+    "present), packed or not",
     "ta_text": "Telescope Array text dump",
-    "ta_dnn": "HDF5 files of dense tiles, as the parser of the Telescope Array's networks writes "
-    "them",
+    "ta_dnn": "HDF5 files of dense tiles or of lists of hits, as the parser of the Telescope "
+    "Array's networks writes them",
     "hisparc": "HiSPARC coincidences, one JSON file each",
     "auger": "open data of the Pierre Auger Observatory, one JSON file an event",
 }
@@ -54,7 +62,7 @@ _HEADERS = (".yaml", ".yml")
 _TABLES = (*_HEADERS, ".csv", ".parquet", ".pq")
 
 
-def tell_format(paths) -> str:
+def tell_format(paths: Sequence[FilePath]) -> str:
     """Format of the files, from their content.
 
     Raises
@@ -151,12 +159,11 @@ def _convert_tables(paths) -> tuple[Events, float]:
     return assemble(records, array), altitude
 
 
-def _dst_parts(paths, named: dict, windows: int, array: Array) -> Iterator[Events]:
-    """Events of DST files, some hundred at a time; `named` as of `ta_dst.read_batches`."""
+def _dst_parts(paths, named: dict, options, array: Array, notes) -> Iterator[Events]:
+    """Events of DST files, some hundred at a time; named, notes as of `ta_dst.read_batches`."""
     for path in paths:
-        for batch in ta_dst.read_batches(path, named, windows):
-            events = assemble(batch, array)
-            yield replace(events, truth=events.truth or empty_truth(events.event_id))
+        for batch in ta_dst.read_batches(path, named, options, notes):
+            yield with_tables(assemble(batch, array))
 
 
 def _text_array(paths, windows: int) -> Array:
@@ -171,10 +178,10 @@ def _text_array(paths, windows: int) -> Array:
     return ta_dst.telescope_array(np.array(numbers, int), position, windows)
 
 
-def _text_parts(paths, windows: int, array: Array) -> Iterator[Events]:
+def _text_parts(paths, windows: int, array: Array, notes) -> Iterator[Events]:
     """Events of text dumps, some hundred at a time."""
     for path in paths:
-        records = ta_text.read_records(path, windows)
+        records = ta_text.read_records(path, windows, notes)
         while some := list(itertools.islice(records, ta_dst.EVENTS_AT_ONCE)):
             yield with_tables(assemble(some, array))
 
@@ -188,21 +195,32 @@ class _Found(NamedTuple):
     altitude: float = np.nan  #: mean altitude of the stations that was subtracted [m]
 
 
-def _parts(paths, kind: str | None, stations, windows: int) -> _Found:
+def _read_parsed(path) -> tuple[Array, list]:
+    """Array and records of an HDF5 file of the parser, in either of its layouts."""
+    lists = foreign_hdf5.has_item(path, "hit_offsets")
+    return (ta_dnn_lists.read_lists if lists else ta_dnn.read_events_of)(path)
+
+
+def _parts(paths, kind: str | None, stations, options: ta_dst.Options, notes: Counter) -> _Found:
     """The events of files of one format.
 
-    All parts have the same tables, perhaps ones in which nothing is known.
+    All parts have the same tables, perhaps ones in which nothing is known. notes : what was left
+        out, and how often; added to it
     """
+    windows = options.windows
     kind = kind or tell_format(paths)
     if kind not in FORMATS:
         raise InputError(f"unknown format {kind!r}; known: {', '.join(FORMATS)}")
+    if options.counts_per_vem is not None and kind != "ta_dst":
+        raise InputError("--counts-per-vem: only for DST files of the Telescope Array")
     if kind in ("ta_dst", "ta_text"):
         array = _listed_array(stations, windows=windows) if stations else None
         if kind == "ta_text":
             array = array or _text_array(paths, windows)
-            return _Found(_text_parts(paths, windows, array), lambda: (array, None))
+            return _Found(_text_parts(paths, windows, array, notes), lambda: (array, None))
         named: dict[int, tuple | None] = {}
-        parts = _dst_parts(paths, named, windows, array or ta_dst.numbered_array(windows))
+        numbered = array or ta_dst.numbered_array(windows)
+        parts = _dst_parts(paths, named, options, numbered, notes)
         return _Found(
             parts, lambda: (array, None) if array else _ranked(ta_dst.array_of(named, windows))
         )
@@ -213,8 +231,7 @@ def _parts(paths, kind: str | None, stations, windows: int) -> _Found:
     altitude = np.nan
     if kind == "ta_dnn":
         several = [
-            with_tables(assemble(records, array))
-            for array, records in map(ta_dnn.read_events_of, paths)
+            with_tables(assemble(records, array)) for array, records in map(_read_parsed, paths)
         ]
         if any(
             not np.array_equal(part.array.position, several[0].array.position) for part in several
@@ -246,7 +263,12 @@ def _signals(part: Events) -> np.ndarray:
 
 
 def convert(
-    paths, kind: str | None = None, stations=None, windows: int = 1, force: bool = False
+    paths: Sequence[FilePath],
+    kind: str | None = None,
+    stations: FilePath | None = None,
+    windows: int = 1,
+    counts_per_vem: float | None = None,
+    force: bool = False,
 ) -> Events:
     """Events of files of one format on one array, in memory.
 
@@ -257,6 +279,7 @@ def convert(
     stations : table of all stations (station, x_m, y_m, z_m) for formats that do not hold them;
         None: positions from the files, and nominal ones where they have none
     windows : consecutive windows of a station that are kept, in formats of the Telescope Array
+    counts_per_vem : of all stations, for DST files without bank rufptn
     force : take what physics excludes (`plausible`) as well
 
     Raises
@@ -264,7 +287,7 @@ def convert(
     InputError : names file, event and field, or says which unit would fit.
     """
     check_paths([paths])
-    found = _parts(paths, kind, stations, windows)
+    found = _parts(paths, kind, stations, ta_dst.Options(windows, counts_per_vem), Counter())
     parts = list(found.parts)
     array, index_of = found.finish()
     events = concatenate_events(parts) if parts else assemble([], array)
@@ -295,22 +318,24 @@ class Converted(NamedTuple):
 
 
 def convert_file(
-    paths,
-    to,
+    paths: Sequence[FilePath],
+    to: FilePath,
     kind: str | None = None,
-    stations=None,
-    windows: int = 1,
-    lateral=None,
+    stations: FilePath | None = None,
+    options: ta_dst.Options = WHOLE,
+    lateral: tuple[Lateral, str] | None = None,
     front: Front = TELESCOPE_ARRAY_FRONT,
     force: bool = False,
 ) -> Converted:
-    """`convert` into an event file, in constant memory.
+    """`convert` into an event file, in constant memory. The log says which hits were left out.
 
-    lateral : (`Lateral`, its name) for the array;
-        None: the Telescope Array's; front : for the array
+    options : windows, and counts per VEM for DST files without bank rufptn
+    lateral : (`Lateral`, its name) for the array; None: the Telescope Array's
+    front : for the array
     """
     check_paths([paths, stations], [to])
-    found = _parts(paths, kind, stations, windows)
+    notes: Counter = Counter()
+    found = _parts(paths, kind, stations, options, notes)
     signals: list[np.ndarray] = []
     with event_file(to, {}, paths) as file:
         with progress("convert") as advance:
@@ -326,6 +351,9 @@ def convert_file(
         if not file.n_events:
             file.append(assemble([], array))
         file.finish(array, index_of)
+        for reason, number in sorted(notes.items()):
+            if number:
+                _log.warning(f"convert: not used: {number:,} {reason}")
         hits = (Hits(*block) for block in file.hits())
         if not force:
             check_array(array, paths[0])

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tashower.convert.ta_dst import write_dst
+from tashower.convert.ta_export import write_dst
 from tashower.convert.ta_text import write_text
 from tashower.errors import InputError
 from tashower.events.model import FLAGS, PARAMETERS, Reconstruction

@@ -99,3 +99,15 @@ def check_readable(path: FilePath) -> None:
     child.join()
     if answer:
         raise InputError(f"{path}: cannot be read as HDF5 ({answer.removeprefix(f'{path}: ')})")
+
+
+def has_item(path: FilePath, name: str) -> bool:
+    """Whether a file that can be read has something of that name.
+
+    Raises
+    ------
+    InputError : as of `check_readable`.
+    """
+    check_readable(path)
+    with h5py.File(path, "r") as file:
+        return name in file
