@@ -149,7 +149,7 @@ def _run_in_processes(n: int, words: list[str]) -> None:
 def _apply(args) -> None:
     from tashower.network.apply import apply_network
 
-    apply_network(args.checkpoint, args.events, args.fits, args.output, args.device)
+    apply_network(args.checkpoint, args.events, args.fits, args.output, args.device, args.model)
 
 
 def _score(args) -> None:
@@ -362,6 +362,9 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--output", required=True, help="reconstruction file to write")
     sub.add_argument(
         "--device", default="auto", choices=("auto", "cpu", "cuda"), help="where to compute"
+    )
+    sub.add_argument(
+        "--model", help="file of the user's model in the checkpoint; left out: where it lay"
     )
 
     sub = configured(

@@ -8,9 +8,10 @@ Every mutation is one that a person makes: a sign, a factor of two, two layers s
 many, a term forgotten, another power, a mean for a median, degrees for radians. The fast tests of
 the folder that was changed must fail. Their compiled loops are kept for folders that are the same.
 
-Usage: python tests/mutants.py [--jobs N] [--list] [FOLDER or WORD ...]
+Usage: python tests/mutants.py [--jobs N] [--minutes M] [--list] [FOLDER or WORD ...]
 
 FOLDER or WORD choose mutations: "network", "simulation/stations.py" or any part of a description.
+With --minutes they are taken in a random order, and after so long no other is begun.
 The table goes to standard output, and into docs/mutants.md when every mutation was tried; progress
 goes to standard error. The exit status is 1 where one survived, 2 where the list no longer fits the
 package.
@@ -18,6 +19,7 @@ package.
 
 import argparse
 import os
+import random
 import re
 import shutil
 import signal
@@ -144,7 +146,7 @@ def survives(mutation: Mutation, copy: Path) -> tuple[bool, str]:
         os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
 
 
-def table(found: list[tuple[Mutation, Path, bool, str]], seconds: float) -> str:
+def table(found: list[tuple[Mutation, Path, bool, str]], listed: int, seconds: float) -> str:
     """The result in Markdown."""
 
     def git(*words):
@@ -156,9 +158,9 @@ def table(found: list[tuple[Mutation, Path, bool, str]], seconds: float) -> str:
     lines = [
         "# Mutations of the package, and which of them the fast tests notice",
         "",
-        f"`make mutants` on {time.strftime('%Y-%m-%d')}, commit {commit}: {len(found)} mutations "
-        f"in {seconds / 60:.0f} minutes. Each is an entry of `tests/mutations.txt`, applied alone; "
-        "killed: a fast test of the folder fails.",
+        f"`make mutants` on {time.strftime('%Y-%m-%d')}, commit {commit}: {len(found)} of {listed} "
+        f"mutations in {seconds / 60:.0f} minutes. Each is an entry of `tests/mutations.txt`, applied "
+        "alone; killed: a fast test of the folder fails.",
         "",
         "| folder | mutations | killed | rate |",
         "|---|---|---|---|",
@@ -184,6 +186,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("chosen", nargs="*", help="folder, file, or part of a description")
     parser.add_argument("--jobs", type=int, default=2, help="mutations at a time (default: 2)")
+    parser.add_argument("--minutes", type=float, help="begin none after this time")
     parser.add_argument("--list", action="store_true", help="say which, and run nothing")
     arguments = parser.parse_args()
     package, begin = ROOT / "tashower", time.monotonic()
@@ -200,6 +203,8 @@ def main() -> int:
         for mutation, path in chosen:
             print(f"{path}: {mutation.what}")
         return 0
+    if arguments.minutes:
+        random.Random(1).shuffle(chosen)
     with tempfile.TemporaryDirectory(prefix="mutants-") as scratch:
         copies = Queue()
         for i in range(min(arguments.jobs, len(chosen))):
@@ -215,6 +220,8 @@ def main() -> int:
 
         def one(item):
             mutation, path = item
+            if arguments.minutes and time.monotonic() - begin > 60.0 * arguments.minutes:
+                return None
             copy = copies.get()
             try:
                 alive, words = survives(mutation, copy)
@@ -226,9 +233,10 @@ def main() -> int:
 
         with ThreadPoolExecutor(arguments.jobs) as pool:
             list(pool.map(check, dict.fromkeys(m.folder for m, _ in chosen)))
-            found = list(pool.map(one, chosen))
-    text = table(found, time.monotonic() - begin)
-    if len(chosen) == len(every):
+            found = [result for result in pool.map(one, chosen) if result]
+    found.sort(key=lambda result: every.index(result[:2]))
+    text = table(found, len(every), time.monotonic() - begin)
+    if len(found) == len(every):
         RESULT.write_text(text)
     print(text, end="")
     return 1 if any(alive for _, _, alive, _ in found) else 0

@@ -152,7 +152,7 @@ def test_too_little_gpu_memory_names_the_key(folder, tmp_path, monkeypatch, capf
     def no_room(*_):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate everything")
 
-    monkeypatch.setattr("tashower.network.training._train_epoch", no_room)
+    monkeypatch.setattr("tashower.network.training.train_epoch", no_room)
     assert main(train_words(folder, tmp_path / "c.pt")) == 2
     assert "lower training.batch_size (32)" in capfd.readouterr().err
     assert list(tmp_path.iterdir()) == []

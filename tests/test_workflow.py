@@ -147,6 +147,26 @@ def test_networks_and_primaries_of_the_user_replace_the_default_ones(tmp_path):
     assert "helium" not in done.all
 
 
+def test_a_network_is_trained_again_only_when_it_changes_itself(tmp_path):
+    """What the rule hands over, whose change starts it again, names one network."""
+
+    def commands(networks):
+        path = tmp_path / "mine.yaml"
+        path.write_text(json.dumps({"results": f"{tmp_path}/r", "networks": networks}))
+        done = snakemake("--dry-run", "--printshellcmds", "--configfile", str(path))
+        assert done.returncode == 0, done.all
+        lines = [line for line in done.all.splitlines() if "tashower train" in line]
+        return {line.split("--network ")[1].split()[0]: line for line in lines}
+
+    one = {"training": {"epochs": 3}}
+    before = commands({"a": one, "b": one})
+    changed = commands({"b": {"inputs": {"event_features": False}}, "c": one, "a": one})
+    assert set(before) == {"a", "b"}
+    assert set(changed) == {"a", "b", "c"}
+    assert changed["a"] == before["a"]
+    assert changed["b"] != before["b"]
+
+
 def test_configuration_of_the_tutorial(tmp_path):
     """The block of docs/new_data.md that runs the workflow on measured events."""
     text = (ROOT / "docs" / "new_data.md").read_text()

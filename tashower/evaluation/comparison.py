@@ -159,8 +159,8 @@ def score(
 
     Parameters
     ----------
-    methods : {name: reconstruction}, with the first of the BASELINES. One that is neither a baseline nor a
-        network and gives no event direction, core and energy together is not scored.
+    methods : {name: reconstruction}, with the first of the BASELINES. One that is neither a
+        baseline nor a network and gives no event direction, core and energy together is not scored.
     networks : {name: its files} of those methods that are networks
 
     Raises

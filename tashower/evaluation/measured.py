@@ -21,17 +21,13 @@ def station_residuals(
 
     pull : (n_hits,) time, less its expected shift, over its error; None: left out
     """
-    hit = events.hit_event
-    r, log_ldf, front = expected_at_hits(fit, events)
-    keep = (
-        np.isfinite(fit.s800[hit]) & np.isfinite(fit.core_x[hit]) & np.isfinite(pulses.arrival_time)
-    )
-    hit, r, log_ldf, front = hit[keep], r[keep], log_ldf[keep], front[keep]
+    expected = expected_at_hits(fit, events)
+    keep = np.isfinite(expected.density) & np.isfinite(pulses.arrival_time)
     density = np.maximum(pulses.signal[keep].mean(axis=1), 1e-3) / events.array.detector.area
     return ({} if pull is None else {"pull": pull[keep]}) | {
-        "r": r,
-        "time": pulses.arrival_time[keep] - front,
-        "signal": np.log(density) - np.log(fit.s800[hit]) - log_ldf,
+        "r": expected.distance[keep],
+        "time": (pulses.arrival_time - expected.time)[keep],
+        "signal": np.log(density / expected.density[keep]),
         "saturated": pulses.saturated[keep],
     }
 

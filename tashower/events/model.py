@@ -10,10 +10,8 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from tashower.events.array import Array
-from tashower.physics.geometry import axis_components, axis_distance, plane_delay
-from tashower.physics.lateral import log_lateral_distribution, slope
-from tashower.physics.shower_front import front_delay
+from tashower.events.array import Array, description_of
+from tashower.physics.description import Expected, expected, parameters_at
 
 #: The seven parameters of the joint fit, in the order of every covariance matrix.
 PARAMETERS = ("core_x", "core_y", "zenith", "azimuth", "s800", "t0", "curvature")
@@ -250,28 +248,11 @@ def pulls(reconstruction: Reconstruction, truth: Truth) -> np.ndarray:
     return result
 
 
-def expected_at_hits(
-    shower: Truth | Reconstruction, events: Events
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(distance to the axis [m], at least 10; ln LDF there; time of the front [ns]) at every hit,
-    (n_hits,) each.
+def expected_at_hits(shower: Truth | Reconstruction, events: Events) -> Expected:
+    """What the formulas put at every hit for the shower of its event: (n_hits,) columns.
 
-    shower : one row per event. The lateral distribution has the mean slope of its zenith. NaN where
-        the shower has no result.
+    shower : one row per event. The lateral distribution has the mean slope of its zenith; distances
+    are from the axis. NaN where the shower has no result.
     """
-    hit = events.hit_event
     position = events.array.position[events.hit_station]
-    d = (position[:, 0] - shower.core_x[hit], position[:, 1] - shower.core_y[hit], position[:, 2])
-    n = axis_components(shower.zenith[hit], shower.azimuth[hit])
-    r = np.maximum(axis_distance(*d, *n), 10.0)
-    # Beyond 69 degrees the slope would turn over.
-    log_ldf = log_lateral_distribution(
-        r, slope(np.minimum(shower.zenith[hit], 1.2)), events.array.lateral
-    )
-    return (
-        r,
-        log_ldf,
-        shower.t0[hit]
-        + plane_delay(*d, *n)
-        + front_delay(r, log_ldf, shower.curvature[hit], events.array.front),
-    )
+    return expected(parameters_at(shower, events.hit_event), position, description_of(events.array))

@@ -26,7 +26,7 @@ formula = register_jitable
 @cache
 def source_fingerprint(room: str) -> str:
     """Twelve hexadecimal digits that change with any source file of the package that a loop of the
-    given room may call: `physics`, `calibration` and the room itself.
+    given room may call: `physics`, `calibration` and the room itself; of room "", all of them.
     """
     package = Path(__file__).resolve().parent.parent
     digest = hashlib.sha256()
@@ -39,9 +39,10 @@ def source_fingerprint(room: str) -> str:
 
 def _cache_folder(module: str) -> str:
     parts = module.split(".")
-    room = parts[1] if parts[0] == "tashower" and len(parts) > 2 else "physics"
+    # A loop outside of the package may call any room.
+    room = parts[1] if parts[0] == "tashower" and len(parts) > 2 else ""
     home = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    return os.path.join(home, "tashower", f"{room}-{source_fingerprint(room)}")
+    return os.path.join(home, "tashower", f"{room or 'other'}-{source_fingerprint(room)}")
 
 
 def compiled(function=None, **options):

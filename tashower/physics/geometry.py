@@ -37,6 +37,15 @@ def direction(zenith, azimuth) -> np.ndarray:
     )
 
 
+def azimuth_of(n_x, n_y) -> np.ndarray:
+    """Azimuth [0, 2 pi) of horizontal components; NaN gives NaN.
+
+    The remainder of a negative angle that is too small to change 2 pi would be 2 pi itself.
+    """
+    azimuth = np.arctan2(n_y, n_x) % (2 * np.pi)
+    return np.where(azimuth >= 2 * np.pi, 0.0, azimuth)
+
+
 def zenith_azimuth(axis) -> tuple[np.ndarray, np.ndarray]:
     """Zenith [0, pi] and azimuth [0, 2 pi) of vectors of shape (..., 3), of any length.
 
@@ -46,7 +55,7 @@ def zenith_azimuth(axis) -> tuple[np.ndarray, np.ndarray]:
     horizontal = np.hypot(axis[..., 0], axis[..., 1])
     null = (horizontal == 0) & (axis[..., 2] == 0)
     zenith = np.where(null, np.nan, np.arctan2(horizontal, axis[..., 2]))
-    azimuth = np.where(null, np.nan, np.arctan2(axis[..., 1], axis[..., 0]) % (2 * np.pi))
+    azimuth = np.where(null, np.nan, azimuth_of(axis[..., 0], axis[..., 1]))
     return zenith, azimuth
 
 

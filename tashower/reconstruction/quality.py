@@ -7,6 +7,7 @@ import numpy as np
 from tashower.config import ReconstructionConfig
 from tashower.events.array import border_distance
 from tashower.events.model import FLAGS
+from tashower.physics.geometry import azimuth_of
 
 #: Results outside of these are not showers: invalid. S800 [VEM/m^2], error of the direction [rad],
 #: core outside the array [m].
@@ -22,17 +23,19 @@ def to_angles(p, covariance):
     n_x, n_y = p[:, 2], p[:, 3]
     sine2 = np.minimum(n_x**2 + n_y**2, 1.0)
     sine, cosine = np.sqrt(sine2), np.sqrt(1.0 - sine2)
-    safe = np.maximum(sine, 1e-9)
+    # At the very vertical any azimuth is as good; a Jacobian of rank 6 would lose an error.
+    safe, tilted = np.maximum(sine, 1e-9), sine > 1e-9
+    c_x, c_y = np.where(tilted, n_x, 1e-9), np.where(tilted, n_y, 0.0)
     jacobian = np.zeros_like(covariance)
     for i in (0, 1, 5, 6):
         jacobian[:, i, i] = 1.0
-    jacobian[:, 2, 2], jacobian[:, 2, 3] = n_x / (safe * cosine), n_y / (safe * cosine)
-    jacobian[:, 3, 2], jacobian[:, 3, 3] = -n_y / safe**2, n_x / safe**2
+    jacobian[:, 2, 2], jacobian[:, 2, 3] = c_x / (safe * cosine), c_y / (safe * cosine)
+    jacobian[:, 3, 2], jacobian[:, 3, 3] = -c_y / safe**2, c_x / safe**2
     s800 = np.exp(np.clip(p[:, 4], -700, 700))
     jacobian[:, 4, 4] = s800
     angles = p.copy()
     angles[:, 2] = np.arcsin(sine)
-    angles[:, 3] = np.arctan2(n_y, n_x) % (2.0 * np.pi)
+    angles[:, 3] = azimuth_of(n_x, n_y)
     angles[:, 4] = s800
     return angles, jacobian @ covariance @ jacobian.transpose(0, 2, 1)
 

@@ -112,6 +112,17 @@ def test_a_tabulated_form_is_the_function(zenith):
         np.testing.assert_allclose(found, expected, rtol=5e-3, atol=1e-6)
 
 
+@pytest.mark.parametrize("eta", [4.1, 4.4, 0.75])
+def test_a_tabulated_form_goes_on_linearly(eta):
+    """Beyond the vertical, and beyond sec z = 2.9: the Telescope Array's formula is linear in eta."""
+    r, own = np.geomspace(20.0, 5000.0, 30), lateral.tabulated(modified, 800.0)
+    np.testing.assert_allclose(
+        lateral.log_lateral_distribution(r, np.full(30, eta), own),
+        lateral.log_lateral_distribution(r, eta, lateral.TELESCOPE_ARRAY),
+        atol=1e-3,
+    )
+
+
 @pytest.mark.parametrize("r", [30.0, 333.0, 1000.0, 4000.0])
 @pytest.mark.parametrize("eta", [2.9, 3.6, 4.2])
 def test_derivatives_of_a_table(r, eta):

@@ -19,10 +19,10 @@ from tashower.errors import InputError
 from tashower.events.array import Array, array_from_positions, lattice_map, regular_array
 from tashower.events.model import PARAMETERS, Events, concatenate_events, select_events, select_rows
 from tashower.network.apply import corrected
-from tashower.network.model import ShowerNetwork
+from tashower.network.contracts import ModelInputs, build_model, find_head, find_model
+from tashower.network.predict import Trained, predict
 from tashower.network.sample import Sample
 from tashower.network.tiles import ORIENTATIONS, STATION_FEATURES, TARGETS, make_tiles
-from tashower.network.training import predict
 from tashower.physics.geometry import direction, opening_angle
 from tashower.reconstruction.features import EVENT_FEATURES, event_features
 from tashower.reconstruction.methods import Context, methods
@@ -56,20 +56,11 @@ def network(events, pulses):
     first = np.zeros(len(rows) + 1, np.int64)
     sample = Sample(tiles, columns.astype(np.float32), None, first, rows, events.array.kind)
     torch.manual_seed(4)
-    net = ShowerNetwork(
-        tile=4,
-        n_bins=16,
-        n_layers=2,
-        n_station_features=len(STATION_FEATURES),
-        n_event_features=len(EVENT_FEATURES),
-        n_targets=len(TARGETS),
-        waveforms=False,
-        waveform_channels=4,
-        station_channels=8,
-        grid_layers=1,
-        dense_channels=8,
-        dropout=0.0,
-    ).double()
+    inputs = ModelInputs(
+        4, 16, 2, STATION_FEATURES, tuple(EVENT_FEATURES), False, events.array.kind, len(TARGETS)
+    )
+    options = {"waveform_channels": 4, "station_channels": 8, "grid_layers": 1, "dense_channels": 8}
+    net = build_model(find_model("grid"), inputs, options | {"dropout": 0.0}).double()
     torch.nn.init.normal_(net.head[-1].weight, std=0.3)  # a trained one has other than zeros there
     norm = {
         "station_mean": torch.zeros(len(STATION_FEATURES)),
@@ -82,7 +73,8 @@ def network(events, pulses):
     change = np.zeros((0, len(TARGETS)))
     if len(rows):
         orientations = ORIENTATIONS[events.array.kind]
-        change = predict(net, sample, norm, True, "cpu", orientations) * CORRECTION
+        trained = Trained(net, find_head("mean"), norm, event_features=True)
+        change = predict(trained, sample, "cpu", orientations)[0] * CORRECTION
     return corrected(fit, rows, change, lattice_map(events.array)[1])
 
 
@@ -103,20 +95,22 @@ class Promise(NamedTuple):
     time: float  #: largest error of t0 [ns]; NaN: belongs to another core
     curvature: float  #: largest relative error of a; NaN: states none
     front: float = 1.2  #: curvature a [ns] of the showers that it is given
-    covariance: bool = True  #: states one
+    covariance: tuple = PARAMETERS  #: the parameters whose covariance it states
     refuses_a_line: bool = False  #: raises an `InputError` for stations on a line
 
 
 #: The silent stations pull a little: their expectation is not exactly 0. A plane front is exact for
 #: showers that have one.
 PROMISES = {
-    "plane": Promise(0.02, np.nan, np.nan, np.nan, np.nan, front=0.0, covariance=False),
+    "plane": Promise(
+        1e-4, np.nan, np.nan, np.nan, np.nan, front=0.0, covariance=("zenith", "azimuth", "t0")
+    ),
     "free": Promise(0.05, 8.0, 0.02, 6.0, 0.03),
     "constrained": Promise(0.05, 8.0, 0.02, 6.0, 0.02),
     "scipy": Promise(0.05, 8.0, 0.02, 6.0, 0.03),
-    "network": Promise(0.4, 40.0, 0.02, 6.0, 0.03, covariance=False, refuses_a_line=True),
+    "network": Promise(0.4, 40.0, 0.02, 6.0, 0.03, covariance=(), refuses_a_line=True),
 }
-STATED = {"plane": ("core_x", "core_y", "zenith", "azimuth", "t0")}
+STATED = {"plane": ("core_x", "core_y", "zenith", "azimuth", "t0", "chi2")}
 
 
 @pytest.fixture(params=METHODS)
@@ -184,9 +178,11 @@ def check(name, table, events):
         assert np.isfinite(getattr(table, column)[valid]).all(), f"{column} of a valid event"
     assert ((table.zenith[valid] >= 0) & (table.zenith[valid] < np.pi / 2)).all()
     assert ((table.azimuth[valid] >= 0) & (table.azimuth[valid] < 2 * np.pi)).all()
-    if not PROMISES[name].covariance:
-        assert np.isnan(table.covariance).all()
-    for matrix in table.covariance[valid & PROMISES[name].covariance]:
+    stated = [PARAMETERS.index(column) for column in PROMISES[name].covariance]
+    rest = np.delete(np.arange(len(PARAMETERS)), stated)
+    assert np.isnan(table.covariance[:, rest]).all()
+    assert np.isnan(table.covariance[:, :, rest]).all()
+    for matrix in table.covariance[valid][:, stated][:, :, stated] if stated else ():
         scale = np.sqrt(np.diag(matrix))
         assert (scale > 0).all()
         correlation = matrix / np.outer(scale, scale)
@@ -225,7 +221,7 @@ def test_exact_showers_come_back(name, kind):
 @pytest.mark.parametrize("kind", ["square", "hexagonal"])
 @pytest.mark.parametrize("middle", [True, False])
 def test_vertical_showers(name, kind, middle):
-    """Where the azimuth means nothing; also in the very middle of an array without displacements."""
+    """Where the azimuth means nothing; also in the very middle of an undisplaced array."""
     truth = draw_truth(np.random.default_rng(5), 2, 0.0, [0.0, 2.0], (0.0, 0.0), 60.0)
     truth = replace(truth, curvature=np.full(2, PROMISES[name].front))
     array = layout(kind)
@@ -269,8 +265,8 @@ def test_impossible_times_are_invalid(name, kind):
 
 def differs(name, table, base, turn=0.0, move=(0.0, 0.0), later=0.0):
     """Assert that a table is another one, turned about the origin by `turn`, then moved by `move`
-    [m], and later [ns]: to a small part of an error. Not to rounding: other starts are tried at fixed
-    directions, and a station near 4 VEM/m^2 may change from one likelihood to the other.
+    [m], and later [ns]: to a small part of an error. Not to rounding: other starts are tried in
+    fixed directions, and a station near 4 VEM/m^2 may change from one likelihood to the other.
     """
     np.testing.assert_array_equal(table.flags, base.flags)
     np.testing.assert_array_equal(table.n_stations, base.n_stations)

@@ -85,7 +85,8 @@ def stations(p, on_ground, lateral, front, exact):
     Gaussian and Poisson densities (one of them 0, one below), silent ones, and a rejected one.
     """
     rng = np.random.default_rng(11)
-    x, y = (a.ravel() for a in np.meshgrid([-1900.0, -650.0, 560.0, 1800.0], [-1700.0, -500.0, 610.0, 1900.0]))  # fmt: skip
+    east, north = [-1900.0, -650.0, 560.0, 1800.0], [-1700.0, -500.0, 610.0, 1900.0]
+    x, y = (a.ravel() for a in np.meshgrid(east, north))
     z = rng.normal(0.0, 60.0, 16)
     order = np.argsort(np.hypot(x - p[0], y - p[1]))
     x, y, z = x[order], y[order], z[order]
@@ -148,8 +149,8 @@ def test_gradient_is_the_slope_of_the_sum(p, on_ground, lateral, front):
 
 @pytest.mark.parametrize(("p", "on_ground", "lateral", "front"), cases())
 def test_curvature_is_the_second_derivative_where_the_model_is_exact(p, on_ground, lateral, front):
-    """Without residuals the second derivatives of the model have no weight: what is left of those of
-    the sum is the Fisher information, of Poisson terms too.
+    """Without residuals the second derivatives of the model have no weight: what is left of those
+    of the sum is the Fisher information, of Poisson terms too.
     """
     observed = stations(p, on_ground, lateral, front, exact=True)
     prior = Prior(p[6], PRIOR.weight)

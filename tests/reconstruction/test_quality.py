@@ -34,6 +34,17 @@ def test_angles_and_their_covariance(rng, zenith, azimuth):
     np.testing.assert_allclose(turned[0], jacobian @ covariance @ jacobian.T, rtol=1e-5)
 
 
+@pytest.mark.parametrize("sine", [0.0, 1e-17, 1e-12])
+def test_covariance_at_the_very_vertical(sine):
+    """The zenith keeps the error of a direction cosine; the azimuth has none that means anything."""
+    p = np.array([[0.0, 0.0, sine, -sine, 3.0, 0.0, 1.0]])
+    covariance = np.diag([1.0, 1.0, 1e-4, 1e-4, 0.01, 1.0, 0.01])[None]
+    angles, found = to_angles(p, covariance)
+    assert found[0, 2, 2] == pytest.approx(1e-4)
+    assert found[0, 3, 3] > 1e10
+    assert 0.0 <= angles[0, 3] < 2 * np.pi
+
+
 # One event that passes every cut, and what makes it fail one of them.
 GOOD = {
     "p": (0.0, 0.0, np.radians(30.0), 1.0, 20.0, 0.0, 1.2),

@@ -52,6 +52,18 @@ def section(*names):
     return json.dumps({name: CONFIG[name] for name in ("seed", *names)}, sort_keys=True)
 
 
+def section_of(network):
+    """What decides one network as JSON: it is trained again when that changes, and only then."""
+    settings = {network: CONFIG["networks"][network]}
+    return json.dumps({"seed": CONFIG["seed"], "networks": settings}, sort_keys=True)
+
+
+def model_code(network):
+    """Fingerprint of the file that defines the model of a network; empty for a built-in one."""
+    path = Path(CONFIG["networks"][network]["model"])
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:12] if path.is_file() else ""
+
+
 def package_code(*rooms):
     """Fingerprint of the sources in the named folders of the package: a rule runs again when its code changes."""
     package = Path(tashower.__file__).parent

@@ -29,7 +29,8 @@ rule train_network:
         gpu=lambda wildcards: gpus(wildcards.network)
         * TRAINING[wildcards.network]["processes"],
     params:
-        config=section("networks"),
+        config=lambda wildcards: section_of(wildcards.network),
+        model_code=lambda wildcards: model_code(wildcards.network),
         code=package_code(
             "physics", "events", "io", "calibration", "reconstruction", "network"
         ),

@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 from tashower.evaluation.figures.event_panels import (
     Hits,
     Shower,
-    around,
     curves,
+    expected_of,
     footprint,
     parameter_table,
     waveforms,
@@ -17,8 +17,7 @@ from tashower.evaluation.figures.event_panels import (
 from tashower.evaluation.figures.style import figure_in_style
 from tashower.evaluation.names import BASELINES, PALETTE, colours, short
 from tashower.events.model import Events, Pulses, Reconstruction
-from tashower.physics.lateral import log_lateral_distribution, slope
-from tashower.physics.shower_front import front_delay
+from tashower.physics.description import Expected
 
 _TRUE = "#009E73"
 _FARTHEST = 1000.0  # from the front [ns] that a hit may lie to be drawn with it: a choice
@@ -55,11 +54,10 @@ def _showers(events: Events, index: int, methods: dict[str, Reconstruction]) -> 
     return showers
 
 
-def _near(reference: dict, r, after, array) -> np.ndarray:
-    """(n,) bool: hits that belong to the front of a shower; after : times after its plane [ns]."""
-    log_ldf = log_lateral_distribution(r, slope(reference["zenith"]), array.lateral)
-    front = front_delay(r, log_ldf, reference["curvature"], array.front)
-    return np.abs(after) < np.minimum(_FARTHEST + 2.0 * front, 6.0 * _FARTHEST)
+def _near(expected: Expected, time) -> np.ndarray:
+    """(n,) bool: hits that belong to the front of a shower; time [ns]."""
+    limit = np.minimum(_FARTHEST + 2.0 * expected.delay, 6.0 * _FARTHEST)
+    return np.abs(time - expected.plane_time) < limit
 
 
 @figure_in_style
@@ -82,8 +80,9 @@ def event_figure(
     # Accidental hits stay in the footprint; in the other panels they would squeeze everything else.
     near = np.ones(len(hits), bool)
     if reference:
-        r, plane = around(reference, position)
-        near = _near(reference, r, time - reference["t0"] - plane, array)
+        expected = expected_of(reference, position, array)
+        r, plane = expected.distance, expected.plane_time - reference["t0"]
+        near = _near(expected, time)
     # Without waveforms their column is left out.
     columns = 2 if events.waveform is None else 3
     figure = Figure(figsize=(5.4 * columns, 9.5), dpi=100)

@@ -4,9 +4,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tashower.events.array import Array
+from tashower.events.array import Array, description_of
 from tashower.events.model import Events
-from tashower.physics.geometry import axis_components, axis_distance, plane_delay
+from tashower.physics.description import Expected, ShowerParameters, expected
+from tashower.physics.geometry import axis_components
 from tashower.physics.lateral import log_lateral_distribution, slope
 from tashower.physics.shower_front import front_delay
 
@@ -32,11 +33,10 @@ class Hits(NamedTuple):
     saturated: np.ndarray  #: (n,) bool
 
 
-def around(shower: dict, position: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(axis distance [m], plane delay [ns]) of stations (n, 3) for a shower."""
-    d = (position[:, 0] - shower["core_x"], position[:, 1] - shower["core_y"], position[:, 2])
-    n = axis_components(shower["zenith"], shower["azimuth"])
-    return np.maximum(axis_distance(*d, *n), 10.0), plane_delay(*d, *n)
+def expected_of(shower: dict, position: np.ndarray, array: Array) -> Expected:
+    """What the formulas put at stations (n, 3) for a shower, with its own slope if it has one."""
+    parameters = ShowerParameters(*(shower[name] for name in ShowerParameters._fields))
+    return expected(parameters, position, description_of(array), shower.get("slope"))
 
 
 def footprint(axis, events: Events, index: int, hits, time, signal, showers) -> None:
@@ -143,20 +143,18 @@ def _curve(axes, fine, hits: Hits, shower: Shower, array: Array) -> np.ndarray:
     front, residual, lateral, lateral_residual = axes
     values, colour = shower.values, shower.colour
     eta = values.get("slope", slope(values["zenith"]))
-    r, plane = around(values, hits.position)
-    after = hits.time - values["t0"] - plane
-    log_ldf = log_lateral_distribution(r, eta, array.lateral)
+    here = expected_of(values, hits.position, array)
+    r, after = here.distance, hits.time - here.plane_time
     log_ldf_fine = log_lateral_distribution(fine, eta, array.lateral)
     line = {"color": colour, "ls": "--" if shower.dashed else "-", "label": shower.name}
     front.plot(r, after, "o", color=colour, ms=4)
     front.plot(fine, front_delay(fine, log_ldf_fine, values["curvature"], array.front), **line)
-    expected = front_delay(r, log_ldf, values["curvature"], array.front)
-    residual.plot(r, after - expected, "o", color=colour, ms=4)
+    residual.plot(r, after - here.delay, "o", color=colour, ms=4)
     limit, measured = hits.saturated, ~hits.saturated
     lateral.plot(r[measured], hits.density[measured], "o", color=colour, ms=4)
     lateral.plot(r[limit], hits.density[limit], "^", mfc="none", color=colour, ms=6)
     lateral.plot(fine, values["s800"] * np.exp(log_ldf_fine), **line)
-    off = np.log(np.maximum(hits.density, 0.05) / (values["s800"] * np.exp(log_ldf)))
+    off = np.log(np.maximum(hits.density, 0.05) / here.density)
     lateral_residual.plot(r[measured], off[measured], "o", color=colour, ms=4)
     return after
 
