@@ -76,6 +76,7 @@ FLOORS = {
         *("config", "physics", "events", "io", "calibration", "reconstruction", "network")
     },
 }
+FLOORS["cli"] = set(FLOORS)
 ONLY_IN = {
     "torch": {"network"},
     "matplotlib": {"evaluation"},

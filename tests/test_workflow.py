@@ -200,6 +200,18 @@ def tutorial_blocks():
     return blocks
 
 
+def out_of_service(folder):
+    """A table that says of the first event that a station without a hit was out of service."""
+    tables = [
+        (folder / "data" / "samples" / f"{name}.csv").read_text().splitlines()
+        for name in ("hits", "stations")
+    ]
+    hits, stations = ([line.split(",")[:2] for line in table[1:]] for table in tables)
+    hit = {station for event, station in hits if event == hits[0][0]}
+    silent = next(station for station, _ in stations if station not in hit)
+    return f"event,station\n{hits[0][0]},{silent}\n"
+
+
 def test_every_line_of_the_tutorial_runs(copy, monkeypatch):
     """Commands in their order; tables and header against the files that they show; configurations
     as a dry run.
@@ -223,6 +235,7 @@ def test_every_line_of_the_tutorial_runs(copy, monkeypatch):
             shipped = yaml.safe_load((copy / "data" / "samples" / "header.yaml").read_text())
             assert shipped == {key: header[key] for key in shipped}
             (copy / "data" / "samples" / "other.yaml").write_text("\n".join(block))
+            (copy / "data" / "samples" / "out.csv").write_text(out_of_service(copy))
             assert main(["convert", "data/samples/other.yaml", "--to", "build/other.h5"]) == 0
         elif kind == "snakemake":
             done = snakemake("--dry-run", *shlex.split(block[0])[1:], folder=copy)

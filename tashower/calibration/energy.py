@@ -6,6 +6,7 @@ import itertools
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 #: Fewest events behind a node of the table.
 FEWEST_EVENTS = 10
@@ -27,7 +28,9 @@ class EnergyTable:
     log10_energy: np.ndarray
 
 
-def make_energy_table(s800, zenith, energy, n_secant: int = 9, n_s800: int = 13) -> EnergyTable:
+def make_energy_table(
+    s800: ArrayLike, zenith: ArrayLike, energy: ArrayLike, n_secant: int = 9, n_s800: int = 13
+) -> EnergyTable:
     """Energy table from reconstructed S800 [VEM/m^2] and zenith [rad] and true energy [EeV] of
     simulated events.
 
@@ -64,7 +67,7 @@ def make_energy_table(s800, zenith, energy, n_secant: int = 9, n_s800: int = 13)
     return EnergyTable(np.array(middle), nodes, np.array(table))
 
 
-def look_up_energy(table: EnergyTable, s800, zenith) -> np.ndarray:
+def look_up_energy(table: EnergyTable, s800: ArrayLike, zenith: ArrayLike) -> np.ndarray:
     """Energy [EeV] for S800 [VEM/m^2] and zenith [rad]; bilinear in log10 and sec z, extrapolated;
     NaN stays NaN.
     """

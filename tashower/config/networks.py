@@ -180,7 +180,9 @@ NETWORKS = {
 }
 
 
-def merge(lower: Mapping, upper: Mapping, replaced: frozenset = frozenset(), path=()) -> dict:
+def merge(
+    lower: Mapping, upper: Mapping, replaced: frozenset = frozenset(), path: tuple = ()
+) -> dict:
     """Both maps as one, key by key; where both give a value, `upper` holds.
 
     Parameters
@@ -198,7 +200,7 @@ def merge(lower: Mapping, upper: Mapping, replaced: frozenset = frozenset(), pat
     return whole
 
 
-def over_defaults(entry, network, training):
+def over_defaults(entry: object, network: object, training: object) -> object:
     """An entry of `networks` completed by the sections `network` and `training`. What is no map is
     left to the models: it is complete, or wrong.
     """

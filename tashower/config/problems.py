@@ -9,7 +9,7 @@ from tashower.config.networks import GridOptions, InputsConfig, NetworkSettings
 from tashower.config.yaml_text import flow
 
 
-def leaves(kind=Config, path: tuple = ()) -> Iterator[tuple]:
+def leaves(kind: object = Config, path: tuple = ()) -> Iterator[tuple]:
     """The path of every key that holds a value, in the order of the models."""
     for field in fields(kind):
         inside = GridOptions if field.name == "options" else field.type
@@ -19,7 +19,7 @@ def leaves(kind=Config, path: tuple = ()) -> Iterator[tuple]:
             yield (*path, field.name)
 
 
-def shown(value) -> str:
+def shown(value: object) -> str:
     """A value as YAML has it, cut to 60 characters; maps and lists in it are only named, since
     aliases can make them longer than any memory.
     """

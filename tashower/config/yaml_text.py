@@ -114,7 +114,7 @@ def _check_entries(node, path, seen) -> Iterator[tuple[int, str]]:
     node.value = kept
 
 
-def plain_scalars(value):
+def plain_scalars(value: object) -> object:
     """Text within maps and lists as YAML reads it: {"tile": "5"} becomes {"tile": 5}.
 
     Snakemake's --config leaves every scalar inside of a map as text.
@@ -130,7 +130,7 @@ def plain_scalars(value):
     return loader.construct_object(yaml.ScalarNode(tag, value))
 
 
-def flow(value) -> str:
+def flow(value: object) -> str:
     """A value in YAML's flow style; 1200.0 is 1200, and keys have no quotes."""
     if isinstance(value, dict):
         return f"{{{', '.join(f'{key}: {flow(entry)}' for key, entry in value.items())}}}"

@@ -23,6 +23,7 @@ from tashower.evaluation.tables import pulls_key
 from tashower.events.model import PARAMETERS, Reconstruction, Truth, pulls, select_rows
 from tashower.io import provenance
 from tashower.physics.geometry import direction
+from tashower.progress import counted
 
 #: Explained variance of the direction correction by (waveforms, event features): Ivanov et al.
 #: 2020, arXiv:2005.07117.
@@ -101,7 +102,7 @@ def _histories(networks) -> dict:
     """
     found = {}
     for name, paths in networks.items():
-        for folder in list(Path(paths[0]).parents)[:3]:
+        for folder in list(Path(paths[0]).parents)[:3] if paths else ():
             if (folder / "history.json").is_file():
                 found[name] = json.loads((folder / "history.json").read_text())["epochs"]
                 break
@@ -148,7 +149,7 @@ def _summaries(found: dict[str, Residuals], truth: Truth, settings, rows_of) -> 
             "by_energy": [summarise(r, truth, b, rows_of) for b in energy_bins],
             "by_zenith": [summarise(r, truth, b, rows_of) for b in zenith_bins],
         }
-        for name, r in found.items()
+        for name, r in counted("score", found.items(), len(found), "methods")
     }
 
 

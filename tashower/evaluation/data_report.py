@@ -28,6 +28,7 @@ from tashower.io.event_file import read_events
 from tashower.io.hdf5 import read_attributes
 from tashower.io.reconstruction_file import read_reconstruction
 from tashower.reconstruction.residuals import time_pulls
+from tashower.types import FilePath
 
 
 def _simulated(paths: Sequence) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
@@ -112,13 +113,13 @@ def _event_figures(
 
 def report_data(
     config: Config,
-    events_path,
-    fits_path,
+    events_path: FilePath,
+    fits_path: FilePath,
     networks: Mapping[str, str],
     simulated_fits: Sequence,
-    output,
-    calibration=None,
-) -> None:
+    output: FilePath,
+    calibration: FilePath | None = None,
+) -> int:
     """Write the report of measured events as one HTML file, figures beside it.
 
     Parameters
@@ -128,6 +129,8 @@ def report_data(
     simulated_fits : reconstruction files of simulated events, for the comparison; may be empty
     output : HTML file to write; the figures go to figures/ beside it
     calibration : file of the fit's calibration, for the pulls of the times; None: no pulls
+
+    Returns the number of events.
 
     Raises
     ------
@@ -169,4 +172,4 @@ def report_data(
     )
     with written_aside(output) as aside:
         aside.write_text(text)
-    print(f"{output}: {events.n_events} events", flush=True)
+    return events.n_events

@@ -13,6 +13,7 @@ from tashower.evaluation.figures.style import save
 from tashower.evaluation.sample import read_sample
 from tashower.io.atomic import written_aside
 from tashower.io.hdf5 import made_from, read_attributes
+from tashower.types import FilePath
 
 
 def evaluate(
@@ -20,9 +21,9 @@ def evaluate(
     events_paths: Sequence,
     fits_paths: Sequence,
     networks: Mapping[str, Sequence],
-    calibration,
-    output,
-) -> None:
+    calibration: FilePath | None,
+    output: FilePath,
+) -> dict:
     """Score fit and networks; write scores.json (`output`), scores.md and figures/ beside it.
 
     Parameters
@@ -30,6 +31,8 @@ def evaluate(
     events_paths, fits_paths : files of the test sample, in the same order
     networks : {name: files of `apply_network`, in the same order}
     calibration : path of the fit's calibration, for the record
+
+    Returns the scores.
 
     Raises
     ------
@@ -56,4 +59,4 @@ def evaluate(
         aside.write_text(tables.as_markdown(scores))
     with written_aside(output) as aside:
         aside.write_text(json.dumps(scores, indent=1, allow_nan=False) + "\n")
-    print(tables.summary(scores), flush=True)
+    return scores

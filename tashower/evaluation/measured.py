@@ -1,6 +1,9 @@
 """Measured events in numbers: what was found, stations around the fit, data against simulation."""
 
+from collections.abc import Iterable
+
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.stats import ks_2samp
 
 from tashower.evaluation.names import label
@@ -32,7 +35,7 @@ def station_residuals(
     }
 
 
-def two_sample_distance(a, b) -> float:
+def two_sample_distance(a: ArrayLike, b: ArrayLike) -> float:
     """Largest distance of the two empirical distributions (Kolmogorov and Smirnov), NaN left out;
     NaN without values.
     """
@@ -84,7 +87,7 @@ def domain_rows(
     return rows, warnings
 
 
-def count_rows(methods: dict[str, Reconstruction], networks) -> list[list[str]]:
+def count_rows(methods: dict[str, Reconstruction], networks: Iterable[str]) -> list[list[str]]:
     """How many events have a result and pass the cuts, by method, with header.
 
     networks : names of the methods that are networks

@@ -9,7 +9,7 @@ import jinja2
 _FOLDER = Path(__file__).with_name("templates")
 
 
-def render(template: str, **content) -> str:
+def render(template: str, **content: object) -> str:
     """A template with its content; text is escaped, and what the template needs must be there."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_FOLDER),

@@ -13,13 +13,14 @@ from tashower.evaluation.names import LOOKS, baselines, short
 from tashower.evaluation.page import pictures, render
 from tashower.io import provenance
 from tashower.io.atomic import written_aside
+from tashower.types import FilePath
 
 
 def _seconds(text: str) -> float:
     return float(text) if text not in ("", "-", "NA") else 0.0
 
 
-def read_times(folder) -> list[list[str]]:
+def read_times(folder: FilePath | None) -> list[list[str]]:
     """Rows (rule, jobs, wall time [s], CPU time [s], largest memory [MB]) from Snakemake's
     benchmark files, with header.
     """
@@ -76,7 +77,9 @@ def _in_words(names) -> str:
     )
 
 
-def report_text(config: Config, scores: dict, figures: Path, benchmarks=None) -> str:
+def report_text(
+    config: Config, scores: dict, figures: Path, benchmarks: FilePath | None = None
+) -> str:
     """The report of scores as HTML.
 
     figures : folder of their figures; those that are not there are left out
@@ -105,7 +108,9 @@ def report_text(config: Config, scores: dict, figures: Path, benchmarks=None) ->
     )
 
 
-def write_report(config: Config, scores_path, benchmarks, output) -> None:
+def write_report(
+    config: Config, scores_path: FilePath, benchmarks: FilePath | None, output: FilePath
+) -> None:
     """Write the report of a scores.json, with the figures beside it, as one HTML file.
 
     Raises
@@ -124,4 +129,3 @@ def write_report(config: Config, scores_path, benchmarks, output) -> None:
     text = report_text(config, scores, scores_path.parent / "figures", benchmarks)
     with written_aside(output) as aside:
         aside.write_text(text)
-    print(f"{output}: {len(text) / 1e6:.1f} MB", flush=True)

@@ -18,6 +18,7 @@ from tashower.events.model import (
 )
 from tashower.io.event_file import PARTS, read_events
 from tashower.io.reconstruction_file import read_reconstruction
+from tashower.types import FilePath
 
 
 class Example(NamedTuple):
@@ -48,7 +49,9 @@ def single_event(
     )
 
 
-def check_same_events(table: Reconstruction, events: Events, path, events_path) -> None:
+def check_same_events(
+    table: Reconstruction, events: Events, path: FilePath, events_path: FilePath
+) -> None:
     """Refuse a reconstruction of other events.
 
     Raises
@@ -60,7 +63,7 @@ def check_same_events(table: Reconstruction, events: Events, path, events_path) 
 
 
 def read_methods(
-    events: Events, events_path, fits_path, network_paths: Mapping[str, str]
+    events: Events, events_path: FilePath, fits_path: FilePath, network_paths: Mapping[str, str]
 ) -> tuple[dict[str, Reconstruction], Pulses | None, dict[str, np.ndarray]]:
     """({method: reconstruction}, pulses, event features) of the events of one file; the methods
     are the baselines that are there, all others of `fits_path`, the networks.

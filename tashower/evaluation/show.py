@@ -1,7 +1,7 @@
 """What a file holds, in a few lines, or one of its events as a picture."""
 
 import json
-import sys
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,12 @@ from tashower.events.model import FLAGS, Events, Pulses, Reconstruction, select_
 from tashower.io.event_file import read_events
 from tashower.io.hdf5 import read_attributes
 from tashower.io.reconstruction_file import read_reconstruction
+from tashower.types import FilePath
+
+_log = logging.getLogger("tashower")
+
+#: Endings of pictures that can be written.
+PICTURES = (".png", ".pdf", ".svg")
 
 
 def _range(values, factor=1.0) -> str:
@@ -79,6 +85,9 @@ def _describe_json(path) -> list[str]:
     try:
         content = json.loads(Path(path).read_text())
         kind = content["format"]
+        missing = {"version", "software", "commit", "created"} - set(content)
+        if missing:
+            raise KeyError(missing)
     except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError):
         raise InputError(f"{path}: not a file of tashower") from None
     lines = [_made(kind, content)]
@@ -97,6 +106,9 @@ def _describe_json(path) -> list[str]:
 
 
 def _describe_checkpoint(path) -> list[str]:
+    with path.open("rb") as file:
+        if file.read(4) != b"PK\x03\x04":  # torch writes ZIP files
+            raise InputError(f"{path}: not a checkpoint")
     lines = [f"checkpoint of a network, {path.stat().st_size:,} bytes"]
     history = path.with_name("history.json")
     if history.is_file():
@@ -109,8 +121,8 @@ def _describe_checkpoint(path) -> list[str]:
     return lines
 
 
-def show_file(path) -> None:
-    """Print what a file holds.
+def show_file(path: FilePath) -> list[str]:
+    """What a file holds, in lines.
 
     Raises
     ------
@@ -119,7 +131,6 @@ def show_file(path) -> None:
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path}: no such file")
-    print(path)
     if path.suffix == ".json":
         lines = _describe_json(path)
     elif path.suffix == ".pt":
@@ -132,7 +143,7 @@ def show_file(path) -> None:
             if attributes["format"] == "tashower events"
             else _describe_reconstruction(path)
         )
-    print("\n".join(lines), flush=True)
+    return [str(path), *lines]
 
 
 def fit_on_the_spot(events: Events) -> tuple[dict[str, Reconstruction], Pulses]:
@@ -151,13 +162,15 @@ def fit_on_the_spot(events: Events) -> tuple[dict[str, Reconstruction], Pulses]:
             calibration.described, events.array.described, "not fitted (--fits FILE shows a fit)"
         )
     except InputError as reason:
-        print(f"tashower: {reason}", file=sys.stderr)
+        _log.warning(str(reason))
         return {}, find_pulses(events)
     return reconstruct(events, calibration, load_config().reconstruction)[:2]
 
 
-def show_event(path, index: int, fits=None, output=None) -> None:
-    """Draw one event; print the path of the picture.
+def show_event(
+    path: FilePath, index: int, fits: FilePath | None = None, output: FilePath | None = None
+) -> Path:
+    """Draw one event; returns the path of the picture.
 
     Parameters
     ----------
@@ -173,11 +186,15 @@ def show_event(path, index: int, fits=None, output=None) -> None:
     from tashower.evaluation.figures.event import event_figure
     from tashower.evaluation.figures.style import save
 
+    if output and Path(output).suffix.lower() not in PICTURES:
+        raise InputError(f"{output}: pictures end in {', '.join(PICTURES)}")
     events = read_events(path)
     if not 0 <= index < events.n_events:
         raise InputError(
             f"{path}: has no event {index}; it holds {events.n_events}, counted from 0"
         )
+    if events.hit_offset[index] == events.hit_offset[index + 1]:
+        raise InputError(f"{path}: event {index} has no hits: there is nothing to draw")
     if fits is None:
         one = select_events(events, [index])
         event = (one, *fit_on_the_spot(one))
@@ -190,4 +207,4 @@ def show_event(path, index: int, fits=None, output=None) -> None:
     events, tables, pulses = event
     output = Path(output) if output else Path(f"{Path(path).stem}-event-{index}.png")
     save(event_figure(events, 0, tables, pulses), output)
-    print(output, flush=True)
+    return output

@@ -15,7 +15,7 @@ def pulls_key(fit: str) -> str:
     return f"pulls_of_{fit}_fit"
 
 
-def full_network(scores) -> str:
+def full_network(scores: dict) -> str:
     """The network that sees most: with waveforms and event features, else with waveforms, else the
     first.
     """
@@ -27,7 +27,7 @@ def full_network(scores) -> str:
     )
 
 
-def pm(entry, digits=3) -> str:
+def pm(entry: dict | None, digits: int = 3) -> str:
     """value ± error, or an em dash where there is none."""
     if entry is None or entry["value"] is None:
         return "—"
@@ -35,7 +35,7 @@ def pm(entry, digits=3) -> str:
     return f"{entry['value']:.{digits}f}{error}"
 
 
-def cells(scores) -> list[dict]:
+def cells(scores: dict) -> list[dict]:
     """The published table: for each published cell the network of ours with these inputs, and both
     explained variances.
     """
@@ -51,7 +51,7 @@ def cells(scores) -> list[dict]:
     return result
 
 
-def ev_rows(scores) -> list[list[str]]:
+def ev_rows(scores: dict) -> list[list[str]]:
     """Rows of the 2 x 2 table with header."""
     fits = baselines(scores)
     ours = [f"ours, against the {short(fit)}" for fit in fits]
@@ -68,7 +68,7 @@ def ev_rows(scores) -> list[list[str]]:
     return rows
 
 
-def method_rows(scores) -> list[list[str]]:
+def method_rows(scores: dict) -> list[list[str]]:
     """Bias and resolution of every method over all scored events, with header."""
     rows = [
         [
@@ -99,7 +99,7 @@ def method_rows(scores) -> list[list[str]]:
     return rows
 
 
-def fraction_rows(scores) -> list[list[str]]:
+def fraction_rows(scores: dict) -> list[list[str]]:
     """Part of the triggered events that is scored (passes the cuts of the first
     baseline), by energy, with header.
     """
@@ -116,7 +116,7 @@ def _labels(scores) -> list[str]:
     return [label(name, scores["networks"]) for name in scores["methods"]]
 
 
-def bin_rows(scores, quantity: str, by: str, digits=3) -> list[list[str]]:
+def bin_rows(scores: dict, quantity: str, by: str, digits: int = 3) -> list[list[str]]:
     """One quantity of every method in bins of energy ("by_energy") or zenith ("by_zenith"), with
     header.
     """
@@ -136,7 +136,7 @@ def bin_rows(scores, quantity: str, by: str, digits=3) -> list[list[str]]:
     return rows
 
 
-def quantity_rows(scores) -> list[list[str]]:
+def quantity_rows(scores: dict) -> list[list[str]]:
     """Explained variance of each quantity itself, with header."""
     rows = [["method", "direction", "core", "ln E"]]
     for name, entry in scores["ev_of_quantity"].items():
@@ -145,7 +145,7 @@ def quantity_rows(scores) -> list[list[str]]:
     return rows
 
 
-def pull_rows(scores) -> list[list[str]]:
+def pull_rows(scores: dict) -> list[list[str]]:
     """Pulls of the first baseline, with header."""
     rows = [["parameter", "mean", "width", "width of the middle 68 %"]]
     for name, entry in pulls_of_fit(scores).items():
@@ -161,13 +161,13 @@ def pull_rows(scores) -> list[list[str]]:
     return rows
 
 
-def markdown_table(rows) -> str:
+def markdown_table(rows: list) -> str:
     """Rows, the first of which is the header, as a Markdown table."""
     lines = ["| " + " | ".join(row) + " |" for row in rows]
     return "\n".join([lines[0], "|" + "---|" * len(rows[0]), *lines[1:]])
 
 
-def sentences(scores) -> list[str]:
+def sentences(scores: dict) -> list[str]:
     """What the numbers say, in words computed from them."""
     if not scores["networks"]:
         return ["No network was scored."]
@@ -240,7 +240,7 @@ def _inputs(key) -> str:
     }.get(tuple(key), "neither")
 
 
-def summary(scores) -> str:
+def summary(scores: dict) -> str:
     """A short text for the terminal."""
     return "\n".join(
         [
@@ -250,7 +250,7 @@ def summary(scores) -> str:
     )
 
 
-def as_markdown(scores) -> str:
+def as_markdown(scores: dict) -> str:
     """All tables as one Markdown text."""
 
     def binned(title, quantity, by, digits=3):

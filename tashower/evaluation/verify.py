@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tashower.errors import InputError
 from tashower.io.hdf5 import checksum_of, read_attributes
+from tashower.types import FilePath
 
 
 def _described(path: Path) -> dict | None:
@@ -45,7 +46,7 @@ def _described(path: Path) -> dict | None:
     }
 
 
-def problems_of(folder) -> tuple[list[str], list[str]]:
+def problems_of(folder: FilePath) -> tuple[list[str], list[str]]:
     """(problems, remarks) of all event, reconstruction, calibration, score files and checkpoints
     below a folder.
 

@@ -1,6 +1,6 @@
 """Apply a trained network: the fit of every event, corrected."""
 
-import sys
+import logging
 from dataclasses import replace
 
 import numpy as np
@@ -19,6 +19,8 @@ from tashower.network.tiles import ORIENTATIONS, STATION_FEATURES, TARGETS, in_l
 from tashower.physics.geometry import direction, zenith_azimuth
 from tashower.reconstruction.features import EVENT_FEATURES
 from tashower.reconstruction.quality import to_angles
+
+_log = logging.getLogger("tashower")
 
 
 def corrected(
@@ -145,8 +147,4 @@ def apply_network(
         content["configuration"],
         inputs=(checkpoint, events_path, fits_path),
     )
-    print(
-        f"{output}: {len(sample.rows):,} of {len(table.event_id):,} events corrected",
-        file=sys.stderr,
-        flush=True,
-    )
+    _log.info(f"{output}: {len(sample.rows):,} of {len(table.event_id):,} events corrected")

@@ -1,8 +1,7 @@
 """One pass over the training sample, and one over the validation sample."""
 
 import hashlib
-import sys
-import time
+import logging
 from types import ModuleType
 from typing import NamedTuple
 
@@ -16,9 +15,11 @@ from tashower.network.predict import Trained, explained_variance, outputs
 from tashower.network.processes import Processes, mean_over
 from tashower.network.sample import Sample, read_ahead, take_batch
 from tashower.network.tiles import ORIENTATIONS
+from tashower.progress import counted
 
-_SECONDS_BETWEEN_REPORTS = 10.0
 _SEED_TAG = 777  # keeps these streams apart from those of the simulation
+
+_log = logging.getLogger("tashower")
 
 
 class Run(NamedTuple):
@@ -50,7 +51,7 @@ def seed_of(seed: int, name: str, epoch: int) -> np.random.SeedSequence:
 def say(run: Run, text: str) -> None:
     """A line of what the training does, once for all its processes."""
     if run.processes.first:
-        print(f"train {run.name}: {text}", file=sys.stderr, flush=True)
+        _log.info(f"train {run.name}: {text}")
 
 
 def batches(sample: Sample, run: Run, epoch: int):
@@ -78,8 +79,9 @@ def train_epoch(learner: Learner, trained: Trained, sample: Sample, run: Run, ep
     device = run.device
     learner.network.train()
     n_steps, made = batches(sample, run, epoch)
-    total, reported = 0.0, time.monotonic()
-    for step, (batch, share) in enumerate(made):
+    total = 0.0
+    task = f"train {run.name}: epoch {epoch + 1}"
+    for batch, share in counted(task, made, n_steps, "steps", run.processes.first):
         batch = normalise(
             tuple(part.to(device) for part in batch), trained.normalisation, trained.event_features
         )
@@ -92,9 +94,6 @@ def train_epoch(learner: Learner, trained: Trained, sample: Sample, run: Run, ep
         learner.optimiser.step()
         learner.schedule.step()
         total += loss.item() / n_steps
-        if time.monotonic() - reported > _SECONDS_BETWEEN_REPORTS:
-            reported = time.monotonic()
-            say(run, f"epoch {epoch + 1}, step {step + 1}/{n_steps}")
     return mean_over(total, run.processes)
 
 

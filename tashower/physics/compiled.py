@@ -11,6 +11,7 @@ leave an old loop behind.
 
 import hashlib
 import os
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -45,7 +46,7 @@ def _cache_folder(module: str) -> str:
     return os.path.join(home, "tashower", f"{room or 'other'}-{source_fingerprint(room)}")
 
 
-def compiled(function=None, **options):
+def compiled(function: Callable | None = None, **options: object) -> Callable:
     """Decorator of a loop: compiled by numba, cached between processes, releases the interpreter
     lock.
 
@@ -62,7 +63,7 @@ def compiled(function=None, **options):
     return decorate if function is None else decorate(function)
 
 
-def inner(function=None, *, inline=True, **options):
+def inner(function: Callable | None = None, *, inline: bool = True, **options: object) -> Callable:
     """Decorator of a function that other loops call a million times: `compiled`, put into its
     caller (`inline`), and without reference counts on arrays, which cost more than the arithmetic
     of a short function.

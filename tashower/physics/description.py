@@ -1,6 +1,6 @@
 """How showers are described, and what the two formulas put at a station for such a shower."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -39,7 +39,7 @@ class ShowerParameters(NamedTuple):
     curvature: np.ndarray  #: a [ns]
 
 
-def parameters_at(table, rows) -> ShowerParameters:
+def parameters_at(table: Any, rows: np.ndarray | slice) -> ShowerParameters:
     """The parameters of the given rows of a Truth or a Reconstruction."""
     return ShowerParameters(*(getattr(table, name)[rows] for name in ShowerParameters._fields))
 
@@ -66,7 +66,10 @@ def softened(r2):
 
 
 def expected(
-    shower: ShowerParameters, position: np.ndarray, description: Description, eta=None
+    shower: ShowerParameters,
+    position: np.ndarray,
+    description: Description,
+    eta: np.ndarray | None = None,
 ) -> Expected:
     """What the formulas put at stations.
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from tashower.config import ReconstructionConfig
-from tashower.events.array import border_distance
+from tashower.events.array import Array, border_distance
 from tashower.events.model import FLAGS
 from tashower.physics.geometry import azimuth_of
 
@@ -16,7 +16,7 @@ LARGEST_DIRECTION_ERROR = math.radians(30.0)
 FARTHEST_OUTSIDE = 3000.0
 
 
-def to_angles(p, covariance):
+def to_angles(p: np.ndarray, covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Parameters and covariance of (core, zenith, azimuth, S800, t0, a) from those of (core, n_x,
     n_y, ln S800, t0, a).
     """
@@ -40,7 +40,9 @@ def to_angles(p, covariance):
     return angles, jacobian @ covariance @ jacobian.transpose(0, 2, 1)
 
 
-def quality_flags(array, p, covariance, sums, settings: ReconstructionConfig):
+def quality_flags(
+    array: Array, p: np.ndarray, covariance: np.ndarray, sums: tuple, settings: ReconstructionConfig
+) -> np.ndarray:
     """(n,) bit mask of the quality flags, in the order of `events.model.FLAGS`.
 
     p, covariance : of `to_angles`; sums : (chi2, ndof, stations used, good), (n,) each

@@ -1,8 +1,10 @@
 """The panels of a picture of one event."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from matplotlib.axes import Axes
 
 from tashower.events.array import Array, description_of
 from tashower.events.model import Events
@@ -39,7 +41,15 @@ def expected_of(shower: dict, position: np.ndarray, array: Array) -> Expected:
     return expected(parameters, position, description_of(array), shower.get("slope"))
 
 
-def footprint(axis, events: Events, index: int, hits, time, signal, showers) -> None:
+def footprint(
+    axis: Axes,
+    events: Events,
+    index: int,
+    hits: np.ndarray,
+    time: np.ndarray,
+    signal: np.ndarray,
+    showers: list[Shower],
+) -> None:
     """Stations, times and signals of an event seen from above, and the showers' cores and axes;
     hits : indices of the stations with a hit.
     """
@@ -92,7 +102,15 @@ def footprint(axis, events: Events, index: int, hits, time, signal, showers) -> 
     axis.legend(fontsize=8, loc="upper right")
 
 
-def waveforms(axis, events: Events, order, rows, r, plane, reference) -> None:
+def waveforms(
+    axis: Axes,
+    events: Events,
+    order: np.ndarray,
+    rows: np.ndarray,
+    r: np.ndarray,
+    plane: np.ndarray,
+    reference: dict | None,
+) -> None:
     """Waveforms of a few of the stations `order` (indices into rows, r and plane, by distance)
     after the plane front; reference : the shower whose t0 is 0; None: no shift.
     """
@@ -159,7 +177,9 @@ def _curve(axes, fine, hits: Hits, shower: Shower, array: Array) -> np.ndarray:
     return after
 
 
-def curves(axes, r: np.ndarray, hits: Hits, showers: list[Shower], array: Array) -> None:
+def curves(
+    axes: Sequence[Axes], r: np.ndarray, hits: Hits, showers: list[Shower], array: Array
+) -> None:
     """Shower front and lateral distribution, each with residuals below, on four axes; r : distances
     of the hits [m] that the curves span.
     """
@@ -186,7 +206,7 @@ def curves(axes, r: np.ndarray, hits: Hits, showers: list[Shower], array: Array)
     lateral.legend(fontsize=8)
 
 
-def parameter_table(axis, showers: list[Shower], size: str) -> None:
+def parameter_table(axis: Axes, showers: list[Shower], size: str) -> None:
     """Parameters of the showers side by side; size : what the fitted size is called."""
     axis.axis("off")
     names = (

@@ -1,5 +1,7 @@
 """What methods found in measured events, and where they differ."""
 
+from collections.abc import Iterable
+
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -35,7 +37,7 @@ def _columns(size: str):
 
 
 @figure_in_style
-def distributions(methods: dict[str, Reconstruction], networks, size: str) -> Figure:
+def distributions(methods: dict[str, Reconstruction], networks: Iterable[str], size: str) -> Figure:
     """Direction, size and quality of every method.
 
     networks : names of the methods that are networks; size : what the fitted size is called
@@ -58,7 +60,7 @@ def distributions(methods: dict[str, Reconstruction], networks, size: str) -> Fi
 
 
 @figure_in_style
-def differences(methods: dict[str, Reconstruction], networks) -> Figure:
+def differences(methods: dict[str, Reconstruction], networks: Iterable[str]) -> Figure:
     """Angle and energy between the first baseline and every other method, event by event.
 
     networks : names of the methods that are networks

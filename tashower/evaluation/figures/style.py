@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from tashower.errors import InputError
 from tashower.io import provenance
 from tashower.io.atomic import written_aside
+from tashower.types import FilePath
 
 _STYLE = {
     "font.size": 11,
@@ -42,7 +43,7 @@ def figure_in_style(function: Callable[..., Figure]) -> Callable[..., Figure]:
     return made
 
 
-def save(figure: Figure, path) -> None:
+def save(figure: Figure, path: FilePath) -> None:
     """Write a figure as a picture that says what made it; an old one is replaced by a whole one.
 
     Raises

@@ -10,11 +10,14 @@ from tashower.calibration.energy import look_up_energy
 from tashower.config import ReconstructionConfig
 from tashower.events.array import Array, description_of
 from tashower.events.model import Events, Pulses, Reconstruction
+from tashower.progress import blocks
 from tashower.reconstruction.joint.fit import Fitted, fit_all
 from tashower.reconstruction.joint.model import FitSettings
 from tashower.reconstruction.joint.observe import geometry_of, hit_columns
 from tashower.reconstruction.methods import Context
 from tashower.reconstruction.quality import quality_flags, to_angles
+
+_BLOCK = 2000  # events between two reports of progress
 
 
 def fit_settings(
@@ -30,18 +33,26 @@ def fit_settings(
     )
 
 
-def fit_free(events: Events, pulses: Pulses, context: Context, start=None) -> Reconstruction:
+def fit_free(
+    events: Events, pulses: Pulses, context: Context, start: np.ndarray | None = None
+) -> Reconstruction:
     """The seven parameters of the formulas, all free; see `fit_events`."""
     return fit_events(events, pulses, context, "free", start)
 
 
-def fit_constrained(events: Events, pulses: Pulses, context: Context, start=None) -> Reconstruction:
+def fit_constrained(
+    events: Events, pulses: Pulses, context: Context, start: np.ndarray | None = None
+) -> Reconstruction:
     """The same with a prior on `a` from simulated showers; see `fit_events`."""
     return fit_events(events, pulses, context, "constrained", start)
 
 
 def fit_events(
-    events: Events, pulses: Pulses, context: Context, name: str = "free", start=None
+    events: Events,
+    pulses: Pulses,
+    context: Context,
+    name: str = "free",
+    start: np.ndarray | None = None,
 ) -> Reconstruction:
     """Fit every event.
 
@@ -64,7 +75,11 @@ def fit_events(
     run = fit_all
     if context.minimiser == "scipy":
         from tashower.reconstruction.joint.scipy_fit import fit_all_with_scipy as run
-    run(hit_columns(events, pulses), geometry_of(events), settings, begin, found)
+    hits, geometry = hit_columns(events, pulses), geometry_of(events)
+    for rows in blocks(f"fit ({name})", n, _BLOCK):
+        ends = slice(rows.start, rows.stop + 1)
+        part = hits._replace(offset=hits.offset[ends], dead_offset=hits.dead_offset[ends])
+        run(part, geometry, settings, begin[rows], Fitted(*(column[rows] for column in found)))
     return _table(events, found, calibration, context.settings, name)
 
 
