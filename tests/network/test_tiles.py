@@ -168,6 +168,9 @@ def test_orientations_are_symmetries_of_the_lattice(kind, orientation):
     features = feature_matrix(orientation, kind)
     np.testing.assert_allclose(features @ features.T, np.eye(len(STATION_FEATURES)), atol=1e-12)
     assert features[STATION_FEATURES.index("z"), STATION_FEATURES.index("z")] == 1
+    for names in (["x", "y"], ["axis_x", "axis_y"]):
+        pair = [STATION_FEATURES.index(name) for name in names]
+        np.testing.assert_allclose(features[np.ix_(pair, pair)], matrix)
 
 
 def test_as_many_orientations_as_a_square_and_a_rhombus_have():
