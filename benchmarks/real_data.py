@@ -158,17 +158,21 @@ def main(path, picture) -> None:
     ours = tables["as it stands"]
     print("# Real events\n")
     print(
-        f"Printed by `python benchmarks/real_data.py FILE`, {events.n_events} events of {Path(path).name}:"
+        f"Printed by `python benchmarks/real_data.py FILE`, {events.n_events} events of "
+        f"{Path(path).name}:"
     )
     print(
-        "Telescope Array events of 2024 with banks rufptn, rusdgeom and rufldf, a test file of the public"
+        "Telescope Array events of 2024 with banks rufptn, rusdgeom and rufldf, a test file of "
+        "the public"
     )
     print("repository ZGerber/dst2ak. No byte of it is part of this repository.\n")
     print(
-        "TA is the fit of lateral distribution and geometry together in the file (rufldf), ours the fit with"
+        "TA is the fit of lateral distribution and geometry together in the file (rufldf), ours "
+        "the fit with"
     )
     print(
-        "constrained curvature and the calibration that comes with the package. Zeniths as stored, without"
+        "constrained curvature and the calibration that comes with the package. Zeniths as "
+        "stored, without"
     )
     print("the half degree that published ones have on top.\n")
     print(
@@ -181,15 +185,19 @@ def main(path, picture) -> None:
             zenith, azimuth = np.degrees([t.zenith[i], t.azimuth[i]])
             errors = np.degrees(sigma[2:4])
             print(
-                f"| {events.event_id[i]} | {name} | {zenith:.1f} +- {errors[0]:.1f} | {azimuth:.1f} +- {errors[1]:.1f} "
-                f"| {t.core_x[i]:.0f}, {t.core_y[i]:.0f} | {t.s800[i]:.2f} +- {sigma[4]:.2f} | {t.energy[i]:.1f} |"
+                f"| {events.event_id[i]} | {name} | {zenith:.1f} +- {errors[0]:.1f} | "
+                f"{azimuth:.1f} +- {errors[1]:.1f} "
+                f"| {t.core_x[i]:.0f}, {t.core_y[i]:.0f} | {t.s800[i]:.2f} +- {sigma[4]:.2f} | "
+                f"{t.energy[i]:.1f} |"
             )
     print("\n## Station by station\n")
     print(
-        "Hits that are part of the event (isgood 4, 5 saturated). Times: ours less TA's, without their mean,"
+        "Hits that are part of the event (isgood 4, 5 saturated). Times: ours less TA's, without "
+        "their mean,"
     )
     print(
-        "which is a convention. r: distance from TA's axis. S800: what our signal alone would say there, our"
+        "which is a convention. r: distance from TA's axis. S800: what our signal alone would say "
+        "there, our"
     )
     print("lateral distribution around TA's axis.\n")
     print(
@@ -199,19 +207,24 @@ def main(path, picture) -> None:
     for h in np.flatnonzero(part)[np.lexsort((r[part], events.hit_event[part]))]:
         star = " (saturated)" if theirs.good[h] > PART_OF_THE_EVENT else ""
         print(
-            f"| {events.event_id[events.hit_event[h]]} | {events.array.station_id[events.hit_station[h]]}{star} | {r[h]:.0f} "
-            f"| {difference[h]:+.1f} | {theirs.signal[h]:.1f} | {signal[h]:.1f} | {ratio[h]:.2f} | {theirs.folds[h]:.0f} "
+            f"| {events.event_id[events.hit_event[h]]} | "
+            f"{events.array.station_id[events.hit_station[h]]}{star} | {r[h]:.0f} "
+            f"| {difference[h]:+.1f} | {theirs.signal[h]:.1f} | {signal[h]:.1f} | {ratio[h]:.2f} "
+            f"| {theirs.folds[h]:.0f} "
             f"| {implied[h]:.1f} |"
         )
     rms = np.sqrt(np.nanmean(difference[part] ** 2))
     print(
-        f"\nTimes: {rms:.1f} ns rms. Signals above {LARGE:.0f} VEM: ratios {ratio[large].min():.2f} to {ratio[large].max():.2f},"
+        f"\nTimes: {rms:.1f} ns rms. Signals above {LARGE:.0f} VEM: ratios "
+        f"{ratio[large].min():.2f} to {ratio[large].max():.2f},"
     )
     print(
-        f"median {np.median(ratio[large]):.2f}; {(np.abs(ratio[large] - 1) < 0.07).sum()} of {large.sum()} within 7 %.\n"
+        f"median {np.median(ratio[large]):.2f}; {(np.abs(ratio[large] - 1) < 0.07).sum()} of "
+        f"{large.sum()} within 7 %.\n"
     )
     print(
-        f"![Times and signals, ours against the Telescope Array's, and S800 by station](pictures/{Path(picture).name})\n"
+        "![Times and signals, ours against the Telescope Array's, and S800 by "
+        f"station](pictures/{Path(picture).name})\n"
     )
     print("## Where the difference of S800 comes from\n")
     print("| S800 [VEM/m2] | " + " | ".join(f"event {k}" for k in events.event_id) + " |")

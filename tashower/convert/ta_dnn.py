@@ -203,10 +203,11 @@ def _standard(columns, i, side) -> dict:
 
 
 def read_events_of(path: FilePath) -> tuple[Array, list[Record]]:
-    """(array of all stations of all tiles, records). Windows start where the arrival time and the begin of the pulse in the trace say.
+    """(array of all stations of all tiles, records). Windows start where the arrival time and the
+    begin of the pulse in the trace say.
 
     Not included: second windows (nfold); trace and arrival time of a station are taken as one
-        window.
+    window.
 
     Raises
     ------

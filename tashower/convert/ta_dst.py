@@ -1,7 +1,7 @@
 """Telescope Array DST files to events, and back.
 
 Frame: CLF, x east, y north [m]; the file's directions of travel become directions to the source;
-    its lower layer, which comes first, becomes layer 1.
+its lower layer, which comes first, becomes layer 1.
 
 Hits are those of bank rufptn, with its pedestals and counts per VEM; of two hits of a station the
 one that is further into the event (isgood), of equal ones that with the most signal. Hits with
@@ -236,7 +236,9 @@ class Options(NamedTuple):
 
 
 def _batch(events: list, where: list[str], first_number: int, named: dict, options) -> tuple:
-    """`Batch` from the banks of some events, and what was left out; `named` as of `read_batches`."""
+    """`Batch` from the banks of some events, and what was left out; `named` as of
+    `read_batches`.
+    """
     for i, banks in enumerate(events):
         if RUSDRAW not in banks:
             raise InputError(f"{where[i]}: no bank rusdraw: no waveforms")
@@ -274,7 +276,8 @@ def _batch(events: list, where: list[str], first_number: int, named: dict, optio
     bad = put_waveforms(raw.window["fadc"], keep, start, hits.pedestal, waveform)
     if bad >= 0:
         raise InputError(
-            f"{where[hits.event[bad]]}: station {hits.xxyy[bad]}: a FADC count outside of 0 to 65535"
+            f"{where[hits.event[bad]]}: station {hits.xxyy[bad]}: a FADC count outside of 0 to "
+            "65535"
         )
     number = raw.header["event_num"]
     event_id = np.where(number > 0, number, first_number + np.arange(len(events))).astype(np.int64)

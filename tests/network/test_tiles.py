@@ -139,7 +139,9 @@ def test_lattice_coordinates_of_a_displaced_array():
 
 
 def basis(kind):
-    """(2, 2) ground vectors of steps along the two axes of a lattice whose first axis points east."""
+    """(2, 2) ground vectors of steps along the two axes of a lattice whose first axis points
+    east.
+    """
     return np.eye(2) if kind == "square" else np.array([[1.0, 0.0], [0.5, np.sqrt(0.75)]])
 
 
