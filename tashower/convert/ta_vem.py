@@ -56,7 +56,7 @@ def pulse_begin(counts: np.ndarray, pedestal: np.ndarray) -> np.ndarray:
     return np.where(run.any(axis=1), run.argmax(axis=1), np.nan)
 
 
-def window_begin(time, counts, pedestal) -> np.ndarray:
+def window_begin(time: np.ndarray, counts: np.ndarray, pedestal: np.ndarray) -> np.ndarray:
     """(h,) [ns] start of the first bin: times (h, L) are those of the bins where the pulses (h, T, L)
     of the layers begin.
     """

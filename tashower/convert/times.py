@@ -31,7 +31,7 @@ class Instants(NamedTuple):
     ns: np.ndarray
 
 
-def since_first(instants: Instants, rows) -> np.ndarray:
+def since_first(instants: Instants, rows: np.ndarray | slice) -> np.ndarray:
     """Times [ns] of the hits `rows` of one event after its first one."""
     second, ns = instants.second[rows], instants.ns[rows]
     time = (second - second.min()) * 1e9 + np.where(np.isfinite(ns), ns, np.nan)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from tashower.errors import InputError
+from tashower.types import FilePath
 
 _ROWS = 4096  # hits that are looked at once
 #: Least noise, in units of the median height of the pulses (choice): for waveforms without any.
@@ -28,11 +29,11 @@ class Waveforms:
     counts: np.ndarray
     kind: type
 
-    def of(self, rows) -> np.ndarray:
+    def of(self, rows: np.ndarray | slice) -> np.ndarray:
         """(r, T, L) waveforms of these hits."""
         return np.asarray(self.counts[rows]).astype(self.kind)
 
-    def check_sign(self, pedestal) -> None:
+    def check_sign(self, pedestal: np.ndarray) -> None:
         """Refuse waveforms whose pulses go down from the pedestal (h, L) [counts].
 
         Raises
@@ -52,7 +53,7 @@ class Waveforms:
             )
 
 
-def read_waveforms(path, n: int, layers: int) -> Waveforms:
+def read_waveforms(path: FilePath, n: int, layers: int) -> Waveforms:
     """Waveforms (n, bins) or (n, bins, layers) of a .npy file.
 
     Raises
