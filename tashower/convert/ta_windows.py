@@ -18,10 +18,10 @@ BIN = 20.0
 SECOND = 1e9
 DATE, CLOCK_TIME, USEC = 80511, 120000, 381_966  # of exported events, which have no date
 STATION_NUMBERS = 10_000  # all are smaller
-#: Where no pedestal is stated, it is the mean of the bins that are within NEAR counts of it, from the
-#: middle of the first FIRST_BINS or of all bins on, whichever is lower, without the bins from BEFORE
-#: before the first to AFTER behind the last that is ABOVE it. Choices: against the true pedestals of
-#: simulated windows this is unbiased within 0.1 VEM, with 0.3 to 0.5 VEM rms.
+#: Where no pedestal is stated, it is the mean of the bins that are within NEAR counts of it, from
+#: the middle of the first FIRST_BINS or of all bins on, whichever is lower, without the bins from
+#: BEFORE before the first to AFTER behind the last that is ABOVE it. Choices: against the true
+#: pedestals of simulated windows this is unbiased within 0.1 VEM, with 0.3 to 0.5 VEM rms.
 FIRST_BINS, NEAR, ABOVE, BEFORE, AFTER = 16, 2.5, 3.75, 3, 15
 #: What was left out, for messages.
 OUT_OF_SERVICE = "hits of stations out of service (listed, or isgood 0)"
@@ -125,8 +125,8 @@ def within_half(seconds: np.ndarray) -> np.ndarray:
 def select_hits(
     event: np.ndarray, xxyy: np.ndarray, good: np.ndarray, signal: np.ndarray, bad: np.ndarray
 ) -> tuple[np.ndarray, Counter]:
-    """(indices of the hits to use, sorted by event and station, one of each station of an event: the
-    one with the highest isgood, of equal ones with the most signal; how many were left out).
+    """(indices of the hits to use, sorted by event and station, one of each station of an event:
+    the one with the highest isgood, of equal ones with the most signal; how many were left out).
 
     event, xxyy, good, signal : (h,); bad : (h,) bool, no measurement
     """
@@ -150,7 +150,8 @@ def windows_of(events: Events, path: FilePath) -> int:
     windows, rest = divmod(detector.n_bins, N_BINS)
     if events.waveform is None or (detector.n_layers, detector.bin_width) != (2, BIN) or rest:
         raise InputError(
-            f"{path}: files of the Telescope Array hold waveforms of two layers with 128 bins of 20 ns, or multiples of 128"
+            f"{path}: files of the Telescope Array hold waveforms of two layers with 128 bins of "
+            "20 ns, or multiples of 128"
         )
     return windows
 

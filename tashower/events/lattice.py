@@ -196,10 +196,8 @@ def _emptiest_direction(coordinates, kind) -> float:
 def fit_lattice(position: np.ndarray) -> Lattice:
     """The lattice that stations at position (n, 2 or 3) [m] stand on; "irregular" where none fits.
 
-    Examples
-    --------
-    Four stations at the corners of a square of 1 km: kind "square", coordinates (0, 0), (0, 1), (1,
-        0), (1, 1), spacing 1000.
+    Examples -------- Four stations at the corners of a square of 1 km: kind "square", coordinates
+    (0, 0), (0, 1), (1, 0), (1, 1), spacing 1000.
     """
     position = np.asarray(position, dtype=float)[:, :2]
     irregular = Lattice(

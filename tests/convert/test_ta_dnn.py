@@ -1,5 +1,5 @@
-"""HDF5 files of the parser for the Telescope Array's networks, in both of its layouts: what is read,
-what is refused, and that damage neither hangs nor crashes.
+"""HDF5 files of the parser for the Telescope Array's networks, in both of its layouts: what is
+read, what is refused, and that damage neither hangs nor crashes.
 """
 
 import shutil

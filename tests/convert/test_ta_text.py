@@ -1,5 +1,5 @@
-"""Text dumps as the Telescope Array's public program prints them: sections event by event, numbers of
-the width of its format, and what editors do to files.
+"""Text dumps as the Telescope Array's public program prints them: sections event by event, numbers
+of the width of its format, and what editors do to files.
 """
 
 import gzip

@@ -1,4 +1,6 @@
-"""What other programs write into tables: read where it has one meaning, else refused with the cure."""
+"""What other programs write into tables: read where it has one meaning, else refused with the
+cure.
+"""
 
 import gzip
 import tracemalloc
