@@ -66,7 +66,9 @@ def test_what_other_programs_write(read, hits):
 
 @pytest.mark.parametrize("name", ["H.CSV", "h.csv.gz", "h.Csv.GZ"])
 def test_endings(read, name):
-    assert same(read(gzip.compress(HITS.encode(), mtime=0) if "gz" in name.lower() else HITS, name=name))
+    assert same(
+        read(gzip.compress(HITS.encode(), mtime=0) if "gz" in name.lower() else HITS, name=name)
+    )
 
 
 @pytest.mark.parametrize(
