@@ -1,5 +1,6 @@
 """The functions behind `import tashower as ts`: each a few calls of what the command line calls."""
 
+import json
 import logging
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -102,14 +103,19 @@ def read(path: FilePath, *more: FilePath) -> Any:
     if kind == "checkpoint":
         return _describe_checkpoint(path)
     if kind in ("tashower scores", "tashower history"):
-        from tashower.convert.json_events import read_json
-
-        return read_json(path)
+        return _json(path)
     if kind is not None:
         raise InputError(f"{path}: holds {kind!r}, which is not known")
     from tashower.convert.convert import convert
 
     return convert([path, *more])
+
+
+def _json(path: Path):
+    try:
+        return json.loads(path.read_text(encoding="utf-8-sig"))
+    except ValueError as error:  # of UTF-8 and of JSON
+        raise InputError(f"{path}: not JSON ({error})") from None
 
 
 def _kind_of(path: Path) -> str | None:
@@ -119,9 +125,7 @@ def _kind_of(path: Path) -> str | None:
     if begin.startswith(b"PK\x03\x04"):  # what torch.save writes is a zip archive
         return "checkpoint"
     if begin.lstrip().startswith(b"{"):
-        from tashower.convert.json_events import read_json
-
-        content = read_json(path)
+        content = _json(path)
         found = content.get("format") if isinstance(content, dict) else None
         return found if str(found).startswith("tashower ") else None
     if begin.startswith((b"\x89HDF", b"tashower file")):

@@ -162,8 +162,9 @@ def test_too_little_memory_is_said(monkeypatch, capfd):
     def no_room(*_):
         raise MemoryError
 
-    monkeypatch.setattr("tashower.io.event_file.read_events", no_room)
-    assert main(["export", "a.h5", "--to", "b.dst"]) == 2
+    monkeypatch.setattr("tashower.convert.export.read_events", no_room)
+    sample = Path(__file__).parent.parent / "data" / "sample.h5"
+    assert main(["export", str(sample), "--to", "b.dst"]) == 2
     assert capfd.readouterr().err == "tashower: not enough memory\n"
 
 

@@ -137,7 +137,8 @@ def test_networks_and_primaries_of_the_user_replace_the_default_ones(tmp_path):
     """Snakemake by itself would merge them."""
     path = tmp_path / "mine.yaml"
     path.write_text(
-        f"results: {tmp_path}/r\nnetworks: {{mine: {{inputs: {{waveforms: false}}}}}}\nshowers: {{primaries: {{iron: 1}}}}\n"
+        f"results: {tmp_path}/r\nnetworks: {{mine: {{inputs: {{waveforms: false}}}}}}\nshowers: "
+        f"{{primaries: {{iron: 1}}}}\n"
     )
     done = snakemake("--dry-run", "--printshellcmds", "--configfile", str(path))
     assert done.returncode == 0, done.all
@@ -200,6 +201,18 @@ def tutorial_blocks():
     return blocks
 
 
+def out_of_service(folder):
+    """A table that says of the first event that a station without a hit was out of service."""
+    tables = [
+        (folder / "data" / "samples" / f"{name}.csv").read_text().splitlines()
+        for name in ("hits", "stations")
+    ]
+    hits, stations = ([line.split(",")[:2] for line in table[1:]] for table in tables)
+    hit = {station for event, station in hits if event == hits[0][0]}
+    silent = next(station for station, _ in stations if station not in hit)
+    return f"event,station\n{hits[0][0]},{silent}\n"
+
+
 def test_every_line_of_the_tutorial_runs(copy, monkeypatch):
     """Commands in their order; tables and header against the files that they show; configurations
     as a dry run.
@@ -223,6 +236,7 @@ def test_every_line_of_the_tutorial_runs(copy, monkeypatch):
             shipped = yaml.safe_load((copy / "data" / "samples" / "header.yaml").read_text())
             assert shipped == {key: header[key] for key in shipped}
             (copy / "data" / "samples" / "other.yaml").write_text("\n".join(block))
+            (copy / "data" / "samples" / "out.csv").write_text(out_of_service(copy))
             assert main(["convert", "data/samples/other.yaml", "--to", "build/other.h5"]) == 0
         elif kind == "snakemake":
             done = snakemake("--dry-run", *shlex.split(block[0])[1:], folder=copy)
@@ -313,7 +327,8 @@ def test_workflow_on_files_of_another_experiment(tmp_path):
     assert main(["export", str(events), "--to", str(dst)]) == 0
     config = tmp_path / "mine.yaml"
     config.write_text(
-        f"results: {name}\nsamples: {{calibration: 3000, test: 500, chunk_size: 1000}}\nscores: {{bootstrap: 10}}\n"
+        f"results: {name}\nsamples: {{calibration: 3000, test: 500, chunk_size: 1000}}\nscores: "
+        f"{{bootstrap: 10}}\n"
         f"data: {{files: [{dst}]}}\n"
     )
     shutil.rmtree(results, ignore_errors=True)

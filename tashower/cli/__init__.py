@@ -14,6 +14,7 @@ from tashower import __version__
 from tashower.cli import convert, evaluate, fit, network, show, simulate
 from tashower.cli.messages import log, messages_to_stderr
 from tashower.errors import InputError
+from tashower.io.paths import check_arguments
 
 #: Modules of commands, in the order in which `tashower --help` lists them.
 _GROUPS = (simulate, convert, fit, network, evaluate, show)
@@ -42,6 +43,7 @@ def main(words: Sequence[str] | None = None) -> int:
     if one_of_several:
         signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
+        check_arguments(vars(args))
         args.run(args)
     except KeyboardInterrupt:
         if not one_of_several:  # else their parent says it

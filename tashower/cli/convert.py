@@ -8,39 +8,34 @@ from tashower.cli.words import add_command
 
 def _convert(args) -> None:
     from tashower.convert.convert import convert_file
+    from tashower.convert.ta_dst import Options
     from tashower.events.array import read_lateral
     from tashower.physics.shower_front import Front
 
     lateral = read_lateral(args.lateral, args.reference)
     front = Front(*args.front)
-    array, n_events, n_hits = convert_file(
-        args.files,
-        args.to,
-        args.format,
-        args.stations,
-        args.windows,
-        lateral,
-        front,
-        args.counts_per_vem,
+    options = Options(args.windows, args.counts_per_vem)
+    done = convert_file(
+        args.files, args.to, args.format, args.stations, options, lateral, front, args.force
     )
+    array = done.array
     lattice = (
         f"a {array.kind} lattice"
         if array.kind != "irregular"
         else "no lattice (the network needs one)"
     )
-    say(f"{args.to}: {n_events} events, {n_hits} hits, {array.n_stations} stations on {lattice}")
+    say(
+        f"{args.to}: {done.n_events} events, {done.n_hits} hits, {array.n_stations} stations on "
+        f"{lattice}"
+    )
+    say("\n".join(f"  {line}" for line in done.lines))
 
 
 def _export(args) -> None:
-    from tashower.convert.ta_export import write_dst
-    from tashower.convert.ta_text import write_text
-    from tashower.io.event_file import read_events
+    from tashower.convert.export import export_file
     from tashower.reconstruction.pulses import find_pulses
 
-    events = read_events(args.events)
-    write = write_text if args.format == "ta_text" else write_dst
-    write(args.to, events, find_pulses(events))
-    say(f"{args.to}: {events.n_events} events")
+    say(f"{args.to}: {export_file(args.events, args.to, args.format, find_pulses)}")
 
 
 def _positive(word: str) -> float:
@@ -61,6 +56,11 @@ def add_commands(commands: "argparse._SubParsersAction") -> None:
         help="DST, text dump, JSON, YAML header of plain tables, or stations.csv hits.csv",
     )
     sub.add_argument("--to", required=True, help="event file to write")
+    sub.add_argument(
+        "--force",
+        action="store_true",
+        help="convert even where the light speed says that times or positions have another unit",
+    )
     sub.add_argument(
         "--format",
         choices=("tables", "ta_dst", "ta_text", "ta_dnn", "hisparc", "auger"),
@@ -102,10 +102,18 @@ def add_commands(commands: "argparse._SubParsersAction") -> None:
     )
 
     sub = add_command(
-        commands, "export", _export, "Write simulated events in a format of the Telescope Array."
+        commands,
+        "export",
+        _export,
+        "Write events in a format of the Telescope Array, or results as a table.",
     )
-    sub.add_argument("events", help="event file")
-    sub.add_argument("--to", required=True, help="file to write; .gz and .bz2 are packed")
+    sub.add_argument("events", help="event file, or reconstruction file for a table")
     sub.add_argument(
-        "--format", default="ta_dst", choices=("ta_dst", "ta_text"), help="which format"
+        "--to",
+        required=True,
+        help="file to write; its ending says what: .dst, .txt (packed: .gz, .bz2), or a table of "
+        "results: .csv, .parquet, .fits",
+    )
+    sub.add_argument(
+        "--format", choices=("ta_dst", "ta_text", "table"), help="left out: told from the ending"
     )

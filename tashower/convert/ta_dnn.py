@@ -208,7 +208,7 @@ def read_events_of(path: FilePath) -> tuple[Array, list[Record]]:
     begin of the pulse in the trace say.
 
     Not included: second windows (nfold); trace and arrival time of a station are taken as one
-        window.
+    window.
 
     Raises
     ------

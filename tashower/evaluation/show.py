@@ -17,6 +17,9 @@ from tashower.types import FilePath
 
 _log = logging.getLogger("tashower")
 
+#: Endings of pictures that can be written.
+PICTURES = (".png", ".pdf", ".svg")
+
 
 def _range(values, factor=1.0) -> str:
     values = np.asarray(values, dtype=float)
@@ -82,6 +85,9 @@ def _describe_json(path) -> list[str]:
     try:
         content = json.loads(Path(path).read_text())
         kind = content["format"]
+        missing = {"version", "software", "commit", "created"} - set(content)
+        if missing:
+            raise KeyError(missing)
     except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError):
         raise InputError(f"{path}: not a file of tashower") from None
     lines = [_made(kind, content)]
@@ -100,6 +106,9 @@ def _describe_json(path) -> list[str]:
 
 
 def _describe_checkpoint(path) -> list[str]:
+    with path.open("rb") as file:
+        if file.read(4) != b"PK\x03\x04":  # torch writes ZIP files
+            raise InputError(f"{path}: not a checkpoint")
     lines = [f"checkpoint of a network, {path.stat().st_size:,} bytes"]
     history = path.with_name("history.json")
     if history.is_file():
@@ -177,11 +186,15 @@ def show_event(
     from tashower.evaluation.figures.event import event_figure
     from tashower.evaluation.figures.style import save
 
+    if output and Path(output).suffix.lower() not in PICTURES:
+        raise InputError(f"{output}: pictures end in {', '.join(PICTURES)}")
     events = read_events(path)
     if not 0 <= index < events.n_events:
         raise InputError(
             f"{path}: has no event {index}; it holds {events.n_events}, counted from 0"
         )
+    if events.hit_offset[index] == events.hit_offset[index + 1]:
+        raise InputError(f"{path}: event {index} has no hits: there is nothing to draw")
     if fits is None:
         one = select_events(events, [index])
         event = (one, *fit_on_the_spot(one))

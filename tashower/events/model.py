@@ -1,9 +1,8 @@
 """What an event, its pulses and its reconstruction are: plain arrays in frozen dataclasses.
 
 Hits are a list: those of event i stand at `hit_offset[i]:hit_offset[i + 1]`, in the order of the
-    stations. Missing values are
-NaN, never 0. Times are in ns relative to a reference time of each event that has no physical
-meaning.
+stations. Missing values are NaN, never 0. Times are in ns relative to a reference time of each
+event that has no physical meaning.
 """
 
 from collections.abc import Iterator, Sequence
@@ -88,7 +87,8 @@ class Events:
     hit_offset: np.ndarray  #: (n_events + 1,) int64, starts at 0
     hit_station: np.ndarray  #: (n_hits,) int32, index into the array, increasing within an event
     hit_time: np.ndarray  #: (n_hits,) float64 [ns], start of the waveform's first bin
-    waveform: np.ndarray | None  #: (n_hits, n_bins, n_layers) uint16, counts as digitised
+    #: (n_hits, n_bins, n_layers) uint16, counts as digitised, or float32 where they are not whole
+    waveform: np.ndarray | None
     pedestal: np.ndarray | None  #: (n_hits, n_layers) float32, counts per bin
     counts_per_vem: (
         np.ndarray | None
@@ -98,6 +98,8 @@ class Events:
     pulses: Pulses | None = None  #: for data that come without waveforms
     truth: Truth | None = None  #: for simulated events
     standard: "Reconstruction | None" = None  #: that came with the data, made by other software
+    #: (n_hits,) bool, hits that came as saturated beside their waveforms
+    saturated: np.ndarray | None = None
 
     @property
     def n_events(self) -> int:
@@ -277,6 +279,7 @@ def select_events(events: Events, rows: np.ndarray | slice) -> Events:
         waveform=take(events.waveform),
         pedestal=take(events.pedestal),
         counts_per_vem=take(events.counts_per_vem),
+        saturated=take(events.saturated),
         dead_offset=dead_offset,
         dead_station=dead_station,
         pulses=None if events.pulses is None else select_rows(events.pulses, index),
@@ -329,6 +332,7 @@ def concatenate_events(parts: list[Events]) -> Events:
         "waveform",
         "pedestal",
         "counts_per_vem",
+        "saturated",
         "dead_station",
     )
     return replace(

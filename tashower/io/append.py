@@ -12,6 +12,7 @@ from tashower.io.hdf5 import create_column, new_file
 from tashower.types import FilePath
 
 _ROWS = 1 << 20  # stations that are renumbered at once
+_EVENTS = 50_000  # events whose hits are looked at once
 
 
 class EventFile:
@@ -64,6 +65,20 @@ class EventFile:
         for name in {"truth", "standard"} & self._known:
             if not self._says_something(self._file[name]):
                 del self._file[name]
+
+    def hits(self):
+        """(event_id, hit_offset from 0, hit_station, hit_time) of some events after each other."""
+        offset = self._file["events/hit_offset"]
+        for begin in range(0, self.n_events, _EVENTS):
+            end = min(begin + _EVENTS, self.n_events)
+            here = offset[begin : end + 1]
+            rows = slice(int(here[0]), int(here[-1]))
+            yield (
+                self._file["events/event_id"][begin:end],
+                here - here[0],
+                self._file["hits/hit_station"][rows],
+                self._file["hits/hit_time"][rows],
+            )
 
     @staticmethod
     def _says_something(group) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import asdict, fields
 import numpy as np
 
 from tashower.errors import InputError
-from tashower.events.array import Array, Detector
+from tashower.events.array import DETECTOR_SHAPE, Array, Detector
 from tashower.events.model import Events, Pulses, Reconstruction, Truth
 from tashower.io.hdf5 import read_arrays, write_arrays
 from tashower.physics.constants import LATERAL_SCALE, REFERENCE_DISTANCE
@@ -17,7 +17,7 @@ from tashower.types import FilePath
 
 #: Version of the event file. The first number changes when an old reader would go wrong, the second
 #: when something is added.
-EVENT_VERSION = "1.3"
+EVENT_VERSION = "1.4"
 _NAMES_OF_PART = {
     "waveforms": ("hits/waveform", "hits/pedestal", "hits/counts_per_vem"),
     "pulses": ("pulses",),
@@ -40,6 +40,11 @@ def array_columns(array: Array) -> dict[str, np.ndarray]:
         "station_id": array.station_id,
         "position": array.position,
         "lattice": array.lattice,
+        **(
+            {"station_name": np.char.encode(array.station_name, "utf-8")}
+            if array.station_name is not None
+            else {}
+        ),
         **{
             f"lateral_{name}": getattr(form, name)
             for name in ("log_r", "eta", "table")
@@ -65,6 +70,7 @@ def event_groups(events: Events) -> dict[str, dict]:
             "waveform": events.waveform,
             "pedestal": events.pedestal,
             "counts_per_vem": events.counts_per_vem,
+            "saturated": events.saturated,
         },
     }
     tables = {name: getattr(events, name) for name in ("pulses", "truth", "standard")}
@@ -73,10 +79,18 @@ def event_groups(events: Events) -> dict[str, dict]:
 
 def event_attributes(array: Array) -> dict:
     """Root attributes of an event file that describe the array."""
+    detector = asdict(array.detector)
     return {
         "spacing": array.spacing,
         "lattice_kind": array.kind,
-        "detector": json.dumps(asdict(array.detector)),
+        "detector": json.dumps({name: detector[name] for name in DETECTOR_SHAPE}),
+        "electronics": json.dumps(
+            {
+                name: value if np.isfinite(value) else None
+                for name, value in detector.items()
+                if name not in DETECTOR_SHAPE
+            }
+        ),
         "lateral": array.lateral_name,
         "lateral_reference": array.lateral.reference,
         "lateral_scale": array.lateral.scale,
@@ -169,6 +183,29 @@ def _lateral(columns, attributes, path) -> Lateral:
     )
 
 
+def _station_name(columns, path) -> np.ndarray | None:
+    """Names of the stations, where they are not numbers; since version 1.4."""
+    if "station_name" not in columns:
+        return None
+    try:
+        names = np.char.decode(columns["station_name"], "utf-8")
+    except (UnicodeDecodeError, TypeError, ValueError):
+        raise InputError(f"{path}: array/station_name is not text") from None
+    if names.shape != columns["station_id"].shape:
+        raise InputError(f"{path}: array/station_name is not one name a station")
+    return names
+
+
+def _detector(attributes, path) -> Detector:
+    """The detector of an event file; before version 1.4 with the Telescope Array's electronics."""
+    try:
+        found = json.loads(attributes["detector"]) | json.loads(attributes.get("electronics", "{}"))
+        found = {name: np.inf if value is None else value for name, value in found.items()}
+        return Detector(**{f.name: found[f.name] for f in fields(Detector) if f.name in found})
+    except (ValueError, TypeError):
+        raise InputError(f"{path}: its description of the detector is not JSON") from None
+
+
 def _array(columns: dict, attributes: dict, path) -> Array:
     """The array of an event file.
 
@@ -187,11 +224,12 @@ def _array(columns: dict, attributes: dict, path) -> Array:
         position=columns["position"],
         lattice=columns["lattice"],
         spacing=float(attributes["spacing"]),
-        detector=Detector(**json.loads(attributes["detector"])),
+        detector=_detector(attributes, path),
         kind=str(attributes.get("lattice_kind", "square")),
         lateral=_lateral(columns, attributes, path),
         lateral_name=str(attributes.get("lateral", "telescope_array")),
         front=Front(**front),
+        station_name=_station_name(columns, path),
     )
     n = array.n_stations
     if array.position.shape != (n, 3) or not np.isfinite(array.position).all():
@@ -206,6 +244,8 @@ def _check_events(events: Events, path) -> None:
         _check_list(path, where, offset, station, events.n_events, events.array.n_stations)
     if events.hit_time.shape != (events.n_hits,) or not np.isfinite(events.hit_time).all():
         raise InputError(f"{path}: hits/hit_time is not {events.n_hits} finite numbers")
+    if events.saturated is not None and events.saturated.shape != (events.n_hits,):
+        raise InputError(f"{path}: hits/saturated is not ({events.n_hits},)")
     if events.waveform is None:
         return
     layers = events.array.detector.n_layers
@@ -248,7 +288,10 @@ def read_events(path: FilePath, only: Iterable[str] = PARTS) -> Events:
             array=_array(groups["array"], attributes, path),
             **{name: columns[name] for name in ("event_id", "hit_offset")},
             **{name: hits[name] for name in ("hit_station", "hit_time")},
-            **{name: hits.get(name) for name in ("waveform", "pedestal", "counts_per_vem")},
+            **{
+                name: hits.get(name)
+                for name in ("waveform", "pedestal", "counts_per_vem", "saturated")
+            },
             **{name: columns[name] for name in ("dead_offset", "dead_station")},
             pulses=table_of(Pulses, groups.get("pulses"), path, n_hits),
             truth=table_of(Truth, groups.get("truth"), path, n_events),

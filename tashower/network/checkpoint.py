@@ -5,14 +5,13 @@ nothing: a user's model is kept as text, and run from its file alone (`contracts
 import io
 import json
 import os
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from tashower.errors import InputError
-from tashower.events.array import Array
+from tashower.events.array import DETECTOR_SHAPE, Array
 from tashower.io import provenance
 from tashower.io.atomic import written_aside
 from tashower.network.contracts import ModelInputs, build_model, kept_model
@@ -26,7 +25,7 @@ def array_description(array: Array, bin_width: float = 0.0) -> dict:
     """What two arrays must share for a network to serve both; with bins of its own [ns] the network
     takes those of any detector.
     """
-    detector = asdict(array.detector)
+    detector = {name: getattr(array.detector, name) for name in DETECTOR_SHAPE}
     if bin_width > 0:
         detector = {
             name: value for name, value in detector.items() if name not in ("bin_width", "n_bins")

@@ -87,7 +87,7 @@ def rebinned(vem, old_width: float, new_width: float) -> np.ndarray:
     old_width/new_width T rounded up.
 
     The integral is interpolated: sums are kept, and what one old bin holds is spread evenly over
-        it.
+    it.
     """
     if old_width == new_width:
         return vem

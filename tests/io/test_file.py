@@ -258,6 +258,49 @@ def test_a_file_that_goes_round_in_circles_is_given_up(tmp_path, rng, monkeypatc
         read_events(path)
 
 
+def test_electronics_and_names_and_floats_round_trip(tmp_path, rng):
+    events = make_events(rng, 5)
+    n = events.array.n_stations
+    detector = replace(
+        events.array.detector, noise_counts=0.2, saturation_counts=np.inf, edge_bins=3
+    )
+    names = np.array([f"Süd {i}" for i in range(n)])
+    events = replace(
+        events,
+        array=replace(events.array, detector=detector, station_name=names),
+        waveform=events.waveform.astype(np.float32) / 7,
+        saturated=rng.random(events.n_hits) < 0.5,
+    )
+    write_events(tmp_path / "e.h5", events, {})
+    found = read_events(tmp_path / "e.h5")
+    same_but_array(found, events)
+    assert found.waveform.dtype == np.float32
+    np.testing.assert_array_equal(found.array.station_name, names)
+
+
+def test_files_before_1_4_have_the_electronics_of_the_telescope_array(tmp_path, rng):
+    write_events(tmp_path / "e.h5", make_events(rng, 2), {})
+    without_stamp(tmp_path / "e.h5")
+    with h5py.File(tmp_path / "e.h5", "r+") as file:
+        assert set(json.loads(file.attrs["detector"])) == {
+            "area",
+            "n_layers",
+            "bin_width",
+            "n_bins",
+        }
+        del file.attrs["electronics"]
+    detector = read_events(tmp_path / "e.h5").array.detector
+    assert (detector.noise_counts, detector.saturation_counts, detector.edge_bins) == (
+        0.75,
+        2000,
+        4,
+    )
+    with h5py.File(tmp_path / "e.h5", "r+") as file:
+        file.attrs["electronics"] = "{"
+    with pytest.raises(InputError, match="description of the detector"):
+        read_events(tmp_path / "e.h5")
+
+
 @pytest.mark.parametrize("only", [(), ("truth",), ("waveforms",), ("pulses", "standard"), PARTS])
 def test_only_the_parts_that_are_asked_for(tmp_path, rng, only):
     """Reading a part of a file is reading all of it and forgetting the rest."""

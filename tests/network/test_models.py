@@ -108,7 +108,7 @@ def test_events_of_a_batch_do_not_see_each_other(model, inputs):
         one = network(
             cells[i : i + 1], features[i : i + 1], waveform[mine], place[mine] - i * cells_of_one
         )
-        torch.testing.assert_close(one, whole[i : i + 1], atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(one, whole[i : i + 1], atol=1e-4, rtol=1e-3)
     assert (whole[0] - whole[1]).abs().max() > 1e-3  # and they are not all alike
 
 

@@ -175,7 +175,7 @@ def test_a_process_that_fails_is_said_once(trained, capfd):
         )
         == 2
     )
-    assert "4096 and 10 are needed" not in capfd.readouterr().out
+    assert capfd.readouterr().err.count("8192 and 10 are needed") == 1
     assert not output.exists()
 
 
