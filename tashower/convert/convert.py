@@ -28,14 +28,15 @@ from tashower.convert.plausible import (
     describe,
     median_spans,
 )
-from tashower.convert.table_file import kind_of
-from tashower.convert.tables import read_stations, read_tables
+from tashower.convert.tables import read_tables
 from tashower.errors import InputError
 from tashower.events.array import Array, Detector, array_from_positions
 from tashower.events.model import Events, concatenate_events
 from tashower.io import foreign_hdf5
 from tashower.io.append import event_file
 from tashower.io.paths import check_paths, require_file
+from tashower.io.station_table import read_stations
+from tashower.io.table_file import kind_of
 from tashower.physics.lateral import Lateral
 from tashower.physics.shower_front import TELESCOPE_ARRAY_FRONT, Front
 from tashower.progress import progress

@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from tashower.convert.assemble import LARGEST, Record, check_size
-from tashower.convert.table_file import BEYOND, read_text, short
 from tashower.errors import InputError
+from tashower.io.table_file import BEYOND, read_text, short
 
 _LOG = logging.getLogger(__name__)
 #: Area of a HiSPARC detector [m^2].
