@@ -71,7 +71,13 @@ def muon_share(zenith: ArrayLike, mass_number: ArrayLike, energy: ArrayLike) -> 
     )
 
 
-def mean_size(energy, zenith, mass_number, reference: float, relative=1.0) -> np.ndarray:
+def mean_size(
+    energy: ArrayLike,
+    zenith: ArrayLike,
+    mass_number: ArrayLike,
+    reference: float,
+    relative: ArrayLike = 1.0,
+) -> np.ndarray:
     """Mean signal density [VEM/m^2] at the reference distance [m], times `relative`: what
     `mean_s800` says at 800 m, carried there by the formula that goes with it.
     """
