@@ -30,6 +30,7 @@ FLAGS = (
     "border",
     "pointing_error",
     "s800_error",
+    "silent_rejected",  # a silent station that no model believes: perhaps out of service, unlisted
 )
 
 

@@ -1,6 +1,7 @@
 """From the fit's own parameters to those of the result: angles, biases taken away, quality flags."""
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,6 +14,16 @@ from tashower.events.model import FLAGS
 SANE_S800 = (0.05, 2e4)
 LARGEST_DIRECTION_ERROR = math.radians(30.0)
 FARTHEST_OUTSIDE = 3000.0
+
+
+class FitSums(NamedTuple):
+    """What a fit says of every event beside its parameters; (n,) each."""
+
+    chi2: np.ndarray
+    ndof: np.ndarray
+    used: np.ndarray  #: stations with a time
+    good: np.ndarray  #: converged
+    silent_rejected: np.ndarray  #: silent stations that were rejected
 
 
 def to_angles(p, covariance):
@@ -40,9 +51,9 @@ def to_angles(p, covariance):
 def quality_flags(array, p, covariance, sums, settings: ReconstructionConfig):
     """(n,) bit mask of the quality flags, in the order of `events.model.FLAGS`.
 
-    p, covariance : of `to_angles`; sums : (chi2, ndof, stations used, good), (n,) each
+    p, covariance : of `to_angles`; sums : `FitSums`
     """
-    chi2, ndof, used, good = sums
+    chi2, ndof, used, good, silent = sums
     with np.errstate(invalid="ignore", divide="ignore"):
         pointing = np.sqrt(covariance[:, 2, 2] + np.sin(p[:, 2]) ** 2 * covariance[:, 3, 3])
         inside = border_distance(array, p[:, 0], p[:, 1])
@@ -62,5 +73,6 @@ def quality_flags(array, p, covariance, sums, settings: ReconstructionConfig):
             "border": ~(inside >= settings.min_border_distance_m),
             "pointing_error": ~(pointing < np.radians(settings.max_pointing_error_deg)),
             "s800_error": ~(np.sqrt(covariance[:, 4, 4]) < settings.max_s800_error * p[:, 4]),
+            "silent_rejected": silent > 0,
         }
     return sum(failed[name].astype(np.uint16) << np.uint16(bit) for bit, name in enumerate(FLAGS))

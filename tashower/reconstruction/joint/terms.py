@@ -9,9 +9,11 @@
   + sum over densities  2 (m - k + k ln(k/m)), m = S_fit A/phi, k = S A/phi,
                                                      where it expects less, and for silent stations
                                                      (k = 0)
+  + sum over saturated -2 ln Phi((S_fit - S)/sigma_S): the true signal is above the clipped S
   + (a - a_prior)^2 / sigma_prior^2                  if the curvature is constrained
 
-sigma_t, sigma_S, and on which side of 4 VEM/m^2 a station is, come from the model of the previous
+Phi is the Gaussian distribution function: a censored observation (Tobin 1958,
+doi:10.2307/1907382). sigma_t, sigma_S, and on which side of 4 VEM/m^2 a station is, come from the model of the previous
 pass, never from the observed signal: weights from observed signals bias S800 by several per cent.
 """
 
@@ -23,8 +25,25 @@ from tashower.physics.compiled import inner
 from tashower.physics.constants import SPEED_OF_LIGHT
 from tashower.physics.lateral import log_lateral_derivatives, log_lateral_distribution
 from tashower.physics.shower_front import front_delay, log_delay_derivative
-from tashower.reconstruction.clusters import SIGNAL, SILENT, TIME
+from tashower.reconstruction.clusters import BOUND, SIGNAL, SILENT, TIME
 from tashower.reconstruction.joint.model import ROUNDING, is_shower, soft_distance, trial_of
+
+#: Between these a lower bound is worth its logarithm [standard deviations].
+_CERTAIN, _HOPELESS = 5.0, -30.0
+
+
+@inner(inline=False)
+def censored(u):
+    """(-2 ln Phi(u), phi(u)/Phi(u)) of the Gaussian density phi and distribution function Phi.
+
+    The first terms of Mills' ratio where Phi is no number any more.
+    """
+    if u > _CERTAIN:
+        return 0.0, 0.0
+    if u < _HOPELESS:
+        return u * u + math.log(2.0 * math.pi * u * u), -u - 1.0 / u
+    below = 0.5 * math.erfc(-u * math.sqrt(0.5))
+    return -2.0 * math.log(below), math.exp(-0.5 * u * u) / (math.sqrt(2.0 * math.pi) * below)
 
 
 @inner(fastmath=ROUNDING)
@@ -77,6 +96,14 @@ def station_terms(trial, observed, i, description):
             k = max(observed.density[i], 0.0) * trial.per_density
             pull = weight - k
             terms += 2.0 * (pull + (k * math.log(k / weight) if k > 0.0 else 0.0))
+    elif use & BOUND:
+        root = math.sqrt(observed.signal_weight[i])
+        density = trial.s800 * math.exp(log_ldf) * observed.contained[i]
+        u = root * (density - observed.density[i])
+        added, ratio = censored(u)
+        terms += added
+        scaled = root * density
+        weight, pull = scaled * scaled * ratio * (ratio + u), -scaled * ratio
     return (
         (t_by_x, t_by_y, t_by_nx, t_by_ny, unit, time_weight, residual),
         (l_by_x, l_by_y, l_by_nx, l_by_ny, weight, pull),
@@ -125,7 +152,7 @@ def evaluate(p, observed, span, settings, prior, quadratic):
             a_a += weight * unit * unit
             slope_t0 += weight * residual
             slope_a += weight * residual * unit
-        if use & (SIGNAL | SILENT):
+        if use & (SIGNAL | SILENT | BOUND):
             b0, b1, b2, b3, weight, pull = densities
             _gather((b0, b1, b2, b3), weight, pull, block, slope)
             _add((b0, b1, b2, b3), weight, with_s800)

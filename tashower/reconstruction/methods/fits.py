@@ -14,7 +14,7 @@ from tashower.reconstruction.joint.fit import Fitted, fit_all
 from tashower.reconstruction.joint.model import FitSettings
 from tashower.reconstruction.joint.observe import geometry_of, hit_columns
 from tashower.reconstruction.methods import Context
-from tashower.reconstruction.quality import quality_flags, to_angles
+from tashower.reconstruction.quality import FitSums, quality_flags, to_angles
 
 
 def fit_settings(
@@ -59,7 +59,7 @@ def fit_events(
     """
     array, n, calibration = events.array, events.n_events, context.calibration
     settings = fit_settings(calibration, array, name == "constrained", context.settings.distance)
-    found = Fitted(np.full((n, 7), np.nan), np.full((n, 7, 7), np.nan), np.zeros((n, 5)))
+    found = Fitted(np.full((n, 7), np.nan), np.full((n, 7, 7), np.nan), np.zeros((n, 6)))
     begin = np.full((n, 7), np.nan) if start is None else np.asarray(start, dtype=float)
     run = fit_all
     if context.minimiser == "scipy":
@@ -78,8 +78,9 @@ def _table(
         width = np.asarray(pulls.width)
         p, covariance = correct_bias(p, pulls), covariance * (width[:, None] * width)
     chi2, good = found.sums[:, 0], found.sums[:, 4] > 0
-    ndof, used, rejected = (found.sums[:, i].astype(np.int32) for i in (1, 2, 3))
-    flags = quality_flags(events.array, p, covariance, (chi2, ndof, used, good), settings)
+    ndof, used, rejected, _, silent = found.sums[:, 1:].astype(np.int32).T
+    sums = FitSums(chi2, ndof, used, good, silent)
+    flags = quality_flags(events.array, p, covariance, sums, settings)
     invalid = (flags & 1) != 0
     for column in (p, covariance, chi2):
         column[invalid] = np.nan
