@@ -6,7 +6,6 @@ The sum is the same, written once more in numpy: whoever wants to change it star
 
 import numpy as np
 from scipy.optimize import least_squares
-from scipy.special import log_ndtr
 
 from tashower.physics.constants import SPEED_OF_LIGHT
 from tashower.physics.description import softened
@@ -55,8 +54,8 @@ def residual_vector(p, observed: Observed, settings: FitSettings, prior: Prior) 
     deviance = 2.0 * (m - k + np.where(k > 0, k * np.log(np.maximum(k, 1e-300) / m), 0.0))
     poisson = np.sign(m - k) * np.sqrt(np.maximum(deviance, 0.0))
     signals = np.where(seen, np.where(observed.signal_weight > 0, gaussian, poisson), 0.0)
-    censored = np.sqrt(-2.0 * log_ndtr(gaussian))
-    signals = np.where((observed.use & BOUND) > 0, -censored, signals)
+    below = np.minimum(gaussian + 1.0, 0.0)
+    signals = np.where((observed.use & BOUND) > 0, below, signals)
     return np.concatenate([times, signals, [np.sqrt(prior.weight) * (p[6] - prior.mean)]])
 
 

@@ -79,8 +79,8 @@ def _table(
         p, covariance = correct_bias(p, pulls), covariance * (width[:, None] * width)
     chi2, good = found.sums[:, 0], found.sums[:, 4] > 0
     ndof, used, rejected, _, silent = found.sums[:, 1:].astype(np.int32).T
-    sums = FitSums(chi2, ndof, used, good, silent)
-    flags = quality_flags(events.array, p, covariance, sums, settings)
+    sums = FitSums(chi2, ndof, used, good, rejected, silent)
+    flags = quality_flags(events.array, p, covariance, sums, settings, calibration)
     invalid = (flags & 1) != 0
     for column in (p, covariance, chi2):
         column[invalid] = np.nan
