@@ -13,12 +13,12 @@ CONFIGFILE := $(if $(CONFIG),--configfile $(CONFIG))
 # The rules call `tashower`: that of this environment, whatever else is in the path.
 SNAKEMAKE := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake
 
-.PHONY: run test test-all smoke chaos bench calibration-table config sample samples lint lock clean help
+.PHONY: run test test-all mutants smoke chaos bench calibration-table config api sample samples lint lock clean help
 .DEFAULT_GOAL := help
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | head -5
-	@echo "others: test-all smoke chaos bench calibration-table config sample samples lint lock clean"
+	@echo "others: test-all mutants smoke chaos bench calibration-table config api sample samples lint lock clean"
 
 run: $(READY)
 	$(if $(CONFIG),@$(BIN)/tashower config --check $(CONFIG))
@@ -29,6 +29,10 @@ test: $(READY)
 
 test-all: $(READY)
 	$(BIN)/python -m pytest -n 2 -q
+
+# Break one line of the package at a time: does a fast test notice? ONLY=network chooses a folder, or a word.
+mutants: $(READY)
+	$(BIN)/python tests/mutants.py $(ONLY)
 
 smoke: $(READY)
 	$(SNAKEMAKE) --cores $(CORES) --configfile tests/config/smoke.yaml
@@ -54,6 +58,10 @@ config: $(READY)
 	$(BIN)/tashower config --yaml > config/config.yaml
 	$(BIN)/tashower config --schema > config/config.schema.json
 	{ cat config/introduction.md; echo; $(BIN)/tashower config; } > config/README.md
+
+# The page of the Python names.
+api: $(READY)
+	$(BIN)/python docs/make_api.py
 
 # The sample event file in data/, and the calibration that comes with the package.
 sample: $(READY)

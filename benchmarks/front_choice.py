@@ -38,10 +38,7 @@ SMALLER = {
         "test": 15_000,
         "chunk_size": 15_000,
     },
-    "networks": {
-        "waveforms_and_features": {"waveforms": True, "event_features": True},
-        "features_only": {"waveforms": False, "event_features": True},
-    },
+    "networks": {"waveforms_and_features": {}, "features_only": {"inputs": {"waveforms": False}}},
     "scores": {"bootstrap": 100, "examples": 0},
 }
 

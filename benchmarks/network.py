@@ -17,10 +17,10 @@ import torch
 from tashower.calibration.calibration import DEFAULT, read_calibration
 from tashower.config import load_config
 from tashower.events.model import select_events, select_rows
-from tashower.network.model import ShowerNetwork
+from tashower.network.contracts import ModelInputs, build_model, find_model
+from tashower.network.heads.mean import loss as loss_of
 from tashower.network.sample import Sample, correction, map_sample, store_sample, take_batch
 from tashower.network.tiles import STATION_FEATURES, TARGETS, make_tiles
-from tashower.network.training import loss_of
 from tashower.reconstruction.features import EVENT_FEATURES
 from tashower.reconstruction.pulses import find_pulses
 from tashower.reconstruction.reconstruct import reconstruct
@@ -29,12 +29,13 @@ from tashower.simulation.simulate import simulate_events
 
 def made_sample(config) -> Sample:
     """A small sample, made in memory."""
+    size = config.networks["waveforms_and_features"].inputs
     events = simulate_events(config, "train", 0, 3000)
     tables, _, features = reconstruct(events, read_calibration(DEFAULT), config.reconstruction)
     good = np.flatnonzero(tables["free"].passes_cuts)
     chosen = select_events(events, good)
     fit = select_rows(tables["free"], good)
-    tiles = make_tiles(chosen, find_pulses(chosen), fit, config.network.tile, config.network.n_bins)
+    tiles = make_tiles(chosen, find_pulses(chosen), fit, size.tile, size.n_bins)
     columns = np.stack(
         [np.nan_to_num(features[name][good]) for name in EVENT_FEATURES], axis=1
     ).astype(np.float32)
@@ -85,23 +86,21 @@ def main() -> None:
     """Print events per second and the ratio."""
     torch.set_num_threads(1)
     config = load_config()
-    sample, size = made_sample(config), config.network
+    settings = config.networks["waveforms_and_features"]
+    sample, size = made_sample(config), settings.inputs
     torch.manual_seed(0)
-    network = ShowerNetwork(
+    inputs = ModelInputs(
         tile=size.tile,
         n_bins=size.n_bins,
         n_layers=2,
-        n_station_features=len(STATION_FEATURES),
-        n_event_features=len(EVENT_FEATURES),
-        n_targets=len(TARGETS),
+        station_features=STATION_FEATURES,
+        event_features=tuple(EVENT_FEATURES),
         waveforms=True,
-        waveform_channels=size.waveform_channels,
-        station_channels=size.station_channels,
-        grid_layers=size.grid_layers,
-        dense_channels=size.dense_channels,
-        dropout=0.0,
+        lattice="square",
+        n_outputs=len(TARGETS),
     )
-    batch = config.training.batch_size
+    network = build_model(find_model("grid"), inputs, {"dropout": 0.0})
+    batch = settings.training.batch_size
     rate(network, sample, 2, False, batch)
     sparse, dense = rate(network, sample, 20, False, batch), rate(network, sample, 6, True, batch)
     hit = len(sample.tiles.waveform) / (len(sample.rows) * size.tile**2)

@@ -23,7 +23,7 @@ from tashower.physics.compiled import compiled
 from tashower.reconstruction.joint.passes import best_start, compare, one_pass
 from tashower.reconstruction.joint.minimise import CONVERGED, scratch_space
 from tashower.reconstruction.joint.observe import observed_events
-from tashower.reconstruction.joint.start import start_plane, start_core, start_size
+from tashower.reconstruction.joint.start import start_core, start_plane, start_size
 from tashower.reconstruction.methods import Context
 from tashower.reconstruction.methods.fits import fit_events, fit_settings
 from tashower.reconstruction.pulses import find_pulses

@@ -23,16 +23,17 @@ def corrupted(rng, data: bytes) -> bytes:
     return bytes(data)
 
 
-def fuzz(rng, path, data, suffix, n, also=(), read=convert):
+def fuzz(rng, path, data, suffix, n, also=(), read=convert, damage=corrupted):
     """n damaged copies: each is read or refused with one clear message; nothing else happens.
     Returns how many are refused.
 
-    also : files to read together with it; read : what reads a list of files
+    also : files to read together with it; read : what reads a list of files; damage : what damages
+    the bytes
     """
     refused = 0
     target = path / f"x{suffix}"
     for _ in range(n):
-        target.write_bytes(corrupted(rng, data))
+        target.write_bytes(damage(rng, data))
         message = None
         try:
             read([*also, target])

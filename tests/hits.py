@@ -24,7 +24,7 @@ def same(a, b):
             np.testing.assert_array_equal(left, right, err_msg=f.name)
 
 
-def make_events(rng, n_events, array=None, n_bins=None):
+def make_events(rng, n_events, array=None):
     """`n_events` events with 0 to 6 hits of random content each; the numbers have no physical
     meaning.
     """

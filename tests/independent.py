@@ -94,6 +94,80 @@ def rusdmc(payload):
     return particle, energy, theta, phi, (x, y, z)
 
 
+def rufptn(payload):
+    """The bank of pulses as a dictionary of lists, hit by hit, with the length of its end checked."""
+    nhits, nsclust, nstclust, nborder = struct.unpack_from("<4i", payload)
+    bank = {"nhits": nhits, "nsclust": nsclust, "nstclust": nstclust, "nborder": nborder}
+    at = 16
+    for name in ("isgood", "wfindex", "xxyy", "nfold"):
+        bank[name] = struct.unpack_from(f"<{nhits}i", payload, at)
+        at += 4 * nhits
+    names = [
+        ("sstart", "2i"),
+        ("sstop", "2i"),
+        ("lderiv", "2i"),
+        ("zderiv", "2i"),
+        ("xyzclf", "3d"),
+    ]
+    names += [(n, "2d") for n in ("reltime", "timeerr", "fadcpa", "fadcpaerr", "pulsa", "pulsaerr")]
+    names += [(n, "2d") for n in ("ped", "pederr", "vem", "vemerr")]
+    bank |= {name: [] for name, _ in names}
+    for _ in range(nhits):
+        begin = at
+        for name, kind in names:
+            bank[name].append(struct.unpack_from("<" + kind, payload, at))
+            at += struct.calcsize("<" + kind)
+        assert at - begin == 216
+    bank["qtot"] = struct.unpack_from("<2d", payload, at)
+    bank["tearliest"] = struct.unpack_from("<2d", payload, at + 16)
+    at += 32
+    at += 3 * 8 * (nhits + 5 + 2 + 2 + 2 + 2)  # lower, upper, both layers: the coarse geometry
+    at += 4 * 3 * 8  # chi2, ndof, theta, phi of the three
+    assert at == len(payload)
+    return bank
+
+
+def rusdgeom(payload):
+    """The bank of the geometry fits: number of stations, and theta of the three fits [deg]."""
+    (nsds,) = struct.unpack_from("<i", payload)
+    nsig = struct.unpack_from(f"<{nsds}i", payload, 4)
+    at = 4 + 4 * nsds
+    for n in nsig:
+        at += n * (8 + 8 + 8) + n * (4 + 4) + 24
+    at += nsds * (8 + 8 + 8 + 4 + 4 + 4)
+    theta = struct.unpack_from("<3d", payload, at + 6 * 24)
+    at += 11 * 24 + 12 + 24
+    assert at == len(payload)
+    return nsds, theta
+
+
+def rufldf(payload):
+    """The bank of the lateral fits: {name: (alone, with the geometry)} and the numbers of the latter."""
+    pairs = ("xcore", "dxcore", "ycore", "dycore", "sc", "dsc", "s600", "s600_0", "s800", "s800_0")
+    pairs += ("aenergy", "energy", "atmcor", "chi2")
+    bank = {name: struct.unpack_from("<2d", payload, 16 * k) for k, name in enumerate(pairs)}
+    single = ("theta", "dtheta", "phi", "dphi", "t0", "dt0")
+    single += ("bdist", "tdistbr", "tdistlr", "tdistsk", "tdist")
+    bank |= dict(zip(single, struct.unpack_from("<11d", payload, 14 * 16), strict=True))
+    bank["ndof"] = struct.unpack_from("<2i", payload, 14 * 16 + 88)
+    assert len(payload) == 14 * 16 + 88 + 8
+    return bank
+
+
+def bsdinfo(version, payload):
+    """Stations out of service."""
+    _, hhmmss, _, n = struct.unpack_from("<4i", payload)
+    assert 0 <= hhmmss < 240000
+    found = struct.unpack_from(f"<{n}i", payload, 16)
+    at = 16 + 8 * n
+    if version >= 1:
+        (out,) = struct.unpack_from("<i", payload, at)
+        found += struct.unpack_from(f"<{out}i", payload, at + 4)
+        at += 4 + 4 * out + (4 * out if version >= 2 else 0)
+    assert at == len(payload)
+    return found
+
+
 def text(path):
     """{section: [numbers of each event]} of a text dump."""
     sections, current = {}, None

@@ -8,20 +8,21 @@ import torch
 from hits import same
 
 from tashower.calibration.calibration import DEFAULT, read_calibration
-from tashower.config import load_config
+from tashower.config import InputsConfig, load_config
 from tashower.events.model import concatenate_events, concatenate_rows
 from tashower.io.event_file import write_events
 from tashower.io.reconstruction_file import write_reconstruction
-from tashower.network.model import ShowerNetwork
+from tashower.network.contracts import ModelInputs, build_model, find_head, find_model
 from tashower.network.normalisation import measure
+from tashower.network.predict import Trained, predict
 from tashower.network.sample import map_sample, read_sample, store_sample
 from tashower.network.tiles import ORIENTATIONS, STATION_FEATURES, TARGETS
-from tashower.network.training import predict
 from tashower.reconstruction.features import EVENT_FEATURES
 from tashower.reconstruction.reconstruct import reconstruct
 from tashower.simulation.simulate import simulate_events
 
 N = 210
+INPUTS = InputsConfig()
 
 
 def made(folder, n_chunks):
@@ -36,7 +37,7 @@ def made(folder, n_chunks):
         paths = folder / f"{n_chunks}-{k}.h5", folder / f"{n_chunks}-{k}-fits.h5"
         write_events(paths[0], events, {})
         write_reconstruction(paths[1], tables, {}, pulses, features)
-        samples.append(read_sample(*paths, "free", 6, 128, True, True)[0])
+        samples.append(read_sample(*paths, "free", INPUTS, True)[0])
         parts.append((events, tables, features))
     store_sample(folder / str(n_chunks), samples)
     return (
@@ -74,24 +75,15 @@ def test_applied_networks_do_not_depend_on_the_number_of_chunks(tmp_path):
     whole = map_sample(tmp_path / "1")
     norm = measure(whole)
     torch.manual_seed(0)
-    network = ShowerNetwork(
-        tile=6,
-        n_bins=128,
-        n_layers=2,
-        n_station_features=len(STATION_FEATURES),
-        n_event_features=len(EVENT_FEATURES),
-        n_targets=len(TARGETS),
-        waveforms=True,
-        waveform_channels=24,
-        station_channels=48,
-        grid_layers=3,
-        dense_channels=128,
-        dropout=0.1,
+    inputs = ModelInputs(
+        6, 128, 2, STATION_FEATURES, tuple(EVENT_FEATURES), True, "square", len(TARGETS)
     )
+    network = build_model(find_model("grid"), inputs, {})
     torch.nn.init.normal_(network.head[-1].weight)
 
     def correction(sample):
-        return predict(network, sample, norm, True, torch.device("cpu"), ORIENTATIONS["square"])
+        trained = Trained(network, find_head("mean"), norm, event_features=True)
+        return predict(trained, sample, torch.device("cpu"), ORIENTATIONS["square"])[0]
 
     parts = []
     for k in range(3):
@@ -99,7 +91,7 @@ def test_applied_networks_do_not_depend_on_the_number_of_chunks(tmp_path):
             tmp_path / "part",
             [
                 read_sample(
-                    tmp_path / f"3-{k}.h5", tmp_path / f"3-{k}-fits.h5", "free", 6, 128, True, True
+                    tmp_path / f"3-{k}.h5", tmp_path / f"3-{k}-fits.h5", "free", INPUTS, True
                 )[0]
             ],
         )

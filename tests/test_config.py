@@ -1,12 +1,6 @@
-"""The configuration: defaults, checks, what is said of every kind of wrong input, and the files
-that are generated from the models.
-"""
+"""The configuration: the files that are generated from the models, defaults, values, networks."""
 
-import codecs
 import json
-import os
-import subprocess
-import sys
 from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
 
@@ -24,16 +18,8 @@ from tashower.config import (
     plain_scalars,
     schema,
 )
-from tashower.errors import InputError
 
 ROOT = Path(__file__).resolve().parent.parent
-
-
-def said(*sources):
-    """The lines that are said of a wrong configuration."""
-    with pytest.raises(InputError) as error:
-        load_config(*sources)
-    return str(error.value).splitlines()
 
 
 # The files that are generated from the models, and those that users start from.
@@ -70,13 +56,13 @@ def test_other_configurations_are_valid(path, capsys):
 
 def test_every_key_has_a_description_and_stands_in_the_tables():
     tables = describe()
-    sections = [schema(), *(v for k, v in schema()["$defs"].items() if k != "InputsConfig")]
+    sections = [schema(), *schema()["$defs"].values()]
     assert len(sections) > 10
     for section in sections:
         assert section["additionalProperties"] is False
         for key, entry in section["properties"].items():
             assert "$ref" in entry or entry["description"], key
-            assert f"`{key}`" in tables or f"## {key}\n" in tables
+            assert f"`{key}`" in tables or f"{key}\n" in tables
 
 
 def test_schema_agrees_with_the_models():
@@ -185,203 +171,136 @@ def test_configuration_is_frozen_and_replace_checks():
         replace(config.array, columns=2)
 
 
-# Several sources.
+# Networks: each is what the sections `network` and `training` say, but for its own keys.
 
 
-def test_the_last_source_holds_and_is_named(tmp_path):
-    one, two = tmp_path / "one.yaml", tmp_path / "two.yaml"
-    one.write_text("seed: 1\narray: {columns: 5, rows: 2}\n")
-    two.write_text("array: {columns: 7.5}\nsamples: {train: 1}\n")
-    assert said(one, two) == [
-        f"{two}: array.columns: must be a whole number, not 7.5",
-        f"{one}: array.rows: must be >= 3, not 2",
-        f"{two}: samples.train: must be >= 10, not 1",
+def test_the_four_networks_of_the_published_table():
+    networks = load_config().networks
+    assert {
+        name: (n.inputs.waveforms, n.inputs.event_features) for name, n in networks.items()
+    } == {
+        "waveforms_and_features": (True, True),
+        "waveforms_only": (True, False),
+        "features_only": (False, True),
+        "stations_only": (False, False),
+    }
+    for network in networks.values():
+        assert (network.model, network.head, network.corrects) == ("grid", "mean", "free")
+        assert (network.inputs.tile, network.inputs.n_bins, network.inputs.bin_width_ns) == (
+            6,
+            128,
+            0,
+        )
+        assert network.options == {
+            "waveform_channels": 24,
+            "station_channels": 48,
+            "grid_layers": 3,
+            "dense_channels": 128,
+            "dropout": 0.1,
+        }
+        assert network.training == load_config().training
+
+
+def test_every_key_of_a_network_can_be_given_for_all_or_for_one():
+    network = {
+        "model": "grid",
+        "head": "gaussian",
+        "corrects": "constrained",
+        "inputs": {
+            "waveforms": False,
+            "event_features": False,
+            "tile": 4,
+            "n_bins": 64,
+            "bin_width_ns": 50.0,
+        },
+        "options": {
+            "waveform_channels": 4,
+            "station_channels": 5,
+            "grid_layers": 6,
+            "dense_channels": 7,
+            "dropout": 0.5,
+        },
+    }
+    training = {
+        "epochs": 2,
+        "patience": 3,
+        "batch_size": 4,
+        "learning_rate": 0.5,
+        "weight_decay": 0.25,
+        "augment": False,
+        "threads": 6,
+        "processes": 3,
+        "device": "cpu",
+    }
+    usual = as_dict(load_config({"networks": {"a": {}}}))["networks"]["a"]
+    assert set(usual) == {*network, "training"}
+    assert set(usual["training"]) == set(training)
+    cases = [((key,), value) for key, value in network.items() if not isinstance(value, dict)]
+    cases += [
+        ((section, key), value)
+        for section, values in (("inputs", network["inputs"]), ("options", network["options"]))
+        for key, value in values.items()
     ]
-    config = load_config({"seed": 1, "array": {"rows": 9, "columns": 9}}, {"array": {"rows": 5}})
-    assert (config.seed, config.array.rows, config.array.columns) == (1, 5, 9)
+    cases += [(("training", key), value) for key, value in training.items()]
+    for path, value in cases:
+        own = value
+        for key in reversed(path):
+            own = {key: own}
+        of_all = own if path[0] == "training" else {"network": own}
+        one = as_dict(load_config({"networks": {"a": own, "b": {}}}))["networks"]
+        both = as_dict(load_config(of_all, {"networks": {"a": {}, "b": {}}}))["networks"]
+        changed = merge(usual, own)
+        assert one == {"a": changed, "b": usual}
+        assert both == {"a": changed, "b": changed}
+        assert (changed == usual) == (path == ("model",))
+
+
+def test_an_entry_is_over_the_section():
+    config = load_config(
+        {
+            "network": {"inputs": {"tile": 4, "waveforms": False}, "options": {"dropout": 0.5}},
+            "training": {"epochs": 3, "batch_size": 1000},
+            "networks": {
+                "a": {"inputs": {"tile": 8}, "training": {"processes": 500}},
+                "b": {"options": {"grid_layers": 1.0}, "training": {"epochs": 9}},
+            },
+        }
+    )
+    a, b = config.networks["a"], config.networks["b"]
+    assert (a.inputs.tile, a.inputs.waveforms, b.inputs.tile) == (8, False, 4)
+    assert (a.options["dropout"], b.options["dropout"], b.options["grid_layers"]) == (0.5, 0.5, 1)
+    assert (a.training.epochs, a.training.processes, b.training.epochs) == (3, 500, 9)
+    assert load_config(json.dumps(as_dict(config))) == config
+    assert replace(config, seed=5).networks == config.networks
+
+
+def test_options_of_a_model_of_ones_own():
+    """They stay what they are, and are not mixed with those of another model."""
+    own = {"model": "mine.py", "options": {"width": 3, "scale": 3.0, "deep": True, "kind": "a"}}
+    for config in (
+        load_config(as_dict(load_config({"networks": {"a": {}}})), {"networks": {"a": own}}),
+        load_config({"network": {"options": {"dropout": 0.2}}, "networks": {"a": own, "b": {}}}),
+        load_config(ROOT / "config/config.yaml", {"network": own, "networks": {"a": {}}}),
+    ):
+        options = config.networks["a"].options
+        assert options == own["options"]
+        assert [type(value) for value in options.values()] == [int, float, bool, str]
+        assert load_config(json.dumps(as_dict(config))) == config
+    two = load_config({"network": own, "networks": {"a": {"options": {"width": 4}}, "b": own}})
+    assert two.networks["a"].options == own["options"] | {"width": 4}
+    grid = load_config({"network": own, "networks": {"a": {"model": "grid"}}})
+    assert grid.networks["a"].options["dropout"] == 0.1
+    grid = load_config(
+        {"network": {"options": {"dropout": 0.2}}, "networks": {"a": {"model": "grid"}}}
+    )
+    assert grid.networks["a"].options["dropout"] == 0.2
 
 
 def test_networks_and_primaries_are_replaced():
-    networks = {"mine": {"waveforms": False, "event_features": True}}
+    networks = {"mine": {"inputs": {"waveforms": False}}}
     given = {"networks": networks, "showers": {"primaries": {"iron": 2}, "throws": 3}}
     for config in (load_config(as_dict(load_config()), given), load_config(given)):
         assert list(config.networks) == ["mine"]
         assert config.showers.primaries == {"iron": 2.0}
         assert config.showers.throws == 3
     assert merge({"a": {"b": 1, "c": 2}}, {"a": {"b": 3}}) == {"a": {"b": 3, "c": 2}}
-
-
-# What is said of wrong input.
-
-
-@pytest.mark.parametrize(
-    ("text", "line"),
-    [
-        ("{array: {collumns: 9}}", "array.collumns: unknown; did you mean array.columns?"),
-        ("{array: {spacing: 9}}", "array.spacing: unknown; did you mean array.spacing_m?"),
-        (
-            "{array: {max_zenith_degrees: 9}}",
-            "array.max_zenith_degrees: unknown; did you mean showers.max_zenith_deg?",
-        ),
-        ("{showres: {}}", "showres: unknown; did you mean showers?"),
-        ("{columns: 9}", "columns: unknown; did you mean array.columns?"),
-        ("{qqq: 9}", "qqq: unknown"),
-        ("{seed: {a: 1}}", "seed: must be a whole number, not {a: 1}"),
-        ("{seed: one}", 'seed: must be a whole number, not "one"'),
-        ('{seed: "7"}', 'seed: must be a whole number, not "7"'),
-        ("{seed: true}", "seed: must be a whole number, not true"),
-        ("{seed: 7.5}", "seed: must be a whole number, not 7.5"),
-        ("{seed: -1}", "seed: must be >= 0, not -1"),
-        ("{seed: .inf}", "seed: must be a whole number, not .inf"),
-        ("{seed:}", "seed: must be a whole number, not nothing"),
-        ("{array: {spacing_m: .nan}}", "array.spacing_m: must be a finite number, not .nan"),
-        ("{array: {spacing_m: -.inf}}", "array.spacing_m: must be a finite number, not -.inf"),
-        ("{array: {spacing_m: 1e999}}", "array.spacing_m: must be a finite number, not .inf"),
-        ("{array: {spacing_m: true}}", "array.spacing_m: must be a number, not true"),
-        ("{array: {spacing_m: 1.2 km}}", 'array.spacing_m: must be a number, not "1.2 km"'),
-        ("{array: {spacing_m: 0}}", "array.spacing_m: must be > 0, not 0"),
-        (
-            "{array: {front_distance_m: 2e6}}",
-            "array.front_distance_m: must be <= 1000000, not 2000000",
-        ),
-        ("{array: {lateral: 3}}", "array.lateral: must be text, not 3"),
-        ("{array: 3}", "array: must be a map of keys to values, not 3"),
-        ("{array: [1, 2]}", "array: must be a map of keys to values, not [1, 2]"),
-        ("{array: }", "array: must be a map of keys to values, not nothing"),
-        (
-            "{array: {lattice: round}}",
-            "array.lattice: must be 'square' or 'hexagonal', not \"round\"",
-        ),
-        ("{training: {augment: 1}}", "training.augment: must be true or false, not 1"),
-        ('{results: "a b"}', 'results: must match ^[A-Za-z0-9._/-]+$, not "a b"'),
-        ("{data: {files: mine.h5}}", 'data.files: must be a list, not "mine.h5"'),
-        ('{data: {files: [a, ""]}}', 'data.files.1: must not be empty, not ""'),
-        (
-            "{scores: {zenith_edges_deg: [3]}}",
-            "scores.zenith_edges_deg: at least two edges are needed",
-        ),
-        (
-            "{scores: {zenith_edges_deg: [0, x]}}",
-            'scores.zenith_edges_deg.1: must be a number, not "x"',
-        ),
-        (
-            "{scores: {zenith_edges_deg: [0, 30, 20]}}",
-            "scores.zenith_edges_deg: the edges do not increase",
-        ),
-        (
-            "{scores: {energy_edges_log10_ev: [19, 19]}}",
-            "scores.energy_edges_log10_ev: the edges do not increase",
-        ),
-        (
-            "{showers: {min_log10_energy_ev: 20.9}}",
-            "showers: min_log10_energy_ev (20.9) is above max_log10_energy_ev (20)",
-        ),
-        (
-            "{showers: {primaries: {proton: 0}}}",
-            "showers.primaries: no primary has a positive abundance",
-        ),
-        ("{showers: {primaries: {}}}", "showers.primaries: no primary has a positive abundance"),
-        ("{showers: {primaries: {iron: -1}}}", "showers.primaries.iron: must be >= 0, not -1"),
-        (
-            "{showers: {primaries: {carbon: 1}}}",
-            "showers.primaries.carbon: unknown; known are 'proton', 'helium', 'nitrogen' or 'iron'",
-        ),
-        ("{training: {processes: 129}}", "training: processes (129) is above batch_size (128)"),
-        (
-            "{reconstruction: {errors: {b0: -1, time_floor: 0}}}",
-            "reconstruction.errors: time_floor: must be above 0",
-        ),
-        ("{networks: {a: {waveforms: true}}}", "networks.a.event_features: is missing"),
-        ("{networks: {}}", "networks: must have at least 1 entries, not {}"),
-        (
-            "{networks: {A: {waveforms: true, event_features: true}}}",
-            "networks.A: the name must match ^[a-z][a-z0-9_]*$",
-        ),
-        ("{seed: 1, seed: 2}", "seed: given twice (first in line 1)"),
-        ("{1: 2}", "1: the key is not text; put it between quotes"),
-        ("{networks: {no: {}}}", "networks.no: the key is not text; put it between quotes"),
-    ],
-)
-def test_one_line_for_each_wrong_value(text, line, tmp_path):
-    path = tmp_path / "mine.yaml"
-    path.write_text(text)
-    lines = said(path)
-    assert lines[0].removeprefix(f"{path}, line 1: ").removeprefix(f"{path}: ") == line
-    assert lines[0].startswith(str(path))
-    if "networks.no" not in line:
-        assert len(lines) == 1
-
-
-def test_everything_is_said_at_once(tmp_path):
-    path = tmp_path / "mine.yaml"
-    path.write_text(
-        "seed: -1\narray:\n  collumns: 9\n  rows: 7.5\n  rows: 8.5\n"
-        "showers: {min_log10_energy_ev: 21}\n"
-        "scores: {zenith_edges_deg: [1, 0], energy_edges_log10_ev: [.nan, 19]}\nseeed: 3\n"
-    )
-    assert sorted(said(path)) == sorted(
-        [
-            f"{path}, line 5: array.rows: given twice (first in line 4)",
-            f"{path}: seed: must be >= 0, not -1",
-            f"{path}: array.collumns: unknown; did you mean array.columns?",
-            f"{path}: array.rows: must be a whole number, not 7.5",
-            f"{path}: showers: min_log10_energy_ev (21) is above max_log10_energy_ev (20)",
-            f"{path}: scores.zenith_edges_deg: the edges do not increase",
-            f"{path}: scores.energy_edges_log10_ev.0: must be a finite number, not .nan",
-            f"{path}: seeed: unknown; did you mean seed?",
-        ]
-    )
-
-
-@pytest.mark.parametrize(
-    ("content", "words"),
-    [
-        (b"seed: 1\narray: [1\n", ", line 3: not valid YAML: "),
-        (b"seed: 1\n\tarray: 3\n", ", line 2: not valid YAML: "),
-        (b"seed: 1\n--- \nseed: 2\n", ", line 2: not valid YAML: "),
-        (b"seed: *nothing\n", ", line 1: not valid YAML: "),
-        (b"seed: 1\nresults: \x01\n", ", line 2: not valid YAML: the character U+0001 is not text"),
-        (b"seed: !!int one\n", ": not valid YAML: "),
-        (b"seed: !!timestamp one\n", ": not valid YAML: "),
-        (b"seed: !!python/name:os.system\n", ", line 1: not valid YAML: "),
-        (b"a: " + b"[" * 3000, ": not valid YAML: nested too deeply"),
-        (b"- 1\n- 2\n", ": not a map of keys to values"),
-        (b"7\n", ": not a map of keys to values"),
-        ("seed: 1\nresults: \xe9\n".encode("latin-1"), ", line 2: not UTF-8 text (byte 0xe9)"),
-        ("seed: 1\n".encode("utf-16"), ", line 1: not UTF-8 text (byte 0xff)"),
-        (
-            "seed: 1\n".encode("utf-16-le"),
-            ", line 1: not valid YAML: the character U+0000 is not text",
-        ),
-    ],
-)
-def test_files_that_cannot_be_read(content, words, tmp_path):
-    path = tmp_path / "mine.yaml"
-    path.write_bytes(content)
-    (line,) = said(path)
-    assert line.startswith(f"{path}{words}")
-
-
-def test_files_that_are_not_there(tmp_path):
-    assert said(tmp_path / "absent.yaml") == [f"{tmp_path}/absent.yaml: no such file"]
-    assert said(tmp_path) == [f"{tmp_path}: Is a directory"]
-    assert main(["config", "--check", str(tmp_path / "absent.yaml")]) == 2
-
-
-def test_empty_files_are_the_defaults(tmp_path):
-    path = tmp_path / "mine.yaml"
-    for content in (b"", b"# nothing\n", codecs.BOM_UTF8):
-        path.write_bytes(content)
-        assert load_config(path) == load_config(None) == load_config()
-
-
-def test_utf8_is_read_whatever_the_locale(tmp_path):
-    path = tmp_path / "mine.yaml"
-    path.write_bytes(codecs.BOM_UTF8 + "data: {stations: Füße.csv}\n".encode())
-    assert load_config(path).data.stations == "Füße.csv"
-    code = (
-        "from tashower.config import load_config\n"
-        f"assert len(load_config({str(path)!r}).data.stations) == 8"
-    )
-    environment = dict(os.environ, LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
-    subprocess.run([sys.executable, "-c", code], env=environment, check=True)

@@ -57,9 +57,9 @@ def test_nothing_in_the_package_can_run_what_it_reads():
                 assert said.get("weights_only") == "True" or said.get("allow_pickle") == "False", (
                     path
                 )
-        # The one file that is run is the lateral distribution that the user names in the
-        # configuration.
-        assert "runpy.run_path" not in used or path.name == "array.py"
+        # The files that are run are the lateral distribution and the network's model that the user
+        # names.
+        assert "runpy.run_path" not in used or path.name in ("array.py", "contracts.py")
 
 
 def test_a_checkpoint_runs_nothing(tmp_path):
@@ -92,12 +92,12 @@ def test_a_checkpoint_runs_nothing(tmp_path):
 
 
 def test_a_state_of_training_runs_nothing(tmp_path):
-    from tashower.network.training import _load_state
+    from tashower.network.state import load_state
 
     mark, state = tmp_path / "ran", tmp_path / "c.pt.state"
     torch.save({"identity": Payload(mark)}, state)
     with pytest.raises(InputError, match="start again"):
-        _load_state(state, "me", {}, "cpu")
+        load_state(state, {"code": "mine"}, {}, "cpu")
     assert not mark.exists()
 
 

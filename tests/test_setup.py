@@ -71,12 +71,16 @@ FLOORS = {
     "simulation": {"config", "physics", "events"},
     "calibration": {"config", "physics", "events", "io"},
     "reconstruction": {"config", "physics", "events", "io", "calibration"},
-    "evaluation": {"config", "physics", "events", "io"},
     "network": {"config", "physics", "events", "io", "calibration", "reconstruction"},
+    "evaluation": {
+        *("config", "physics", "events", "io", "calibration", "reconstruction", "network")
+    },
 }
+FLOORS["cli"] = set(FLOORS)
 ONLY_IN = {
     "torch": {"network"},
     "matplotlib": {"evaluation"},
+    "jinja2": {"evaluation"},
     "h5py": {"io", "convert"},
     "hdf5plugin": {"io"},
     "pydantic": {"config"},

@@ -23,11 +23,13 @@ CONFIG = json.dumps(
     {
         "samples": {"calibration": 1200, "train": 600, "validation": 200, "chunk_size": 1200},
         "network": {
-            "tile": 4,
-            "waveform_channels": 4,
-            "station_channels": 8,
-            "grid_layers": 1,
-            "dense_channels": 8,
+            "inputs": {"tile": 4},
+            "options": {
+                "waveform_channels": 4,
+                "station_channels": 8,
+                "grid_layers": 1,
+                "dense_channels": 8,
+            },
         },
         "training": {"epochs": 2, "batch_size": 32},
     }
@@ -150,7 +152,7 @@ def test_too_little_gpu_memory_names_the_key(folder, tmp_path, monkeypatch, capf
     def no_room(*_):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate everything")
 
-    monkeypatch.setattr("tashower.network.training._train_epoch", no_room)
+    monkeypatch.setattr("tashower.network.training.train_epoch", no_room)
     assert main(train_words(folder, tmp_path / "c.pt")) == 2
     assert "lower training.batch_size (32)" in capfd.readouterr().err
     assert list(tmp_path.iterdir()) == []
@@ -160,8 +162,9 @@ def test_too_little_memory_is_said(monkeypatch, capfd):
     def no_room(*_):
         raise MemoryError
 
-    monkeypatch.setattr("tashower.io.event_file.read_events", no_room)
-    assert main(["export", "a.h5", "--to", "b.dst"]) == 2
+    monkeypatch.setattr("tashower.convert.export.read_events", no_room)
+    sample = Path(__file__).parent.parent / "data" / "sample.h5"
+    assert main(["export", str(sample), "--to", "b.dst"]) == 2
     assert capfd.readouterr().err == "tashower: not enough memory\n"
 
 

@@ -112,11 +112,32 @@ def test_make_run_says_in_one_line_that_it_cannot_read_the_configuration(content
     assert said[0].startswith(f"tashower: {path}")
 
 
+def test_a_network_has_its_own_resources_and_is_trained_for_its_own_keys(tmp_path):
+    path, model = tmp_path / "mine.yaml", tmp_path / "mine.py"
+    path.write_text(
+        f"results: {tmp_path}/r\nnetworks:\n  a: {{training: {{threads: 2, epochs: 7}}}}\n"
+        f"  b: {{model: {model}, options: {{width: 3}}}}\n"
+    )
+    done = snakemake("--dry-run", "--configfile", str(path))
+    assert done.returncode != 0
+    assert f"networks.b.model: {model}: no such file" in done.all
+    model.write_text("")
+    done = snakemake("--dry-run", "--printshellcmds", "--configfile", str(path))
+    assert done.returncode == 0, done.all
+    trainings = [block for block in done.all.split("\n\n") if "rule train_network" in block]
+    (of_a,) = (block for block in trainings if "network=a" in block)
+    (of_b,) = (block for block in trainings if "network=b" in block)
+    assert "threads: 2" in of_a
+    assert "threads: 2" not in of_b
+    assert '"options": {"width": 3}' in of_b
+    assert '"epochs": 7' in of_a
+
+
 def test_networks_and_primaries_of_the_user_replace_the_default_ones(tmp_path):
     """Snakemake by itself would merge them."""
     path = tmp_path / "mine.yaml"
     path.write_text(
-        f"results: {tmp_path}/r\nnetworks: {{mine: {{waveforms: false, event_features: true}}}}\nshowers: {{primaries: {{iron: 1}}}}\n"
+        f"results: {tmp_path}/r\nnetworks: {{mine: {{inputs: {{waveforms: false}}}}}}\nshowers: {{primaries: {{iron: 1}}}}\n"
     )
     done = snakemake("--dry-run", "--printshellcmds", "--configfile", str(path))
     assert done.returncode == 0, done.all
@@ -124,6 +145,26 @@ def test_networks_and_primaries_of_the_user_replace_the_default_ones(tmp_path):
     assert "waveforms_only" not in done.all
     assert '"primaries": {"iron": 1.0}' in done.all
     assert "helium" not in done.all
+
+
+def test_a_network_is_trained_again_only_when_it_changes_itself(tmp_path):
+    """What the rule hands over, whose change starts it again, names one network."""
+
+    def commands(networks):
+        path = tmp_path / "mine.yaml"
+        path.write_text(json.dumps({"results": f"{tmp_path}/r", "networks": networks}))
+        done = snakemake("--dry-run", "--printshellcmds", "--configfile", str(path))
+        assert done.returncode == 0, done.all
+        lines = [line for line in done.all.splitlines() if "tashower train" in line]
+        return {line.split("--network ")[1].split()[0]: line for line in lines}
+
+    one = {"training": {"epochs": 3}}
+    before = commands({"a": one, "b": one})
+    changed = commands({"b": {"inputs": {"event_features": False}}, "c": one, "a": one})
+    assert set(before) == {"a", "b"}
+    assert set(changed) == {"a", "b", "c"}
+    assert changed["a"] == before["a"]
+    assert changed["b"] != before["b"]
 
 
 def test_configuration_of_the_tutorial(tmp_path):
@@ -159,6 +200,18 @@ def tutorial_blocks():
     return blocks
 
 
+def out_of_service(folder):
+    """A table that says of the first event that a station without a hit was out of service."""
+    tables = [
+        (folder / "data" / "samples" / f"{name}.csv").read_text().splitlines()
+        for name in ("hits", "stations")
+    ]
+    hits, stations = ([line.split(",")[:2] for line in table[1:]] for table in tables)
+    hit = {station for event, station in hits if event == hits[0][0]}
+    silent = next(station for station, _ in stations if station not in hit)
+    return f"event,station\n{hits[0][0]},{silent}\n"
+
+
 def test_every_line_of_the_tutorial_runs(copy, monkeypatch):
     """Commands in their order; tables and header against the files that they show; configurations
     as a dry run.
@@ -182,6 +235,7 @@ def test_every_line_of_the_tutorial_runs(copy, monkeypatch):
             shipped = yaml.safe_load((copy / "data" / "samples" / "header.yaml").read_text())
             assert shipped == {key: header[key] for key in shipped}
             (copy / "data" / "samples" / "other.yaml").write_text("\n".join(block))
+            (copy / "data" / "samples" / "out.csv").write_text(out_of_service(copy))
             assert main(["convert", "data/samples/other.yaml", "--to", "build/other.h5"]) == 0
         elif kind == "snakemake":
             done = snakemake("--dry-run", *shlex.split(block[0])[1:], folder=copy)

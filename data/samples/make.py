@@ -11,7 +11,9 @@ import numpy as np
 
 from tashower.calibration.calibration import DEFAULT, read_calibration
 from tashower.config import load_config
-from tashower.convert.ta_dst import write_dst
+from tashower.convert.ta_dnn import PARSER_UNIT
+from tashower.convert.ta_export import write_dst
+from tashower.convert.ta_standard import TIME_UNIT
 from tashower.convert.ta_text import write_text
 from tashower.events.model import select_events
 from tashower.io.event_file import read_events
@@ -42,7 +44,8 @@ def write_tables(events, pulses) -> None:
     (HERE / "hits.csv").write_text(names + "\n" + "\n".join(rows) + "\n")
     np.save(HERE / "waveforms.npy", events.waveform)
     (HERE / "header.yaml").write_text(
-        "stations: stations.csv\nhits: hits.csv\nwaveforms: waveforms.npy\narea_m2: 3\nlayers: 2\nbin_width_ns: 20\n"
+        "stations: stations.csv\nhits: hits.csv\nwaveforms: waveforms.npy\narea_m2: 3\nlayers: 2\n"
+        "bin_width_ns: 20\nnoise_counts: 0.75\nsaturation_counts: 2000\nsaturation_vem: 48.8\n"
     )
 
 
@@ -149,14 +152,12 @@ def write_tiles(events, pulses, path=HERE / "ta_dnn.h5", side: int = 7) -> None:
             if not (0 <= a < side and 0 <= b < side):
                 continue
             for k, layer in enumerate(("_up", "_low")):
-                columns["arrival_times" + layer][i, a, b] = (
-                    pulses.arrival_time[h] + 1e5
-                )  # 0 would mean no signal
+                # The parser takes 1200 m over the speed of light for 4000 ns.
+                reached = pulses.arrival_time[h] - np.nanmin(pulses.arrival_time[rows])
+                columns["arrival_times" + layer][i, a, b] = reached / TIME_UNIT * PARSER_UNIT
                 columns["total_signals" + layer][i, a, b] = pulses.signal[h, k]
-                vem = (events.waveform[h, :, k] - events.pedestal[h, k]) / events.counts_per_vem[
-                    h, k
-                ]
-                columns["time_traces" + layer][i, a, b] = vem
+                vem = events.waveform[h, :, k] / events.counts_per_vem[h, k]
+                columns["time_traces" + layer][i, a, b] = vem  # with the pedestal, as the parser
     t, unit = events.truth, np.array([0.5 * (side - 1) * array.spacing] * 2 + [30.0])
     core = np.column_stack([t.core_x, t.core_y, np.zeros(n)])
     columns |= {
@@ -173,7 +174,7 @@ def write_tiles(events, pulses, path=HERE / "ta_dnn.h5", side: int = 7) -> None:
             "std_recon_energy": s.energy,
             "std_recon_s800": s.s800,
             "std_recon_shower_axis": direction(s.zenith, s.azimuth),
-            "std_recon_shower_core": (core - centre) / unit,
+            "std_recon_shower_core": ((core - centre) / unit)[:, :2],
         }
     with h5py.File(path, "w") as file:
         for name, column in columns.items():

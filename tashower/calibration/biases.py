@@ -36,7 +36,7 @@ class FitPulls:
     width: tuple
 
 
-def correct_bias(p, pulls):
+def correct_bias(p: np.ndarray, pulls: FitPulls) -> np.ndarray:
     """Parameters (n, 7) in the order of PARAMETERS with the biases of a `calibration.FitPulls`
     taken away; a new array.
     """

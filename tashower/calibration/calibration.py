@@ -4,6 +4,7 @@ Nothing here sees the samples that networks are trained on or methods are scored
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from tashower.events.described import TELESCOPE_ARRAY_DESCRIBED, Described, desc
 from tashower.io import provenance
 from tashower.io.atomic import written_aside
 from tashower.io.hdf5 import made_from
+from tashower.types import FilePath
 
 VERSION = 1
 #: Calibration of the default configuration, made by `make sample`; for a first look at an event.
@@ -46,12 +48,16 @@ class Calibration:
     described: Described = TELESCOPE_ARRAY_DESCRIBED
 
 
-def write_calibration(path, calibration: Calibration, configuration: dict, inputs=()) -> None:
+def write_calibration(
+    path: FilePath, calibration: Calibration, configuration: dict, inputs: Sequence[FilePath] = ()
+) -> None:
     """Write a calibration as JSON with what made it."""
     table = {
         name: getattr(calibration.energy, name).tolist()
         for name in ("secant", "log10_s800", "log10_energy")
     }
+    if calibration.energy.largest is not None:
+        table["largest"] = calibration.energy.largest
     content = {
         "format": "tashower calibration",
         "version": VERSION,
@@ -73,7 +79,7 @@ def write_calibration(path, calibration: Calibration, configuration: dict, input
         aside.write_text(json.dumps(content, indent=1) + "\n")
 
 
-def read_calibration(path) -> Calibration:
+def read_calibration(path: FilePath) -> Calibration:
     """Read a calibration.
 
     Raises
@@ -92,7 +98,10 @@ def read_calibration(path) -> Calibration:
             curvature_coefficients=tuple(float(c) for c in content["curvature_coefficients"]),
             curvature_width=float(content["curvature_width"]),
             energy=EnergyTable(
-                **{name: np.array(value, dtype=float) for name, value in content["energy"].items()}
+                **{
+                    name: float(value) if name == "largest" else np.array(value, dtype=float)
+                    for name, value in content["energy"].items()
+                }
             ),
             pulls={
                 name: FitPulls(

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from tashower.events.model import Truth
 from tashower.physics.compiled import inner
 
 
@@ -13,7 +14,7 @@ def prior_log_curvature(n_z, log_s800, coefficients):
     return c[0] + s * (c[1] + s * c[2]) + log_s800 * (c[3] + s * c[4])
 
 
-def fit_curvature_prior(truth) -> tuple[tuple, float]:
+def fit_curvature_prior(truth: Truth) -> tuple[tuple, float]:
     """Coefficients of <ln a> in zenith and S800, and the rms around it, from true showers."""
     s, log_s800 = 1.0 / np.cos(truth.zenith) - 1.0, np.log(truth.s800)
     columns = np.stack([np.ones_like(s), s, s**2, log_s800, s * log_s800], axis=1)

@@ -14,8 +14,14 @@ from tashower.config.experiment import (
     ShowersConfig,
 )
 from tashower.config.models import Config
-from tashower.config.networks import InputsConfig, NetworkConfig, TrainingConfig
-from tashower.config.reading import as_dict, load_config, merge
+from tashower.config.networks import (
+    InputsConfig,
+    NetworkConfig,
+    NetworkSettings,
+    TrainingConfig,
+    merge,
+)
+from tashower.config.reading import as_dict, load_config
 from tashower.config.restate import default_yaml, describe, schema
 from tashower.config.yaml_text import parse_yaml, plain_scalars
 
@@ -28,6 +34,7 @@ __all__ = [
     "FrontConfig",
     "InputsConfig",
     "NetworkConfig",
+    "NetworkSettings",
     "ReconstructionConfig",
     "SamplesConfig",
     "ScoresConfig",

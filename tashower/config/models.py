@@ -1,9 +1,11 @@
 """The whole configuration."""
 
+from collections.abc import Mapping
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
+from pydantic_core import ArgsKwargs
 
 from tashower.config.analysis import DataConfig, ReconstructionConfig, ScoresConfig
 from tashower.config.experiment import (
@@ -15,11 +17,12 @@ from tashower.config.experiment import (
 )
 from tashower.config.kinds import STRICT, Text, Whole
 from tashower.config.networks import (
-    InputsConfig,
+    NETWORKS,
     NetworkConfig,
     NetworkName,
+    NetworkSettings,
     TrainingConfig,
-    default_networks,
+    over_defaults,
 )
 
 
@@ -43,10 +46,21 @@ class Config:
     reconstruction: ReconstructionConfig = Field(default_factory=ReconstructionConfig)
     network: NetworkConfig = Field(default_factory=NetworkConfig)
     training: TrainingConfig = Field(default_factory=TrainingConfig)
-    networks: dict[NetworkName, InputsConfig] = Field(
-        default_factory=default_networks,
+    networks: dict[NetworkName, NetworkSettings] = Field(
+        default_factory=dict,
         min_length=1,
-        description="The networks to train, by name: which inputs each one sees.",
+        description="The networks to train, by name. Each is what `network` and `training` say, "
+        "but for what its entry says: {inputs: {tile: 5}, training: {epochs: 20}}.",
     )
     data: DataConfig = Field(default_factory=DataConfig)
     scores: ScoresConfig = Field(default_factory=ScoresConfig)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _networks_over_their_defaults(cls, given):
+        values = given.kwargs or {} if isinstance(given, ArgsKwargs) else given
+        networks = values.get("networks", NETWORKS)
+        if isinstance(networks, Mapping):
+            sections = values.get("network", {}), values.get("training", {})
+            networks = {name: over_defaults(entry, *sections) for name, entry in networks.items()}
+        return {**values, "networks": networks}

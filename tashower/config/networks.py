@@ -1,21 +1,31 @@
-"""The networks: their inputs, size and training."""
+"""The networks: model, head, inputs, options, training; each network over the defaults of all."""
 
+from collections.abc import Mapping
+from dataclasses import asdict, is_dataclass
+from math import isfinite
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    PlainValidator,
+    TypeAdapter,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 from pydantic.dataclasses import dataclass
 
-from tashower.config.kinds import STRICT, Number, Switch, Whole
+from tashower.config.kinds import STRICT, Number, Switch, Text, Whole
 
 
 @dataclass(frozen=True, config=STRICT)
-class NetworkConfig:
-    """Tile and size of the network (Ivanov et al. 2020, arXiv:2005.07117)."""
+class InputsConfig:
+    """What a network sees beside the station features."""
 
-    correct: Literal["free", "constrained"] = Field(
-        "free",
-        description="Which fit the network corrects; the published network corrects the free one.",
-    )
+    waveforms: Switch = Field(True, description="The network reads the waveforms.")
+    event_features: Switch = Field(True, description="The network reads the event features.")
     tile: Whole = Field(6, ge=4, le=8, description="Stations along a side of the tile.")
     n_bins: Whole = Field(
         128,
@@ -31,6 +41,14 @@ class NetworkConfig:
         description="Width of those bins [ns]: waveforms of other widths are shared out among "
         "them, sums kept; 0: the detector's, and only detectors of that width are accepted.",
     )
+
+
+@dataclass(frozen=True, config=STRICT)
+class GridOptions:
+    """Options of the model `grid` (Ivanov et al. 2020, arXiv:2005.07117); those of a model of your
+    own are numbers, text or true and false, given to its function as they are.
+    """
+
     waveform_channels: Whole = Field(24, ge=4, le=512, description="Width of the waveform encoder.")
     station_channels: Whole = Field(
         48, ge=4, le=1024, description="Width of the grid convolutions."
@@ -42,9 +60,67 @@ class NetworkConfig:
     dropout: Number = Field(0.1, ge=0, le=0.9, description="Dropout in the dense head.")
 
 
+#: Options of the built-in models.
+OPTIONS = {"grid": GridOptions}
+
+
+def _model(form: str) -> str:
+    if form not in OPTIONS and not form.endswith(".py"):
+        raise ValueError(
+            f"must be {', '.join(OPTIONS)} or the path of a Python file (.py), not {form}"
+        )
+    return form
+
+
+def _option(value):
+    if not isinstance(value, bool | int | float | str):
+        raise ValueError("must be a number, text, true or false")
+    if isinstance(value, float) and not isfinite(value):
+        raise ValueError("must be a finite number")
+    return value
+
+
+Model = Annotated[Text, AfterValidator(_model)]
+Option = Annotated[
+    bool | int | float | str,
+    PlainValidator(_option),
+    WithJsonSchema({"type": ["number", "string", "boolean"]}),
+]
+
+
+@dataclass(frozen=True, config=STRICT)
+class NetworkConfig:
+    """Defaults of every network; an entry of `networks` may give any of these keys, too."""
+
+    model: Model = Field(
+        "grid",
+        description="grid (after Ivanov et al. 2020, arXiv:2005.07117), or the path of a Python "
+        "file that defines model(inputs, **options).",
+    )
+    head: Literal["mean", "gaussian"] = Field(
+        "mean", description="What the network says: the correction, or also its covariance."
+    )
+    corrects: Literal["free", "constrained"] = Field(
+        "free",
+        description="Which fit the network corrects; the published network corrects the free one.",
+    )
+    inputs: InputsConfig = Field(default_factory=InputsConfig)
+    options: dict[str, Option] = Field(
+        default_factory=dict, description="Options of the model; left out: its defaults."
+    )
+
+    @field_validator("options")
+    @classmethod
+    def _options_of_the_model(cls, options: dict, info: ValidationInfo) -> dict:
+        kind = OPTIONS.get(info.data.get("model"))
+        return asdict(TypeAdapter(kind).validate_python(options)) if kind else options
+
+
 @dataclass(frozen=True, config=STRICT)
 class TrainingConfig:
-    """How the networks are trained."""
+    """How the networks are trained; an entry of `networks` may give any of these keys under
+    `training`.
+    """
 
     epochs: Whole = Field(13, ge=1, description="Most passes over the training sample.")
     patience: Whole = Field(
@@ -87,21 +163,51 @@ class TrainingConfig:
 
 
 @dataclass(frozen=True, config=STRICT)
-class InputsConfig:
-    """What a network sees beside the station features."""
+class NetworkSettings(NetworkConfig):
+    """One network: everything that decides it."""
 
-    waveforms: Switch = Field(description="The network reads the waveforms.")
-    event_features: Switch = Field(description="The network reads the event features.")
-
-
-NetworkName = Annotated[str, Field(strict=True, pattern="^[a-z][a-z0-9_]*$")]
+    training: TrainingConfig = Field(default_factory=TrainingConfig)
 
 
-def default_networks() -> dict[str, InputsConfig]:
-    """The four ablations of the published table."""
-    return {
-        "waveforms_and_features": InputsConfig(waveforms=True, event_features=True),
-        "waveforms_only": InputsConfig(waveforms=True, event_features=False),
-        "features_only": InputsConfig(waveforms=False, event_features=True),
-        "stations_only": InputsConfig(waveforms=False, event_features=False),
-    }
+NetworkName = Annotated[Text, Field(pattern="^[a-z][a-z0-9_]*$")]
+
+#: The four inputs of the published table, as they stand in the configuration.
+NETWORKS = {
+    "waveforms_and_features": {},
+    "waveforms_only": {"inputs": {"event_features": False}},
+    "features_only": {"inputs": {"waveforms": False}},
+    "stations_only": {"inputs": {"waveforms": False, "event_features": False}},
+}
+
+
+def merge(
+    lower: Mapping, upper: Mapping, replaced: frozenset = frozenset(), path: tuple = ()
+) -> dict:
+    """Both maps as one, key by key; where both give a value, `upper` holds.
+
+    Parameters
+    ----------
+    replaced : paths of the maps that `upper` replaces as a whole. The options of another model are
+        replaced in any case: they mean nothing to this one.
+    """
+    whole = dict(lower)
+    if "model" in upper and upper["model"] != whole.get("model", "grid"):
+        whole.pop("options", None)
+    for key, value in upper.items():
+        below, here = whole.get(key), (*path, key)
+        both = isinstance(below, Mapping) and isinstance(value, Mapping)
+        whole[key] = merge(below, value, replaced, here) if both and here not in replaced else value
+    return whole
+
+
+def over_defaults(entry: object, network: object, training: object) -> object:
+    """An entry of `networks` completed by the sections `network` and `training`. What is no map is
+    left to the models: it is complete, or wrong.
+    """
+    if not isinstance(entry, Mapping):
+        return entry
+    network, training = (
+        asdict(section) if is_dataclass(section) else section for section in (network, training)
+    )
+    defaults = network if isinstance(network, Mapping) else {}
+    return merge({**defaults, "training": training}, entry)

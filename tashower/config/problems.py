@@ -5,28 +5,53 @@ from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 
 from tashower.config.models import Config
+from tashower.config.networks import GridOptions, InputsConfig, NetworkSettings
 from tashower.config.yaml_text import flow
 
 
-def leaves(kind=Config, path: tuple = ()) -> Iterator[tuple[tuple, object]]:
-    """(path, field) of every key that holds a value, in the order of the models."""
+def leaves(kind: object = Config, path: tuple = ()) -> Iterator[tuple]:
+    """The path of every key that holds a value, in the order of the models."""
     for field in fields(kind):
-        if is_dataclass(field.type):
-            yield from leaves(field.type, (*path, field.name))
+        inside = GridOptions if field.name == "options" else field.type
+        if is_dataclass(inside):
+            yield from leaves(inside, (*path, field.name))
         else:
-            yield (*path, field.name), field
+            yield (*path, field.name)
 
 
-def shown(value) -> str:
-    """A value as YAML has it, cut to 60 characters."""
-    text = "nothing" if value is None else flow(value)
+def shown(value: object) -> str:
+    """A value as YAML has it, cut to 60 characters; maps and lists in it are only named, since
+    aliases can make them longer than any memory.
+    """
+    if value is None:
+        return "nothing"
+    inside = list(value.values()) if isinstance(value, dict) else value
+    if isinstance(inside, list | tuple) and any(isinstance(e, dict | list | tuple) for e in inside):
+        return f"a {'map' if isinstance(value, dict) else 'list'} of maps or lists"
+    text = flow(value)
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _moved(path: tuple) -> str:
+    """Where a key of the sections `network` and `networks` is that once was elsewhere; empty for
+    others.
+    """
+    *section, name = path
+    place = {"correct": "corrects"}
+    place |= {field.name: f"inputs.{field.name}" for field in fields(InputsConfig)}
+    place |= {field.name: f"options.{field.name}" for field in fields(GridOptions)}
+    here = section == ["network"] or (len(section) == 2 and section[0] == "networks")
+    return ".".join((*section, place[name])) if here and name in place else ""
 
 
 def nearest(path: tuple) -> str:
     """The known key that an unknown one may mean, as words to append; empty where none is near."""
-    *section, name = path
-    known = [key for key, _ in leaves()]
+    if _moved(path):
+        return f"; it is now {_moved(path)}"
+    # An entry of `networks` has its own keys, below its name.
+    start, kind = (2, NetworkSettings) if len(path) > 2 and path[0] == "networks" else (0, Config)
+    *section, name = path[start:]
+    known = list(leaves(kind))
     depth = len(section)
     inside = {key[depth]: key[: depth + 1] for key in known if key[:depth] == tuple(section)}
     match = difflib.get_close_matches(str(name), inside, 1)
@@ -35,7 +60,7 @@ def nearest(path: tuple) -> str:
         anywhere = {key[-1]: key for key in reversed(known)}
         match = difflib.get_close_matches(str(name), anywhere, 1, cutoff=0.8)
         found = anywhere[match[0]] if match else None
-    return f"; did you mean {'.'.join(found)}?" if found else ""
+    return f"; did you mean {'.'.join((*path[:start], *found))}?" if found else ""
 
 
 #: Words for the kinds of pydantic's errors, with the numbers in their context.

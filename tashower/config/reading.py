@@ -8,13 +8,14 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from tashower.config.models import Config
+from tashower.config.networks import merge
 from tashower.config.problems import problem_of
 from tashower.config.yaml_text import parse_yaml
 from tashower.errors import InputError
 
 _COMPLETE = TypeAdapter(Config)
 #: Maps that a user's file replaces as a whole: its networks and primaries are all there are.
-_REPLACED = {("networks",), ("showers", "primaries")}
+_REPLACED = frozenset({("networks",), ("showers", "primaries")})
 
 
 def read_values(source: str | Path) -> tuple[str, dict, list[str]]:
@@ -28,7 +29,7 @@ def read_values(source: str | Path) -> tuple[str, dict, list[str]]:
     else:
         where = str(source)
         try:
-            text = Path(source).read_bytes().decode("utf-8-sig")
+            text = Path(source).read_bytes().decode()
         except FileNotFoundError:
             return where, {}, [f"{where}: no such file"]
         except OSError as error:
@@ -41,18 +42,6 @@ def read_values(source: str | Path) -> tuple[str, dict, list[str]]:
     if values is not None and not isinstance(values, dict):
         problems.append(f"{where}: not a map of keys to values")
     return where, values if isinstance(values, dict) else {}, problems
-
-
-def merge(lower: Mapping, upper: Mapping, path: tuple = ()) -> dict:
-    """Both configurations as one: where both give a key, `upper` holds. Maps are merged key by
-    key, except networks and primaries.
-    """
-    whole = dict(lower)
-    for key, value in upper.items():
-        below, here = whole.get(key), (*path, key)
-        both = isinstance(below, Mapping) and isinstance(value, Mapping)
-        whole[key] = merge(below, value, here) if both and here not in _REPLACED else value
-    return whole
 
 
 def _holds(values, path: tuple) -> bool:
@@ -85,12 +74,14 @@ def load_config(*sources: str | Path | Mapping | None) -> Config:
             where, values, found = read_values(source)
             problems += found
         layers.append((where, values))
-        whole = merge(whole, values)
+        whole = merge(whole, values, _REPLACED)
     try:
         config = _COMPLETE.validate_python(whole)
     except ValidationError as errors:
-        for error in errors.errors():
-            path, words = problem_of(error)
+        found = [problem_of(error) for error in errors.errors()]
+        # A wrong default of all networks is said once, where it stands.
+        own = [(path, words) for path, words in found if _holds(whole, path)]
+        for path, words in own or found:
             holders = [where for where, values in layers if _holds(values, path)]
             where = holders[-1] if holders else layers[-1][0]
             key = ".".join(str(part) for part in path)

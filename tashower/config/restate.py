@@ -2,13 +2,14 @@
 
 import textwrap
 from collections.abc import Iterator
-from dataclasses import asdict, fields, is_dataclass
+from dataclasses import fields, is_dataclass
 from functools import cache
 
 from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 
 from tashower.config.models import Config
+from tashower.config.networks import NETWORKS, GridOptions
 from tashower.config.yaml_text import flow
 
 _WIDTH = 100
@@ -21,15 +22,20 @@ class _NoTitles(GenerateJsonSchema):
         return False
 
 
-@cache
-def schema() -> dict:
-    """The JSON schema (draft 2020-12) of the configuration."""
-    made = TypeAdapter(Config).json_schema(schema_generator=_NoTitles)
-    for entry in (made, *made["$defs"].values()):
+def _schema_of(kind) -> dict:
+    """The schema of a dataclass, descriptions on one line."""
+    made = TypeAdapter(kind).json_schema(schema_generator=_NoTitles)
+    for entry in (made, *made.get("$defs", {}).values()):
         entry.pop("title", None)
         if "description" in entry:
             entry["description"] = " ".join(entry["description"].split())
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | made
+    return made
+
+
+@cache
+def schema() -> dict:
+    """The JSON schema (draft 2020-12) of the configuration."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | _schema_of(Config)
 
 
 def _followed(entry: dict) -> dict:
@@ -39,17 +45,15 @@ def _followed(entry: dict) -> dict:
     return schema()["$defs"][entry["$ref"].rsplit("/", 1)[-1]] | entry
 
 
-def _default(value) -> str:
-    """A default, dataclasses in it as maps."""
-    if isinstance(value, dict):
-        value = {key: asdict(each) if is_dataclass(each) else each for key, each in value.items()}
-    return flow(value)
-
-
 def _keys(values, entry: dict) -> Iterator[tuple[str, object, dict]]:
     """(key, default, schema) of a section's keys; a default that is a dataclass is a section."""
     for field in fields(values):
-        yield field.name, getattr(values, field.name), _followed(entry["properties"][field.name])
+        default, item = getattr(values, field.name), _followed(entry["properties"][field.name])
+        if field.name == "networks":
+            default = NETWORKS
+        elif field.name == "options":
+            default, item = GridOptions(), _schema_of(GridOptions)
+        yield field.name, default, item
 
 
 def _range(entry: dict) -> str:
@@ -78,7 +82,7 @@ def _tables(name: str, values, entry: dict) -> list[str]:
         if is_dataclass(default):
             inner += _tables(f"{name}.{key}" if name else key, default, item)
         else:
-            shown = _default(default).replace("|", "\\|")
+            shown = flow(default).replace("|", "\\|")
             rows.append(f"| `{key}` | {_range(item)} | `{shown}` | {item['description']} |")
     title, about = (name, entry["description"]) if name else ("top level", "Outside any section.")
     head = [
@@ -115,9 +119,9 @@ def _yaml(values, entry: dict, indent: str) -> list[str]:
             lines += [f"{indent}{key}:", *_yaml(default, item, f"{indent}  ")]
         elif key == "networks":  # one line each
             lines.append(f"{indent}{key}:")
-            lines += [f"{indent}  {name}: {flow(asdict(each))}" for name, each in default.items()]
+            lines += [f"{indent}  {name}: {flow(each)}" for name, each in default.items()]
         else:
-            lines.append(f"{indent}{key}: {_default(default)}")
+            lines.append(f"{indent}{key}: {flow(default)}")
     return lines
 
 

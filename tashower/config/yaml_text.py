@@ -73,11 +73,24 @@ def parse_yaml(text: str, where: str) -> tuple[object, list[str]]:
 
 
 def _check_keys(node, path=(), seen=None) -> Iterator[tuple[int, str]]:
-    """(line, problem) of the keys in a tree of nodes; what has one is taken out of the tree."""
-    seen = set() if seen is None else seen
-    if id(node) in seen:  # the same node again, through an alias
+    """(line, problem) of the keys in a tree of nodes; what has one is taken out of the tree.
+
+    `seen` holds the nodes before this one, by identity, and whether they are whole: an alias gives
+    a node again.
+    """
+    seen = {} if seen is None else seen
+    if id(node) in seen:
+        if not seen[id(node)]:
+            raise yaml.composer.ComposerError(
+                problem="an alias inside of what it stands for", problem_mark=node.start_mark
+            )
         return
-    seen.add(id(node))
+    seen[id(node)] = False
+    yield from _check_entries(node, path, seen)
+    seen[id(node)] = True
+
+
+def _check_entries(node, path, seen) -> Iterator[tuple[int, str]]:
     if isinstance(node, yaml.SequenceNode):
         for position, entry in enumerate(node.value):
             yield from _check_keys(entry, (*path, str(position)), seen)
@@ -101,7 +114,7 @@ def _check_keys(node, path=(), seen=None) -> Iterator[tuple[int, str]]:
     node.value = kept
 
 
-def plain_scalars(value):
+def plain_scalars(value: object) -> object:
     """Text within maps and lists as YAML reads it: {"tile": "5"} becomes {"tile": 5}.
 
     Snakemake's --config leaves every scalar inside of a map as text.
@@ -117,7 +130,7 @@ def plain_scalars(value):
     return loader.construct_object(yaml.ScalarNode(tag, value))
 
 
-def flow(value) -> str:
+def flow(value: object) -> str:
     """A value in YAML's flow style; 1200.0 is 1200, and keys have no quotes."""
     if isinstance(value, dict):
         return f"{{{', '.join(f'{key}: {flow(entry)}' for key, entry in value.items())}}}"

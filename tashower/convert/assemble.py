@@ -1,15 +1,22 @@
 """From what a reader found to Events on an array. Every check that all formats share is here."""
 
+import logging
 from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
+from numpy.typing import ArrayLike
 
+from tashower.convert.times import undo_wraps
 from tashower.errors import InputError
 from tashower.events.array import Array
 from tashower.events.model import PARAMETERS, Events, Pulses, Reconstruction, Truth
 
+_LOG = logging.getLogger(__name__)
 #: More hits than this in an event are an error.
 MOST_HITS = 20_000
+#: No signal [VEM], pedestal or gain [counts] is larger than this (choice); the largest showers give
+#: 1e5 VEM.
+LARGEST = 1e12
 
 
 @dataclass(frozen=True)
@@ -22,8 +29,10 @@ class Record:
     event_id : number of the event
     station : (h,) station numbers, each once
     time : (h,) [ns], start of the waveform, or arrival time where there are no waveforms
-    waveform, pedestal, counts_per_vem : (h, T, L) counts, (h, L), (h, L); None without waveforms
-    signal, saturated : (h, L) [VEM], (h,) bool; used without waveforms
+    waveform, pedestal, counts_per_vem : (h, T, L) counts, uint16 or where they are not whole
+        float32, (h, L), (h, L); None without waveforms
+    signal : (h, L) [VEM]; used without waveforms
+    saturated : (h,) bool; None where only the waveforms say it
     dead : numbers of the stations out of service; those that the array does not have are left out
     truth : fields of Truth that are known
     standard : fields of Reconstruction that the file's own reconstruction states; empty where it
@@ -66,12 +75,12 @@ class Batch:
     standard: Reconstruction | None = None
 
 
-def offsets_of(lengths) -> np.ndarray:
+def offsets_of(lengths: ArrayLike) -> np.ndarray:
     """(n + 1,) int64: where the lists of these lengths begin and end."""
     return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
 
 
-def empty_truth(event_id) -> Truth:
+def empty_truth(event_id: np.ndarray) -> Truth:
     """Truth of which nothing is known: NaN, mass number 0, every event a shower of its own."""
     columns = {f.name: np.full(len(event_id), np.nan) for f in fields(Truth)}
     columns |= {
@@ -81,7 +90,7 @@ def empty_truth(event_id) -> Truth:
     return Truth(**columns)
 
 
-def empty_standard(event_id) -> Reconstruction:
+def empty_standard(event_id: np.ndarray) -> Reconstruction:
     """The reconstruction of events that came with none: all invalid."""
     n = len(event_id)
     kinds = {"ndof": np.int32, "n_stations": np.int32, "n_excluded": np.int32}
@@ -101,12 +110,17 @@ def _truth(records: list[Record], event_id) -> Truth | None:
     table = empty_truth(event_id)
     for i, record in enumerate(records):
         for name, value in (record.truth or {}).items():
-            getattr(table, name)[i] = value
+            try:
+                getattr(table, name)[i] = value
+            except (OverflowError, ValueError):  # no whole number, or one too large
+                raise InputError(
+                    f"{record.where}: true {name} is {str(value)[:24]}, which it cannot be"
+                ) from None
     return table
 
 
 def _standard(records: list[Record], event_id) -> Reconstruction | None:
-    """The reconstruction that came with the data, NaN where not known; None where no event has any."""
+    """The reconstruction that came with the data, NaN where not known; None: no event has any."""
     if not any(r.standard for r in records):
         return None
     table = empty_standard(event_id)
@@ -123,6 +137,8 @@ def _joined(records, name, kind):
     columns = [getattr(r, name) for r in records]
     if columns[0] is None:
         return None
+    if kind is None:
+        return np.concatenate(columns)
     return np.concatenate([np.asarray(column, kind) for column in columns])
 
 
@@ -156,12 +172,13 @@ def batch_of(records: list[Record], array: Array) -> Batch:
         if with_waveforms and np.asarray(record.waveform).shape[1:] != shape:
             found = "x".join(str(k) for k in np.asarray(record.waveform).shape[1:])
             raise InputError(
-                f"{record.where}: waveforms of {found} bins and layers, where the array has {shape[0]}x{shape[1]}"
+                f"{record.where}: waveforms of {found} bins and layers, where the array has "
+                f"{shape[0]}x{shape[1]}"
             )
         check_size(len(record.station), record.where)
     event_id = np.array([r.event_id for r in records], np.int64)
     kinds = {
-        "waveform": np.uint16,
+        "waveform": None,  # as they are
         "pedestal": float,
         "counts_per_vem": float,
         "signal": float,
@@ -200,6 +217,7 @@ def _check_numbers(batch: Batch, event: np.ndarray) -> None:
         column = getattr(batch, name)
         if column is not None:
             refuse(~np.isfinite(column).all(axis=1), f"{name} is not a number")
+            refuse((np.abs(column) > LARGEST).any(axis=1), f"{name} is larger than {LARGEST:g}")
     if batch.counts_per_vem is not None:
         refuse(~(batch.counts_per_vem > 0).all(axis=1), "counts per VEM that are not positive")
 
@@ -230,7 +248,8 @@ def assemble(batch: Batch | list[Record], array: Array) -> Events:
     if (index < 0).any():
         first = int(np.flatnonzero(index < 0)[0])
         raise InputError(
-            f"{batch.where[event[first]]}: station {batch.station[first]} is not in the list of stations"
+            f"{batch.where[event[first]]}: station {batch.station[first]} is not in the list of "
+            "stations"
         )
     order = np.lexsort((index, event))
     index = index[order]
@@ -241,6 +260,14 @@ def assemble(batch: Batch | list[Record], array: Array) -> Events:
             f"{batch.where[event[first]]}: station {array.station_id[index[first]]} has two hits"
         )
     _check_numbers(batch, event)
+    time, wrapped = undo_wraps(batch.time, event, n_events)
+    if len(wrapped):
+        _LOG.warning(
+            "%s: %d events cross the border of a second, in which the nanoseconds begin again; "
+            "their earlier hits are moved back by one second",
+            batch.where[wrapped[0]],
+            len(wrapped),
+        )
     dead_event = np.repeat(np.arange(n_events), np.diff(batch.dead_offset))
     dead = np.unique(
         np.stack([dead_event, _indices(batch.dead, array)], axis=1), axis=0
@@ -253,9 +280,10 @@ def assemble(batch: Batch | list[Record], array: Array) -> Events:
         columns["waveform"] = batch.waveform[order]
         for name in ("pedestal", "counts_per_vem"):
             columns[name] = getattr(batch, name)[order].astype(np.float32)
+        columns["saturated"] = None if batch.saturated is None else batch.saturated[order]
     else:
         columns["pulses"] = Pulses(
-            arrival_time=batch.time[order].copy(),
+            arrival_time=time[order].copy(),
             signal=batch.signal[order],
             saturated=batch.saturated[order],
             n_peaks=np.zeros(batch.signal.shape, np.int16),
@@ -266,7 +294,7 @@ def assemble(batch: Batch | list[Record], array: Array) -> Events:
         event_id=batch.event_id,
         hit_offset=batch.offset,
         hit_station=index,
-        hit_time=batch.time[order],
+        hit_time=time[order],
         dead_offset=offsets_of(np.bincount(dead[:, 0], minlength=n_events)),
         dead_station=dead[:, 1].astype(np.int32),
         truth=batch.truth,

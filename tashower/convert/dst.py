@@ -12,12 +12,14 @@ import struct
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
 from tashower.errors import InputError
 from tashower.io.atomic import written_aside
 from tashower.physics.compiled import compiled
+from tashower.types import FilePath
 
 BLOCK = 32_000
 _OPCODE = 96
@@ -81,7 +83,7 @@ def checksum(payload: bytes) -> int:
     return int(_checksum(np.frombuffer(payload, np.uint8), _TABLE))
 
 
-def open_packed(path):
+def open_packed(path: FilePath) -> BinaryIO:
     """The file for reading bytes, unpacked when its first bytes say gzip or bzip2."""
     path = Path(path)
     if not path.is_file():
@@ -105,7 +107,7 @@ _PROBLEMS = (
 )  # fmt: skip
 
 
-def read_banks(path) -> Iterator[tuple[int, int, memoryview]]:
+def read_banks(path: FilePath) -> Iterator[tuple[int, int, memoryview]]:
     """(number, version, payload after these two) of every bank of a DST file, plain, gzip or bzip2,
     in constant memory.
 
@@ -272,7 +274,7 @@ class _Blocks:
             command = _CONTINUE
 
 
-def write_banks(path, banks: Iterable[tuple[int, int, bytes]]) -> None:
+def write_banks(path: FilePath, banks: Iterable[tuple[int, int, bytes]]) -> None:
     """Write (number, version, payload) banks as a DST file; .gz and .bz2 are packed. Event markers
     are banks like others.
     """

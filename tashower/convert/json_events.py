@@ -1,52 +1,75 @@
-"""JSON files of one event: HiSPARC coincidences, and the Pierre Auger Observatory's open data.
+"""JSON files of events: HiSPARC coincidences, and the Pierre Auger Observatory's open data. A file
+holds one event, or a list of events.
 
 HiSPARC: stations with GPS positions, time stamps in s and ns, particle numbers (`mips`) of two or
-    four detectors of 0.5 m^2.
+    four detectors of 0.5 m^2; -1 and -999 say that a detector gave none.
 Traces are left out: their absolute start is not kept, and their sign and unit differ between files.
-Auger: stations with x, y, z [m], signal [VEM], time, saturation; field names are looked for under
-    several names.
+Auger: stations with x, y, z [m], signal [VEM], time (`t` [ns]), saturation (`sat` 0, 1: the high
+    gain only, 2: the low gain too), `isSelected` 0 where a station is not part of the event; the
+    number of the event is `info.id`. Some fields are looked for under several names.
+A station whose signal (`mips`) is null was out of service.
 """
 
 import json
-from pathlib import Path
+import logging
+from collections.abc import Iterator
 
 import numpy as np
 
-from tashower.convert.assemble import Record, check_size
+from tashower.convert.assemble import LARGEST, Record, check_size
+from tashower.convert.table_file import BEYOND, read_text, short
 from tashower.errors import InputError
 
+_LOG = logging.getLogger(__name__)
 #: Area of a HiSPARC detector [m^2].
 HISPARC_DETECTOR = 0.5
+#: What HiSPARC writes where a detector is missing, or gave no number.
+NO_VALUE = (-1.0, -999.0)
+#: Least number of particles that noise of a working detector makes (choice).
+LEAST_PARTICLES = -0.5
 #: WGS84: semi-major axis [m] and squared eccentricity.
 _AXIS, _ECCENTRICITY2 = 6378137.0, 6.69437999014e-3
 #: Names under which a value is looked for.
 _NAMES = {
-    "station": ("number", "id", "stationid", "station"), "longitude": ("longitude", "lon"), "latitude": ("latitude", "lat"),
-    "altitude": ("altitude", "alt"), "seconds": ("timestamp", "gps_time", "timeS", "time_s"),
-    "nanoseconds": ("nanoseconds", "timeNS", "time_ns", "nanosecond"), "signal": ("signal", "totalSignal", "signal_vem"),
-    "x": ("x", "x_m"), "y": ("y", "y_m"), "z": ("z", "z_m"), "saturated": ("saturated", "isLowGainSaturated", "lgsat", "sat"),
-    "theta": ("theta", "zenith"), "phi": ("phi", "azimuth"), "stations": ("stations", "sdStations", "events"),
+    "station": ("number", "id", "stationid", "station"),
+    "longitude": ("longitude", "lon"),
+    "latitude": ("latitude", "lat"),
+    "altitude": ("altitude", "alt"),
+    "seconds": ("timestamp", "gps_time", "timeS", "time_s"),
+    "nanoseconds": ("nanoseconds", "t", "timeNS", "time_ns", "nanosecond"),
+    "signal": ("signal", "totalSignal", "signal_vem"),
+    "x": ("x", "x_m"),
+    "y": ("y", "y_m"),
+    "z": ("z", "z_m"),
+    "theta": ("theta", "zenith"),
+    "phi": ("phi", "azimuth"),
+    "stations": ("stations", "sdStations", "events"),
     "event": ("pk", "id", "sdid", "eventid"),
-}  # fmt: skip
+}
+_SATURATED = ("saturated", "isLowGainSaturated", "lgsat")
+_Places = dict[int, tuple[float, float, float]]
 
 
-def read_json(path) -> dict:
-    """The content of a JSON file that is an object.
+def read_json(path) -> list[dict]:
+    """The events of a JSON file: one object, or a list of them.
 
     Raises
     ------
     InputError : no such file, or something else.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise InputError(f"{path}: no such file")
+    text = read_text(path)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, ValueError, RecursionError) as error:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: not JSON ({str(error).splitlines()[0][:100]})") from None
-    if not isinstance(content, dict):
-        raise InputError(f"{path}: not an event")
-    return content
+    events = content if isinstance(content, list) else [content]
+    if not events:
+        raise InputError(f"{path}: an empty list: holds no event")
+    for k, event in enumerate(events):
+        if not isinstance(event, dict):
+            at = f"{path}: entry {k} of the list" if isinstance(content, list) else str(path)
+            raise InputError(f"{at}: not an event")
+    return events
 
 
 def _find(entry: dict, key: str, where: str, default=None):
@@ -59,28 +82,39 @@ def _find(entry: dict, key: str, where: str, default=None):
     return default
 
 
-def _number(entry: dict, key: str, where: str, default=None) -> float:
-    value = _find(entry, key, where, default)
-    if isinstance(value, bool):
-        return float(value)
+def _as_number(value, key: str, where: str) -> float:
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = np.nan
-    if not np.isfinite(number):
-        raise InputError(f"{where}: {key} = {str(value)[:40]!r} is not a number")
+    if not abs(number) <= BEYOND:
+        raise InputError(f"{where}: {key} = {short(value)} is not a number")
     return number
 
 
-def _entries(content: dict, path) -> list[dict]:
-    found = _find(content, "stations", str(path))
+def _number(entry: dict, key: str, where: str, default=None) -> float:
+    return _as_number(_find(entry, key, where, default), key, where)
+
+
+def _as_whole(value, key: str, where: str, below: int = 2**63) -> int:
+    if isinstance(value, str) and value.strip().lstrip("-").isdigit():
+        value = int(value) if len(value) < 30 else np.inf
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if not isinstance(value, int) or not -below < value < below:
+        raise InputError(f"{where}: {key} = {short(value)} is not a whole number below {below}")
+    return int(value)
+
+
+def _entries(content: dict, where: str) -> list[dict]:
+    found = _find(content, "stations", where)
     if (
         not isinstance(found, list)
         or not found
         or not all(isinstance(entry, dict) for entry in found)
     ):
-        raise InputError(f"{path}: its stations are not a list of objects")
-    check_size(len(found), str(path))
+        raise InputError(f"{where}: its stations are not a list of objects")
+    check_size(len(found), where)
     return found
 
 
@@ -120,75 +154,152 @@ def is_hisparc(content: dict) -> bool:
     return isinstance(content.get("events"), list) and "nanoseconds" in content
 
 
-def _times(entries, where) -> np.ndarray:
-    """(n,) [ns] after the first, exact: seconds and nanoseconds are whole numbers of their own."""
-    seconds = np.array([_number(e, "seconds", where, 0.0) for e in entries])
-    nanoseconds = np.array([_number(e, "nanoseconds", where) for e in entries])
-    time = (seconds - seconds.min()) * 1e9 + nanoseconds
-    return time - time.min()
+def _times(entries, where: str) -> np.ndarray:
+    """(n,) [ns] after the first, exact: seconds and nanoseconds are numbers of their own."""
+    seconds = [_find(e, "seconds", where, 0) for e in entries]
+    seconds = np.array([_as_whole(s, "seconds", where, 10**12) for s in seconds], np.int64)
+    nanoseconds = np.zeros(len(entries))
+    for k, entry in enumerate(entries):
+        value = _find(entry, "nanoseconds", f"{where}: station {k}")
+        if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 2**43:
+            # Too large for a float: counted from the same origin as seconds are.
+            whole, value = divmod(_as_whole(value, "nanoseconds", where), 10**9)
+            seconds[k] += whole
+        nanoseconds[k] = _as_number(value, "nanoseconds", f"{where}: station {k}")
+    time = (seconds - seconds.min(initial=2**62)) * 1e9 + nanoseconds
+    return time - time.min(initial=np.inf)
 
 
-def read_hisparc(path, content: dict) -> tuple[Record, dict[int, tuple[float, float, float]]]:
+def _particles(mips, where: str) -> float | None:
+    """Particles in a station as if it had four detectors, from those that gave a number; None where
+    none did.
+    """
+    try:
+        found = np.array(mips, float)
+        good = found.ndim == 1 and len(found) in (2, 4) and np.isfinite(found).all()
+    except (TypeError, ValueError, OverflowError):
+        good = False
+    if not good:
+        raise InputError(f"{where}: mips are not two or four numbers")
+    found = found[~np.isin(found, NO_VALUE)]
+    if (found < LEAST_PARTICLES).any():
+        raise InputError(f"{where}: mips {found.min():g}: particles are no negative number")
+    if (found > LARGEST).any():
+        raise InputError(f"{where}: mips {found.max():g}: no shower has that many particles")
+    return float(found.sum() * 4 / len(found)) if len(found) else None
+
+
+def _numbered(content: dict, path, k: int, event) -> tuple[int, str]:
+    """(number of an event, FILE: event NUMBER)."""
+    number = _as_whole(event, "number of the event", f"{path}: event {k}, counted from 0")
+    return number, f"{path}: event {number}"
+
+
+def read_hisparc(path, content: dict, k: int = 0) -> tuple[Record, _Places]:
     """(record, {station: (longitude, latitude [deg], altitude [m])}); signal: particles of all
     detectors together.
+
+    k : position of the event in its file, for one without a number
     """
-    entries = _entries(content, path)
-    stations, places, signals = [], {}, []
-    for k, entry in enumerate(entries):
-        where = f"{path}: station {k}"
-        stations.append(int(_number(entry, "station", where)))
-        places[stations[-1]] = tuple(
+    event, at = _numbered(content, path, k, _find(content, "event", str(path), k))
+    stations, places, signals, kept, dead = [], {}, [], [], []
+    for i, entry in enumerate(_entries(content, at)):
+        where = f"{at}: station {i}"
+        station = _as_whole(_find(entry, "station", where), "station", where, 2**31)
+        places[station] = tuple(
             _number(entry, key, where) for key in ("longitude", "latitude", "altitude")
         )
-        mips = entry.get("mips")
-        try:
-            mips = np.array(mips, float)
-            good = mips.ndim == 1 and len(mips) in (2, 4) and np.isfinite(mips).all()
-        except (TypeError, ValueError):
-            good = False
-        if not good:
-            raise InputError(f"{where}: mips are not two or four numbers")
+        if not (abs(places[station][0]) <= 360 and abs(places[station][1]) <= 90):
+            raise InputError(f"{where}: longitude and latitude {places[station][:2]} are no place")
+        if "mips" in entry and entry["mips"] is None:
+            dead.append(station)
+            continue
+        signal = _particles(entry.get("mips"), where)
+        if signal is None:
+            _LOG.warning("%s: station %d: no detector gave a number; left out", at, station)
+            continue
+        stations.append(station)
         # As if all stations had four detectors, the area of which the array states.
-        signals.append(mips.sum() * 4 / len(mips))
-    n = len(entries)
-    event = int(_number(content, "event", str(path), 0))
+        signals.append(signal)
+        kept.append(entry)
     record = Record(
-        f"{path}: event {event}",
+        at,
         event,
-        np.array(stations),
-        _times(entries, str(path)),
-        signal=np.array(signals)[:, None],
-        saturated=np.zeros(n, bool),
+        np.array(stations, np.int64),
+        _times(kept, at),
+        signal=np.array(signals, float)[:, None],
+        saturated=np.zeros(len(kept), bool),
+        dead=np.array(dead, np.int64),
     )
     return record, places
 
 
-def read_auger(path, content: dict) -> tuple[Record, dict[int, tuple[float, float, float]]]:
-    """(record, {station: position [m]})."""
-    entries = _entries(content, path)
-    stations, places, signals, saturated = [], {}, [], []
-    for k, entry in enumerate(entries):
-        where = f"{path}: station {k}"
-        stations.append(int(_number(entry, "station", where)))
-        places[stations[-1]] = tuple(_number(entry, key, where) for key in ("x", "y")) + (
-            _number(entry, "z", where, 0.0),
-        )
+def _is_saturated(entry: dict, where: str) -> bool:
+    """Whether a station's signal is a lower limit."""
+    if "sat" in entry:
+        # 1: the high gain alone; the low gain still measures the signal.
+        return _as_number(entry["sat"], "sat", where) >= 2
+    name = next((name for name in _SATURATED if name in entry), None)
+    return name is not None and _as_number(entry[name], name, where) > 0
+
+
+def read_auger(path, content: dict, k: int = 0) -> tuple[Record, _Places]:
+    """(record, {station: position [m]}); stations that are not selected are left out and named."""
+    info = content.get("info")
+    given = info["id"] if isinstance(info, dict) and "id" in info else None
+    event, at = _numbered(
+        content, path, k, _find(content, "event", str(path), k) if given is None else given
+    )
+    places, signals, saturated, dead, kept, rejected = {}, [], [], [], [], []
+    stations, without_altitude = [], 0
+    for i, entry in enumerate(_entries(content, at)):
+        where = f"{at}: station {i}"
+        station = _as_whole(_find(entry, "station", where), "station", where, 2**31)
+        place = tuple(_number(entry, key, where) for key in ("x", "y"))
+        without_altitude += not any(name in entry for name in _NAMES["z"])
+        places[station] = (*place, _number(entry, "z", where, 0.0))
+        if not _as_number(entry.get("isSelected", 1), "isSelected", where):
+            rejected.append(station)
+            continue
+        signal = _find(entry, "signal", where, "")
+        if signal is None:
+            dead.append(station)
+            continue
         signals.append(_number(entry, "signal", where))
-        saturated.append(_number(entry, "saturated", where, 0.0) > 0)
-    event = int(_number(content, "event", str(path), 0))
+        stations.append(station)
+        saturated.append(_is_saturated(entry, where))
+        kept.append(entry)
+    if 0 < without_altitude < len(places):
+        raise InputError(f"{at}: {without_altitude} stations have no altitude z, the others have")
+    if rejected:
+        _LOG.warning(
+            "%s: %d stations are not selected and left out: %s",
+            at,
+            len(rejected),
+            ", ".join(map(str, rejected[:20])),
+        )
     record = Record(
-        f"{path}: event {event}",
+        at,
         event,
-        np.array(stations),
-        _times(entries, str(path)),
-        signal=np.array(signals)[:, None],
-        saturated=np.array(saturated),
-        standard=_auger_standard(content, str(path)),
+        np.array(stations, np.int64),
+        _times(kept, at),
+        signal=np.array(signals, float)[:, None],
+        saturated=np.array(saturated, bool),
+        dead=np.array(dead, np.int64),
+        standard=_auger_standard(content, at),
     )
     return record, places
 
 
-def _auger_standard(content: dict, path: str) -> dict:
+def read_records(paths, kind: str) -> Iterator[tuple[Record, _Places]]:
+    """Events of JSON files, "hisparc" or "auger", one after the other."""
+    read = read_hisparc if kind == "hisparc" else read_auger
+    for path in paths:
+        for k, content in enumerate(read_json(path)):
+            yield read(path, content, k)
+
+
+def _auger_standard(content: dict, at: str) -> dict:
     """What the block `sdrec` states: direction of origin [deg], core [m], S1000, energy [EeV];
     empty without it.
     """
@@ -196,16 +307,13 @@ def _auger_standard(content: dict, path: str) -> dict:
     if not isinstance(block, dict):
         return {}
 
-    def optional(*names):
-        value = next((block[name] for name in names if name in block), np.nan)
+    def optional(name):
         return (
-            float(value)
-            if isinstance(value, int | float) and not isinstance(value, bool)
-            else np.nan
+            _as_number(block[name], name, f"{at}: sdrec") if block.get(name) is not None else np.nan
         )
 
     zenith, azimuth = (
-        np.radians(_number(block, name, f"{path}: sdrec")) for name in ("theta", "phi")
+        np.radians(_number(block, name, f"{at}: sdrec")) for name in ("theta", "phi")
     )
     return {
         "zenith": zenith,

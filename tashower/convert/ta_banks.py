@@ -1,5 +1,5 @@
-"""The four Telescope Array banks that matter here, between bytes and arrays. In the files the LOWER
-layer comes first.
+"""The four Telescope Array banks with hits and truth, between bytes and arrays. In the files the
+LOWER layer comes first.
 
 rusdraw (13101) raw waveforms, rusdmc (13105) truth, rufptn (13103) pulses and positions, bsdinfo
 (13112) stations out of service.
@@ -69,49 +69,15 @@ _TRUTH = np.dtype(
     ]
 )
 _FOUR = ("isgood", "wfindex", "xxyy", "nfold")
-_FOUND = np.dtype(
-    [("sstart", "<i4", 2), ("sstop", "<i4", 2), ("lderiv", "<i4", 2), ("zderiv", "<i4", 2)]
-)
-_MEASURED = np.dtype(
-    [
-        ("xyzclf", "<f8", 3),
-        *(
-            (name, "<f8", 2)
-            for name in (
-                "reltime",
-                "timeerr",
-                "fadcpa",
-                "fadcpaerr",
-                "pulsa",
-                "pulsaerr",
-                "ped",
-                "pederr",
-                "vem",
-                "vemerr",
-            )
-        ),
-    ]
-)
-
-
-def _hit_columns() -> list[tuple]:
-    """(name, type, numbers per hit, bytes of the columns before it per hit) of the columns of
-    rufptn.
-    """
-    columns, offset = [], 0
-    widths = [(name, np.dtype("<i4"), 1) for name in _FOUR]
-    widths += [
-        (name, kind[name].subdtype[0], kind[name].subdtype[1][0])
-        for kind in (_FOUND, _MEASURED)
-        for name in kind.names
-    ]
-    for name, base, width in widths:
-        columns.append((name, base, width, offset))
-        offset += base.itemsize * width
-    return columns
-
-
-_HIT_COLUMNS = _hit_columns()
+_HIT = np.dtype(
+    [(name, "<i4", 2) for name in ("sstart", "sstop", "lderiv", "zderiv")]
+    + [("xyzclf", "<f8", 3), ("reltime", "<f8", 2), ("timeerr", "<f8", 2)]
+    + [(n + e, "<f8", 2) for n in ("fadcpa", "pulsa", "ped", "vem") for e in ("", "err")]
+)  # 216 bytes
+_SUMS = np.dtype([("qtot", "<f8", 2), ("tearliest", "<f8", 2)])
+#: The coarse geometry at the end of rufptn: of each of the lower, upper and both layers, numbers
+#: beside cdist[nhits]; and of all three together.
+_COARSE, _COARSE_END = 5 + 2 + 2 + 2 + 2, 12
 
 
 @dataclass(frozen=True)
@@ -129,13 +95,15 @@ class RawEvents:
     window: np.ndarray
 
 
-def _count(value: int, where: str, name: str) -> int:
+def count(value: int, where: str, name: str) -> int:
+    """The number of entries that a bank states, refused where it cannot be."""
     if not 0 <= value <= MOST_ENTRIES:
         raise InputError(f"{where}: {name} = {value}")
     return int(value)
 
 
-def _need(payload: bytes, size: int, where: str, bank: str) -> None:
+def need(payload: bytes, size: int, where: str, bank: str) -> None:
+    """Refuse a payload of less than `size` bytes."""
     if len(payload) < size:
         raise InputError(f"{where}: bank {bank} has {len(payload)} bytes, {size} needed")
 
@@ -148,12 +116,12 @@ def unpack_rusdraw(payloads: list, where: list[str]) -> RawEvents:
     InputError : too short for the number of windows that it states, or a number that cannot be.
     """
     for payload, place in zip(payloads, where, strict=True):
-        _need(payload, _HEADER.itemsize, place, "rusdraw")
+        need(payload, _HEADER.itemsize, place, "rusdraw")
     header = np.frombuffer(b"".join(p[: _HEADER.itemsize] for p in payloads), _HEADER)
     counts = header["nofwf"].tolist()
     for payload, place, n in zip(payloads, where, counts, strict=True):
-        _count(n, place, "nofwf")
-        _need(
+        count(n, place, "nofwf")
+        need(
             payload, _HEADER.itemsize + n * (4 * len(_COLUMNS) + _WINDOW.itemsize), place, "rusdraw"
         )
     columns, windows = [], []
@@ -177,7 +145,16 @@ def unpack_rusdraw(payloads: list, where: list[str]) -> RawEvents:
     )
 
 
-def pack_rusdraw(header: dict, xxyy, clkcnt, mclkcnt, fadc, pchmip, pchped, mip) -> bytes:
+def pack_rusdraw(
+    header: dict,
+    xxyy: np.ndarray,
+    clkcnt: np.ndarray,
+    mclkcnt: np.ndarray,
+    fadc: np.ndarray,
+    pchmip: np.ndarray,
+    pchped: np.ndarray,
+    mip: np.ndarray,
+) -> bytes:
     """Payload of rusdraw: (w,) columns, fadc (w, 2, 128), pchmip, pchped, mip (w, 2), lower layer
     first; header: fields by name.
     """
@@ -197,11 +174,11 @@ def unpack_rusdmc(payload: bytes, where: str) -> np.void:
     """Truth: energy [EeV], theta, phi [rad] (direction of TRAVEL), corexyz [cm, CLF frame],
     parttype (CORSIKA number).
     """
-    _need(payload, _TRUTH.itemsize, where, "rusdmc")
+    need(payload, _TRUTH.itemsize, where, "rusdmc")
     return np.frombuffer(payload, _TRUTH, 1)[0]
 
 
-def pack_rusdmc(**values) -> bytes:
+def pack_rusdmc(**values: float) -> bytes:
     """Payload of rusdmc from its fields."""
     truth = np.zeros(1, _TRUTH)
     for name, value in values.items():
@@ -209,61 +186,80 @@ def pack_rusdmc(**values) -> bytes:
     return truth.tobytes()
 
 
-def unpack_rufptn(payload: bytes, where: str, names=None) -> dict[str, np.ndarray]:
-    """The named columns, or all, per hit: isgood, wfindex, xxyy, nfold, xyzclf (n, 3) [1200 m];
-    pulsa [VEM], ped, vem... are (n, 2), lower layer first.
+@dataclass(frozen=True)
+class FoundPulses:
+    """rufptn of an event, a row per hit: `isgood`, `wfindex` (its first window), `xxyy`, `nfold`
+    (windows), and `hit` with sstart, reltime, xyzclf [1200 m], pulsa [VEM], ped, vem..., lower layer
+    first. `n_part`: stations that are part of the event; `tearliest` (2,) [s since midnight].
     """
-    _need(payload, 16, where, "rufptn")
-    n = _count(int(np.frombuffer(payload, "<i4", 1)[0]), where, "nhits")
-    _need(payload, 16 + n * (16 + _FOUND.itemsize + _MEASURED.itemsize), where, "rufptn")
-    # Arrays of the structure stand one after the other: first all of one name, then all of the
-    # next.
-    return {
-        name: np.frombuffer(payload, base, n * width, 16 + n * offset).reshape(
-            (n, width) if width > 1 else n
-        )
-        for name, base, width, offset in _HIT_COLUMNS
-        if names is None or name in names
-    }
+
+    n_part: int
+    isgood: np.ndarray
+    wfindex: np.ndarray
+    xxyy: np.ndarray
+    nfold: np.ndarray
+    hit: np.ndarray
+    tearliest: np.ndarray
 
 
-def pack_rufptn(n_space: int, n_part: int, n_border: int, **columns) -> bytes:
-    """Payload of rufptn; columns by name, missing ones 0. The sums over the event at its end are
-    those of pulsa.
+def unpack_rufptn(payload: bytes, where: str) -> FoundPulses:
+    """The pulses of an event, hit by hit.
+
+    Raises
+    ------
+    InputError : shorter than the number of hits that it states needs, with the coarse geometry at
+        its end.
+    """
+    need(payload, 16, where, "rufptn")
+    counts = np.frombuffer(payload, "<i4", 4)
+    n = count(int(counts[0]), where, "nhits")
+    need(payload, _rufptn_size(n), where, "rufptn")
+    four = np.frombuffer(payload, "<i4", 4 * n, 16).reshape(4, n)
+    end = 16 + n * (16 + _HIT.itemsize)
+    sums = np.frombuffer(payload, _SUMS, 1, end)[0]
+    hit = np.frombuffer(payload, _HIT, n, 16 + 16 * n)
+    return FoundPulses(int(counts[2]), *four, hit, sums["tearliest"])
+
+
+def _rufptn_size(n: int) -> int:
+    """Bytes of the payload of rufptn with n hits."""
+    coarse = 8 * (3 * (n + _COARSE) + _COARSE_END)
+    return 16 + n * (16 + _HIT.itemsize) + _SUMS.itemsize + coarse
+
+
+def pack_rufptn(n_space: int, n_part: int, n_border: int, **columns: np.ndarray) -> bytes:
+    """Payload of rufptn; columns by name, missing ones 0, and no coarse geometry. The sum over the
+    event is that of pulsa; `tearliest` [s since midnight] is one of the columns.
     """
     n = len(columns["xxyy"])
-    parts = [np.array([n, n_space, n_part, n_border], "<i4").tobytes()]
-    for name in _FOUR:
-        parts.append(np.asarray(columns.get(name, np.zeros(n)), "<i4").tobytes())
-    for kind in (_FOUND, _MEASURED):
-        for name in kind.names:
-            base, shape = kind[name].subdtype
-            values = np.broadcast_to(np.asarray(columns.get(name, 0), base), (n, *shape))
-            parts.append(np.ascontiguousarray(values).tobytes())
-    parts.append(np.asarray(columns["pulsa"], "<f8").sum(axis=0).tobytes())
-    parts.append(
-        np.asarray(columns["reltime"], "<f8").min(axis=0).tobytes() if n else np.zeros(2).tobytes()
-    )
-    return b"".join(parts)
+    hit, sums = np.zeros(n, _HIT), np.zeros(1, _SUMS)
+    for name in set(columns) - set(_FOUR) - {"tearliest"}:
+        hit[name] = columns[name]
+    sums["tearliest"] = columns.get("tearliest", 0.0)
+    sums["qtot"] = hit["pulsa"].sum(axis=0)
+    head = np.array([n, n_space, n_part, n_border], "<i4")
+    four = [np.asarray(columns.get(name, np.zeros(n)), "<i4") for name in _FOUR]
+    written = b"".join(part.tobytes() for part in (head, *four, hit, sums))
+    return written.ljust(_rufptn_size(n), b"\0")
 
 
 def unpack_bsdinfo(payload: bytes, version: int, where: str) -> np.ndarray:
     """Numbers (xxyy) of the stations that are out of service; those outside of the array's own list
     as well.
     """
-    _need(payload, 16, where, "bsdinfo")
+    need(payload, 16, where, "bsdinfo")
     numbers = np.frombuffer(payload, "<i4", len(payload) // 4)
-    n = _count(numbers[3], where, "nbsds")
-    _need(payload, 16 + 8 * n, where, "bsdinfo")
+    n = count(numbers[3], where, "nbsds")
+    need(payload, 16 + 8 * n, where, "bsdinfo")
     bad = numbers[4 : 4 + n]
     if version < 1 or len(numbers) < 5 + 2 * n:
         return bad
-    n_out = _count(numbers[4 + 2 * n], where, "nsdsout")
-    _need(payload, 20 + 8 * n + 4 * n_out, where, "bsdinfo")
+    n_out = count(numbers[4 + 2 * n], where, "nsdsout")
+    need(payload, 20 + 8 * n + 4 * n_out, where, "bsdinfo")
     return np.concatenate([bad, numbers[5 + 2 * n : 5 + 2 * n + n_out]])
 
 
-def pack_bsdinfo(yymmdd: int, hhmmss: int, usec: int, xxyy) -> bytes:
+def pack_bsdinfo(yymmdd: int, hhmmss: int, usec: int, xxyy: np.ndarray) -> bytes:
     """Payload of bsdinfo, version 0: stations out of service, each with all bits set."""
     xxyy = np.asarray(xxyy, "<i4")
     head = np.array([yymmdd, hhmmss, usec, len(xxyy)], "<i4")

@@ -2,42 +2,50 @@
 events.
 
 Per event, n of them: mass_number, energy [EeV], shower_axis (n, 3) to the source, shower_core (n,
-    3), std_recon_*. Per cell of an N x N
-tile: detector_positions_abs (n, N, N, 3) [m], detector_positions_id, detector_exists,
-    detector_good, arrival_times [ns],
-total_signals [VEM], time_traces (n, N, N, T) [VEM per bin] of the mean of the layers, or each of
-the three with _up and _low. shower_core and std_recon_shower_core are relative to the tile's centre
-in units of half a tile (x, y) and 30 m (z). Zero means that there is no signal.
+3), std_recon_* (core (n, 2)). Per cell of an N x N tile: detector_positions_abs (n, N, N, 3) [m],
+detector_positions_id, detector_exists, detector_good, arrival_times [ns, with 1200 m over the speed
+of light taken as 4000 ns], total_signals [VEM], time_traces (n, N, N, T) [VEM per bin, with the
+pedestal] of the mean of the layers, or each of the three with _up and _low. shower_core and
+std_recon_shower_core are relative to the tile's centre in units of half a tile (x, y) and 30 m (z).
+Zero means that there is no signal. Each array may be a group: nz_data, where they stand (nz_idxs,
+or ic_info, ic_idxs, ic_data: first index and the steps that are not 1) and shape.
+
+The parser's layout without tiles is read by `ta_dnn_lists`.
 """
+
+from pathlib import Path
 
 import h5py
 import numpy as np
 
 from tashower.convert.assemble import Record
-from tashower.convert.ta_dst import UNIT
+from tashower.convert.ta_standard import TIME_UNIT, UNIT
+from tashower.convert.ta_vem import counts_of, window_begin
 from tashower.errors import InputError
 from tashower.events.array import Array, Detector, array_from_positions
-from tashower.io.foreign_hdf5 import check_readable, items_of
+from tashower.io.foreign_hdf5 import MOST_COMPRESSION, check_readable, items_of
+from tashower.types import FilePath
 
 BIN_WIDTH = 20.0
-#: Counts of our waveforms per VEM, and their pedestal: the traces are VEM, here they become whole
-#: numbers again.
-COUNTS_PER_VEM, PEDESTAL = 256.0, 512.0
+#: What the parser takes 1200 m over the speed of light for [ns].
+PARSER_UNIT = 4000.0
 #: Unit of z of the shower's core [m].
 CORE_HEIGHT = 30.0
-#: A window of the parser begins so many bins before the signal that triggered the station.
-BINS_BEFORE = 25
 _NEEDED = ("detector_positions_abs",)
 _CELLS = ("arrival_times", "total_signals", "time_traces")
+SHOWER = (
+    *("mass_number", "energy", "xmax", "shower_axis", "shower_core"),
+    *("std_recon_energy", "std_recon_s800", "std_recon_shower_axis", "std_recon_shower_core"),
+)
 _KNOWN = (
-    *_NEEDED, "detector_positions_id", "detector_positions", "detector_exists", "detector_good", "mass_number", "energy", "xmax",
-    "shower_axis", "shower_core", "std_recon_energy", "std_recon_s800", "std_recon_shower_axis", "std_recon_shower_core",
+    *SHOWER,
+    *("detector_positions_abs", "detector_positions_id", "detector_exists", "detector_good"),
     *(f"{name}{layer}" for name in _CELLS for layer in ("", "_up", "_low")),
-)  # fmt: skip
+)
 
 
-def read_arrays(path) -> dict[str, np.ndarray]:
-    """The known datasets of an HDF5 file.
+def read_arrays(path: FilePath, known=_KNOWN) -> dict[str, np.ndarray]:
+    """The known datasets of an HDF5 file, and groups that hold one without its zeros.
 
     Raises
     ------
@@ -46,9 +54,52 @@ def read_arrays(path) -> dict[str, np.ndarray]:
     check_readable(path)
     with h5py.File(path, "r") as file:
         items = items_of(file, path)
+        kinds = (h5py.Dataset, h5py.Group)
+        found = {name: items[name] for name in known if isinstance(items.get(name), kinds)}
         return {
-            name: items[name][()] for name in _KNOWN if isinstance(items.get(name), h5py.Dataset)
+            name: item[()] if isinstance(item, h5py.Dataset) else _dense(item, name, path)
+            for name, item in found.items()
         }
+
+
+def _dense(group, name: str, path) -> np.ndarray:
+    """The array of a group without zeros."""
+    items = items_of(group, path)
+    parts = {k: v[()] for k, v in items.items() if isinstance(v, h5py.Dataset)}
+
+    def refuse(text):
+        raise InputError(f"{path}: {name}: {text}")
+
+    if not {"nz_data", "shape"} <= set(parts):
+        refuse("a group without nz_data and shape")
+    if not {"nz_idxs"} <= set(parts) and not {"ic_info", "ic_idxs", "ic_data"} <= set(parts):
+        refuse("neither nz_idxs nor ic_info, ic_idxs, ic_data")
+    if any(part.dtype.kind not in "iub" for k, part in parts.items() if k != "nz_data"):
+        refuse("its indices are no whole numbers")
+    data, shape = parts["nz_data"].ravel(), parts["shape"].ravel().astype(float)
+    size = float(np.prod(shape))
+    if (shape < 0).any() or len(shape) > 8 or data.dtype.kind not in "fiub":
+        refuse("it has no shape or does not hold numbers")
+    if size * data.itemsize > MOST_COMPRESSION * Path(path).stat().st_size:
+        raise InputError(f"{path}: claims to hold more than {MOST_COMPRESSION} times its own size")
+    if "nz_idxs" in parts:
+        index = parts["nz_idxs"].ravel().astype(np.int64)
+    else:
+        place = parts["ic_idxs"].ravel().astype(np.int64)
+        step, info = parts["ic_data"].ravel().astype(np.int64), parts["ic_info"].ravel()
+        if len(info) != 2 or info[0] != len(data) or len(step) != len(place):
+            refuse("its indices do not fit together")
+        if len(place) and not (place.min() >= 0 and place.max() < len(data)):
+            refuse("its indices do not fit together")
+        steps = np.ones(len(data), np.int64)
+        steps[place] = step
+        steps[:1] = np.int64(info[1])
+        index = np.cumsum(steps)
+    if len(index) != len(data) or (len(index) and not (index.min() >= 0 and index.max() < size)):
+        refuse("its indices do not fit its shape")
+    array = np.zeros(int(size), data.dtype)
+    array[index] = data
+    return array.reshape(shape.astype(int))
 
 
 def _layers(columns, name, path) -> np.ndarray | None:
@@ -87,21 +138,24 @@ def _check(columns, path) -> tuple[int, int]:
         )
         cells = name.startswith(("detector_", *_CELLS))
         wanted = (n, side, side) if cells else (n, 3) if vector else (n,)
+        if name == "std_recon_shower_core" and column.shape == (n, 2):
+            continue
         if column.shape[: len(wanted)] != wanted or (not cells and column.shape != wanted):
             raise InputError(f"{path}: {name} has shape {column.shape}, {wanted} needed")
     return n, side
 
 
 def _core(columns, name, i, side) -> np.ndarray:
-    """Core [m] from what is stored relative to the tile of event i; the tile's own positions say
-    how.
+    """Core (x, y) [m] from what is stored relative to the tile of event i; the tile's own positions
+    say how.
     """
-    absolute = columns["detector_positions_abs"][i]
-    half = np.array([0.5 * (side - 1) * UNIT] * 2 + [CORE_HEIGHT])
-    return absolute[side // 2, side // 2] + columns[name][i] * half
+    middle = (side - 1) // 2
+    centre = columns["detector_positions_abs"][i, middle, middle, :2]
+    return centre + columns[name][i, :2] * max(middle, 1) * UNIT
 
 
-def _direction(axis) -> tuple[float, float]:
+def direction_of(axis) -> tuple[float, float]:
+    """Zenith and azimuth [rad] of a vector to the source; NaN where it has no length."""
     length = np.linalg.norm(axis)
     if not (np.isfinite(length) and length > 0):
         return np.nan, np.nan
@@ -116,7 +170,7 @@ def _truth(columns, i, side) -> dict | None:
         or not columns["energy"][i] > 0
     ):
         return None
-    zenith, azimuth = _direction(columns["shower_axis"][i])
+    zenith, azimuth = direction_of(columns["shower_axis"][i])
     core = _core(columns, "shower_core", i, side)
     xmax = float(columns["xmax"][i]) if "xmax" in columns else np.nan
     return {
@@ -133,7 +187,7 @@ def _truth(columns, i, side) -> dict | None:
 def _standard(columns, i, side) -> dict:
     if not {"std_recon_shower_axis", "std_recon_shower_core"} <= set(columns):
         return {}
-    zenith, azimuth = _direction(columns["std_recon_shower_axis"][i])
+    zenith, azimuth = direction_of(columns["std_recon_shower_axis"][i])
     core = _core(columns, "std_recon_shower_core", i, side)
     sizes = {
         key: float(columns[f"std_recon_{key}"][i]) if f"std_recon_{key}" in columns else np.nan
@@ -148,9 +202,8 @@ def _standard(columns, i, side) -> dict:
     }
 
 
-def read_events_of(path) -> tuple[Array, list[Record]]:
-    """(array of all stations of all tiles, records). Windows start where the arrival time and
-    `BINS_BEFORE` say.
+def read_events_of(path: FilePath) -> tuple[Array, list[Record]]:
+    """(array of all stations of all tiles, records). Windows start where the arrival time and the begin of the pulse in the trace say.
 
     Not included: second windows (nfold); trace and arrival time of a station are taken as one
         window.
@@ -191,26 +244,28 @@ def read_events_of(path) -> tuple[Array, list[Record]]:
     exists, number = exists.reshape(n, -1), number.reshape(n, -1)
     records = []
     for i in range(n):
-        signal, time = (
-            signals[i].reshape(-1, n_layers),
-            times[i].reshape(-1, times.shape[-1]).mean(axis=-1),
-        )
-        hit = np.flatnonzero(exists[i] & (signal.max(axis=1) > 0) & (time != 0))
+        signal = signals[i].reshape(-1, n_layers)
+        time = times[i].reshape(-1, times.shape[-1]).astype(float) * (TIME_UNIT / PARSER_UNIT)
+        # The earliest hit of an event has the time 0, and so has a station out of service.
+        present = exists[i] & good[i] & (signal.max(axis=1) > 0)
+        if "detector_good" not in columns:
+            present &= (time != 0).all(axis=1)
+        hit = np.flatnonzero(present)
         where = f"{path}: event {i}"
+        if not np.isfinite(time[hit]).all():
+            raise InputError(f"{where}: arrival_times is not a number")
         more = {"signal": signal[hit].astype(float), "saturated": np.zeros(len(hit), bool)}
-        start = time[hit].astype(float)
+        start = time[hit].mean(axis=1)
         if traces is not None:
             vem = traces[i].reshape(-1, n_bins, n_layers)[hit]
-            counts = np.rint(vem * COUNTS_PER_VEM + PEDESTAL)
-            if not np.isfinite(counts).all():
+            if not np.isfinite(vem).all():
                 raise InputError(f"{where}: time_traces is not a number")
-            start -= BINS_BEFORE * BIN_WIDTH
-            shape = (len(hit), n_layers)
-            more = {
-                "waveform": np.clip(counts, 0, 65535).astype(np.uint16),
-                "pedestal": np.full(shape, PEDESTAL),
-                "counts_per_vem": np.full(shape, COUNTS_PER_VEM),
-            }
+            layers = [counts_of(vem[..., k]) for k in range(n_layers)]
+            counts, pedestal, per_vem = (
+                np.stack([layer[k] for layer in layers], axis=-1) for k in range(3)
+            )
+            more = {"waveform": counts, "pedestal": pedestal, "counts_per_vem": per_vem}
+            start = window_begin(np.broadcast_to(time[hit], pedestal.shape), counts, pedestal)
         records.append(
             Record(
                 where,

@@ -1,58 +1,74 @@
 """Telescope Array DST files to events, and back.
 
 Frame: CLF, x east, y north [m]; the file's directions of travel become directions to the source;
-    its lower layer, which comes first,
-becomes layer 1. Of consecutive windows of a station the first ones are kept, one as in the
-simulation or as many as asked for; of groups that do not follow each other, the one with the most
-signal.
+    its lower layer, which comes first, becomes layer 1.
+
+Hits are those of bank rufptn, with its pedestals and counts per VEM; of two hits of a station the
+one that is further into the event (isgood), of equal ones that with the most signal. Hits with
+isgood 0 and those of stations that bsdinfo lists are no measurements: they are left out, and their
+stations are out of service. Of the windows of a hit the first ones are kept, one as in the
+simulation or as many as asked for. Without rufptn hits are groups of windows that follow each
+other, of a station the group with the most signal, and the counts per VEM have to be given: the mip
+of rusdraw is the peak of a histogram, not counts per VEM.
 """
 
 import itertools
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
-from tashower.convert.assemble import Batch, empty_truth, offsets_of
-from tashower.convert.dst import EVENT_BEGIN, EVENT_END, read_banks, write_banks
+from tashower.convert.assemble import Batch, empty_standard, empty_truth, offsets_of
+from tashower.convert.dst import EVENT_BEGIN, EVENT_END, read_banks
 from tashower.convert.ta_banks import (
     BSDINFO,
     N_BINS,
     RUFPTN,
     RUSDMC,
     RUSDRAW,
-    pack_bsdinfo,
-    pack_rufptn,
-    pack_rusdmc,
-    pack_rusdraw,
+    RawEvents,
     unpack_bsdinfo,
     unpack_rufptn,
     unpack_rusdmc,
     unpack_rusdraw,
 )
+from tashower.convert.ta_standard import (
+    ORIGIN,
+    RUFLDF,
+    RUSDGEOM,
+    UNIT,
+    standard_of,
+    unpack_rufldf,
+    unpack_rusdgeom,
+)
+from tashower.convert.ta_windows import (
+    BIN,
+    SECOND,
+    STATION_NUMBERS,
+    put_waveforms,
+    select_hits,
+    window_starts,
+    within_half,
+)
 from tashower.errors import InputError
 from tashower.events.array import Array, Detector, array_from_positions
-from tashower.events.model import Events, Pulses, Truth
-from tashower.physics.compiled import compiled
+from tashower.events.model import Reconstruction, Truth
+from tashower.types import FilePath
 
-#: Unit of lengths in the files [m], and origin of the station numbers in the CLF frame in that
-#: unit.
-UNIT = 1200.0
-ORIGIN = (-12.2435, -16.4406)
-#: Nominal rate of the stations' clocks [1/s].
-CLOCK = 50_000_000
-#: Units of the pulses' times in rufptn [ns]: 1200 m over the speed of light.
-TIME_UNIT = 1200.0 / 0.299792458
 #: Mass number of CORSIKA's particle numbers.
 MASS_NUMBERS = {14: 1, 402: 4, 1407: 14, 5626: 56}
 PARTICLES = {mass: number for number, mass in MASS_NUMBERS.items()}
-BIN = 20.0
-_SECOND = 1e9
 #: Events that are converted at once.
 EVENTS_AT_ONCE = 500
-DATE, CLOCK_TIME, USEC = 80511, 120000, 381_966  # of exported events, which have no date
+#: Bins of the histogram that pchped of rusdraw is the peak of.
+PEDESTAL_BINS = 8.0
+#: Windows of a station follow each other when they begin at most so many windows apart (choice).
+LONGEST_GAP = 1.5
 
 
-def read_events_banks(path) -> Iterator[dict[int, tuple[int, bytes]]]:
+def read_events_banks(path: FilePath) -> Iterator[dict[int, tuple[int, bytes]]]:
     """{bank number: (version, payload)} of every event; a marker, or a bank that repeats, begins
     the next one.
     """
@@ -66,52 +82,6 @@ def read_events_banks(path) -> Iterator[dict[int, tuple[int, bytes]]]:
             event[number] = (version, payload)
     if event:
         yield event
-
-
-def _windows_of(xxyy, time, fadc, most: int) -> np.ndarray:
-    """(stations, most) indices of the windows to keep for each station of one event, in the order
-    of the stations; -1: no more.
-
-    xxyy, time, fadc : (w,), (w,) [s], (w, 2, bins) of all windows
-    """
-    order = np.lexsort((time, xxyy))
-    station, ordered = xxyy[order], time[order]
-    length = N_BINS * BIN / _SECOND
-    begin = np.flatnonzero(
-        np.concatenate([[True], (np.diff(station) != 0) | (np.diff(ordered) > 1.5 * length)])
-    )
-    end = np.append(begin[1:], len(order))
-    excess = fadc.sum(axis=(1, 2)) - N_BINS * fadc[:, :, :10].mean(axis=2).sum(axis=1)
-    total = np.add.reduceat(excess[order], begin)
-    best: dict[int, int] = {}
-    for group, first in enumerate(begin):
-        s = int(station[first])
-        if s not in best or total[group] > total[best[s]]:
-            best[s] = group
-    chosen = np.array(sorted(best.values()), int)
-    place = begin[chosen][:, None] + np.arange(most)
-    return np.where(place < end[chosen][:, None], order[np.minimum(place, len(order) - 1)], -1)
-
-
-@compiled
-def put_waveforms(fadc, keep, pedestal, waveform):
-    """Windows (w, 2, bins) to (h, T, 2) counts, upper layer first; the pedestal (h, 2) where there
-    is no window.
-
-    Returns the index of the first hit with a count outside of 0 to 65535, or -1.
-    """
-    n_bins = fadc.shape[2]
-    for h in range(len(keep)):
-        for k in range(keep.shape[1]):
-            for layer in range(2):
-                for i in range(n_bins):
-                    value = (
-                        fadc[keep[h, k], layer, i] if keep[h, k] >= 0 else round(pedestal[h, layer])
-                    )
-                    if value < 0 or value > 65535:
-                        return h
-                    waveform[h, k * n_bins + i, 1 - layer] = value
-    return -1
 
 
 def _truth_of(events: list, where: list[str], event_id) -> Truth | None:
@@ -144,116 +114,200 @@ def _name_stations(numbers, event, where, named: dict) -> None:
             named[number] = None
 
 
-def _use_pulses(events, where, first_window, vem, pedestal, named: dict) -> None:
-    """Overwrite VEM and pedestals of the windows with what bank rufptn says, and note the positions
-    that it states.
+class _Hits(NamedTuple):
+    """Hits of some events, before those that are no measurements are left out; (h,) each, (h, 2)
+    lower layer first.
     """
-    found, index = [], []
-    for i, banks in enumerate(events):
-        if RUFPTN in banks:
-            pulses = unpack_rufptn(
-                banks[RUFPTN][1], where[i], ("wfindex", "xxyy", "xyzclf", "ped", "vem")
-            )
-            window, n = pulses["wfindex"], first_window[i + 1] - first_window[i]
-            index.append(np.where((window >= 0) & (window < n), window + first_window[i], -1))
-            found.append((pulses, i))
-    if not found:
-        return
-    column = {name: np.concatenate([pulses[name] for pulses, _ in found]) for name in found[0][0]}
-    event = np.repeat([i for _, i in found], [len(x) for x in index])
-    bad = ~np.isfinite(column["xyzclf"]).all(axis=1)
-    if bad.any():
-        first = np.flatnonzero(bad)[0]
+
+    event: np.ndarray
+    xxyy: np.ndarray
+    window: np.ndarray  # the first one, of all windows
+    n_windows: np.ndarray
+    good: np.ndarray  # isgood
+    signal: np.ndarray  # [VEM]
+    pedestal: np.ndarray
+    vem: np.ndarray  # counts per VEM
+
+
+def _hits_with_pulses(found: dict, raw: RawEvents, where, named: dict) -> _Hits:
+    """Hits of the events with rufptn; found: {event: `FoundPulses`}. Notes the positions that they
+    state.
+    """
+    pulses = list(found.values())
+    event = np.repeat(list(found), [len(p.xxyy) for p in pulses]).astype(np.int64)
+    good, index, xxyy, folds = (
+        np.concatenate([getattr(p, name) for p in pulses])
+        for name in ("isgood", "wfindex", "xxyy", "nfold")
+    )
+    hit = np.frombuffer(b"".join(p.hit.data for p in pulses), pulses[0].hit.dtype)
+
+    def refuse(bad, text):
+        if bad.any():
+            first = np.flatnonzero(bad)[0]
+            raise InputError(f"{where[event[first]]}: bank rufptn: station {xxyy[first]}: {text}")
+
+    begin, end = raw.first[event], raw.first[event + 1]
+    window = begin + index
+    refuse((index < 0) | (folds < 1) | (window + folds > end), "windows that are not there")
+    refuse(raw.xxyy[window] != xxyy, "windows of another station")
+    position = hit["xyzclf"] * UNIT
+    refuse(~np.isfinite(position).all(axis=1), "its position is not a number")
+    refuse(~np.isfinite(hit["pulsa"]).all(axis=1) & (good > 0), "its signal is not a number")
+    number, last = np.unique(xxyy[::-1], return_index=True)  # the latest position counts
+    places = map(tuple, position[::-1][last].tolist())
+    named.update(zip(number.tolist(), places, strict=True))
+    return _Hits(
+        event, xxyy, window, folds, good, hit["pulsa"].mean(axis=1), hit["ped"], hit["vem"]
+    )
+
+
+def _hits_without_pulses(xxyy, window, event, time, where, options) -> _Hits:
+    """Groups of windows that follow each other; the windows (w,) are in the order of event, station
+    and time [s].
+    """
+    if not len(event):
+        return _no_hits()
+    if options.counts_per_vem is None:
         raise InputError(
-            f"{where[event[first]]}: station {column['xxyy'][first]}: its position is not a number"
+            f"{where[event[0]]}: no bank rufptn, and the mip of rusdraw is not counts per VEM; "
+            "--counts-per-vem VALUE states them for all stations"
         )
-    index = np.concatenate(index)
-    vem[index[index >= 0]], pedestal[index[index >= 0]] = (
-        column["vem"][index >= 0],
-        column["ped"][index >= 0],
-    )
-    number, last = np.unique(column["xxyy"][::-1], return_index=True)  # the latest position counts
-    named.update(
-        zip(
-            number.tolist(), map(tuple, (column["xyzclf"][::-1][last] * UNIT).tolist()), strict=True
-        )
+    new = np.ones(len(event), bool)
+    new[1:] = (np.diff(event) != 0) | (np.diff(xxyy) != 0)
+    new[1:] |= np.diff(time) > LONGEST_GAP * N_BINS * BIN / SECOND
+    first = np.flatnonzero(new)
+    fadc = window["fadc"]
+    excess = fadc.sum(axis=(1, 2)) - N_BINS * fadc[:, :, :10].mean(axis=2).sum(axis=1)
+    return _Hits(
+        event[first],
+        xxyy[first],
+        first,
+        np.diff(np.append(first, len(event))),
+        np.ones(len(first), np.int32),
+        np.add.reduceat(excess, first),
+        window["pchped"][first] / PEDESTAL_BINS,
+        np.full((len(first), 2), float(options.counts_per_vem)),
     )
 
 
-def _batch(events: list, where: list[str], first_number: int, named: dict, most: int) -> Batch:
-    """`Batch` from the banks of some events; `named` as of `read_batches`."""
+def _no_hits() -> _Hits:
+    none = np.zeros(0, np.int64)
+    return _Hits(none, none, none, none, none, none, np.zeros((0, 2)), np.zeros((0, 2)))
+
+
+def _standard(events: list, found: dict, where, event_id) -> Reconstruction:
+    """What rufldf and rusdgeom state, of every event."""
+    table = empty_standard(event_id)
+    for i, banks in enumerate(events):
+        lateral = geometry = None
+        if RUFLDF in banks:
+            lateral = unpack_rufldf(banks[RUFLDF][1], banks[RUFLDF][0], where[i])
+        if RUSDGEOM in banks:
+            geometry = unpack_rusdgeom(banks[RUSDGEOM][1], where[i])
+        stated = standard_of(lateral, geometry, found.get(i))
+        if stated:
+            table.flags[i] = 0
+            for name, value in stated.items():
+                getattr(table, name)[i] = value
+    return table
+
+
+def _out_of_service(events, where, hits: _Hits, named: dict):
+    """(event, station) of all stations out of service, sorted, as event * 10,000 + station."""
+    numbers = [
+        unpack_bsdinfo(b[BSDINFO][1], b[BSDINFO][0], where[i]) if BSDINFO in b else hits.xxyy[:0]
+        for i, b in enumerate(events)
+    ]
+    event = np.repeat(np.arange(len(events)), [len(n) for n in numbers])
+    numbers = np.concatenate(numbers).astype(np.int64)
+    _name_stations(numbers, event, where, named)
+    broken = hits.good <= 0
+    both = np.append(event, hits.event[broken]), np.append(numbers, hits.xxyy[broken])
+    return np.unique(both[0] * STATION_NUMBERS + both[1])
+
+
+class Options(NamedTuple):
+    """windows : consecutive windows of a station that are kept; where a station has fewer, its
+    pedestal follows. counts_per_vem : of all stations of events without rufptn; None: unknown.
+    """
+
+    windows: int = 1
+    counts_per_vem: float | None = None
+
+
+def _batch(events: list, where: list[str], first_number: int, named: dict, options) -> tuple:
+    """`Batch` from the banks of some events, and what was left out; `named` as of `read_batches`."""
     for i, banks in enumerate(events):
         if RUSDRAW not in banks:
             raise InputError(f"{where[i]}: no bank rusdraw: no waveforms")
     raw = unpack_rusdraw([banks[RUSDRAW][1] for banks in events], where)
-    first_window, window, xxyy = raw.first, raw.window, raw.xxyy
-    event = np.repeat(np.arange(len(events)), np.diff(first_window))
-    dead = [
-        unpack_bsdinfo(b[BSDINFO][1], b[BSDINFO][0], where[i]) if BSDINFO in b else xxyy[:0]
-        for i, b in enumerate(events)
-    ]
-    dead_offset, dead = offsets_of([len(d) for d in dead]), np.concatenate(dead).astype(np.int64)
-    _name_stations(xxyy, event, where, named)
-    _name_stations(dead, np.repeat(np.arange(len(events)), np.diff(dead_offset)), where, named)
-    second = raw.clkcnt / np.maximum(raw.mclkcnt, 1)
-    order = np.lexsort((xxyy, event))
-    if ((np.diff(xxyy[order]) != 0) | (np.diff(event[order]) != 0)).all():
-        keep = np.pad(order[:, None], ((0, 0), (0, most - 1)), constant_values=-1)
-    else:
-        keep = []
-        for begin, end in itertools.pairwise(first_window.tolist()):
-            part = slice(begin, end)
-            chosen = (
-                _windows_of(xxyy[part], second[part], window["fadc"][part], most)
-                if end > begin
-                else np.zeros((0, most), int)
-            )
-            keep.append(np.where(chosen >= 0, chosen + begin, -1))
-        keep = np.concatenate(keep)
-    first = keep[:, 0]
-    if (raw.mclkcnt[first] <= 0).any():
-        bad = first[raw.mclkcnt[first] <= 0][0]
-        raise InputError(f"{where[event[bad]]}: station {xxyy[bad]}: mclkcnt is not positive")
-    vem, pedestal = (
-        np.where(window["mip"] > 0, window["mip"], window["pchmip"]),
-        window["pchped"] / 8.0,
-    )
-    _use_pulses(events, where, first_window, vem, pedestal, named)
-    vem, pedestal = vem[first], pedestal[first]
-    waveform = np.empty((len(keep), N_BINS * most, 2), np.uint16)
-    bad = put_waveforms(window["fadc"], keep, np.nan_to_num(pedestal), waveform)
+    event = np.repeat(np.arange(len(events)), np.diff(raw.first))
+    _name_stations(raw.xxyy, event, where, named)
+    if (raw.mclkcnt <= 0).any():
+        bad = np.flatnonzero(raw.mclkcnt <= 0)[0]
+        raise InputError(f"{where[event[bad]]}: station {raw.xxyy[bad]}: mclkcnt is not positive")
+    time = within_half(raw.clkcnt / raw.mclkcnt - 1e-6 * raw.header["usec"][event])
+    found = {
+        i: unpack_rufptn(banks[RUFPTN][1], where[i])
+        for i, banks in enumerate(events)
+        if RUFPTN in banks
+    }
+    hits = _hits_with_pulses(found, raw, where, named) if found else _no_hits()
+    if len(found) < len(events):
+        without = ~np.isin(event, list(found))
+        order = np.lexsort((np.where(without, time, 0), np.where(without, raw.xxyy, 0), event))
+        raw, time = replace(raw, xxyy=raw.xxyy[order], window=raw.window[order]), time[order]
+        rest = np.flatnonzero(without)
+        more = _hits_without_pulses(
+            raw.xxyy[rest], raw.window[rest], event[rest], time[rest], where, options
+        )
+        more = more._replace(window=rest[more.window])
+        hits = _Hits(*map(np.concatenate, zip(hits, more, strict=True)))
+    dead = _out_of_service(events, where, hits, named)
+    bad = np.isin(hits.event * STATION_NUMBERS + hits.xxyy, dead)
+    used, notes = select_hits(hits.event, hits.xxyy, hits.good, hits.signal, bad)
+    hits = _Hits(*(column[used] for column in hits))
+    place = np.arange(options.windows)
+    keep = np.where(place < hits.n_windows[:, None], hits.window[:, None] + place, -1)
+    waveform = np.empty((len(keep), N_BINS * options.windows, 2), np.uint16)
+    start = window_starts(time, keep)
+    bad = put_waveforms(raw.window["fadc"], keep, start, hits.pedestal, waveform)
     if bad >= 0:
         raise InputError(
-            f"{where[event[first[bad]]]}: station {xxyy[first[bad]]}: a FADC count outside of 0 to 65535"
+            f"{where[hits.event[bad]]}: station {hits.xxyy[bad]}: a FADC count outside of 0 to 65535"
         )
-    event_id = np.where(
-        raw.header["event_num"] > 0, raw.header["event_num"], first_number + np.arange(len(events))
-    ).astype(np.int64)
-    begin = raw.header["usec"] * 1e3
-    return Batch(
+    number = raw.header["event_num"]
+    event_id = np.where(number > 0, number, first_number + np.arange(len(events))).astype(np.int64)
+    batch = Batch(
         where,
         event_id,
-        offsets_of(np.bincount(event[first], minlength=len(events))),
-        xxyy[first].astype(np.int64),
-        second[first] * _SECOND - begin[event[first]],
-        dead_offset,
-        dead,
+        offsets_of(np.bincount(hits.event, minlength=len(events))),
+        hits.xxyy.astype(np.int64),
+        time[hits.window] * SECOND,
+        offsets_of(np.bincount(dead // STATION_NUMBERS, minlength=len(events))),
+        dead % STATION_NUMBERS,
         waveform,
-        pedestal[:, ::-1],
-        vem[:, ::-1],
+        hits.pedestal[:, ::-1],
+        hits.vem[:, ::-1],
         truth=_truth_of(events, where, event_id),
+        standard=_standard(events, found, where, event_id),
     )
+    return batch, notes
 
 
-def read_batches(path, named: dict, windows: int = 1) -> Iterator[Batch]:
+ONE_WINDOW = Options()
+
+
+def read_batches(
+    path: FilePath, named: dict, options: Options = ONE_WINDOW, notes: Counter | None = None
+) -> Iterator[Batch]:
     """The events of a DST file with bank rusdraw, some hundred at a time.
 
     Parameters
     ----------
     named : {station number: position [m] from bank rufptn, or None}; what the file names is added
         to it
-    windows : consecutive windows of a station that are kept; where a station has fewer, its
-        pedestal follows
+    notes : how many hits were left out, by reason; added to it
 
     Raises
     ------
@@ -262,7 +316,10 @@ def read_batches(path, named: dict, windows: int = 1) -> Iterator[Batch]:
     done, found = 0, read_events_banks(path)
     while events := list(itertools.islice(found, EVENTS_AT_ONCE)):
         where = [f"{path}: event {done + i}" for i in range(len(events))]
-        yield _batch(events, where, done, named, windows)
+        batch, left_out = _batch(events, where, done, named, options)
+        if notes is not None:
+            notes.update(left_out)
+        yield batch
         done += len(events)
 
 
@@ -303,7 +360,7 @@ def detector_of(windows: int = 1) -> Detector:
     return Detector(3.0, 2, BIN, N_BINS * windows)
 
 
-def telescope_array(station_id, position, windows: int = 1) -> Array:
+def telescope_array(station_id: np.ndarray, position: np.ndarray, windows: int = 1) -> Array:
     """An array whose lattice is said by the station numbers, 100 column + row."""
     array_from_positions(station_id, position)  # the checks
     lattice = np.stack(
@@ -316,158 +373,4 @@ def telescope_array(station_id, position, windows: int = 1) -> Array:
         lattice,
         UNIT,
         detector_of(windows),
-    )
-
-
-def windows_of(events: Events, path) -> int:
-    """Number of windows of 128 bins that a waveform of the events fills.
-
-    Raises
-    ------
-    InputError : no waveforms of two layers with a multiple of 128 bins of 20 ns.
-    """
-    detector = events.array.detector
-    windows, rest = divmod(detector.n_bins, N_BINS)
-    if events.waveform is None or (detector.n_layers, detector.bin_width) != (2, BIN) or rest:
-        raise InputError(
-            f"{path}: files of the Telescope Array hold waveforms of two layers with 128 bins of 20 ns, or multiples of 128"
-        )
-    return windows
-
-
-def lower_layer_first(waveform, windows: int) -> np.ndarray:
-    """(h, T, 2) counts, upper layer first, as (h windows, 2, 128) counts, lower layer first."""
-    n = len(waveform)
-    return (
-        waveform[:, :, ::-1]
-        .reshape(n, windows, N_BINS, 2)
-        .transpose(0, 1, 3, 2)
-        .reshape(n * windows, 2, N_BINS)
-    )
-
-
-def window_clocks(time, windows: int) -> tuple[np.ndarray, np.ndarray]:
-    """`clock_counts` of all windows of hits that begin at a time [ns, (h,)]; (h windows,) each."""
-    begin = np.asarray(time)[:, None] + USEC * 1e3 + np.arange(windows) * N_BINS * BIN
-    return clock_counts(begin.ravel())
-
-
-def clock_counts(time: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(clkcnt, mclkcnt) whose ratio is nearest to the time [ns, (n,)] within the second, with
-    clocks up to 100 counts off.
-
-    The ratio of two whole numbers places a window to better than a nanosecond, where a count alone
-    is 20 ns.
-    """
-    rate = CLOCK + np.arange(-100, 101)
-    count = np.rint(time[:, None] / _SECOND * rate)
-    best = np.abs(count / rate * _SECOND - time[:, None]).argmin(axis=1)
-    return np.take_along_axis(count, best[:, None], axis=1)[:, 0].astype(np.int64), rate[best]
-
-
-def _export_one(events: Events, pulses: Pulses, i: int) -> list[tuple[int, int, bytes]]:
-    rows = slice(*events.hit_offset[i : i + 2])
-    array = events.array
-    station = array.station_id[events.hit_station[rows]]
-    windows = array.detector.n_bins // N_BINS
-    clkcnt, mclkcnt = window_clocks(events.hit_time[rows], windows)
-    lower_first = lower_layer_first(events.waveform[rows], windows).astype(np.int32)
-    pedestal, vem = (
-        events.pedestal[rows][:, ::-1].astype(float),
-        events.counts_per_vem[rows][:, ::-1].astype(float),
-    )
-    number = int(events.event_id[i]) % 2**31
-    header = {
-        "event_num": number,
-        "event_code": 0 if events.truth is not None else 1,
-        "yymmdd": DATE,
-        "hhmmss": CLOCK_TIME,
-        "usec": USEC,
-        "monyymmdd": DATE,
-        "monhhmmss": CLOCK_TIME,
-    }
-    banks = [(EVENT_BEGIN, 0, b"")]
-    if events.truth is not None:
-        t = events.truth
-        banks.append(
-            (
-                RUSDMC,
-                0,
-                pack_rusdmc(
-                    event_num=number,
-                    parttype=PARTICLES.get(int(t.mass_number[i]), 0),
-                    corecounter=0,
-                    tc=0,
-                    energy=t.energy[i],
-                    height=0.0,
-                    theta=t.zenith[i],
-                    phi=(t.azimuth[i] + np.pi) % (2 * np.pi),
-                    corexyz=np.array([t.core_x[i], t.core_y[i], 0.0]) * 100.0,
-                ),
-            )
-        )
-    banks.append(
-        (
-            RUSDRAW,
-            0,
-            pack_rusdraw(
-                header,
-                np.repeat(station, windows),
-                clkcnt,
-                mclkcnt,
-                lower_first,
-                *(
-                    np.repeat(column, windows, axis=0)
-                    for column in (np.rint(vem), np.rint(8 * pedestal), vem)
-                ),
-            ),
-        )
-    )
-    time = np.nan_to_num(pulses.arrival_time[rows], nan=0.0)
-    banks.append(
-        (
-            RUFPTN,
-            0,
-            pack_rufptn(
-                len(station),
-                len(station),
-                0,
-                isgood=np.where(pulses.saturated[rows], 5, 4),
-                wfindex=windows * np.arange(len(station)),
-                xxyy=station,
-                nfold=np.full(len(station), windows),
-                xyzclf=array.position[events.hit_station[rows]] / UNIT,
-                reltime=np.repeat(time[:, None] / TIME_UNIT, 2, axis=1),
-                pulsa=pulses.signal[rows][:, ::-1],
-                fadcpa=pulses.signal[rows][:, ::-1] * vem,
-                ped=pedestal,
-                vem=vem,
-            ),
-        )
-    )
-    dead = array.station_id[events.dead_station[slice(*events.dead_offset[i : i + 2])]]
-    banks.append((BSDINFO, 0, pack_bsdinfo(DATE, CLOCK_TIME, USEC, dead)))
-    banks.append((EVENT_END, 0, b""))
-    return banks
-
-
-def write_dst(path, events: Events, pulses: Pulses) -> None:
-    """Write events with waveforms of two layers and 128 bins of 20 ns, or multiples of 128, as a
-    DST file: rusdraw, rufptn, bsdinfo, and rusdmc with truth. Longer waveforms become consecutive
-    windows of a station.
-
-    Absolute times mean nothing: every event is put at 0.382 s, where ratios of clock counts are
-        spread evenly. Altitudes are relative
-    to the array's reference.
-
-    Raises
-    ------
-    InputError : other layers, bins or station numbers than the format knows.
-    """
-    windows_of(events, path)
-    station = events.array.station_id
-    if len(station) and (station.min() < 101 or station.max() > 9999 or (station % 100 == 0).any()):
-        raise InputError(f"{path}: DST files number stations as 100 column + row")
-    write_banks(
-        path, (bank for i in range(events.n_events) for bank in _export_one(events, pulses, i))
     )

@@ -1,103 +1,177 @@
 """The Telescope Array's text dump, to events and back.
 
 Sections begin at lines that contain their name; a section holds one line of blank-separated numbers
-per event. Lower layer first; angles of travel; core in cm, positions in 1200 m, CLF frame.
+per event. The four sections come once per event, one after the other, or once per file; blank lines
+at the end of a section may be missing. Lower layer first; angles of travel; core in cm, positions
+in 1200 m, CLF frame.
 """
 
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 
 from tashower.convert.assemble import Record, check_size
 from tashower.convert.ta_banks import N_BINS
-from tashower.convert.ta_dst import (
+from tashower.convert.ta_dst import MASS_NUMBERS, PARTICLES
+from tashower.convert.ta_standard import DEGREE, ORIGIN, TIME_UNIT, UNIT
+from tashower.convert.ta_windows import (
     CLOCK_TIME,
     DATE,
-    MASS_NUMBERS,
-    ORIGIN,
-    PARTICLES,
-    UNIT,
+    SECOND,
     USEC,
     lower_layer_first,
+    pedestals,
     put_waveforms,
+    select_hits,
     window_clocks,
+    window_starts,
     windows_of,
+    within_half,
 )
 from tashower.errors import InputError
-from tashower.events.model import Events, Pulses
+from tashower.events.model import PARAMETERS, Events, Pulses
 from tashower.io.atomic import written_aside
+from tashower.physics.compiled import compiled
+from tashower.types import FilePath
 
 SECTIONS = ("EVENT DATA", "SD meta DATA", "SD waveform DATA", "badsdinfo")
-EVENT_NUMBERS, HIT_NUMBERS, WINDOW_NUMBERS = 61, 12, 259
-#: Unit of reltime in the section of hits [ns].
-RELATIVE_TIME = 4000.0
+HIT_NUMBERS, WINDOW_NUMBERS = 12, 259
+#: Numbers of an event: all, or those without the fit of lateral distribution and geometry together.
+EVENT_NUMBERS, EVENT_NUMBERS_SHORT = 61, 42
 #: What the published zeniths of the Telescope Array have more than those of the dump [deg].
 ZENITH_SHIFT = 0.5
-_SECOND = 1e9
 
 
-def _find_sections(path) -> dict[str, tuple[int, int, int]]:
-    """{section: (byte where its first event begins, number of the line before it, events)}; lines
-    before the first section are left alone, empty ones are events without entries.
+def _find_sections(path) -> list[dict[str, list[int]]]:
+    """For each time that the four sections come: {section: [byte where its first event begins,
+    number of the line before it, lines, lines up to the last that is not blank]}. What stands before
+    the first section is left alone.
+
+    Raises
+    ------
+    InputError : a section is missing, or has more events than the section of events.
     """
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path}: no such file")
-    found: dict[str, list] = {}
+    groups: list[dict[str, list[int]]] = []
     at, current = 0, None
     with path.open("rb") as file:
+        if file.read(3)[:2] in (b"\x1f\x8b", b"BZ"):
+            raise InputError(f"{path}: a packed text dump: unpack it first")
+        file.seek(0)
         for number, line in enumerate(file, 1):
             at += len(line)
             begin = line[:200]
             name = next((s for s in SECTIONS if s.encode() in begin), None)
             if name is not None:
-                if name in found:
+                if not groups or len(groups[-1]) == len(SECTIONS):
+                    groups.append({})
+                if name in groups[-1]:
                     raise InputError(f"{path}, line {number}: section {name!r} begins twice")
-                current = found[name] = [at, number, 0, 0]
+                current = groups[-1][name] = [at, number, 0, 0]
             elif current is not None:
                 current[2] += 1
-                # Blank lines at the end of a section count only where the others have as many.
                 current[3] = current[2] if begin.strip() else current[3]
-    for name in SECTIONS:
-        if name not in found:
-            raise InputError(f"{path}: section {name!r} is missing")
-    n = found["EVENT DATA"][3]
-    for name, (_, _, lines, filled) in found.items():
-        if not filled <= n <= lines:
-            raise InputError(
-                f"{path}: section {name!r} has {filled if filled > n else lines} events, section 'EVENT DATA' has {n}"
-            )
-    return {name: (begin, number, n) for name, (begin, number, _, _) in found.items()}
+    for group in groups or [{}]:
+        for name in SECTIONS:
+            if name not in group:
+                raise InputError(f"{path}: section {name!r} is missing")
+        n = group["EVENT DATA"][3]
+        for name, (_, number, _, filled) in group.items():
+            if filled > n:
+                raise InputError(
+                    f"{path}, line {number}: section {name!r} has {filled} events, "
+                    f"section 'EVENT DATA' has {n}"
+                )
+    return groups
 
 
-def _lines(path, section: tuple[int, int, int]) -> Iterator[tuple[int, str]]:
-    """(line number, text) of every event of a section."""
-    begin, number, n = section
-    with open(path, "rb") as file:
-        file.seek(begin)
-        for k in range(n):
-            try:
-                yield number + 1 + k, file.readline().decode("ascii")
-            except UnicodeDecodeError:
-                raise InputError(f"{path}, line {number + 1 + k}: not text") from None
+def _entries(path, names) -> Iterator[list[tuple[int, str]]]:
+    """[(line number, text) in each of the named sections] of every event; no text where the line is
+    missing.
+    """
+    groups = _find_sections(path)
+    with ExitStack() as stack:
+        files = [stack.enter_context(open(path, "rb")) for _ in names]
+        for group in groups:
+            for file, name in zip(files, names, strict=True):
+                file.seek(group[name][0])
+            for k in range(group["EVENT DATA"][3]):
+                entry = []
+                for file, name in zip(files, names, strict=True):
+                    _, number, lines, _ = group[name]
+                    text = file.readline() if k < lines else b""
+                    if not text.isascii():
+                        raise InputError(f"{path}, line {number + 1 + k}: not text")
+                    entry.append((number + 1 + k, text.decode("ascii")))
+                yield entry
 
 
-def _numbers(path, entry, size: int, exact: bool) -> np.ndarray:
-    """(m, size) numbers of a line; exact: m must be 1."""
+def _numbers(path, entry, size: int) -> np.ndarray:
+    """(m, size) numbers of a line."""
     number, text = entry
     try:
         values = np.array(text.split(), dtype=float)
     except ValueError:
         raise InputError(f"{path}, line {number}: an entry is not a number") from None
-    if len(values) % size or (exact and len(values) != size):
+    if len(values) % size:
         raise InputError(
-            f"{path}, line {number}: {len(values)} numbers, where {'' if exact else 'a multiple of '}{size} are needed"
+            f"{path}, line {number}: {len(values)} numbers, where a multiple of {size} are needed"
         )
     return values.reshape(-1, size)
 
 
-def read_positions(path) -> dict[int, tuple]:
+@compiled
+def _parse(data, out):
+    """Whole numbers without a sign, up to nine digits, from text; how many, -1: other text."""
+    n = digits = value = 0
+    for byte in data:
+        if 48 <= byte <= 57:
+            value = 10 * value + byte - 48
+            digits += 1
+            if digits > 9:
+                return -1
+        elif byte == 32 or byte == 10 or byte == 13:
+            if digits:
+                out[n] = value
+                n += 1
+            digits = value = 0
+        else:
+            return -1
+    if digits:
+        out[n] = value
+        n += 1
+    return n
+
+
+def _windows(path, entry) -> np.ndarray:
+    """(w, 259) numbers of the windows of an event: as `_numbers`, faster where all are whole."""
+    data = np.frombuffer(entry[1].encode("ascii"), np.uint8)
+    out = np.empty(len(data) // 2 + 1)
+    n = _parse(data, out)
+    if n < 0 or n % WINDOW_NUMBERS:
+        return _numbers(path, entry, WINDOW_NUMBERS)
+    return out[:n].reshape(-1, WINDOW_NUMBERS)
+
+
+def _event_numbers(path, entry) -> np.ndarray:
+    """(61,) numbers of an event, 0 where a short line ends."""
+    values = _numbers(path, entry, 1)[:, 0]
+    if len(values) not in (EVENT_NUMBERS, EVENT_NUMBERS_SHORT):
+        raise InputError(
+            f"{path}, line {entry[0]}: {len(values)} numbers, where {EVENT_NUMBERS} or "
+            f"{EVENT_NUMBERS_SHORT} are needed"
+        )
+    whole = np.zeros(EVENT_NUMBERS)
+    whole[: len(values)] = values
+    return whole
+
+
+def read_positions(path: FilePath) -> dict[int, tuple]:
     """{station: position [m]} of all stations with hits in a text dump.
 
     Raises
@@ -105,11 +179,15 @@ def read_positions(path) -> dict[int, tuple]:
     InputError : names file and event.
     """
     positions: dict[int, tuple] = {}
-    for k, line in enumerate(_lines(path, _find_sections(path)["SD meta DATA"])):
+    for k, (line,) in enumerate(_entries(path, SECTIONS[1:2])):
         check_size((line[1].count(" ") + 1) // HIT_NUMBERS, f"{path}: event {k}")
-        hits = _numbers(path, line, HIT_NUMBERS, False)
+        words = line[1].split()
+        few = [words[column::HIT_NUMBERS] for column in (0, 6, 7, 8)]
+        if len(words) % HIT_NUMBERS:
+            _numbers(path, line, HIT_NUMBERS)  # says what is wrong
+        hits = _numbers(path, (line[0], " ".join(map(" ".join, few))), 1).reshape(4, -1).T
         station = _stations(hits[:, 0], f"{path}: event {k}")
-        for s, xyz in zip(station.tolist(), hits[:, 6:9] * UNIT, strict=True):
+        for s, xyz in zip(station.tolist(), hits[:, 1:] * UNIT, strict=True):
             if not np.isfinite(xyz).all():
                 raise InputError(f"{path}: event {k}: station {s}: its position is not a number")
             positions[s] = tuple(xyz)
@@ -125,48 +203,61 @@ def _stations(column, where: str) -> np.ndarray:
     return column.astype(int)
 
 
-def read_records(path, windows: int = 1) -> Iterator[Record]:
+def read_records(
+    path: FilePath, windows: int = 1, notes: Counter | None = None
+) -> Iterator[Record]:
     """The events of a text dump, one by one.
 
     windows : consecutive windows of a station that are kept; where a station has fewer, its
         pedestal follows
+    notes : how many hits were left out, by reason; added to it
 
     Raises
     ------
     InputError : names file and line.
     """
-    sections = _find_sections(path)
-    for k, lines in enumerate(
-        zip(*(_lines(path, sections[name]) for name in SECTIONS), strict=True)
-    ):
-        yield _record(path, k, lines, windows)
+    for k, lines in enumerate(_entries(path, SECTIONS)):
+        record, left_out = _record(path, k, lines, windows)
+        if notes is not None:
+            notes.update(left_out)
+        yield record
 
 
-def _record(path, k: int, lines, most: int) -> Record:
-    """Event number k from its lines in the four sections."""
+def _record(path, k: int, lines, most: int) -> tuple[Record, Counter]:
+    """Event number k from its lines in the four sections, and how many hits were left out."""
     where = f"{path}: event {k}"
-    event = _numbers(path, lines[0], EVENT_NUMBERS, True)[0]
-    hits = _numbers(path, lines[1], HIT_NUMBERS, False)
-    windows = _numbers(path, lines[2], WINDOW_NUMBERS, False)
-    bad = _numbers(path, lines[3], 2, False)
+    event = _event_numbers(path, lines[0])
+    hits = _numbers(path, lines[1], HIT_NUMBERS)
+    windows = _windows(path, lines[2])
+    dead = _stations(_numbers(path, lines[3], 2)[:, 0], where)
     folds = hits[:, 11]
     if not np.isfinite(folds).all() or (folds < 1).any() or folds.sum() != len(windows):
         raise InputError(
             f"{where}: its hits state {folds.sum():g} windows, there are {len(windows)}"
         )
+    if not (np.isfinite(hits).all() and np.isfinite(event[:12]).all()):
+        raise InputError(f"{where}: a number of the event or of a hit is not finite")
     folds = folds.astype(int)
     first = np.cumsum(folds) - folds
-    window = windows[first]
     if (windows[:, 0] != np.repeat(hits[:, 0], folds)).any():
         raise InputError(f"{where}: windows and hits name different stations")
     counts = windows[:, 3:].reshape(-1, 2, N_BINS)
-    if not ((counts >= 0) & (counts <= 65535)).all() or (window[:, 2] <= 0).any():
+    if not ((counts >= 0) & (counts <= 65535)).all() or not (windows[:, 2] > 0).all():
         raise InputError(f"{where}: a FADC count outside of 0 to 65535, or a clock without counts")
-    # The dump has no pedestal: the first bins of a window come before the crossing.
-    pedestal = counts[first][:, :, :16].mean(axis=2)
-    keep = np.where(np.arange(most) < folds[:, None], first[:, None] + np.arange(most), -1)
-    waveform = np.empty((len(hits), most * N_BINS, 2), np.uint16)
-    put_waveforms(counts, keep, pedestal, waveform)
+    time = within_half(windows[:, 1] / windows[:, 2] - 1e-6 * event[11])
+    station = _stations(hits[:, 0], where)
+    broken = hits[:, 1] <= 0
+    if len(dead):
+        listed = set(dead.tolist())
+        broken |= np.array([s in listed for s in station.tolist()], bool)
+    used, left_out = select_hits(
+        np.zeros(len(hits), int), station, hits[:, 1], hits[:, 4:6].mean(axis=1), broken
+    )
+    place, first, folds = np.arange(most), first[used], folds[used]
+    keep = np.where(place < folds[:, None], first[:, None] + place, -1)
+    pedestal = pedestals(counts[first])
+    waveform = np.empty((len(used), most * N_BINS, 2), np.uint16)
+    put_waveforms(counts, keep, window_starts(time, keep), pedestal, waveform)
     truth = None
     if event[1] > 0 and int(event[0]) in MASS_NUMBERS:
         truth = {
@@ -177,36 +268,49 @@ def _record(path, k: int, lines, most: int) -> Record:
             "core_y": event[5] / 100.0,
             "mass_number": MASS_NUMBERS[int(event[0])],
         }
-    # Fixed-curvature geometry, with half a degree that the published zeniths have on top; core and
-    # size of the lateral fit.
-    standard = {}
-    if event[22] > 0 and event[27] > 0:
-        standard = {
-            "zenith": np.radians(event[22] + ZENITH_SHIFT),
-            "azimuth": (np.radians(event[23]) + np.pi) % (2 * np.pi),
-            "chi2": event[26],
-            "ndof": int(event[27]),
-            "core_x": (event[17] + ORIGIN[0]) * UNIT,
-            "core_y": (event[19] + ORIGIN[1]) * UNIT,
-            "s800": event[21],
-            "energy": event[12],
-            "n_stations": int(event[9]),
-        }
-    return Record(
+    record = Record(
         where,
         k,
-        _stations(hits[:, 0], where),
-        window[:, 1] / window[:, 2] * _SECOND - event[11] * 1e3,
+        station[used],
+        time[first] * SECOND,
         waveform,
         pedestal[:, ::-1],
-        hits[:, 9:11][:, ::-1],
-        dead=_stations(bad[:, 0], where),
+        hits[used, 9:11][:, ::-1],
+        dead=np.append(dead, station[broken]),
         truth=truth,
-        standard=standard,
+        standard=_standard(event),
     )
+    return record, left_out
 
 
-def write_text(path, events: Events, pulses: Pulses) -> None:
+def _standard(event) -> dict:
+    """The geometry with the usual curvature, with half a degree that the published zeniths have on
+    top; core and size of the lateral fit alone. Empty where they are not there.
+    """
+    fit = event[12:30]
+    if not (np.isfinite(fit).all() and 0 < event[22] <= 90 and event[27] > 0):
+        return {}
+    with np.errstate(divide="ignore", invalid="ignore"):
+        size_error = event[21] * event[14] / event[13]
+    sigma = [event[18] * UNIT, event[20] * UNIT, event[24] * DEGREE, event[25] * DEGREE, size_error]
+    sigma = [value if 0 < value < np.inf else np.nan for value in (*sigma, np.nan, np.nan)]
+    covariance = np.full((len(PARAMETERS), len(PARAMETERS)), np.nan)
+    np.fill_diagonal(covariance, np.square(sigma))
+    return {
+        "zenith": np.radians(event[22] + ZENITH_SHIFT),
+        "azimuth": (np.radians(event[23]) + np.pi) % (2 * np.pi),
+        "chi2": event[26],
+        "ndof": int(min(event[27], 1e6)),
+        "core_x": (event[17] + ORIGIN[0]) * UNIT,
+        "core_y": (event[19] + ORIGIN[1]) * UNIT,
+        "s800": event[21],
+        "energy": event[12],
+        "covariance": covariance,
+        "n_stations": int(np.clip(event[9], 0, 1e6)),
+    }
+
+
+def write_text(path: FilePath, events: Events, pulses: Pulses) -> None:
     """Write events as a text dump, with the standard reconstruction where they have one, else 0.
     Station numbers must be 100 column + row.
 
@@ -246,8 +350,13 @@ def write_text(path, events: Events, pulses: Pulses) -> None:
                 np.degrees((t.azimuth[i] + np.pi) % (2 * np.pi)),
             )
             event[[9, 26, 27]] = t.n_stations[i], t.chi2[i], t.ndof[i]
+            sigma = np.sqrt(np.nan_to_num(np.diagonal(t.covariance[i])))
+            event[[18, 20, 24, 25]] = *(sigma[:2] / UNIT), *(sigma[2:4] / DEGREE)
+            event[[13, 14]] = t.s800[i], sigma[PARAMETERS.index("s800")]  # a scale of its own
         lines["EVENT DATA"].append(" ".join(f"{x:.9g}" for x in event))
-        time = np.nan_to_num(pulses.arrival_time[rows])[:, None] / RELATIVE_TIME
+        time = pulses.arrival_time[rows]
+        earliest = np.nanmin(time) if np.isfinite(time).any() else 0.0
+        time = np.nan_to_num(time - earliest)[:, None] / TIME_UNIT
         position = events.array.position[events.hit_station[rows]] / UNIT
         good = np.where(pulses.saturated[rows], 5, 4)
         meta = np.column_stack(

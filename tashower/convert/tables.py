@@ -5,132 +5,124 @@ docs/new_data.md is the tutorial. CSV or Parquet, told by the ending; columns in
 are left alone.
 """
 
-import csv
+import logging
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import yaml
 
 from tashower.convert.assemble import Record
+from tashower.convert.table_file import (
+    Table,
+    column_of,
+    labels,
+    numbers,
+    read_table,
+    read_text,
+    short,
+    truths,
+    wholes,
+)
+from tashower.convert.times import read_times, since_first
+from tashower.convert.waveforms import Waveforms, measured_noise, read_waveforms
 from tashower.errors import InputError
 from tashower.events.array import Array, Detector, array_from_positions
 
+_LOG = logging.getLogger(__name__)
 #: Header keys: default, and what they say.
 HEADER = {
-    "stations": ("stations.csv", "table of stations: station, x_m, y_m, z_m (optional)"),
+    "stations": ("stations.csv", "stations: station, x_m, y_m; z_m, working (0 or 1) where known"),
     "hits": (
         "hits.csv",
-        "table of hits: event, station, time_ns, signal_vem (or signal_upper_vem, signal_lower_vem), saturated",
+        "hits: event, station, time_ns, signal_vem (or signal_upper_vem, signal_lower_vem); "
+        "gps_second, saturated, true_... where known",
     ),
     "waveforms": (
         None,
-        "waveforms.npy: (hits, bins) or (hits, bins, layers) counts, in the order of the table of hits",
+        "waveforms.npy: (hits, bins) or (hits, bins, layers) counts, in the order of the hits",
     ),
+    "out_of_service": (None, "stations out of service: event, station"),
     "area_m2": (3.0, "sensitive area of a station"),
     "layers": (1, "layers read out separately"),
     "bin_width_ns": (20.0, "width of a waveform bin"),
-    "pedestal": (
-        0.0,
-        "counts per bin without a signal, when the table of hits has no column of that name",
-    ),
-    "counts_per_vem": (
-        None,
-        "integrated counts per VEM, when the table of hits has no column of that name",
-    ),
+    "pedestal": (0.0, "counts per bin without a signal, where the hits have no such column"),
+    "counts_per_vem": (None, "integrated counts per VEM, where the hits have no such column"),
+    "noise_counts": (None, "noise of a bin [counts rms]; left out: measured in the waveforms"),
+    "saturation_counts": (None, "counts in a bin where the linear range ends"),
+    "saturation_vem": (None, "the same, VEM in 20 ns"),
+    "edge_sigma": (5.0, "leading edge: this many times the noise above the pedestal"),
+    "edge_bins": (4, "in this many consecutive bins"),
+}
+_FILES = ("stations", "hits", "waveforms", "out_of_service")
+_POSITIVE = (
+    "area_m2",
+    "bin_width_ns",
+    "counts_per_vem",
+    "noise_counts",
+    "saturation_counts",
+    "saturation_vem",
+    "edge_sigma",
+)
+#: True values that a table of hits may hold, the same in all hits of an event: field of Truth, unit
+#: in our units.
+TRUTH = {
+    "true_energy_eev": ("energy", 1.0),
+    "true_zenith_deg": ("zenith", np.pi / 180),
+    "true_azimuth_deg": ("azimuth", np.pi / 180),
+    "true_core_x_m": ("core_x", 1.0),
+    "true_core_y_m": ("core_y", 1.0),
+    "true_mass_number": ("mass_number", 1),
+    "true_xmax_g_cm2": ("xmax", 1.0),
 }
 
 
-def read_table(path) -> dict[str, np.ndarray]:
-    """Columns of a CSV file with a header line, or of a Parquet file, as text or numbers.
+class Stations(NamedTuple):
+    """A table of stations; altitudes as they stand there."""
+
+    number: np.ndarray  #: (n,) int64: their numbers, or 1, 2, ... where they are called otherwise
+    name: np.ndarray | None  #: (n,) text, where they are called by something else than a number
+    position: np.ndarray  #: (n, 3) [m]
+    out_of_service: np.ndarray  #: (n,) bool
+
+
+def station_numbers(table: Table) -> np.ndarray | None:
+    """Column `station` as int64; None where it holds names."""
+    column = column_of(table, "station")
+    if column.dtype.kind in "iu":
+        number = column.astype(np.int64)
+    else:
+        words = labels(table, "station")
+        try:
+            number = np.array([int(word) for word in words], np.int64)
+        except (ValueError, OverflowError):
+            return None
+    return number if np.abs(number).max(initial=0) < 2**31 else None
+
+
+def read_stations(path) -> Stations:
+    """A table of stations: station, x_m, y_m; z_m and working where it has them.
 
     Raises
     ------
-    InputError : no such file, no header, a line with too few or too many entries.
+    InputError : names file, line and column.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise InputError(f"{path}: no such file")
-    if path.suffix == ".parquet":
-        try:
-            import pyarrow.parquet
-        except ImportError:
-            raise InputError(
-                f"{path}: reading Parquet needs pyarrow (pip install pyarrow)"
-            ) from None
-        try:
-            table = pyarrow.parquet.read_table(path)
-            return {name: table[name].to_numpy() for name in table.column_names}
-        except (pyarrow.ArrowException, OSError) as error:
-            raise InputError(f"{path}: not a Parquet file ({str(error).splitlines()[0]})") from None
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = csv.reader(file)
-            names = [name.strip() for name in next(rows, [])]
-            if not names or any(not name for name in names) or len(set(names)) < len(names):
-                raise InputError(f"{path}: the first line does not name the columns")
-            columns: list[list[str]] = [[] for _ in names]
-            for line, row in enumerate(rows, 2):
-                if not row:
-                    continue
-                if len(row) != len(names):
-                    raise InputError(
-                        f"{path}, line {line}: {len(row)} entries, where the header names {len(names)}"
-                    )
-                for column, value in zip(columns, row, strict=True):
-                    column.append(value)
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: not a table ({error})") from None
-    return {
-        name: np.array(column, dtype=object) for name, column in zip(names, columns, strict=True)
-    }
-
-
-def _short(value) -> str:
-    """A value of a file for a message: on one line, and not longer than a word or two."""
-    text = repr(value)
-    return text if len(text) <= 24 else f"{text[:20]}...{text[0]}"
-
-
-def numbers(table, name: str, path, kind=float) -> np.ndarray:
-    """A column as numbers.
-
-    Raises
-    ------
-    InputError : names file, line and column: no such column, or an entry that is no number.
-    """
-    if name not in table:
-        raise InputError(
-            f"{path}: has no column {name!r}; it has {', '.join(_short(n) for n in list(table)[:12])}"
-        )
-    column = table[name]
-    try:
-        if kind is int:
-            return np.array([int(x) for x in column], np.int64)
-        return np.array([float(x) for x in column], float)
-    except (ValueError, TypeError, OverflowError):
-        for line, value in enumerate(column, 2):
-            try:
-                kind(value)
-                if kind is int:
-                    np.int64(int(value))
-            except (ValueError, TypeError, OverflowError):
-                raise InputError(
-                    f"{path}, line {line}: {name} = {_short(value)} is not a number"
-                ) from None
-        raise
-
-
-def read_stations(path) -> tuple[np.ndarray, np.ndarray]:
-    """(numbers, positions (n, 3) [m]) of a table of stations."""
     table = read_table(path)
-    station = numbers(table, "station", path, int)
-    z = numbers(table, "z_m", path) if "z_m" in table else np.zeros(len(station))
-    position = np.column_stack([numbers(table, "x_m", path), numbers(table, "y_m", path), z])
-    if not len(station):
-        raise InputError(f"{path}: no stations")
-    if np.abs(station).max() >= 2**31:
-        raise InputError(f"{path}: station numbers are at most {2**31 - 1}")
-    return station, position
+    if not len(table):
+        raise InputError(f"{path}: names its columns, but holds no stations")
+    number = station_numbers(table)
+    name = labels(table, "station") if number is None else None
+    if name is not None and len(set(name)) < len(name):
+        values, counts = np.unique(name, return_counts=True)
+        raise InputError(f"{path}: station {short(values[counts > 1][0])} is there twice")
+    z = numbers(table, "z_m") if "z_m" in table.columns else np.zeros(len(table))
+    working = truths(table, "working") if "working" in table.columns else np.ones(len(table), bool)
+    return Stations(
+        np.arange(1, len(table) + 1) if number is None else number,
+        name,
+        np.column_stack([numbers(table, "x_m"), numbers(table, "y_m"), z]),
+        ~working,
+    )
 
 
 def read_header(path) -> dict:
@@ -141,83 +133,160 @@ def read_header(path) -> dict:
     InputError : no such file, not YAML, an unknown key, a value of the wrong type.
     """
     path = Path(path)
-    if not path.is_file():
-        raise InputError(f"{path}: no such file")
     try:
-        given = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
+        given = yaml.safe_load(read_text(path))
+        given = {} if given is None else given
+    except (yaml.YAMLError, ValueError, RecursionError, OverflowError, AttributeError) as error:
+        if isinstance(error, InputError):
+            raise
         raise InputError(f"{path}: not YAML ({str(error).splitlines()[0]})") from None
     if not isinstance(given, dict):
         raise InputError(f"{path}: not a list of keys and values")
     for key, value in given.items():
         if key not in HEADER:
-            raise InputError(f"{path}: unknown key {_short(key)}; known: {', '.join(HEADER)}")
-        text = key in ("stations", "hits", "waveforms")
+            raise InputError(f"{path}: unknown key {short(key)}; known: {', '.join(HEADER)}")
+        text = key in _FILES
         if not isinstance(value, str if text else (int, float)) or isinstance(value, bool):
             raise InputError(
-                f"{path}: {key}: {_short(value)} is not {'a file name' if text else 'a number'}"
+                f"{path}: {key}: {short(value)} is not {'a file name' if text else 'a number'}"
             )
     header = {key: given.get(key, default) for key, (default, _) in HEADER.items()}
-    for key in ("area_m2", "bin_width_ns"):
-        if not 0 < header[key] < 1e9:
-            raise InputError(f"{path}: {key}: {header[key]} is not a positive number")
+    for key in _POSITIVE:
+        if header[key] is not None and not 0 < header[key] < 1e9:
+            raise InputError(f"{path}: {key}: {short(header[key])} is not a positive number")
+    if not -1e9 < header["pedestal"] < 1e9:
+        raise InputError(f"{path}: pedestal: {short(header['pedestal'])} is not a number of counts")
     if header["layers"] not in (1, 2):
-        raise InputError(f"{path}: layers: {header['layers']} (1 or 2)")
-    for key in ("stations", "hits", "waveforms"):
+        raise InputError(f"{path}: layers: {short(header['layers'])} (1 or 2)")
+    if header["edge_bins"] not in range(1, 1001):
+        raise InputError(f"{path}: edge_bins: {short(header['edge_bins'])} (1 to 1000)")
+    for key in _FILES:
         if header[key] is not None:
             if Path(header[key]).name != header[key] or header[key] == "..":
                 raise InputError(
-                    f"{path}: {key}: {_short(header[key])}: files lie beside the header: a name without a folder"
+                    f"{path}: {key}: {short(header[key])}: files lie beside the header: a name "
+                    "without a folder"
                 )
             header[key] = path.parent / header[key]
     return header
 
 
-def _signals(table, layers: int, path) -> np.ndarray:
+def _signals(table: Table, layers: int) -> np.ndarray:
     """(n, layers) signals: a column for each layer, or one for all."""
-    if layers == 2 and "signal_upper_vem" in table:
+    if layers == 2 and "signal_upper_vem" in table.columns:
         return np.column_stack(
-            [numbers(table, f"signal_{name}_vem", path) for name in ("upper", "lower")]
+            [numbers(table, f"signal_{name}_vem") for name in ("upper", "lower")]
         )
-    return np.repeat(numbers(table, "signal_vem", path)[:, None], layers, axis=1)
+    return np.repeat(numbers(table, "signal_vem")[:, None], layers, axis=1)
 
 
-def _per_hit(table, name: str, header, n: int, path) -> np.ndarray:
+def _per_hit(table: Table, name: str, header) -> np.ndarray:
     """(n, layers) of a quantity from its column, or from the header."""
     layers = int(header["layers"])
-    if name in table:
-        return np.repeat(numbers(table, name, path)[:, None], layers, axis=1)
+    if name in table.columns:
+        return np.repeat(numbers(table, name)[:, None], layers, axis=1)
     if header[name] is None:
-        raise InputError(f"{path}: waveforms need {name}: a column here, or a key of the header")
-    return np.full((n, layers), float(header[name]))
-
-
-def _read_waveforms(path, n: int, layers: int) -> np.ndarray:
-    try:
-        waveform = np.load(path, mmap_mode="r", allow_pickle=False)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except (ValueError, OSError, EOFError) as error:
-        raise InputError(f"{path}: not an array of numpy ({str(error).splitlines()[0]})") from None
-    if waveform.ndim == 2 and layers == 1:
-        waveform = waveform[:, :, None]
-    if (
-        waveform.ndim != 3
-        or waveform.shape[0] != n
-        or waveform.shape[2] != layers
-        or waveform.dtype.kind not in "uif"
-    ):
         raise InputError(
-            f"{path}: shape {waveform.shape}, where ({n}, bins, {layers}) numbers are needed"
+            f"{table.path}: waveforms need {name}: a column here, or a key of the header"
         )
-    if waveform.size and not (waveform.min() >= 0 and waveform.max() <= 65535):
-        raise InputError(f"{path}: counts outside of 0 to 65535, or not numbers")
-    return waveform
+    return np.full((len(table), layers), float(header[name]))
 
 
-def read_tables(header_path=None, stations=None, hits=None) -> tuple[Array, list[Record]]:
-    """(array, records) of plain tables, by their header or by the two tables with the header's
-    defaults.
+def _detector(header, waveforms: Waveforms | None) -> Detector:
+    """The detector that the header describes; noise that it does not state is measured."""
+    shape = (float(header["area_m2"]), int(header["layers"]), float(header["bin_width_ns"]))
+    if waveforms is None:
+        return Detector(*shape, 1)
+    noise = header["noise_counts"]
+    if noise is None:
+        noise = measured_noise(waveforms)
+        _LOG.warning(
+            "%s: noise_counts is not stated: %.3g counts rms in the quiet ends of the waveforms",
+            waveforms.path,
+            noise,
+        )
+    if header["saturation_counts"] is None and header["saturation_vem"] is None:
+        _LOG.warning(
+            "%s: neither saturation_counts nor saturation_vem is stated: only a column `saturated` "
+            "says which hits are",
+            waveforms.path,
+        )
+    return Detector(
+        *shape,
+        waveforms.counts.shape[1],
+        noise_counts=float(noise),
+        saturation_counts=float(header["saturation_counts"] or np.inf),
+        saturation_vem=float(header["saturation_vem"] or np.inf),
+        edge_sigma=float(header["edge_sigma"]),
+        edge_bins=int(header["edge_bins"]),
+    )
+
+
+def _hit_numbers(table: Table, stations: Stations, event: np.ndarray) -> np.ndarray:
+    """(n,) numbers of the stations that a table of hits, or one of event and station, names."""
+    number = station_numbers(table) if stations.name is None else None
+    if number is not None:
+        return number
+    names = stations.number.astype(str) if stations.name is None else stations.name
+    index = dict(zip(names.tolist(), stations.number.tolist(), strict=True))
+    words = labels(table, "station")
+    for row, word in enumerate(words.tolist()):
+        if word not in index:
+            raise InputError(
+                f"{table.path}: event {event[row]}: station {short(word)} is not in the list of "
+                "stations"
+            )
+    return np.array([index[word] for word in words.tolist()], np.int64)
+
+
+def _truth(table: Table) -> dict[str, np.ndarray]:
+    """{field of Truth: (n,)} of the columns true_... of a table of hits."""
+    found = {}
+    for name, (key, unit) in TRUTH.items():
+        if name in table.columns:
+            found[key] = numbers(table, name) * unit
+    return found
+
+
+def _truth_of(truth, rows, where: str) -> dict | None:
+    """Fields of Truth of one event."""
+    result = {}
+    for key, column in truth.items():
+        value = column[rows[0]]
+        if not (column[rows] == value).all():
+            if np.isnan(column[rows]).all():
+                continue
+            raise InputError(f"{where}: its hits differ in the true {key}")
+        allowed = {
+            "energy": value > 0,
+            "zenith": 0 <= value <= np.pi / 2,
+            "mass_number": value in range(1, 300),
+        }
+        if not np.isfinite(value) or not allowed.get(key, True):
+            raise InputError(f"{where}: true {key} {value:g} cannot be")
+        result[key] = value % (2 * np.pi) if key == "azimuth" else value
+    return result or None
+
+
+def _out_of_service(path, stations: Stations) -> dict[int, np.ndarray]:
+    """{event: numbers of its stations out of service} of a table of event and station."""
+    if path is None:
+        return {}
+    table = read_table(path)
+    event = wholes(table, "event")
+    number = _hit_numbers(table, stations, event)
+    unknown = ~np.isin(number, stations.number)
+    if unknown.any():
+        row = int(unknown.argmax())
+        raise InputError(
+            f"{path}: event {event[row]}: station {number[row]} is not in the list of stations"
+        )
+    return {int(e): number[event == e] for e in np.unique(event)}
+
+
+def read_tables(header_path=None, stations=None, hits=None) -> tuple[Array, list[Record], float]:
+    """(array, records, mean altitude of the stations [m], which is subtracted) of plain tables, by
+    their header or by the two tables with the header's defaults.
     """
     if header_path is not None:
         header = read_header(header_path)
@@ -227,46 +296,58 @@ def read_tables(header_path=None, stations=None, hits=None) -> tuple[Array, list
             "hits": hits,
         }
     path = header["hits"]
-    station_id, position = read_stations(header["stations"])
+    listed = read_stations(header["stations"])
     table = read_table(path)
-    event, station = numbers(table, "event", path, int), numbers(table, "station", path, int)
-    time, layers = numbers(table, "time_ns", path), int(header["layers"])
-    n, waveform = len(event), None
-    columns = {}
+    if not len(table):
+        raise InputError(f"{path}: names its columns, but holds no hits")
+    event = wholes(table, "event")
+    station = _hit_numbers(table, listed, event)
+    instants, layers = read_times(table, event), int(header["layers"])
+    n, waveforms, columns = len(event), None, {}
     if header["waveforms"] is not None:
-        waveform = _read_waveforms(header["waveforms"], n, layers)
-        columns = {
-            name: _per_hit(table, name, header, n, path) for name in ("pedestal", "counts_per_vem")
-        }
+        waveforms = read_waveforms(header["waveforms"], n, layers)
+        columns = {name: _per_hit(table, name, header) for name in ("pedestal", "counts_per_vem")}
+        waveforms.check_sign(columns["pedestal"])
+        columns["saturated"] = truths(table, "saturated") if "saturated" in table.columns else None
     else:
-        columns["signal"] = _signals(table, layers, path)
+        columns["signal"] = _signals(table, layers)
         columns["saturated"] = (
-            numbers(table, "saturated", path) > 0 if "saturated" in table else np.zeros(n, bool)
+            truths(table, "saturated") if "saturated" in table.columns else np.zeros(n, bool)
         )
-    detector = Detector(
-        float(header["area_m2"]),
-        layers,
-        float(header["bin_width_ns"]),
-        waveform.shape[1] if waveform is not None else 1,
-    )
+    altitude = float(np.mean(listed.position[:, 2]))
+    position = listed.position - [0.0, 0.0, altitude if np.isfinite(altitude) else 0.0]
     try:
-        array = array_from_positions(station_id, position, detector)
+        array = array_from_positions(
+            listed.number, position, _detector(header, waveforms), listed.name
+        )
     except InputError as error:
         raise InputError(f"{header['stations']}: {error}") from None
+    dead, truth = _out_of_service(header["out_of_service"], listed), _truth(table)
+    always = listed.number[listed.out_of_service]
     order = np.argsort(event, kind="stable")
     _, begin = np.unique(event[order], return_index=True)
     records = []
-    for rows in np.split(order, begin[1:]) if n else []:
+    for rows in np.split(order, begin[1:]):
         number = int(event[rows[0]])
-        reference = np.nanmin(time[rows]) if np.isfinite(time[rows]).any() else 0.0
+        where = f"{path}: event {number}"
+        out = np.union1d(always, dead.get(number, always[:0]))
+        both = np.isin(station[rows], out)
+        if both.any():
+            called = table.columns["station"][rows[both][0]]
+            raise InputError(f"{where}: station {called} has a hit, but is out of service")
         records.append(
             Record(
-                f"{path}: event {number}",
+                where,
                 number,
                 station[rows],
-                time[rows] - reference,
-                waveform=None if waveform is None else np.asarray(waveform[rows]),
-                **{name: column[rows] for name, column in columns.items()},
+                since_first(instants, rows),
+                waveform=None if waveforms is None else waveforms.of(rows),
+                dead=out,
+                truth=_truth_of(truth, rows, where),
+                **{
+                    name: None if column is None else column[rows]
+                    for name, column in columns.items()
+                },
             )
         )
-    return array, records
+    return array, records, altitude

@@ -1,14 +1,15 @@
 """Scores of a reconstruction: explained variance, bias, resolution, with bootstrap errors.
 
 Explained variance (Ivanov et al. 2020, arXiv:2005.07117): EV = 1 - Var(y - y_hat)/Var(y), with y
-the correction that a baseline
-needs. It ignores a constant offset and is ruled by the tails: bias and 68 % resolution belong
-    beside it.
+the correction that a baseline needs. It ignores a constant offset and is ruled by the tails: bias
+and 68 % resolution belong beside it.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from tashower.events.model import Reconstruction, Truth
 from tashower.physics.geometry import direction, opening_angle
@@ -48,7 +49,7 @@ def residuals(table: Reconstruction, truth: Truth) -> Residuals:
     )
 
 
-def explained_variance(method, baseline) -> float:
+def explained_variance(method: ArrayLike, baseline: ArrayLike) -> float:
     """1 - sum_k Var(method_k)/sum_k Var(baseline_k) of residuals (n, k) or (n,); NaN for fewer than
     two events.
 
@@ -67,13 +68,13 @@ def explained_variance(method, baseline) -> float:
     return float(1.0 - np.var(method, axis=0).sum() / variance) if variance > 0 else np.nan
 
 
-def resolution_68(values) -> float:
+def resolution_68(values: ArrayLike) -> float:
     """68 % quantile of distances or angles that cannot be negative; NaN without events."""
     values = np.asarray(values, dtype=float)
     return float(np.quantile(values, ONE_SIGMA)) if len(values) else np.nan
 
 
-def half_width_68(values) -> float:
+def half_width_68(values: ArrayLike) -> float:
     """Half of the width that holds the middle 68 % of signed residuals; NaN for fewer than two
     events.
     """
@@ -84,7 +85,7 @@ def half_width_68(values) -> float:
     return float(0.5 * (high - low))
 
 
-def bootstrap_rows(n_events: int, n_samples: int, seed) -> np.ndarray:
+def bootstrap_rows(n_events: int, n_samples: int, seed: int | Sequence[int]) -> np.ndarray:
     """(n_samples, n_events) rows drawn with replacement; the same for every method, so that
     differences keep their meaning.
     """
@@ -92,8 +93,12 @@ def bootstrap_rows(n_events: int, n_samples: int, seed) -> np.ndarray:
     return rng.integers(0, max(n_events, 1), (n_samples, n_events), dtype=np.int32)
 
 
-def with_error(statistic, columns, rows) -> dict[str, float]:
-    """{"value", "error"}: statistic(*columns), and its standard deviation over the bootstrap rows."""
+def with_error(
+    statistic: Callable, columns: Sequence[np.ndarray], rows: np.ndarray
+) -> dict[str, float]:
+    """{"value", "error"}: statistic(*columns), and its standard deviation over the bootstrap
+    rows.
+    """
     value = statistic(*columns)
     if not len(columns[0]):
         return {"value": value, "error": np.nan}
@@ -103,7 +108,9 @@ def with_error(statistic, columns, rows) -> dict[str, float]:
     }
 
 
-def summarise(found: Residuals, truth: Truth, chosen, rows_of) -> dict:
+def summarise(
+    found: Residuals, truth: Truth, chosen: np.ndarray, rows_of: Callable[[int], np.ndarray]
+) -> dict:
     """Bias and resolution of the chosen events (index array), with errors.
 
     rows_of : function of a number of events that gives the bootstrap rows

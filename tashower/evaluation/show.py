@@ -1,17 +1,24 @@
 """What a file holds, in a few lines, or one of its events as a picture."""
 
 import json
+import logging
 from pathlib import Path
 
 import numpy as np
 
 from tashower.errors import InputError
-from tashower.evaluation.display import draw_event
+from tashower.evaluation.sample import check_same_events, single_event
 from tashower.evaluation.tables import ev_rows, markdown_table, method_rows, summary
-from tashower.events.model import FLAGS, select_events
+from tashower.events.model import FLAGS, Events, Pulses, Reconstruction, select_events
 from tashower.io.event_file import read_events
 from tashower.io.hdf5 import read_attributes
 from tashower.io.reconstruction_file import read_reconstruction
+from tashower.types import FilePath
+
+_log = logging.getLogger("tashower")
+
+#: Endings of pictures that can be written.
+PICTURES = (".png", ".pdf", ".svg")
 
 
 def _range(values, factor=1.0) -> str:
@@ -28,11 +35,13 @@ def _describe_events(path) -> list[str]:
     events = read_events(path)
     detector = events.array.detector
     lines = [
-        f"array: {events.array.n_stations} stations, {events.array.spacing:g} m apart, {detector.area:g} m2, "
-        f"{detector.n_layers} layers, {detector.n_bins} bins of {detector.bin_width:g} ns",
+        f"array: {events.array.n_stations} stations, {events.array.spacing:g} m apart, "
+        f"{detector.area:g} m2, {detector.n_layers} layers, "
+        f"{detector.n_bins} bins of {detector.bin_width:g} ns",
         f"events: {events.n_events:,}, hits: {events.n_hits:,}"
         + (f" ({events.n_hits / events.n_events:.1f} per event)" if events.n_events else ""),
-        f"waveforms: {'yes' if events.waveform is not None else 'no'}, truth: {'yes' if events.truth is not None else 'no'}",
+        f"waveforms: {'no' if events.waveform is None else 'yes'}, "
+        f"truth: {'no' if events.truth is None else 'yes'}",
     ]
     if events.truth is not None and events.n_events:
         t = events.truth
@@ -57,22 +66,31 @@ def _describe_reconstruction(path) -> list[str]:
             f"{name}: {len(table.event_id):,} events, {table.valid.mean():.1%} valid, "
             f"{table.passes_cuts.mean():.1%} pass the cuts",
             f"  fail: {failed}",
-            f"  energy [EeV]: {_range(table.energy)}; zenith [deg]: {_range(np.degrees(table.zenith))}",
+            f"  energy [EeV]: {_range(table.energy)}; "
+            f"zenith [deg]: {_range(np.degrees(table.zenith))}",
         ]
     if features:
         lines.append("event features: " + ", ".join(features))
     return lines
 
 
+def _made(kind: str, content) -> str:
+    return (
+        f"{kind}, version {content['version']}, {content['software']}, "
+        f"commit {content['commit']}, {content['created']}"
+    )
+
+
 def _describe_json(path) -> list[str]:
     try:
         content = json.loads(Path(path).read_text())
         kind = content["format"]
+        missing = {"version", "software", "commit", "created"} - set(content)
+        if missing:
+            raise KeyError(missing)
     except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError):
         raise InputError(f"{path}: not a file of tashower") from None
-    lines = [
-        f"{kind}, version {content['version']}, {content['software']}, commit {content['commit']}, {content['created']}"
-    ]
+    lines = [_made(kind, content)]
     if kind == "tashower scores":
         lines += [
             summary(content),
@@ -88,19 +106,23 @@ def _describe_json(path) -> list[str]:
 
 
 def _describe_checkpoint(path) -> list[str]:
+    with path.open("rb") as file:
+        if file.read(4) != b"PK\x03\x04":  # torch writes ZIP files
+            raise InputError(f"{path}: not a checkpoint")
     lines = [f"checkpoint of a network, {path.stat().st_size:,} bytes"]
     history = path.with_name("history.json")
     if history.is_file():
         epochs = json.loads(history.read_text())["epochs"]
         best = min(epochs, key=lambda h: h["validation_loss"])
         lines.append(
-            f"{len(epochs)} epochs; best: epoch {best['epoch']}, validation EV of the direction {best['validation_ev']:.3f}"
+            f"{len(epochs)} epochs; best: epoch {best['epoch']}, "
+            f"validation EV of the direction {best['validation_ev']:.3f}"
         )
     return lines
 
 
-def show_file(path) -> None:
-    """Print what a file holds.
+def show_file(path: FilePath) -> list[str]:
+    """What a file holds, in lines.
 
     Raises
     ------
@@ -109,55 +131,80 @@ def show_file(path) -> None:
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path}: no such file")
-    print(path)
     if path.suffix == ".json":
         lines = _describe_json(path)
     elif path.suffix == ".pt":
         lines = _describe_checkpoint(path)
     else:
         attributes = read_attributes(path)
-        lines = [
-            f"{attributes['format']}, version {attributes['version']}, {attributes['software']}, commit {attributes['commit']}, "
-            f"{attributes['created']}"
-        ]
+        lines = [_made(attributes["format"], attributes)]
         lines += (
             _describe_events(path)
             if attributes["format"] == "tashower events"
             else _describe_reconstruction(path)
         )
-    print("\n".join(lines), flush=True)
+    return [str(path), *lines]
 
 
-def show_event(path, index: int, fits, output, reconstruct) -> None:
-    """Draw one event; print the path of the picture.
+def fit_on_the_spot(events: Events) -> tuple[dict[str, Reconstruction], Pulses]:
+    """Every method, with the calibration of the default configuration that comes with the package;
+    of an array that it does not hold for, which is said, the pulses alone.
+    """
+    from tashower.calibration.calibration import DEFAULT, read_calibration
+    from tashower.config import load_config
+    from tashower.events.described import check_described
+    from tashower.reconstruction.pulses import find_pulses
+    from tashower.reconstruction.reconstruct import reconstruct
+
+    calibration = read_calibration(DEFAULT)
+    try:
+        check_described(
+            calibration.described, events.array.described, "not fitted (--fits FILE shows a fit)"
+        )
+    except InputError as reason:
+        _log.warning(str(reason))
+        return {}, find_pulses(events)
+    return reconstruct(events, calibration, load_config().reconstruction)[:2]
+
+
+def show_event(
+    path: FilePath, index: int, fits: FilePath | None = None, output: FilePath | None = None
+) -> Path:
+    """Draw one event; returns the path of the picture.
 
     Parameters
     ----------
     path : event file
     index : position of the event in the file, from 0
-    fits : reconstruction file of these events; None: `reconstruct` is asked
+    fits : reconstruction file of these events; None: fitted on the spot
     output : picture; None: FILE-event-N.png in the current folder
-    reconstruct : function of one-event Events that gives ({method: Reconstruction}, pulses)
 
     Raises
     ------
     InputError : no such event; files that do not belong together.
     """
+    from tashower.evaluation.figures.event import event_figure
+    from tashower.evaluation.figures.style import save
+
+    if output and Path(output).suffix.lower() not in PICTURES:
+        raise InputError(f"{output}: pictures end in {', '.join(PICTURES)}")
     events = read_events(path)
     if not 0 <= index < events.n_events:
         raise InputError(
             f"{path}: has no event {index}; it holds {events.n_events}, counted from 0"
         )
+    if events.hit_offset[index] == events.hit_offset[index + 1]:
+        raise InputError(f"{path}: event {index} has no hits: there is nothing to draw")
     if fits is None:
         one = select_events(events, [index])
-        tables, pulses = reconstruct(one)
-        events, at = one, 0
+        event = (one, *fit_on_the_spot(one))
     else:
         tables, pulses, _ = read_reconstruction(fits)
-        at = index
-        first = next(iter(tables.values()))
-        if not np.array_equal(first.event_id, events.event_id) or pulses is None:
-            raise InputError(f"{fits}: is not the reconstruction of {path}")
+        check_same_events(next(iter(tables.values())), events, fits, path)
+        if pulses is None:
+            raise InputError(f"{fits}: holds no pulses")
+        event = single_event(events, index, tables, pulses)
+    events, tables, pulses = event
     output = Path(output) if output else Path(f"{Path(path).stem}-event-{index}.png")
-    draw_event(events, at, tables, pulses, output)
-    print(output, flush=True)
+    save(event_figure(events, 0, tables, pulses), output)
+    return output

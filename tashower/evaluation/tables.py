@@ -2,25 +2,20 @@
 
 import itertools
 
-#: Names of the methods for people; a network that is not listed keeps its name.
-LABELS = {
-    "free": "fit, free curvature",
-    "constrained": "fit, constrained curvature",
-    "plane": "plane front",
-    "standard": "standard reconstruction (of the file)",
-    "waveforms_and_features": "network: waveforms + features",
-    "waveforms_only": "network: waveforms",
-    "features_only": "network: features",
-    "stations_only": "network: stations only",
-}
+from tashower.evaluation.names import baselines, label, short
 
 
-def label(name: str) -> str:
-    """Name of a method for people."""
-    return LABELS.get(name, f"network: {name}")
+def pulls_of_fit(scores: dict) -> dict[str, dict]:
+    """{parameter: {"mean", "width", "width_68"}} of the pulls of the first baseline."""
+    return scores[pulls_key(baselines(scores)[0])]
 
 
-def full_network(scores) -> str:
+def pulls_key(fit: str) -> str:
+    """Where scores hold the pulls of a fit."""
+    return f"pulls_of_{fit}_fit"
+
+
+def full_network(scores: dict) -> str:
     """The network that sees most: with waveforms and event features, else with waveforms, else the
     first.
     """
@@ -32,7 +27,7 @@ def full_network(scores) -> str:
     )
 
 
-def pm(entry, digits=3) -> str:
+def pm(entry: dict | None, digits: int = 3) -> str:
     """value ± error, or an em dash where there is none."""
     if entry is None or entry["value"] is None:
         return "—"
@@ -40,7 +35,7 @@ def pm(entry, digits=3) -> str:
     return f"{entry['value']:.{digits}f}{error}"
 
 
-def cells(scores) -> list[dict]:
+def cells(scores: dict) -> list[dict]:
     """The published table: for each published cell the network of ours with these inputs, and both
     explained variances.
     """
@@ -56,31 +51,24 @@ def cells(scores) -> list[dict]:
     return result
 
 
-def ev_rows(scores) -> list[list[str]]:
+def ev_rows(scores: dict) -> list[list[str]]:
     """Rows of the 2 x 2 table with header."""
-    rows = [
-        [
-            "waveforms",
-            "event features",
-            "published (TA)",
-            "ours, against the free fit",
-            "ours, against the constrained fit",
-        ]
-    ]
+    fits = baselines(scores)
+    ours = [f"ours, against the {short(fit)}" for fit in fits]
+    rows = [["waveforms", "event features", "published (TA)", *ours]]
     for cell in cells(scores):
         rows.append(
             [
                 "yes" if cell["waveforms"] else "no",
                 "yes" if cell["event_features"] else "no",
                 f"{cell['value']:.2f}",
-                pm(cell["ours"]["free"]),
-                pm(cell["ours"]["constrained"]),
+                *(pm(cell["ours"][fit]) for fit in fits),
             ]
         )
     return rows
 
 
-def method_rows(scores) -> list[list[str]]:
+def method_rows(scores: dict) -> list[list[str]]:
     """Bias and resolution of every method over all scored events, with header."""
     rows = [
         [
@@ -98,7 +86,7 @@ def method_rows(scores) -> list[list[str]]:
         entry = method["all"]
         rows.append(
             [
-                label(name),
+                label(name, scores["networks"]),
                 f"{100 * scores['fraction_valid'][name]:.1f} %",
                 pm(entry["angle_68_deg"]),
                 pm(entry["angle_99_deg"], 2),
@@ -111,9 +99,9 @@ def method_rows(scores) -> list[list[str]]:
     return rows
 
 
-def fraction_rows(scores) -> list[list[str]]:
-    """Part of the triggered events that is scored (passes the cuts of the free fit), by energy,
-    with header.
+def fraction_rows(scores: dict) -> list[list[str]]:
+    """Part of the triggered events that is scored (passes the cuts of the first
+    baseline), by energy, with header.
     """
     edges = scores["configuration"]["scores"]["energy_edges_log10_ev"]
     rows = [["log10(E/eV)", "scored of triggered events"]]
@@ -124,14 +112,18 @@ def fraction_rows(scores) -> list[list[str]]:
     return rows
 
 
-def bin_rows(scores, quantity: str, by: str, digits=3) -> list[list[str]]:
+def _labels(scores) -> list[str]:
+    return [label(name, scores["networks"]) for name in scores["methods"]]
+
+
+def bin_rows(scores: dict, quantity: str, by: str, digits: int = 3) -> list[list[str]]:
     """One quantity of every method in bins of energy ("by_energy") or zenith ("by_zenith"), with
     header.
     """
     key = "energy_edges_log10_ev" if by == "by_energy" else "zenith_edges_deg"
     edges = scores["configuration"]["scores"][key]
     unit = "log10(E/eV)" if by == "by_energy" else "zenith [deg]"
-    rows = [[unit, "events", *(label(name) for name in scores["methods"])]]
+    rows = [[unit, "events", *_labels(scores)]]
     for k, (low, high) in enumerate(itertools.pairwise(edges)):
         entries = [method[by][k] for method in scores["methods"].values()]
         rows.append(
@@ -144,18 +136,19 @@ def bin_rows(scores, quantity: str, by: str, digits=3) -> list[list[str]]:
     return rows
 
 
-def quantity_rows(scores) -> list[list[str]]:
+def quantity_rows(scores: dict) -> list[list[str]]:
     """Explained variance of each quantity itself, with header."""
     rows = [["method", "direction", "core", "ln E"]]
     for name, entry in scores["ev_of_quantity"].items():
-        rows.append([label(name), *(pm(entry[q], 5) for q in ("axis", "core", "log_energy"))])
+        values = (pm(entry[q], 5) for q in ("axis", "core", "log_energy"))
+        rows.append([label(name, scores["networks"]), *values])
     return rows
 
 
-def pull_rows(scores) -> list[list[str]]:
-    """Pulls of the free fit, with header."""
+def pull_rows(scores: dict) -> list[list[str]]:
+    """Pulls of the first baseline, with header."""
     rows = [["parameter", "mean", "width", "width of the middle 68 %"]]
-    for name, entry in scores["pulls_of_free_fit"].items():
+    for name, entry in pulls_of_fit(scores).items():
         rows.append(
             [
                 name,
@@ -168,64 +161,75 @@ def pull_rows(scores) -> list[list[str]]:
     return rows
 
 
-def markdown_table(rows) -> str:
+def markdown_table(rows: list) -> str:
     """Rows, the first of which is the header, as a Markdown table."""
     lines = ["| " + " | ".join(row) + " |" for row in rows]
     return "\n".join([lines[0], "|" + "---|" * len(rows[0]), *lines[1:]])
 
 
-def sentences(scores) -> list[str]:
+def sentences(scores: dict) -> list[str]:
     """What the numbers say, in words computed from them."""
-    said = []
-    networks = list(scores["networks"])
-    methods = scores["methods"]
-    if not networks:
+    if not scores["networks"]:
         return ["No network was scored."]
+    fits, full = baselines(scores), full_network(scores)
     against = scores["ev_of_correction"]
-    full = full_network(scores)
-    entry, strong = against["free"][full]["axis"], against["constrained"][full]["axis"]
-    said.append(
-        f"{label(full).capitalize()}: explained variance of the direction correction {pm(entry)} against the free-curvature fit, "
-        f"which is the published comparison (0.37), and {pm(strong)} against the constrained fit, the strongest of ours."
+    published = max(cell["value"] for cell in scores["published_ev"])
+    first = pm(against[fits[0]][full]["axis"])
+    text = (
+        f"{label(full, scores['networks']).capitalize()}: explained variance of the direction "
+        f"correction {first} against the {short(fits[0])}, which is the published comparison "
+        f"({published:.2f})"
     )
-    fit_itself = against["free"]["constrained"]["axis"]
-    said.append(
-        f"The constrained fit alone explains {pm(fit_itself)} of that variance, without any network."
+    if len(fits) > 1:
+        text += (
+            f", and {pm(against[fits[-1]][full]['axis'])} against the {short(fits[-1])}, "
+            "the strongest of ours"
+        )
+    said = [f"{text}."]
+    said += [
+        f"The {short(fit)} alone explains {pm(against[fits[0]][fit]['axis'])} of that variance, "
+        "without any network."
+        for fit in fits[1:]
+    ]
+    return [*said, *(_against(scores, full, fit) for fit in fits), *_four_networks(scores)]
+
+
+def _against(scores, full: str, fit: str) -> str:
+    """A sentence on the opening angles of the network that sees most and those of a fit."""
+    key, methods = "angle_68_deg", scores["methods"]
+    bins = [
+        (m[key]["value"], f[key]["value"])
+        for m, f in zip(methods[full]["by_energy"], methods[fit]["by_energy"], strict=True)
+        if m[key]["value"] is not None
+    ]
+    better = sum(m < f for m, f in bins)
+    whole = methods[full]["all"][key]["value"] / methods[fit]["all"][key]["value"]
+    return (
+        f"Its 68 % opening angle is smaller than that of the {label(fit)} in {better} of "
+        f"{len(bins)} energy bins, and {whole:.3f} times as large over all events."
     )
-    for fit in ("free", "constrained"):
-        bins = [
-            (m["angle_68_deg"]["value"], f["angle_68_deg"]["value"])
-            for m, f in zip(methods[full]["by_energy"], methods[fit]["by_energy"], strict=True)
-            if m["angle_68_deg"]["value"] is not None
-        ]
-        better = sum(m < f for m, f in bins)
-        whole = (
-            methods[full]["all"]["angle_68_deg"]["value"]
-            / methods[fit]["all"]["angle_68_deg"]["value"]
-        )
-        said.append(
-            f"Its 68 % opening angle is smaller than that of the {label(fit)} in {better} of {len(bins)} energy bins, "
-            f"and {whole:.3f} times as large over all events."
-        )
-    ours = {
-        (c["waveforms"], c["event_features"]): c["ours"]["free"] for c in cells(scores) if c["name"]
-    }
-    if len(ours) == 4:
-        published = sorted(scores["published_ev"], key=lambda c: -c["value"])
-        order = sorted(ours, key=lambda k: -ours[k]["value"])
-        same = order == [(c["waveforms"], c["event_features"]) for c in published]
-        said.append(
-            "The four networks come in the published order."
-            if same
-            else "The four networks do not come in the published order: "
-            + ", ".join(f"{_inputs(k)} {ours[k]['value']:.3f}" for k in order)
-            + "."
-        )
-        gain = ours[True, True]["value"] - ours[False, True]["value"]
-        said.append(
-            f"Reading waveforms adds {gain:.3f} to the explained variance when event features are given (published: 0.15)."
-        )
-    return said
+
+
+def _four_networks(scores) -> list[str]:
+    """Sentences on the order of the published table; none where not all of it was made again."""
+    fit = baselines(scores)[0]
+    found = [cell for cell in cells(scores) if cell["name"]]
+    ours = {(c["waveforms"], c["event_features"]): c["ours"][fit]["value"] for c in found}
+    theirs = {(c["waveforms"], c["event_features"]): c["value"] for c in found}
+    if len(ours) < len(scores["published_ev"]):
+        return []
+    order = sorted(ours, key=lambda k: -ours[k])
+    if order == sorted(theirs, key=lambda k: -theirs[k]):
+        said = "The four networks come in the published order."
+    else:
+        words = ", ".join(f"{_inputs(k)} {ours[k]:.3f}" for k in order)
+        said = f"The four networks do not come in the published order: {words}."
+    gain, expected = (of[True, True] - of[False, True] for of in (ours, theirs))
+    return [
+        said,
+        f"Reading waveforms adds {gain:.3f} to the explained variance when event features are "
+        f"given (published: {expected:.2f}).",
+    ]
 
 
 def _inputs(key) -> str:
@@ -236,7 +240,7 @@ def _inputs(key) -> str:
     }.get(tuple(key), "neither")
 
 
-def summary(scores) -> str:
+def summary(scores: dict) -> str:
     """A short text for the terminal."""
     return "\n".join(
         [
@@ -246,33 +250,33 @@ def summary(scores) -> str:
     )
 
 
-def as_markdown(scores) -> str:
+def as_markdown(scores: dict) -> str:
     """All tables as one Markdown text."""
+
+    def binned(title, quantity, by, digits=3):
+        return [f"## {title}", markdown_table(bin_rows(scores, quantity, by, digits))]
+
     parts = [
         "# Scores",
-        f"{scores['n_scored']:,} of {scores['n_triggered']:,} triggered events: {scores['selection']}. "
-        f"Commit {scores['commit']}, {scores['created']}.",
+        f"{scores['n_scored']:,} of {scores['n_triggered']:,} triggered events: "
+        f"{scores['selection']}. Commit {scores['commit']}, {scores['created']}.",
         *sentences(scores),
         "## Explained variance of the correction of the direction",
         markdown_table(ev_rows(scores)),
         "Published: Ivanov et al. 2020, arXiv:2005.07117. Errors: bootstrap.",
         "## All scored events",
         markdown_table(method_rows(scores)),
-        "Reconstructed: part of the triggered events with a valid result; all other columns are for the events scored.",
+        "Reconstructed: part of the triggered events with a valid result; all other columns are "
+        "for the events scored.",
         markdown_table(fraction_rows(scores)),
-        "## 68 % opening angle [deg] by energy",
-        markdown_table(bin_rows(scores, "angle_68_deg", "by_energy")),
-        "## 68 % opening angle [deg] by zenith",
-        markdown_table(bin_rows(scores, "angle_68_deg", "by_zenith")),
-        "## 68 % resolution of ln E by energy",
-        markdown_table(bin_rows(scores, "log_energy_68", "by_energy")),
-        "## Bias of ln E by energy",
-        markdown_table(bin_rows(scores, "log_energy_bias", "by_energy")),
-        "## 68 % distance of the core [m] by energy",
-        markdown_table(bin_rows(scores, "core_68_m", "by_energy", 1)),
+        *binned("68 % opening angle [deg] by energy", "angle_68_deg", "by_energy"),
+        *binned("68 % opening angle [deg] by zenith", "angle_68_deg", "by_zenith"),
+        *binned("68 % resolution of ln E by energy", "log_energy_68", "by_energy"),
+        *binned("Bias of ln E by energy", "log_energy_bias", "by_energy"),
+        *binned("68 % distance of the core [m] by energy", "core_68_m", "by_energy", 1),
         "## Explained variance of each quantity itself",
         markdown_table(quantity_rows(scores)),
-        "## Pulls of the free fit",
+        f"## Pulls of the {short(baselines(scores)[0])}",
         markdown_table(pull_rows(scores)),
     ]
     return "\n\n".join(parts) + "\n"

@@ -1,15 +1,17 @@
-"""Do the files of a folder belong together? Every one whole, and made from the others as they are."""
+"""Do the files of a folder belong together? Every one whole, and made from the others as they
+are.
+"""
 
 import json
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 
 from tashower.errors import InputError
-from tashower.io.hdf5 import check_whole, checksum_of, read_attributes
+from tashower.io.hdf5 import checksum_of, read_attributes
+from tashower.types import FilePath
 
 
-def _described(path: Path, read_checkpoint: Callable) -> dict | None:
+def _described(path: Path) -> dict | None:
     """made_from, commit and seed of a file of tashower; None for other files.
 
     Raises
@@ -17,13 +19,14 @@ def _described(path: Path, read_checkpoint: Callable) -> dict | None:
     InputError : a damaged file.
     """
     if path.suffix == ".h5":
-        check_whole(path)
         content = read_attributes(path)
         content = content | {
             key: json.loads(content.get(key, "null")) for key in ("made_from", "configuration")
         }
     elif path.suffix == ".pt":
-        content = read_checkpoint(path)
+        from tashower.network.checkpoint import load_checkpoint
+
+        content = load_checkpoint(path)
     elif path.suffix == ".json":
         try:
             content = json.loads(path.read_text())
@@ -43,13 +46,13 @@ def _described(path: Path, read_checkpoint: Callable) -> dict | None:
     }
 
 
-def problems_of(folder, read_checkpoint: Callable) -> tuple[list[str], list[str]]:
+def problems_of(folder: FilePath) -> tuple[list[str], list[str]]:
     """(problems, remarks) of all event, reconstruction, calibration, score files and checkpoints
     below a folder.
 
     A problem is a damaged file, a file that was made from another version of one that is here, or
-    that states nothing of what it was
-    made from. A remark: files of different commits or seeds, inputs that are not in the folder.
+    that states nothing of what it was made from. A remark: files of different commits or seeds,
+    inputs that are not in the folder.
 
     Raises
     ------
@@ -61,7 +64,7 @@ def problems_of(folder, read_checkpoint: Callable) -> tuple[list[str], list[str]
     problems, described = [], {}
     for path in sorted(p for p in folder.rglob("*") if p.is_file() and ".snakemake" not in p.parts):
         try:
-            found = _described(path, read_checkpoint)
+            found = _described(path)
         except InputError as error:
             problems.append(str(error))
             continue

@@ -5,12 +5,14 @@ import runpy
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from tashower.errors import InputError
 from tashower.events.described import Described
-from tashower.events.lattice import fit_lattice, lattice_steps
+from tashower.events.lattice import LARGEST_DISPLACEMENT, displacements, fit_lattice, lattice_steps
 from tashower.physics.constants import BIN_WIDTH, N_BINS, STATION_AREA
 from tashower.physics.description import Description
 from tashower.physics.lateral import TELESCOPE_ARRAY, Lateral, tabulated, telescope_array_lateral
@@ -19,12 +21,26 @@ from tashower.physics.shower_front import TELESCOPE_ARRAY_FRONT, Front
 
 @dataclass(frozen=True)
 class Detector:
-    """What all stations have in common."""
+    """What all stations have in common. The electronics' numbers are used on waveforms; their
+    defaults are the Telescope Array's (Abu-Zayyad et al. 2012, doi:10.1016/j.nima.2012.05.079).
+    """
 
     area: float = STATION_AREA  #: sensitive area of a station [m^2]
     n_layers: int = 2  #: layers read out separately (0 upper, 1 lower)
     bin_width: float = BIN_WIDTH  #: width of a waveform bin [ns]
     n_bins: int = N_BINS  #: bins in a window
+    noise_counts: float = 0.75  #: noise of a bin [counts rms]
+    saturation_counts: float = 2000.0  #: counts in a bin where the linear range ends; inf: unknown
+    saturation_vem: float = 48.8  #: the same, VEM in 20 ns; inf: unknown
+    edge_sigma: float = 5.0  #: leading edge: this many times the noise above the pedestal ...
+    edge_bins: int = 4  #: ... in this many consecutive bins
+
+
+#: Largest distance of a station from the middle of an array [m] (choice): the Earth is not flat.
+LARGEST_EXTENT = 1e6
+#: Fields of `Detector` that say what a network or a calibration is made for; the others are the
+#: electronics.
+DETECTOR_SHAPE = ("area", "n_layers", "bin_width", "n_bins")
 
 
 @dataclass(frozen=True)
@@ -44,6 +60,8 @@ class Array:
     lateral, lateral_name : the lateral distribution that showers on this array are described with,
         and what it is called
     front : the front that they are described with
+    station_name : (n_stations,) text, where stations are named by something else than a number;
+        `station_id` then counts them from 1
     """
 
     station_id: np.ndarray
@@ -55,6 +73,12 @@ class Array:
     lateral: Lateral = TELESCOPE_ARRAY
     lateral_name: str = "telescope_array"
     front: Front = TELESCOPE_ARRAY_FRONT
+    station_name: np.ndarray | None = None
+
+    def name_of(self, station: int) -> str:
+        """What a station, by its index, is called."""
+        names = self.station_id if self.station_name is None else self.station_name
+        return str(names[station])
 
     @property
     def size_name(self) -> str:
@@ -141,13 +165,18 @@ def _displaced(ground, jitter, altitude_spread, rng) -> np.ndarray:
     return position
 
 
-def array_from_positions(station_id, position, detector: Detector | None = None) -> Array:
+def array_from_positions(
+    station_id: np.ndarray,
+    position: np.ndarray,
+    detector: Detector | None = None,
+    station_name: np.ndarray | None = None,
+) -> Array:
     """An array of stations anywhere: the lattice is found from the positions (n, 3) [m].
 
     Raises
     ------
     InputError : a station number twice, a position that is not finite, two stations at the same
-        place.
+        place, or farther apart than LARGEST_EXTENT.
     """
     station_id, position = np.asarray(station_id), np.asarray(position, dtype=float)
     if len(np.unique(station_id)) < len(station_id):
@@ -158,6 +187,13 @@ def array_from_positions(station_id, position, detector: Detector | None = None)
         raise InputError(f"station {station_id[bad][0]}: its position is not finite")
     if len(np.unique(position, axis=0)) < len(position):
         raise InputError("two stations are at the same place")
+    if len(position):
+        away = np.abs(position - np.median(position, axis=0)).max(axis=1)
+        if away.max() > LARGEST_EXTENT:
+            raise InputError(
+                f"station {station_id[away.argmax()]} lies {away.max() / 1e3:.3g} km from the others: "
+                "positions are metres on a flat ground"
+            )
     found = fit_lattice(position)
     return Array(
         station_id.astype(np.int32),
@@ -166,6 +202,7 @@ def array_from_positions(station_id, position, detector: Detector | None = None)
         found.spacing,
         detector or Detector(),
         found.kind,
+        station_name=station_name,
     )
 
 
@@ -195,7 +232,7 @@ def read_lateral(form: str, reference: float) -> tuple[Lateral, str]:
     return lateral, f"{path.stem} {hashlib.sha256(path.read_bytes()).hexdigest()[:8]}"
 
 
-def described_by_config(array: Array, section) -> Array:
+def described_by_config(array: Array, section: Any) -> Array:
     """The array with the lateral distribution and the front of the section `array` of a
     configuration.
     """
@@ -203,7 +240,7 @@ def described_by_config(array: Array, section) -> Array:
     return replace(array, lateral=lateral, lateral_name=name, front=front_from_config(section))
 
 
-def front_from_config(section) -> Front:
+def front_from_config(section: Any) -> Front:
     """The front of the section `array` of a configuration."""
     return Front(
         float(section.front_distance_m),
@@ -242,6 +279,17 @@ def neighbour_table(array: Array, corners: bool = True) -> np.ndarray:
     return np.stack([index[tuple((place + step).T)] for step in steps], axis=1)
 
 
+def off_lattice(array: Array) -> np.ndarray:
+    """Indices of the stations that stand more than a quarter of the spacing away from their lattice
+    point; empty for an irregular array.
+    """
+    if array.kind == "irregular" or array.n_stations < 4:
+        return np.zeros(0, np.int64)
+    return np.flatnonzero(
+        displacements(array.position[:, :2], array.lattice)[0] > LARGEST_DISPLACEMENT
+    )
+
+
 def lattice_map(array: Array) -> tuple[np.ndarray, float]:
     """((3, 2) coefficients from (1, x, y) [m] to lattice coordinates, heading [rad] of the
     lattice's first axis from east).
@@ -256,7 +304,7 @@ def lattice_map(array: Array) -> tuple[np.ndarray, float]:
     return coefficients, heading if abs(heading) > 5e-3 else 0.0
 
 
-def border_distance(array: Array, x, y) -> np.ndarray:
+def border_distance(array: Array, x: ArrayLike, y: ArrayLike) -> np.ndarray:
     """Distance [m] of ground points (same shape x, y) inside the convex border of the array;
     negative outside.
 

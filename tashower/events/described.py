@@ -36,7 +36,7 @@ def described_from(content: dict) -> Described:
     )
 
 
-def check_described(ours: Described, events: Described, where) -> None:
+def check_described(ours: Described, events: Described, where: object) -> None:
     """Refuse events that are described with another lateral distribution or front than ours.
 
     Raises

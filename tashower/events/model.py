@@ -6,14 +6,18 @@ NaN, never 0. Times are in ns relative to a reference time of each event that ha
 meaning.
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from tashower.events.array import Array
-from tashower.physics.geometry import axis_components, axis_distance, plane_delay
-from tashower.physics.lateral import log_lateral_distribution, slope
-from tashower.physics.shower_front import front_delay
+from tashower.events import flat
+from tashower.events.array import Array, description_of
+from tashower.physics.description import Expected, expected, parameters_at
+
+if TYPE_CHECKING:
+    import pandas
 
 #: The seven parameters of the joint fit, in the order of every covariance matrix.
 PARAMETERS = ("core_x", "core_y", "zenith", "azimuth", "s800", "t0", "curvature")
@@ -87,7 +91,8 @@ class Events:
     hit_offset: np.ndarray  #: (n_events + 1,) int64, starts at 0
     hit_station: np.ndarray  #: (n_hits,) int32, index into the array, increasing within an event
     hit_time: np.ndarray  #: (n_hits,) float64 [ns], start of the waveform's first bin
-    waveform: np.ndarray | None  #: (n_hits, n_bins, n_layers) uint16, counts as digitised
+    #: (n_hits, n_bins, n_layers) uint16, counts as digitised, or float32 where they are not whole
+    waveform: np.ndarray | None
     pedestal: np.ndarray | None  #: (n_hits, n_layers) float32, counts per bin
     counts_per_vem: (
         np.ndarray | None
@@ -97,6 +102,8 @@ class Events:
     pulses: Pulses | None = None  #: for data that come without waveforms
     truth: Truth | None = None  #: for simulated events
     standard: "Reconstruction | None" = None  #: that came with the data, made by other software
+    #: (n_hits,) bool, hits that came as saturated beside their waveforms
+    saturated: np.ndarray | None = None
 
     @property
     def n_events(self) -> int:
@@ -112,6 +119,49 @@ class Events:
     def hit_event(self) -> np.ndarray:
         """(n_hits,) index of the event that each hit belongs to."""
         return np.repeat(np.arange(self.n_events), np.diff(self.hit_offset))
+
+    def __len__(self) -> int:
+        return self.n_events
+
+    def __getitem__(self, which: "int | slice | np.ndarray | list") -> "Events":
+        """One event (an integer), or those of a slice, a mask or an index array: always Events."""
+        return select_events(self, _chosen(which, self.n_events))
+
+    def __iter__(self) -> "Iterator[Events]":
+        """The events, one by one, each as Events of length 1."""
+        return (self[i] for i in range(self.n_events))
+
+    def __repr__(self) -> str:
+        array = self.array
+        lattice = "irregular" if array.kind == "irregular" else f"{array.kind}, {array.spacing:g} m"
+        parts = [
+            flat.counted(self.n_events, "event"),
+            flat.counted(self.n_hits, "hit"),
+            f"{array.n_stations} stations ({lattice})",
+            "no waveforms"
+            if self.waveform is None
+            else f"waveforms of {self.waveform.shape[1]} bins x {self.waveform.shape[2]} layers",
+            *(["pulses"] if self.pulses is not None else []),
+            "no truth" if self.truth is None else "truth",
+            *(["standard reconstruction"] if self.standard is not None else []),
+        ]
+        return f"<Events: {', '.join(parts)}>"
+
+    def hits_to_structured(self, pulses: Pulses | None = None) -> np.ndarray:
+        """The hits as a numpy structured array; its columns: `tashower.events.flat`.
+
+        pulses : of the hits, as `find_pulses` gives them; None: those that the events came with
+        """
+        return flat.structured(flat.hit_columns(self, pulses))
+
+    def hits_to_pandas(self, pulses: Pulses | None = None) -> "pandas.DataFrame":
+        """The hits as a pandas table, else as `hits_to_structured`.
+
+        Raises
+        ------
+        ImportError : pandas is not installed.
+        """
+        return flat.data_frame(flat.hit_columns(self, pulses))
 
 
 @dataclass(frozen=True)
@@ -146,6 +196,62 @@ class Reconstruction:
         """(n_events,) bool: no quality flag is set."""
         return self.flags == 0
 
+    def __len__(self) -> int:
+        return len(self.event_id)
+
+    def __getitem__(self, which: "int | slice | np.ndarray | list") -> "Reconstruction":
+        """That of one event (an integer), or of a slice, a mask or an index array of them."""
+        return select_rows(self, _chosen(which, len(self)))
+
+    def __iter__(self) -> "Iterator[Reconstruction]":
+        """The reconstructions of the events, one by one, each of length 1."""
+        return (self[i] for i in range(len(self)))
+
+    def __repr__(self) -> str:
+        parts = [
+            flat.counted(len(self), "event"),
+            f"{self.valid.sum():,} valid",
+            f"{self.passes_cuts.sum():,} pass the cuts",
+        ]
+        columns = {
+            "energy {:.3g} EeV": self.energy,
+            "zenith {:.1f} deg": np.degrees(self.zenith),
+            "size {:.3g} VEM/m^2": self.s800,
+        }
+        known = {text: c[np.isfinite(c)] for text, c in columns.items()}
+        medians = [text.format(np.median(c)) for text, c in known.items() if len(c)]
+        text = f"; medians: {', '.join(medians)}" if medians else ""
+        return f"<Reconstruction: {', '.join(parts)}{text}>"
+
+    def to_structured(self) -> np.ndarray:
+        """One row per event as a numpy structured array; its columns: `tashower.events.flat`."""
+        return flat.structured(flat.reconstruction_columns(self))
+
+    def to_pandas(self) -> "pandas.DataFrame":
+        """One row per event as a pandas table, with errors in place of the covariance.
+
+        Raises
+        ------
+        ImportError : pandas is not installed.
+        """
+        return flat.data_frame(flat.with_errors(flat.reconstruction_columns(self), PARAMETERS))
+
+
+#: A table with one row per event or hit.
+Table = TypeVar("Table", Truth, Pulses, Reconstruction)
+
+
+def _chosen(which, n: int) -> np.ndarray:
+    """Indices among n rows of what stands between brackets."""
+    if isinstance(which, int | np.integer) and not isinstance(which, bool | np.bool_):
+        if not -n <= which < n:
+            raise IndexError(f"no row {which}: there are {n}, counted from 0")
+        which = [which]
+    rows = np.arange(n)[which]
+    if rows.ndim != 1:
+        raise IndexError("rows are chosen by an integer, a slice, a mask or a list of indices")
+    return rows
+
 
 def _select_list(offset, *columns, rows):
     length = np.diff(offset)[rows]
@@ -154,12 +260,12 @@ def _select_list(offset, *columns, rows):
     return new_offset, *(None if c is None else c[index] for c in columns)
 
 
-def select_rows(table, rows):
+def select_rows(table: Table, rows: np.ndarray | slice) -> Table:
     """The given rows (index array or mask) of a Truth, Pulses or Reconstruction."""
     return replace(table, **{f.name: getattr(table, f.name)[rows] for f in fields(table)})
 
 
-def select_events(events: Events, rows) -> Events:
+def select_events(events: Events, rows: np.ndarray | slice) -> Events:
     """The given events (index array or mask), in that order, with their hits."""
     rows = np.arange(events.n_events)[rows]
     hit_offset, index = _select_list(events.hit_offset, np.arange(events.n_hits), rows=rows)
@@ -177,6 +283,7 @@ def select_events(events: Events, rows) -> Events:
         waveform=take(events.waveform),
         pedestal=take(events.pedestal),
         counts_per_vem=take(events.counts_per_vem),
+        saturated=take(events.saturated),
         dead_offset=dead_offset,
         dead_station=dead_station,
         pulses=None if events.pulses is None else select_rows(events.pulses, index),
@@ -189,7 +296,7 @@ def _concatenate(parts):
     return None if parts[0] is None else np.concatenate(parts)
 
 
-def concatenate_rows(tables):
+def concatenate_rows(tables: Sequence[Table | None]) -> Table | None:
     """One table from several of the same kind (Truth, Pulses or Reconstruction); None if they are
     None.
     """
@@ -229,6 +336,7 @@ def concatenate_events(parts: list[Events]) -> Events:
         "waveform",
         "pedestal",
         "counts_per_vem",
+        "saturated",
         "dead_station",
     )
     return replace(
@@ -253,28 +361,11 @@ def pulls(reconstruction: Reconstruction, truth: Truth) -> np.ndarray:
     return result
 
 
-def expected_at_hits(
-    shower: Truth | Reconstruction, events: Events
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(distance to the axis [m], at least 10; ln LDF there; time of the front [ns]) at every hit,
-    (n_hits,) each.
+def expected_at_hits(shower: Truth | Reconstruction, events: Events) -> Expected:
+    """What the formulas put at every hit for the shower of its event: (n_hits,) columns.
 
-    shower : one row per event. The lateral distribution has the mean slope of its zenith. NaN where
-        the shower has no result.
+    shower : one row per event. The lateral distribution has the mean slope of its zenith; distances
+    are from the axis. NaN where the shower has no result.
     """
-    hit = events.hit_event
     position = events.array.position[events.hit_station]
-    d = (position[:, 0] - shower.core_x[hit], position[:, 1] - shower.core_y[hit], position[:, 2])
-    n = axis_components(shower.zenith[hit], shower.azimuth[hit])
-    r = np.maximum(axis_distance(*d, *n), 10.0)
-    # Beyond 69 degrees the slope would turn over.
-    log_ldf = log_lateral_distribution(
-        r, slope(np.minimum(shower.zenith[hit], 1.2)), events.array.lateral
-    )
-    return (
-        r,
-        log_ldf,
-        shower.t0[hit]
-        + plane_delay(*d, *n)
-        + front_delay(r, log_ldf, shower.curvature[hit], events.array.front),
-    )
+    return expected(parameters_at(shower, events.hit_event), position, description_of(events.array))

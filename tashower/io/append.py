@@ -1,5 +1,6 @@
 """An event file written part by part: of any number of events in constant memory."""
 
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -8,8 +9,10 @@ from tashower.events.array import Array
 from tashower.events.model import Events
 from tashower.io.event_file import EVENT_VERSION, array_columns, event_attributes, event_groups
 from tashower.io.hdf5 import create_column, new_file
+from tashower.types import FilePath
 
 _ROWS = 1 << 20  # stations that are renumbered at once
+_EVENTS = 50_000  # events whose hits are looked at once
 
 
 class EventFile:
@@ -63,6 +66,20 @@ class EventFile:
             if not self._says_something(self._file[name]):
                 del self._file[name]
 
+    def hits(self):
+        """(event_id, hit_offset from 0, hit_station, hit_time) of some events after each other."""
+        offset = self._file["events/hit_offset"]
+        for begin in range(0, self.n_events, _EVENTS):
+            end = min(begin + _EVENTS, self.n_events)
+            here = offset[begin : end + 1]
+            rows = slice(int(here[0]), int(here[-1]))
+            yield (
+                self._file["events/event_id"][begin:end],
+                here - here[0],
+                self._file["hits/hit_station"][rows],
+                self._file["hits/hit_time"][rows],
+            )
+
     @staticmethod
     def _says_something(group) -> bool:
         columns = [group[name] for name in ("energy", "zenith")]
@@ -74,7 +91,9 @@ class EventFile:
 
 
 @contextmanager
-def event_file(path, configuration: dict, inputs=()):
+def event_file(
+    path: FilePath, configuration: dict, inputs: Sequence[FilePath] = ()
+) -> Iterator[EventFile]:
     """An `EventFile` that takes its name when the block ends well, after `finish`."""
     with new_file(path, "events", EVENT_VERSION, configuration, inputs) as file:
         yield EventFile(file)

@@ -5,12 +5,15 @@ import os
 import platform
 import re
 import tempfile
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tashower.types import FilePath
+
 
 @contextmanager
-def written_aside(path):
+def written_aside(path: FilePath) -> Iterator[Path]:
     """A temporary path beside `path` that takes its name when the block ends well, and vanishes
     when it does not.
     """

@@ -1,24 +1,34 @@
 """Event files: which arrays they hold (docs/event_format.md), written, read and checked."""
 
 import json
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, fields
 
 import numpy as np
 
 from tashower.errors import InputError
-from tashower.events.array import Array, Detector
+from tashower.events.array import DETECTOR_SHAPE, Array, Detector
 from tashower.events.model import Events, Pulses, Reconstruction, Truth
 from tashower.io.hdf5 import read_arrays, write_arrays
 from tashower.physics.constants import LATERAL_SCALE, REFERENCE_DISTANCE
 from tashower.physics.lateral import Lateral, telescope_array_lateral
 from tashower.physics.shower_front import Front
+from tashower.types import FilePath
 
 #: Version of the event file. The first number changes when an old reader would go wrong, the second
 #: when something is added.
-EVENT_VERSION = "1.3"
+EVENT_VERSION = "1.4"
+_NAMES_OF_PART = {
+    "waveforms": ("hits/waveform", "hits/pedestal", "hits/counts_per_vem"),
+    "pulses": ("pulses",),
+    "truth": ("truth",),
+    "standard": ("standard",),
+}
+#: Parts of an event file that need not be read (`read_events`).
+PARTS = tuple(_NAMES_OF_PART)
 
 
-def columns_of(table) -> dict:
+def columns_of(table: Truth | Pulses | Reconstruction | None) -> dict:
     """{name: array} of a Truth, Pulses or Reconstruction; empty for None."""
     return {} if table is None else {f.name: getattr(table, f.name) for f in fields(table)}
 
@@ -30,6 +40,11 @@ def array_columns(array: Array) -> dict[str, np.ndarray]:
         "station_id": array.station_id,
         "position": array.position,
         "lattice": array.lattice,
+        **(
+            {"station_name": np.char.encode(array.station_name, "utf-8")}
+            if array.station_name is not None
+            else {}
+        ),
         **{
             f"lateral_{name}": getattr(form, name)
             for name in ("log_r", "eta", "table")
@@ -55,6 +70,7 @@ def event_groups(events: Events) -> dict[str, dict]:
             "waveform": events.waveform,
             "pedestal": events.pedestal,
             "counts_per_vem": events.counts_per_vem,
+            "saturated": events.saturated,
         },
     }
     tables = {name: getattr(events, name) for name in ("pulses", "truth", "standard")}
@@ -63,10 +79,18 @@ def event_groups(events: Events) -> dict[str, dict]:
 
 def event_attributes(array: Array) -> dict:
     """Root attributes of an event file that describe the array."""
+    detector = asdict(array.detector)
     return {
         "spacing": array.spacing,
         "lattice_kind": array.kind,
-        "detector": json.dumps(asdict(array.detector)),
+        "detector": json.dumps({name: detector[name] for name in DETECTOR_SHAPE}),
+        "electronics": json.dumps(
+            {
+                name: value if np.isfinite(value) else None
+                for name, value in detector.items()
+                if name not in DETECTOR_SHAPE
+            }
+        ),
         "lateral": array.lateral_name,
         "lateral_reference": array.lateral.reference,
         "lateral_scale": array.lateral.scale,
@@ -74,7 +98,9 @@ def event_attributes(array: Array) -> dict:
     }
 
 
-def write_events(path, events: Events, configuration: dict, inputs=()) -> None:
+def write_events(
+    path: FilePath, events: Events, configuration: dict, inputs: Sequence[FilePath] = ()
+) -> None:
     """Write an event file (docs/event_format.md)."""
     groups = {"array": array_columns(events.array), **event_groups(events)}
     write_arrays(
@@ -82,7 +108,9 @@ def write_events(path, events: Events, configuration: dict, inputs=()) -> None:
     )
 
 
-def table_of(kind, columns: dict | None, path, n_rows: int):
+def table_of(
+    kind: type, columns: dict | None, path: FilePath, n_rows: int
+) -> Truth | Pulses | Reconstruction | None:
     """A Truth, Pulses or Reconstruction from the columns of a group of n_rows rows; None without
     columns.
 
@@ -97,7 +125,8 @@ def table_of(kind, columns: dict | None, path, n_rows: int):
             raise InputError(f"{path}: {kind.__name__.lower()}/{f.name} is missing")
         if len(columns[f.name]) != n_rows:
             raise InputError(
-                f"{path}: {kind.__name__.lower()}/{f.name} has {len(columns[f.name])} rows, {n_rows} needed"
+                f"{path}: {kind.__name__.lower()}/{f.name} has {len(columns[f.name])} rows, "
+                f"{n_rows} needed"
             )
     return kind(**{f.name: columns[f.name] for f in fields(kind)})
 
@@ -154,85 +183,123 @@ def _lateral(columns, attributes, path) -> Lateral:
     )
 
 
-def read_events(path) -> Events:
+def _station_name(columns, path) -> np.ndarray | None:
+    """Names of the stations, where they are not numbers; since version 1.4."""
+    if "station_name" not in columns:
+        return None
+    try:
+        names = np.char.decode(columns["station_name"], "utf-8")
+    except (UnicodeDecodeError, TypeError, ValueError):
+        raise InputError(f"{path}: array/station_name is not text") from None
+    if names.shape != columns["station_id"].shape:
+        raise InputError(f"{path}: array/station_name is not one name a station")
+    return names
+
+
+def _detector(attributes, path) -> Detector:
+    """The detector of an event file; before version 1.4 with the Telescope Array's electronics."""
+    try:
+        found = json.loads(attributes["detector"]) | json.loads(attributes.get("electronics", "{}"))
+        found = {name: np.inf if value is None else value for name, value in found.items()}
+        return Detector(**{f.name: found[f.name] for f in fields(Detector) if f.name in found})
+    except (ValueError, TypeError):
+        raise InputError(f"{path}: its description of the detector is not JSON") from None
+
+
+def _array(columns: dict, attributes: dict, path) -> Array:
+    """The array of an event file.
+
+    Raises
+    ------
+    KeyError : names the column that is missing.
+    InputError : positions that are no positions.
+    """
+    front = Front()._asdict() | {
+        name: float(attributes[f"front_{name}"])
+        for name in Front._fields
+        if f"front_{name}" in attributes
+    }
+    array = Array(
+        station_id=columns["station_id"],
+        position=columns["position"],
+        lattice=columns["lattice"],
+        spacing=float(attributes["spacing"]),
+        detector=_detector(attributes, path),
+        kind=str(attributes.get("lattice_kind", "square")),
+        lateral=_lateral(columns, attributes, path),
+        lateral_name=str(attributes.get("lateral", "telescope_array")),
+        front=Front(**front),
+        station_name=_station_name(columns, path),
+    )
+    n = array.n_stations
+    if array.position.shape != (n, 3) or not np.isfinite(array.position).all():
+        raise InputError(f"{path}: array/position is not ({n}, 3) finite numbers")
+    return array
+
+
+def _check_events(events: Events, path) -> None:
+    for name in ("hit", "dead"):
+        offset, station = getattr(events, f"{name}_offset"), getattr(events, f"{name}_station")
+        where = f"events/{name}_offset"
+        _check_list(path, where, offset, station, events.n_events, events.array.n_stations)
+    if events.hit_time.shape != (events.n_hits,) or not np.isfinite(events.hit_time).all():
+        raise InputError(f"{path}: hits/hit_time is not {events.n_hits} finite numbers")
+    if events.saturated is not None and events.saturated.shape != (events.n_hits,):
+        raise InputError(f"{path}: hits/saturated is not ({events.n_hits},)")
+    if events.waveform is None:
+        return
+    layers = events.array.detector.n_layers
+    needed = (events.n_hits, events.array.detector.n_bins, layers)
+    if events.waveform.shape != needed:
+        raise InputError(
+            f"{path}: hits/waveform has shape {events.waveform.shape}, {needed} needed"
+        )
+    for name in ("pedestal", "counts_per_vem"):
+        column = getattr(events, name)
+        if column is None or column.shape != (events.n_hits, layers):
+            raise InputError(f"{path}: hits/{name} is missing or not ({events.n_hits}, {layers})")
+
+
+def read_events(path: FilePath, only: Iterable[str] = PARTS) -> Events:
     """Read and check an event file.
+
+    Parameters
+    ----------
+    path : event file
+    only : which of PARTS to read; array, events, stations out of service, stations and times of the
+        hits always are. A part that is left out is None, as if the file did not hold it, and is
+        checked as far as that needs no reading: a file that is damaged anywhere is refused all the
+        same. Waveforms are nearly all of a file's bytes: without them reading takes a small part
+        of the time.
 
     Raises
     ------
     InputError : names the file and the dataset that is missing or wrong.
+    ValueError : a part that there is none of.
     """
-    groups, attributes = read_arrays(path, "events", EVENT_VERSION)
+    if unknown := set(only) - set(PARTS):
+        raise ValueError(f"read_events: no part {', '.join(sorted(unknown))}; there are {PARTS}")
+    leave_out = {name for part in set(PARTS) - set(only) for name in _NAMES_OF_PART[part]}
+    groups, attributes = read_arrays(path, "events", EVENT_VERSION, leave_out)
     try:
-        array_columns, event_columns, hits = groups["array"], groups["events"], groups["hits"]
-        array = Array(
-            station_id=array_columns["station_id"],
-            position=array_columns["position"],
-            lattice=array_columns["lattice"],
-            spacing=float(attributes["spacing"]),
-            detector=Detector(**json.loads(attributes["detector"])),
-            kind=str(attributes.get("lattice_kind", "square")),
-            lateral=_lateral(array_columns, attributes, path),
-            lateral_name=str(attributes.get("lateral", "telescope_array")),
-            front=Front(
-                *(
-                    float(attributes.get(f"front_{name}", value))
-                    for name, value in Front()._asdict().items()
-                )
-            ),
-        )
+        columns, hits = groups["events"], groups["hits"]
+        n_events, n_hits = len(columns["event_id"]), len(hits["hit_station"])
         events = Events(
-            array=array,
-            event_id=event_columns["event_id"],
-            hit_offset=event_columns["hit_offset"],
-            hit_station=hits["hit_station"],
-            hit_time=hits["hit_time"],
-            waveform=hits.get("waveform"),
-            pedestal=hits.get("pedestal"),
-            counts_per_vem=hits.get("counts_per_vem"),
-            dead_offset=event_columns["dead_offset"],
-            dead_station=event_columns["dead_station"],
-            pulses=table_of(Pulses, groups.get("pulses"), path, len(hits["hit_station"])),
-            truth=table_of(Truth, groups.get("truth"), path, len(event_columns["event_id"])),
-            standard=table_of(
-                Reconstruction, groups.get("standard"), path, len(event_columns["event_id"])
-            ),
+            array=_array(groups["array"], attributes, path),
+            **{name: columns[name] for name in ("event_id", "hit_offset")},
+            **{name: hits[name] for name in ("hit_station", "hit_time")},
+            **{
+                name: hits.get(name)
+                for name in ("waveform", "pedestal", "counts_per_vem", "saturated")
+            },
+            **{name: columns[name] for name in ("dead_offset", "dead_station")},
+            pulses=table_of(Pulses, groups.get("pulses"), path, n_hits),
+            truth=table_of(Truth, groups.get("truth"), path, n_events),
+            standard=table_of(Reconstruction, groups.get("standard"), path, n_events),
         )
     except KeyError as error:
         raise InputError(f"{path}: {error.args[0]} is missing") from None
-    n_stations = array.n_stations
-    if array.position.shape != (n_stations, 3) or not np.isfinite(array.position).all():
-        raise InputError(f"{path}: array/position is not ({n_stations}, 3) finite numbers")
-    _check_list(
-        path,
-        "events/hit_offset",
-        events.hit_offset,
-        events.hit_station,
-        events.n_events,
-        n_stations,
-    )
-    _check_list(
-        path,
-        "events/dead_offset",
-        events.dead_offset,
-        events.dead_station,
-        events.n_events,
-        n_stations,
-    )
-    if events.hit_time.shape != (events.n_hits,) or not np.isfinite(events.hit_time).all():
-        raise InputError(f"{path}: hits/hit_time is not {events.n_hits} finite numbers")
-    if events.waveform is None and events.pulses is None:
+    _check_events(events, path)
+    if {"waveforms", "pulses"} <= set(only) and events.waveform is None and events.pulses is None:
         raise InputError(f"{path}: neither waveforms nor pulses")
-    detector = array.detector
-    if events.waveform is not None:
-        if events.waveform.shape != (events.n_hits, detector.n_bins, detector.n_layers):
-            raise InputError(
-                f"{path}: hits/waveform has shape {events.waveform.shape}, "
-                f"{(events.n_hits, detector.n_bins, detector.n_layers)} needed"
-            )
-        for name in ("pedestal", "counts_per_vem"):
-            column = getattr(events, name)
-            if column is None or column.shape != (events.n_hits, detector.n_layers):
-                raise InputError(
-                    f"{path}: hits/{name} is missing or not ({events.n_hits}, {detector.n_layers})"
-                )
     return events

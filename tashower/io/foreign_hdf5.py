@@ -5,11 +5,13 @@ They are read to the end by a process of its own first, which is stopped when it
 """
 
 import multiprocessing
+from collections.abc import Sequence
 from pathlib import Path
 
 import h5py
 
 from tashower.errors import InputError
+from tashower.types import FilePath
 
 #: Largest ratio of the size in memory to that of the file that is believed: waveforms reach 10,
 #: columns of zeros 300.
@@ -18,7 +20,7 @@ MOST_COMPRESSION = 3000
 PATIENCE = 10.0
 
 
-def check_size_claimed(items, path) -> None:
+def check_size_claimed(items: Sequence[h5py.Dataset], path: FilePath) -> None:
     """Refuse datasets that claim more than the file can hold: a few bytes can claim an array of any
     size.
 
@@ -30,7 +32,7 @@ def check_size_claimed(items, path) -> None:
         raise InputError(f"{path}: claims to hold more than {MOST_COMPRESSION} times its own size")
 
 
-def items_of(group, path) -> dict:
+def items_of(group: h5py.Group, path: FilePath) -> dict:
     """{name: group or dataset} of an HDF5 group; nothing that lies in another file is ever opened.
 
     Raises
@@ -70,7 +72,7 @@ def _read_all(path, pipe) -> None:
         )
 
 
-def check_readable(path) -> None:
+def check_readable(path: FilePath) -> None:
     """Refuse an HDF5 file that cannot be read to the end within PATIENCE and a second for every 10
     MB.
 
@@ -97,3 +99,15 @@ def check_readable(path) -> None:
     child.join()
     if answer:
         raise InputError(f"{path}: cannot be read as HDF5 ({answer.removeprefix(f'{path}: ')})")
+
+
+def has_item(path: FilePath, name: str) -> bool:
+    """Whether a file that can be read has something of that name.
+
+    Raises
+    ------
+    InputError : as of `check_readable`.
+    """
+    check_readable(path)
+    with h5py.File(path, "r") as file:
+        return name in file

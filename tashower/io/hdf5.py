@@ -10,6 +10,7 @@ import io
 import json
 import re
 import zlib
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from tashower.errors import InputError
 from tashower.io import provenance
 from tashower.io.atomic import written_aside
 from tashower.io.foreign_hdf5 import check_readable, check_size_claimed, items_of
+from tashower.types import FilePath
 
 _STAMP, _STAMP_SIZE = "tashower file", 512
 _ON_PURPOSE = " (to use a file that you changed on purpose, leave out its first 512 bytes)"
@@ -34,7 +36,13 @@ _UNITS = {
 
 
 def write_arrays(
-    path, kind: str, version: str, groups: dict, configuration: dict, inputs=(), attributes=None
+    path: FilePath,
+    kind: str,
+    version: str,
+    groups: dict,
+    configuration: dict,
+    inputs: Sequence[FilePath] = (),
+    attributes: dict | None = None,
 ) -> None:
     """Write named arrays as an HDF5 file.
 
@@ -57,7 +65,9 @@ def write_arrays(
 
 
 @contextmanager
-def new_file(path, kind: str, version: str, configuration: dict, inputs=()):
+def new_file(
+    path: FilePath, kind: str, version: str, configuration: dict, inputs: Sequence[FilePath] = ()
+) -> Iterator[h5py.File]:
     """An HDF5 file open for writing that says what made it; it takes its name when the block ends
     well.
     """
@@ -80,11 +90,11 @@ def new_file(path, kind: str, version: str, configuration: dict, inputs=()):
 
 
 class _Tolerant(io.FileIO):
-    """A file that notes the first error of writing and goes on: the HDF5 library crashes where a
-    write fails.
+    """A file that notes the first error of writing, or an interrupt, and goes on: the HDF5 library
+    crashes where a write fails, and what is raised while it closes is lost.
     """
 
-    error: OSError | None = None
+    error: OSError | KeyboardInterrupt | None = None
 
     def write(self, data):
         try:
@@ -92,14 +102,14 @@ class _Tolerant(io.FileIO):
             done = 0
             while done < len(view):
                 done += super().write(view[done:])
-        except OSError as error:
+        except (OSError, KeyboardInterrupt) as error:
             self.error = self.error or error
         return len(data)
 
     def truncate(self, size=None):
         try:
             return super().truncate(size)
-        except OSError as error:
+        except (OSError, KeyboardInterrupt) as error:
             self.error = self.error or error
             return size
 
@@ -115,11 +125,15 @@ def _full_disk_tolerated(path):
             raise
     finally:
         file.close()
+    if isinstance(file.error, KeyboardInterrupt):
+        raise file.error
     if file.error is not None:
         raise OSError(file.error.errno, file.error.strerror, str(path))
 
 
-def create_column(group, name: str, column: np.ndarray, growing: bool = False):
+def create_column(
+    group: h5py.Group, name: str, column: np.ndarray, growing: bool = False
+) -> h5py.Dataset:
     """A dataset of an array, compressed unless it is short; growing: rows can be added."""
     options = {"maxshape": (None, *column.shape[1:])} if growing else {}
     if growing or column.size > 64:
@@ -157,7 +171,7 @@ def _stamp(path) -> None:
         )
 
 
-def checksum_of(path) -> str:
+def checksum_of(path: FilePath) -> str:
     """CRC-32 of a file as eight hexadecimal digits: the stamped one of our HDF5 files, else that of
     all bytes.
     """
@@ -172,12 +186,12 @@ def checksum_of(path) -> str:
         return f"{_checksum(file):08x}"
 
 
-def made_from(paths) -> list[list[str]]:
+def made_from(paths: Sequence[FilePath]) -> list[list[str]]:
     """[[name, checksum]] of files: what a file says that it was made from."""
     return [[Path(p).name, checksum_of(p)] for p in paths if Path(p).is_file()]
 
 
-def check_whole(path) -> None:
+def check_whole(path: FilePath) -> None:
     """Refuse a damaged file. Files without a stamp, which others may write, are HDF5 from their
     first byte on: those are read once to the end by a process of its own.
     """
@@ -199,8 +213,13 @@ def check_whole(path) -> None:
             raise InputError(f"{path}: its checksum is wrong: damaged, or changed{_ON_PURPOSE}")
 
 
-def read_arrays(path, kind: str, version: str) -> tuple[dict, dict]:
+def read_arrays(
+    path: FilePath, kind: str, version: str, leave_out: Sequence[str] = ()
+) -> tuple[dict, dict]:
     """Read a file of `write_arrays`: ({group: {name: array}}, {root attribute: value}).
+
+    leave_out : groups ("truth") and arrays ("hits/waveform") that are not read: they are checked as
+        far as that needs no reading, and are not in what is returned
 
     Raises
     ------
@@ -232,14 +251,18 @@ def read_arrays(path, kind: str, version: str) -> tuple[dict, dict]:
                 raise InputError(f"{path}: holds groups in groups, which no file of tashower does")
             check_size_claimed(items, path)
             groups = {
-                g: {name: item[()] for name, item in group.items()} for g, group in groups.items()
+                g: {
+                    name: item[()] for name, item in group.items() if f"{g}/{name}" not in leave_out
+                }
+                for g, group in groups.items()
+                if g not in leave_out
             }
     except OSError as error:
         raise InputError(f"{path}: cannot be read as HDF5 ({str(error).splitlines()[0]})") from None
     return groups, attributes
 
 
-def read_attributes(path) -> dict[str, str]:
+def read_attributes(path: FilePath) -> dict[str, str]:
     """Root attributes of any tashower HDF5 file, as text.
 
     Raises

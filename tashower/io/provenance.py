@@ -3,6 +3,7 @@
 import functools
 import platform
 import subprocess
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -46,7 +47,15 @@ def software() -> str:
 
 @functools.cache
 def versions(
-    packages=("numpy", "scipy", "numba", "h5py", "torch", "matplotlib", "snakemake"),
+    packages: Sequence[str] = (
+        "numpy",
+        "scipy",
+        "numba",
+        "h5py",
+        "torch",
+        "matplotlib",
+        "snakemake",
+    ),
 ) -> dict[str, str]:
     """Versions of Python and of the given packages, without importing them; "absent" where not
     installed.

@@ -3,6 +3,7 @@ written, read and checked.
 """
 
 import json
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -10,13 +11,19 @@ from tashower.errors import InputError
 from tashower.events.model import FLAGS, PARAMETERS, Pulses, Reconstruction
 from tashower.io.event_file import columns_of, table_of
 from tashower.io.hdf5 import read_arrays, write_arrays
+from tashower.types import FilePath
 
 #: Version of the reconstruction file.
 RECONSTRUCTION_VERSION = "1.0"
 
 
 def write_reconstruction(
-    path, reconstructions: dict, configuration: dict, pulses=None, features=None, inputs=()
+    path: FilePath,
+    reconstructions: dict,
+    configuration: dict,
+    pulses: Pulses | None = None,
+    features: dict | None = None,
+    inputs: Sequence[FilePath] = (),
 ) -> None:
     """Write reconstructions {method: Reconstruction} of one event file, with the pulses and event
     features behind them.
@@ -37,7 +44,7 @@ def write_reconstruction(
 
 
 def read_reconstruction(
-    path,
+    path: FilePath,
 ) -> tuple[dict[str, Reconstruction], Pulses | None, dict[str, np.ndarray]]:
     """Read a reconstruction file: ({method: Reconstruction}, Pulses or None, {feature: array}).
 

@@ -1,31 +1,31 @@
-"""What a trained network is on disk: everything that is needed to apply it, and nothing that could
-run code.
+"""What a trained network is on disk: everything that is needed to apply it. Reading one runs
+nothing: a user's model is kept as text, and run from its file alone (`contracts.kept_model`).
 """
 
 import io
 import json
 import os
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from tashower.errors import InputError
-from tashower.events.array import Array
+from tashower.events.array import DETECTOR_SHAPE, Array
 from tashower.io import provenance
 from tashower.io.atomic import written_aside
-from tashower.network.model import ShowerNetwork
+from tashower.network.contracts import ModelInputs, build_model, kept_model
 
 FORMAT = "tashower network"
-VERSION = 1
+VERSION = 2
+_NAMES = ("station_features", "event_features")
 
 
 def array_description(array: Array, bin_width: float = 0.0) -> dict:
     """What two arrays must share for a network to serve both; with bins of its own [ns] the network
     takes those of any detector.
     """
-    detector = asdict(array.detector)
+    detector = {name: getattr(array.detector, name) for name in DETECTOR_SHAPE}
     if bin_width > 0:
         detector = {
             name: value for name, value in detector.items() if name not in ("bin_width", "n_bins")
@@ -102,9 +102,16 @@ def load_checkpoint(path, device="cpu") -> dict:
     return content
 
 
-def build_network(content: dict, device) -> ShowerNetwork:
-    """The trained network of a checkpoint, ready to apply."""
-    network = ShowerNetwork(**content["architecture"])
+def build_network(content: dict, path, device, named: str | None = None) -> torch.nn.Module:
+    """The trained network of the checkpoint at `path`, ready to apply; named: file of its model.
+
+    Raises
+    ------
+    InputError : its model is a user's file that is not there, or is another one.
+    """
+    names = {key: tuple(content["model_inputs"][key]) for key in _NAMES}
+    inputs = ModelInputs(**content["model_inputs"] | names)
+    network = build_model(kept_model(content["model"], path, named), inputs, content["options"])
     network.load_state_dict(content["weights"])
     return network.to(device).eval()
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from tashower.config import InputsConfig
 from tashower.errors import InputError
 from tashower.events.array import lattice_map
 from tashower.events.model import Reconstruction, Truth, select_events, select_rows
@@ -37,8 +38,8 @@ class Sample:
     tiles : `Tiles`
     event_features : (n, len(EVENT_FEATURES)) float32, NaN where undefined
     targets : (n, 5) float32, true minus fitted TARGETS; None without truth
-    first_waveform : (n + 1,) int64, the waveforms of event i are first_waveform[i]:first_waveform[i
-        + 1]
+    first_waveform : (n + 1,) int64, the waveforms of event i are
+        first_waveform[i]:first_waveform[i + 1]
     rows : (n,) which events of the file these are
     kind : lattice of the array: which orientations of the tile are equal
     """
@@ -66,19 +67,15 @@ def correction(fit: Reconstruction, truth: Truth, heading: float = 0.0) -> np.nd
 
 
 def read_sample(
-    events_path,
-    fits_path,
-    correct: str,
-    tile: int,
-    n_bins: int,
-    waveforms: bool,
-    only_good: bool,
-    bin_width: float = 0.0,
+    events_path, fits_path, corrects: str, inputs: InputsConfig, only_good: bool
 ) -> tuple:
-    """`Sample` of one file, and its array. only_good: events that pass the cuts of the fit; else
-    all valid ones.
+    """`Sample` of one file, and its array.
 
-    bin_width : of the network's waveform bins [ns], 0 for the detector's
+    Parameters
+    ----------
+    corrects : method of the reconstruction file that the network corrects
+    inputs : tile, bins and their width, whether waveforms
+    only_good : events that pass the cuts of the fit; else all valid ones
 
     Raises
     ------
@@ -86,19 +83,25 @@ def read_sample(
     """
     events = read_events(events_path)
     fits, pulses, features = read_reconstruction(fits_path)
-    if correct not in fits or pulses is None:
-        raise InputError(f"{fits_path}: no reconstruction {correct!r} with pulses")
-    fit = fits[correct]
+    if corrects not in fits or pulses is None:
+        raise InputError(f"{fits_path}: no reconstruction {corrects!r} with pulses")
+    fit = fits[corrects]
     if not np.array_equal(fit.event_id, events.event_id):
         raise InputError(f"{fits_path}: is not the reconstruction of {events_path}")
-    if waveforms and events.waveform is None:
+    if inputs.waveforms and events.waveform is None:
         raise InputError(f"{events_path}: has no waveforms, which this network reads")
     chosen = (fit.passes_cuts if only_good else fit.valid) & np.isfinite(fit.energy)
     rows = np.flatnonzero(chosen)
     kept_hits = chosen[events.hit_event]
     events, fit = select_events(events, rows), select_rows(fit, rows)
     tiles = make_tiles(
-        events, select_rows(pulses, kept_hits), fit, tile, n_bins, waveforms, bin_width
+        events,
+        select_rows(pulses, kept_hits),
+        fit,
+        inputs.tile,
+        inputs.n_bins,
+        inputs.waveforms,
+        inputs.bin_width_ns,
     )
     columns = np.stack([features[name][rows] for name in EVENT_FEATURES], axis=1).astype(np.float32)
     targets = (

@@ -6,12 +6,13 @@ that each belongs to. `dense_waveforms` makes the (n, N, N, T, 2) array of the l
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from tashower.errors import InputError
 from tashower.events.array import Array, lattice_map
-from tashower.events.model import Events, Pulses, Reconstruction
+from tashower.events.model import Events, Pulses, Reconstruction, select_rows
 from tashower.physics.geometry import axis_components, axis_distance, plane_delay
 from tashower.physics.lateral import log_lateral_distribution, slope
 from tashower.physics.shower_front import TELESCOPE_ARRAY_FRONT, front_delay
@@ -119,6 +120,118 @@ def _log_waveforms(events: Events, chosen, n_bins: int, bin_width: float) -> np.
     return result
 
 
+class _Place(NamedTuple):
+    """Where the tiles lie."""
+
+    origin: np.ndarray  #: (n_events, 2) lattice coordinates of a tile's first cell
+    station: np.ndarray  #: (n_events, n, n) index into the array, -1 where there is none
+
+    def cells_of(self, lattice, event) -> tuple[np.ndarray, np.ndarray]:
+        """(cell (h, 2) of stations at lattice coordinates, whether it is in the event's tile)."""
+        cell = lattice - self.origin[event]
+        return cell, ((cell >= 0) & (cell < self.station.shape[1])).all(axis=1)
+
+
+class _Expected(NamedTuple):
+    """What the fit expects at every cell, (n_events, n, n) each."""
+
+    signal: np.ndarray  #: [VEM]
+    plane: np.ndarray  #: passage of the plane front [ns]
+    delay: np.ndarray  #: of the curved front behind it [ns]
+
+    @property
+    def front(self) -> np.ndarray:
+        """Passage of the curved front [ns]."""
+        return self.plane + self.delay
+
+
+def _place(array: Array, fit: Reconstruction, n: int) -> _Place:
+    """Tiles whose middle is as near to the fitted core as whole cells allow."""
+    index = np.full(array.lattice.max(axis=0) + 1, -1)
+    index[tuple(array.lattice.T)] = np.arange(array.n_stations)
+    origin = np.rint(core_in_lattice(array, fit.core_x, fit.core_y) - (n - 1) / 2).astype(int)
+    column, row = np.meshgrid(np.arange(n), np.arange(n), indexing="ij")
+    where = origin[:, None, None, :] + np.stack([column, row], axis=-1)
+    inside = ((where >= 0) & (where < index.shape)).all(axis=-1)
+    known = index[tuple(np.moveaxis(np.where(inside[..., None], where, 0), -1, 0))]
+    return _Place(origin, np.where(inside, known, -1))
+
+
+def _working(events: Events, place: _Place) -> np.ndarray:
+    """(n_events, n, n) bool: there is a station, and it is in service."""
+    working = place.station >= 0
+    event = np.repeat(np.arange(events.n_events), np.diff(events.dead_offset))
+    cell, inside = place.cells_of(events.array.lattice[events.dead_station], event)
+    working[event[inside], cell[inside, 0], cell[inside, 1]] = False
+    return working
+
+
+def _cell_features(array: Array, fit: Reconstruction, place: _Place) -> tuple[dict, _Expected]:
+    """(features of every cell by name, what the fit expects there)."""
+
+    def per_event(column):
+        return column[:, None, None]
+
+    position = array.position[np.maximum(place.station, 0)]
+    dx, dy, dz = (
+        position[..., 0] - per_event(fit.core_x),
+        position[..., 1] - per_event(fit.core_y),
+        position[..., 2],
+    )
+    axis = tuple(
+        np.broadcast_to(per_event(c), dx.shape) for c in axis_components(fit.zenith, fit.azimuth)
+    )
+    r = np.maximum(axis_distance(dx, dy, dz, *axis), 10.0)
+    log_ldf = log_lateral_distribution(
+        r, per_event(slope(np.minimum(fit.zenith, 1.2))), array.lateral
+    )
+    # At least as curved as a = 0.1 ns in the Telescope Array's formula at 1 km.
+    least = (
+        0.1
+        * front_delay(1e3, 0.0, 1.0, TELESCOPE_ARRAY_FRONT)
+        / front_delay(1e3, 0.0, 1.0, array.front)
+    )
+    expected = _Expected(
+        signal=np.minimum(per_event(fit.s800) * np.exp(log_ldf) * array.detector.area, 1e6),
+        plane=per_event(fit.t0) + plane_delay(dx, dy, dz, *axis),
+        delay=front_delay(r, log_ldf, per_event(np.maximum(fit.curvature, least)), array.front),
+    )
+    heading = lattice_map(array)[1]
+    along, across = in_lattice_frame(dx, dy, heading)
+    axis_along, axis_across = in_lattice_frame(axis[0], axis[1], heading)
+    return {
+        "x": along / array.spacing,
+        "y": across / array.spacing,
+        "z": dz / 100.0,
+        "distance": r / array.spacing,
+        "axis_x": axis_along,
+        "axis_y": axis_across,
+        "log_expected": np.log1p(expected.signal),
+    }, expected
+
+
+def _hit_features(hit_time, pulses: Pulses, at: tuple, expected: _Expected) -> dict:
+    """Features of hits by name; hit_time [ns] and pulses are theirs, `at` their cells."""
+    signal = np.maximum(pulses.signal, 0.0)
+    time, front = pulses.arrival_time, expected.front[at]
+    timed = np.isfinite(time)
+    residual = np.where(timed, (time - front) / 100.0, 0.0)
+    relative = 2.0 * residual / (0.01 * expected.delay[at] + 0.2)
+    after_plane = np.clip((time - expected.plane[at]) / 1000.0, -5.0, 5.0)
+    return {
+        "hit": np.ones(len(time)),
+        "timed": timed,
+        "saturated": pulses.saturated,
+        "log_upper": np.log1p(signal[:, 0]),
+        "log_lower": np.log1p(signal[:, -1]),
+        "signal_residual": np.log((1.0 + signal.mean(axis=1)) / (1.0 + expected.signal[at])),
+        "plane_time": np.where(timed, after_plane, 0.0),
+        "relative_residual": np.arcsinh(np.clip(relative, -50.0, 50.0)),
+        "front_residual": np.arcsinh(np.clip(residual, -50.0, 50.0)),
+        "window_start": np.clip((hit_time - front) / 1000.0, -5.0, 5.0),
+    }
+
+
 def make_tiles(
     events: Events,
     pulses: Pulses,
@@ -134,107 +247,38 @@ def make_tiles(
     Waveforms: n_bins bins of bin_width [ns], 0 for the detector's own.
 
     Everything that refers to the shower (times, distances, expected signals) refers to the given
-        fit: nothing of the truth.
+    fit: nothing of the truth.
+
+    Raises
+    ------
+    InputError : the stations stand on no lattice.
     """
-    array, n_events = events.array, events.n_events
+    array = events.array
     if array.kind not in ORIENTATIONS:
         raise InputError(
             "the network needs stations on a square or hexagonal lattice: these stand on none"
         )
-    index = np.full(array.lattice.max(axis=0) + 1, -1)
-    index[tuple(array.lattice.T)] = np.arange(array.n_stations)
-    # The tile's first cell, for the core to lie as near to its middle as whole cells allow.
-    origin = np.rint(core_in_lattice(array, fit.core_x, fit.core_y) - (n - 1) / 2).astype(int)
-    column, row = np.meshgrid(np.arange(n), np.arange(n), indexing="ij")
-    where = origin[:, None, None, :] + np.stack([column, row], axis=-1)
-    inside = ((where >= 0) & (where < index.shape)).all(axis=-1)
-    station = np.where(
-        inside, index[tuple(np.moveaxis(np.where(inside[..., None], where, 0), -1, 0))], -1
-    )
-    exists = station >= 0
-    features = {"exists": exists}
-    working = exists.copy()
-    dead_event = np.repeat(np.arange(n_events), np.diff(events.dead_offset))
-    dead_cell = array.lattice[events.dead_station] - origin[dead_event]
-    ok = ((dead_cell >= 0) & (dead_cell < n)).all(axis=1)
-    working[dead_event[ok], dead_cell[ok, 0], dead_cell[ok, 1]] = False
-    features["working"] = working
-
-    def per_event(column):
-        return column[:, None, None]
-
-    position = array.position[np.maximum(station, 0)]
-    dx, dy, dz = (
-        position[..., 0] - per_event(fit.core_x),
-        position[..., 1] - per_event(fit.core_y),
-        position[..., 2],
-    )
-    axis = tuple(
-        np.broadcast_to(per_event(c), dx.shape) for c in axis_components(fit.zenith, fit.azimuth)
-    )
-    r = np.maximum(axis_distance(dx, dy, dz, *axis), 10.0)
-    log_ldf = log_lateral_distribution(
-        r, per_event(slope(np.minimum(fit.zenith, 1.2))), array.lateral
-    )
-    expected = np.minimum(per_event(fit.s800) * np.exp(log_ldf) * array.detector.area, 1e6)
-    plane = per_event(fit.t0) + plane_delay(dx, dy, dz, *axis)
-    # At least as curved as a = 0.1 ns in the Telescope Array's formula at 1 km.
-    least = (
-        0.1
-        * front_delay(1e3, 0.0, 1.0, TELESCOPE_ARRAY_FRONT)
-        / front_delay(1e3, 0.0, 1.0, array.front)
-    )
-    delay = front_delay(r, log_ldf, per_event(np.maximum(fit.curvature, least)), array.front)
-    front = plane + delay
-    heading = lattice_map(array)[1]
-    along, across = in_lattice_frame(dx, dy, heading)
-    axis_along, axis_across = in_lattice_frame(axis[0], axis[1], heading)
-    features |= {
-        "x": along / array.spacing,
-        "y": across / array.spacing,
-        "z": dz / 100.0,
-        "distance": r / array.spacing,
-        "axis_x": axis_along,
-        "axis_y": axis_across,
-        "log_expected": np.log1p(expected),
-    }
-
+    place = _place(array, fit, n)
+    exists = place.station >= 0
+    features, expected = _cell_features(array, fit, place)
+    features |= {"exists": exists, "working": _working(events, place)}
     event = events.hit_event
-    cell = array.lattice[events.hit_station] - origin[event]
-    chosen = np.flatnonzero(((cell >= 0) & (cell < n)).all(axis=1))
+    cell, inside = place.cells_of(array.lattice[events.hit_station], event)
+    chosen = np.flatnonzero(inside)
     at = (event[chosen], cell[chosen, 0], cell[chosen, 1])
-    signal = np.maximum(pulses.signal[chosen], 0.0)
-    time = pulses.arrival_time[chosen]
-    timed = np.isfinite(time)
-    residual = np.where(timed, (time - front[at]) / 100.0, 0.0)
-    of_hits = {
-        "hit": np.ones(len(chosen)),
-        "timed": timed,
-        "saturated": pulses.saturated[chosen],
-        "log_upper": np.log1p(signal[:, 0]),
-        "log_lower": np.log1p(signal[:, -1]),
-        "signal_residual": np.log((1.0 + signal.mean(axis=1)) / (1.0 + expected[at])),
-        "plane_time": np.where(timed, np.clip((time - plane[at]) / 1000.0, -5.0, 5.0), 0.0),
-        "relative_residual": np.arcsinh(
-            np.clip(2.0 * residual / (0.01 * delay[at] + 0.2), -50.0, 50.0)
-        ),
-        "front_residual": np.arcsinh(np.clip(residual, -50.0, 50.0)),
-        "window_start": np.clip((events.hit_time[chosen] - front[at]) / 1000.0, -5.0, 5.0),
-    }
-    cells = np.zeros((n_events, n, n, len(STATION_FEATURES)), np.float32)
+    of_hits = _hit_features(events.hit_time[chosen], select_rows(pulses, chosen), at, expected)
+    cells = np.zeros((events.n_events, n, n, len(STATION_FEATURES)), np.float32)
     for channel, name in enumerate(STATION_FEATURES):
         if name in of_hits:
             cells[(*at, channel)] = of_hits[name]
         else:
             cells[..., channel] = np.where(exists, features[name], 0.0)
-    n_layers = array.detector.n_layers
-    waveform = (
-        _log_waveforms(events, chosen, n_bins, bin_width)
-        if with_waveforms
-        else np.zeros((0, n_bins, n_layers), np.float16)
-    )
-    kept = chosen if with_waveforms else chosen[:0]
-    return Tiles(cells, waveform, event[kept], cell[kept, 0] * n + cell[kept, 1])
+    if not with_waveforms:
+        chosen = chosen[:0]
+        waveform = np.zeros((0, n_bins, array.detector.n_layers), np.float16)
+    else:
+        waveform = _log_waveforms(events, chosen, n_bins, bin_width)
+    return Tiles(cells, waveform, event[chosen], cell[chosen, 0] * n + cell[chosen, 1])
 
 
 def dense_waveforms(tiles: Tiles) -> np.ndarray:

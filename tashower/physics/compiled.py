@@ -11,6 +11,7 @@ leave an old loop behind.
 
 import hashlib
 import os
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -26,7 +27,7 @@ formula = register_jitable
 @cache
 def source_fingerprint(room: str) -> str:
     """Twelve hexadecimal digits that change with any source file of the package that a loop of the
-    given room may call: `physics`, `calibration` and the room itself.
+    given room may call: `physics`, `calibration` and the room itself; of room "", all of them.
     """
     package = Path(__file__).resolve().parent.parent
     digest = hashlib.sha256()
@@ -39,12 +40,13 @@ def source_fingerprint(room: str) -> str:
 
 def _cache_folder(module: str) -> str:
     parts = module.split(".")
-    room = parts[1] if parts[0] == "tashower" and len(parts) > 2 else "physics"
+    # A loop outside of the package may call any room.
+    room = parts[1] if parts[0] == "tashower" and len(parts) > 2 else ""
     home = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    return os.path.join(home, "tashower", f"{room}-{source_fingerprint(room)}")
+    return os.path.join(home, "tashower", f"{room or 'other'}-{source_fingerprint(room)}")
 
 
-def compiled(function=None, **options):
+def compiled(function: Callable | None = None, **options: object) -> Callable:
     """Decorator of a loop: compiled by numba, cached between processes, releases the interpreter
     lock.
 
@@ -61,7 +63,7 @@ def compiled(function=None, **options):
     return decorate if function is None else decorate(function)
 
 
-def inner(function=None, *, inline=True, **options):
+def inner(function: Callable | None = None, *, inline: bool = True, **options: object) -> Callable:
     """Decorator of a function that other loops call a million times: `compiled`, put into its
     caller (`inline`), and without reference counts on arrays, which cost more than the arithmetic
     of a short function.

@@ -1,6 +1,6 @@
 """How showers are described, and what the two formulas put at a station for such a shower."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -27,6 +27,23 @@ class Description(NamedTuple):
     on_ground: bool = False  #: distances are measured on the ground, not from the axis
 
 
+class ShowerParameters(NamedTuple):
+    """The seven parameters of the two formulas, of any shapes that broadcast."""
+
+    zenith: np.ndarray  #: [rad]
+    azimuth: np.ndarray  #: [rad]
+    core_x: np.ndarray  #: [m]
+    core_y: np.ndarray  #: [m]
+    s800: np.ndarray  #: [VEM/m^2]
+    t0: np.ndarray  #: [ns]
+    curvature: np.ndarray  #: a [ns]
+
+
+def parameters_at(table: Any, rows: np.ndarray | slice) -> ShowerParameters:
+    """The parameters of the given rows of a Truth or a Reconstruction."""
+    return ShowerParameters(*(getattr(table, name)[rows] for name in ShowerParameters._fields))
+
+
 class Expected(NamedTuple):
     """What the formulas put at a station; all of one shape."""
 
@@ -48,7 +65,12 @@ def softened(r2):
     return np.sqrt(np.maximum(r2, 0.0) + SOFTENING * SOFTENING)
 
 
-def expected(shower, position, description: Description) -> Expected:
+def expected(
+    shower: ShowerParameters,
+    position: np.ndarray,
+    description: Description,
+    eta: np.ndarray | None = None,
+) -> Expected:
     """What the formulas put at stations.
 
         t = t0 - n.d/c + a (1 + r/R_L)^1.5 LDF(r)^-0.5        S = S_ref LDF(r)
@@ -58,11 +80,10 @@ def expected(shower, position, description: Description) -> Expected:
 
     Parameters
     ----------
-    shower : anything with zenith, azimuth [rad], core_x, core_y [m], s800 [VEM/m^2], t0, curvature
-        [ns]; of shapes that broadcast with those of the positions. The lateral distribution has the
-        mean slope of the zenith. NaN gives NaN.
+    shower : of shapes that broadcast with those of the positions; NaN gives NaN
     position : (..., 3) [m]
     description : which lateral distribution and front, and where distances are measured
+    eta : slope of the lateral distribution; None: the mean of the zenith
 
     Returns
     -------
@@ -78,7 +99,8 @@ def expected(shower, position, description: Description) -> Expected:
     q = n_x * dx + n_y * dy + n_z * dz
     ground2 = dx * dx + dy * dy
     r = softened(ground2 if description.on_ground else ground2 + dz * dz - q * q)
-    eta = slope(np.minimum(shower.zenith, LARGEST_ZENITH))
+    if eta is None:
+        eta = slope(np.minimum(shower.zenith, LARGEST_ZENITH))
     log_ldf = log_lateral_distribution(r, eta, description.lateral)
     return Expected(
         r,

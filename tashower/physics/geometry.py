@@ -6,6 +6,7 @@ azimuth counter-clockwise from east. A shower that comes from `axis` moves along
 """
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from tashower.physics.compiled import formula
 from tashower.physics.constants import SPEED_OF_LIGHT
@@ -30,14 +31,23 @@ def axis_components(zenith, azimuth):
     return sin_zenith * np.cos(azimuth), sin_zenith * np.sin(azimuth), np.cos(zenith)
 
 
-def direction(zenith, azimuth) -> np.ndarray:
+def direction(zenith: ArrayLike, azimuth: ArrayLike) -> np.ndarray:
     """Unit vector to the source, shape (..., 3); `axis_components` stacked along the last axis."""
     return np.stack(
         np.broadcast_arrays(*axis_components(np.asarray(zenith), np.asarray(azimuth))), axis=-1
     )
 
 
-def zenith_azimuth(axis) -> tuple[np.ndarray, np.ndarray]:
+def azimuth_of(n_x: ArrayLike, n_y: ArrayLike) -> np.ndarray:
+    """Azimuth [0, 2 pi) of horizontal components; NaN gives NaN.
+
+    The remainder of a negative angle that is too small to change 2 pi would be 2 pi itself.
+    """
+    azimuth = np.arctan2(n_y, n_x) % (2 * np.pi)
+    return np.where(azimuth >= 2 * np.pi, 0.0, azimuth)
+
+
+def zenith_azimuth(axis: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Zenith [0, pi] and azimuth [0, 2 pi) of vectors of shape (..., 3), of any length.
 
     NaN components or a null vector give NaN.
@@ -46,11 +56,11 @@ def zenith_azimuth(axis) -> tuple[np.ndarray, np.ndarray]:
     horizontal = np.hypot(axis[..., 0], axis[..., 1])
     null = (horizontal == 0) & (axis[..., 2] == 0)
     zenith = np.where(null, np.nan, np.arctan2(horizontal, axis[..., 2]))
-    azimuth = np.where(null, np.nan, np.arctan2(axis[..., 1], axis[..., 0]) % (2 * np.pi))
+    azimuth = np.where(null, np.nan, azimuth_of(axis[..., 0], axis[..., 1]))
     return zenith, azimuth
 
 
-def opening_angle(axis_a, axis_b) -> np.ndarray:
+def opening_angle(axis_a: np.ndarray, axis_b: np.ndarray) -> np.ndarray:
     """Angle [rad] between vectors of shape (..., 3), accurate for small angles (Kahan's half-angle
     formula).
     """

@@ -22,6 +22,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from tashower.physics.compiled import formula
 from tashower.physics.constants import LATERAL_SCALE, OUTER_SCALE, REFERENCE_DISTANCE
@@ -94,7 +95,7 @@ _LOG_R_NODES = np.linspace(np.log(1.0), np.log(30_000.0), 240)
 _ETA_NODES = np.linspace(0.5, 4.9, 89)
 
 
-def secant_of_slope(eta):
+def secant_of_slope(eta: ArrayLike) -> np.ndarray:
     """sec z that goes with eta: the inverse of `slope_of_secant`."""
     return 1.0 + (eta - 3.97) / SLOPE_BY_SECANT
 
@@ -249,7 +250,7 @@ def _log10_s800(log10_energy_ev, x, coefficients):
     return 1.5 + (log10_energy_ev - (c0 + x * (c1 + x * (c2 + x * c3)))) / k
 
 
-def mean_s800(energy, zenith, mass_number=1.0) -> np.ndarray:
+def mean_s800(energy: ArrayLike, zenith: ArrayLike, mass_number: ArrayLike = 1.0) -> np.ndarray:
     """Mean S800 [VEM/m^2] of showers of given energy [EeV], zenith [rad] and mass number (1 to 56).
 
     Proton: the relation fitted to 60 degrees. Heavier primaries: the iron/proton ratio of the two

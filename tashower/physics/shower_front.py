@@ -17,6 +17,7 @@ simulated particles follow the formula above whatever they are.
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from tashower.physics.compiled import formula
 from tashower.physics.constants import FRONT_SCALE
@@ -70,7 +71,7 @@ def front_delay(r, log_ldf, curvature, front):
     return curvature * shape * np.exp(-front.density_power * log_ldf)
 
 
-def curvature_zenith_dependence(zenith) -> np.ndarray:
+def curvature_zenith_dependence(zenith: ArrayLike) -> np.ndarray:
     """Curvature of the front at a zenith angle [rad] relative to a vertical shower, dimensionless,
     1 at 0.
 

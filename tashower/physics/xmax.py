@@ -10,6 +10,7 @@ and each coefficient is a quadratic in ln A. Valid from 10^17 to 10^20.5 eV.
 """
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 #: Interaction model -> coefficients (rows: p0, p1, p2, q0, q1, r0, r1; columns: powers of ln A),
 #: table 1 of the paper.
@@ -35,7 +36,9 @@ GUMBEL_COEFFICIENTS = {
 }
 
 
-def gumbel_parameters(energy, mass_number, model: str = "QGSJET-II-04"):
+def gumbel_parameters(
+    energy: ArrayLike, mass_number: ArrayLike, model: str = "QGSJET-II-04"
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Location mu [g/cm^2], scale sigma [g/cm^2] and shape lambda of Xmax.
 
     Parameters
@@ -61,7 +64,7 @@ def gumbel_parameters(energy, mass_number, model: str = "QGSJET-II-04"):
     return location, q0 + q1 * log_energy, r0 + r1 * log_energy
 
 
-def mean_xmax(energy, mass_number, model: str = "QGSJET-II-04") -> np.ndarray:
+def mean_xmax(energy: ArrayLike, mass_number: ArrayLike, model: str = "QGSJET-II-04") -> np.ndarray:
     """Mean Xmax [g/cm^2]: mu + sigma (ln lambda - digamma(lambda)).
 
     Examples

@@ -7,18 +7,8 @@ import numpy as np
 from tashower.events.model import Events, Pulses
 from tashower.physics.compiled import compiled
 
-#: Noise of a bin [counts rms] (Abu-Zayyad et al. 2012, doi:10.1016/j.nima.2012.05.079).
-NOISE = 0.75
-#: Leading edge: this many consecutive bins above the pedestal by this many times the noise (same
-#: source).
-EDGE_BINS = 4
-EDGE_SIGMA = 5.0
-#: A peak stands out of the lowest bin since the last one by this many times the noise.
+#: A peak stands out of the lowest bin since the last one by this many times the noise (choice).
 PEAK_SIGMA = 6.0
-#: A layer is saturated above this many VEM in a 20 ns bin, or this many counts in a bin (end of the
-#: linear range).
-SATURATED_VEM = 48.8
-SATURATED_COUNTS = 2000
 #: Time [bins] from the particle to the interpolated threshold crossing of its pulse, mean over the
 #: clock phase for pulses of 3 to 30 VEM (tests/reconstruction/test_pulses.py measures it). A
 #: constant moves t0 only.
@@ -26,15 +16,15 @@ EDGE_DELAY = -0.59
 
 
 @compiled
-def _layer_edge(waveform, layer, threshold):
-    """Interpolated crossing [bins from the start] of the first EDGE_BINS bins above the threshold;
-    NaN: none.
+def _layer_edge(waveform, layer, threshold, edge_bins):
+    """Interpolated crossing [bins from the start] of the first `edge_bins` bins above the
+    threshold; NaN: none.
     """
     run = 0
     for i in range(waveform.shape[0]):
         run = run + 1 if waveform[i, layer] > threshold else 0
-        if run == EDGE_BINS:
-            k = i - EDGE_BINS + 1
+        if run == edge_bins:
+            k = i - edge_bins + 1
             if k == 0:
                 return 0.5
             below, above = float(waveform[k - 1, layer]), float(waveform[k, layer])
@@ -44,8 +34,8 @@ def _layer_edge(waveform, layer, threshold):
 
 
 @compiled
-def _layer_peaks(waveform, layer, pedestal):
-    """Number of peaks: maxima above the edge threshold that stand out by PEAK_SIGMA on both sides."""
+def _layer_peaks(waveform, layer, threshold, depth):
+    """Number of peaks: maxima above the threshold that stand out by `depth` on both sides."""
     peaks = 0
     low = high = float(waveform[0, layer])
     rising = True
@@ -53,14 +43,14 @@ def _layer_peaks(waveform, layer, pedestal):
         value = float(waveform[i, layer])
         if rising:
             high = max(high, value)
-            if value < high - PEAK_SIGMA * NOISE:
-                if high > pedestal + EDGE_SIGMA * NOISE:
+            if value < high - depth:
+                if high > threshold:
                     peaks += 1
                 rising = False
                 low = value
         else:
             low = min(low, value)
-            if value > low + PEAK_SIGMA * NOISE:
+            if value > low + depth:
                 rising = True
                 high = value
     return peaks
@@ -72,7 +62,7 @@ def _find(
     pedestal,
     counts_per_vem,
     hit_time,
-    bin_width,
+    detector,
     arrival_time,
     signal,
     saturated,
@@ -80,6 +70,8 @@ def _find(
     area_over_peak,
 ):
     n_hits, n_bins, n_layers = waveform.shape
+    bin_width, noise, saturation_counts, saturation_vem, edge_sigma, edge_bins = detector
+    above_noise = edge_sigma * noise
     for h in range(n_hits):
         edges = ratio = 0.0
         n_edges = n_ratios = 0
@@ -93,14 +85,16 @@ def _find(
                 highest = max(highest, value)
             signal[h, layer] = total / counts_per_vem[h, layer]
             per_20_ns = highest / counts_per_vem[h, layer] * 20.0 / bin_width
-            if per_20_ns > SATURATED_VEM or highest + base >= SATURATED_COUNTS:
+            if per_20_ns > saturation_vem or highest + base >= saturation_counts:
                 saturated[h] = True
-            n_peaks[h, layer] = _layer_peaks(waveform[h], layer, base)
-            edge = _layer_edge(waveform[h], layer, base + EDGE_SIGMA * NOISE)
+            n_peaks[h, layer] = _layer_peaks(
+                waveform[h], layer, base + above_noise, PEAK_SIGMA * noise
+            )
+            edge = _layer_edge(waveform[h], layer, base + above_noise, edge_bins)
             if not np.isnan(edge):
                 edges += edge
                 n_edges += 1
-            if highest > EDGE_SIGMA * NOISE and total > 0.0:
+            if highest > above_noise and total > 0.0:
                 ratio += total / highest * bin_width
                 n_ratios += 1
         if n_edges:
@@ -113,9 +107,9 @@ def find_pulses(events: Events) -> Pulses:
     """Pulses of every hit; `events.pulses` where the events come without waveforms.
 
     arrival_time : mean over the layers of the leading edge, interpolated within the bin; NaN
-        without one
+        without one. Noise, threshold and linear range are those of `events.array.detector`.
     signal : (sum over the window - pedestal) / counts per VEM, per layer
-    saturated : a layer left the linear range
+    saturated : a layer left the linear range, or the data say so (`events.saturated`)
     n_peaks : per layer; area_over_peak : [ns], mean of the layers
 
     Not included: unfolding of the pulse shape, correction of saturated signals, second windows.
@@ -123,10 +117,13 @@ def find_pulses(events: Events) -> Pulses:
     if events.waveform is None:
         return events.pulses
     n_hits, _, n_layers = events.waveform.shape
+    detector = events.array.detector
     pulses = Pulses(
         arrival_time=np.full(n_hits, np.nan),
         signal=np.zeros((n_hits, n_layers)),
-        saturated=np.zeros(n_hits, bool),
+        saturated=(
+            np.zeros(n_hits, bool) if events.saturated is None else events.saturated.astype(bool)
+        ),
         n_peaks=np.zeros((n_hits, n_layers), np.int16),
         area_over_peak=np.full(n_hits, np.nan),
     )
@@ -135,7 +132,14 @@ def find_pulses(events: Events) -> Pulses:
         events.pedestal,
         events.counts_per_vem,
         events.hit_time,
-        events.array.detector.bin_width,
+        (
+            float(detector.bin_width),
+            float(detector.noise_counts),
+            float(detector.saturation_counts),
+            float(detector.saturation_vem),
+            float(detector.edge_sigma),
+            int(detector.edge_bins),
+        ),
         pulses.arrival_time,
         pulses.signal,
         pulses.saturated,

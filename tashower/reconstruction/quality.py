@@ -8,10 +8,11 @@ import numpy as np
 from tashower.calibration.calibration import Calibration
 from tashower.calibration.energy import beyond_events
 from tashower.calibration.prior import prior_log_curvature
-from tashower.config import ReconstructionConfig
-from tashower.events.array import border_distance
+from tashower.events.array import Array, border_distance
 from tashower.events.model import FLAGS
+from tashower.physics.geometry import azimuth_of
 from tashower.reconstruction.joint.outliers import OUTLIER_CHI2
+from tashower.reconstruction.methods import TABLE, Context
 
 #: Results outside of these are not showers: invalid. S800 [VEM/m^2], error of the direction [rad],
 #: core outside the array [m].
@@ -34,29 +35,33 @@ class FitSums(NamedTuple):
     silent_rejected: np.ndarray  #: silent ones among them
 
 
-def to_angles(p, covariance):
+def to_angles(p: np.ndarray, covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Parameters and covariance of (core, zenith, azimuth, S800, t0, a) from those of (core, n_x,
     n_y, ln S800, t0, a).
     """
     n_x, n_y = p[:, 2], p[:, 3]
     sine2 = np.minimum(n_x**2 + n_y**2, 1.0)
     sine, cosine = np.sqrt(sine2), np.sqrt(1.0 - sine2)
-    safe = np.maximum(sine, 1e-9)
+    # At the very vertical any azimuth is as good; a Jacobian of rank 6 would lose an error.
+    safe, tilted = np.maximum(sine, 1e-9), sine > 1e-9
+    c_x, c_y = np.where(tilted, n_x, 1e-9), np.where(tilted, n_y, 0.0)
     jacobian = np.zeros_like(covariance)
     for i in (0, 1, 5, 6):
         jacobian[:, i, i] = 1.0
-    jacobian[:, 2, 2], jacobian[:, 2, 3] = n_x / (safe * cosine), n_y / (safe * cosine)
-    jacobian[:, 3, 2], jacobian[:, 3, 3] = -n_y / safe**2, n_x / safe**2
+    jacobian[:, 2, 2], jacobian[:, 2, 3] = c_x / (safe * cosine), c_y / (safe * cosine)
+    jacobian[:, 3, 2], jacobian[:, 3, 3] = -c_y / safe**2, c_x / safe**2
     s800 = np.exp(np.clip(p[:, 4], -700, 700))
     jacobian[:, 4, 4] = s800
     angles = p.copy()
     angles[:, 2] = np.arcsin(sine)
-    angles[:, 3] = np.arctan2(n_y, n_x) % (2.0 * np.pi)
+    angles[:, 3] = azimuth_of(n_x, n_y)
     angles[:, 4] = s800
     return angles, jacobian @ covariance @ jacobian.transpose(0, 2, 1)
 
 
-def curvature_of_showers(p, covariance, calibration: Calibration):
+def curvature_of_showers(
+    p: np.ndarray, covariance: np.ndarray, calibration: Calibration
+) -> np.ndarray:
     """(n,) bool: the curvature is positive, and within FARTHEST_CURVATURE standard deviations of
     the prior's mean for this zenith and S800.
 
@@ -71,16 +76,19 @@ def curvature_of_showers(p, covariance, calibration: Calibration):
         return (p[:, 6] > 0) & (off < FARTHEST_CURVATURE)
 
 
-def quality_flags(array, p, covariance, sums, settings: ReconstructionConfig, calibration):
+def quality_flags(
+    array: Array, p: np.ndarray, covariance: np.ndarray, sums: FitSums, context: Context
+) -> np.ndarray:
     """(n,) bit mask of the quality flags, in the order of `events.model.FLAGS`.
 
-    p, covariance : of `to_angles`; sums : `FitSums`; calibration : `Calibration`
+    p, covariance : of `to_angles`; sums : `FitSums`
 
     The cut on chi2 counts a rejected station with a signal as one more degree of freedom worth
     OUTLIER_CHI2: what fits only because half of its stations were thrown away does not fit.
     """
     chi2, ndof, used, good, rejected, silent = sums
     outliers = rejected - silent
+    settings, calibration = context.settings, context.calibration
     with np.errstate(invalid="ignore", divide="ignore"):
         pointing = np.sqrt(covariance[:, 2, 2] + np.sin(p[:, 2]) ** 2 * covariance[:, 3, 3])
         inside = border_distance(array, p[:, 0], p[:, 1])
@@ -105,6 +113,7 @@ def quality_flags(array, p, covariance, sums, settings: ReconstructionConfig, ca
             "s800_error": ~(np.sqrt(covariance[:, 4, 4]) < settings.max_s800_error * p[:, 4]),
             "silent_rejected": silent > 0,
             "curvature": ~curvature_of_showers(p, covariance, calibration),
-            "extrapolated": beyond_events(calibration.energy, p[:, 4], p[:, 2]),
+            "extrapolated": (context.primary == TABLE)
+            & beyond_events(calibration.energy, p[:, 4], p[:, 2]),
         }
     return sum(failed[name].astype(np.uint16) << np.uint16(bit) for bit, name in enumerate(FLAGS))

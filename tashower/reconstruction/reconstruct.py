@@ -1,6 +1,6 @@
 """The whole analytic reconstruction of a set of events."""
 
-import sys
+from collections.abc import Sequence
 
 from tashower.calibration.calibration import Calibration
 from tashower.config import ReconstructionConfig
@@ -10,7 +10,6 @@ from tashower.reconstruction.features import event_features
 from tashower.reconstruction.methods import Context, methods
 from tashower.reconstruction.pulses import find_pulses
 
-_WORTH_A_LINE = 1000  # events that take a noticeable time
 #: The method whose result the event features describe.
 FEATURES_OF = "free"
 
@@ -20,7 +19,7 @@ def reconstruct(
     calibration: Calibration,
     settings: ReconstructionConfig,
     minimiser: str = "compiled",
-    only=None,
+    only: Sequence[str] | None = None,
 ) -> tuple[dict[str, Reconstruction], Pulses, dict]:
     """Pulses, every method, and the event features (of the free fit).
 
@@ -42,8 +41,6 @@ def reconstruct(
         if only is not None and name not in {*only, FEATURES_OF}:
             continue
         tables[name] = method(events, pulses, context)
-        if events.n_events >= _WORTH_A_LINE:
-            print(f"fit ({name}): {events.n_events:,} events", file=sys.stderr, flush=True)
     if events.standard is not None:
         tables["standard"] = events.standard
     return tables, pulses, event_features(events, pulses, tables[FEATURES_OF])

@@ -18,9 +18,9 @@ def true_residuals(events: Events, pulses: Pulses) -> dict[str, np.ndarray]:
         residual [VEM/m^2].
     """
     truth, hit = events.truth, events.hit_event
-    r, log_ldf, expected = expected_at_hits(truth, events)
-    density = truth.s800[hit] * np.exp(log_ldf)
-    residual = pulses.arrival_time - expected
+    expected = expected_at_hits(truth, events)
+    r, density = expected.distance, expected.density
+    residual = pulses.arrival_time - expected.time
     signal = pulses.signal.mean(axis=1)
     with np.errstate(invalid="ignore"):
         keep = (
@@ -43,8 +43,8 @@ def time_pulls(
     """(n_hits,) arrival time after the fitted front, less the expected shift, over its error; NaN
     without a fit or a time.
     """
-    hit = events.hit_event
-    r, log_ldf, expected = expected_at_hits(fit, events)
-    density, factor = fit.s800[hit] * np.exp(log_ldf), curvature_zenith_dependence(fit.zenith[hit])
+    expected = expected_at_hits(fit, events)
+    r, density = expected.distance, expected.density
+    factor = curvature_zenith_dependence(fit.zenith[events.hit_event])
     shift = time_shift(r, density, factor, errors)
-    return (pulses.arrival_time - expected - shift) / time_error(r, density, factor, errors)
+    return (pulses.arrival_time - expected.time - shift) / time_error(r, density, factor, errors)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tashower.config import FrontConfig
 from tashower.physics.compiled import formula, inner
 from tashower.physics.description import Description
 from tashower.physics.lateral import log_lateral_distribution
@@ -81,7 +82,7 @@ class ParticleDelays(NamedTuple):
     local: float  #: [ns]
 
 
-def particle_delays(front) -> ParticleDelays:
+def particle_delays(front: FrontConfig) -> ParticleDelays:
     """`ParticleDelays` of the configuration's section `front`: scale = mean delay at 1 km / (shape (1 +
     1000/30)^1.5).
     """
@@ -157,7 +158,11 @@ def gamma_survival(x, shape):
 
 
 def mean_first_arrival(
-    n_muons, muon_scale, n_electrons, electron_scale, electron_shape
+    n_muons: float,
+    muon_scale: float,
+    n_electrons: float,
+    electron_scale: float,
+    electron_shape: float,
 ) -> np.ndarray:
     """Mean time [ns] of the first particle after the onset, when there is one at all.
 
@@ -186,7 +191,7 @@ def mean_first_arrival(
 
 
 def mean_leading_edge_curvature(
-    delays: ParticleDelays, shower, description: Description, r: float = 1000.0
+    delays: ParticleDelays, shower: object, description: Description, r: float = 1000.0
 ) -> np.ndarray:
     """The a [ns] with which `front_delay` gives the mean leading edge of a shower at distance r
     [m].

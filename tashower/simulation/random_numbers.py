@@ -38,11 +38,13 @@ _INVERSE = 1.0 / np.maximum(
 
 #: What a stream is for; every purpose has its own key.
 PURPOSES = ("array", "shower", "throw", "detector")
+#: What has streams of its own: the splits, and showers that are given.
+SAMPLES = (*SPLITS, "given")
 
 
 def stream_key(seed: int, split: str, purpose: str) -> np.uint64:
     """Key of the streams for one purpose in one split."""
-    entropy = [seed, SPLITS.index(split), PURPOSES.index(purpose)]
+    entropy = [seed, SAMPLES.index(split), PURPOSES.index(purpose)]
     return np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0]
 
 

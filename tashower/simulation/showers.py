@@ -10,9 +10,10 @@ published and which are choices.
 from types import SimpleNamespace
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.special import gammaincinv, gammaln, ndtri
 
-from tashower.config import Config
+from tashower.config import ArrayConfig, Config
 from tashower.events.array import front_from_config, read_lateral
 from tashower.events.model import Truth
 from tashower.physics.constants import REFERENCE_DISTANCE, VERTICAL_DEPTH
@@ -59,7 +60,7 @@ _SHOWER_COLUMNS = 9
 _THROW_COLUMNS = 3
 
 
-def muon_share(zenith, mass_number, energy) -> np.ndarray:
+def muon_share(zenith: ArrayLike, mass_number: ArrayLike, energy: ArrayLike) -> np.ndarray:
     """Mean muon share of S800 for zenith [rad], mass number and energy [EeV]."""
     beyond = VERTICAL_DEPTH * (1.0 / np.cos(zenith) - 1.0)
     proton = 1.0 / (1.0 + ELECTROMAGNETIC_TO_MUON * np.exp(-beyond / ELECTROMAGNETIC_ATTENUATION))
@@ -108,7 +109,7 @@ def _draw_xmax(u, energy, mass_number, model):
     return xmax, xmax - mean, np.exp(log_mean_factor)
 
 
-def extent(array) -> tuple[float, float]:
+def extent(array: ArrayConfig) -> tuple[float, float]:
     """Sides [m] of the rectangle around the lattice points of section `array`."""
     if array.lattice == "hexagonal":
         return (array.columns - 0.5) * array.spacing_m, (array.rows - 1) * np.sqrt(

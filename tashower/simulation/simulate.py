@@ -2,9 +2,6 @@
 waveforms.
 """
 
-import sys
-import time
-
 import numpy as np
 
 from tashower.config import Config
@@ -16,6 +13,7 @@ from tashower.events.array import (
     regular_array,
 )
 from tashower.events.model import Events, Truth, select_rows
+from tashower.progress import blocks
 from tashower.simulation.electronics import (
     COUNTS_PER_VEM,
     GAIN_SPREAD,
@@ -41,7 +39,6 @@ from tashower.simulation.stations import (
 _SPLIT_OF_ARRAY = "calibration"  # the array is the same in all splits
 _BLOCK = 1000  # events between two reports of progress
 _CAPACITY = 20_000  # hits for which there is room at first
-_SECONDS_BETWEEN_REPORTS = 5.0
 #: Columns of the truth that the compiled loop takes, in the order of `stations.shower_of`.
 _ROW = ("zenith", "azimuth", "core_x", "core_y", "s800", "slope", "muon_share", "front_scale")
 
@@ -109,7 +106,7 @@ def simulate_events(config: Config, split: str, first: int, n: int) -> Events:
     returned.
 
     `event_id` is the number of the throw (shower x throws + throw). The events do not depend on how
-    the showers are divided into calls. Progress goes to stderr every few seconds.
+    the showers are divided into calls.
 
     Not included: what docs/simulation.md lists.
     """
@@ -151,10 +148,8 @@ def _run(truth: Truth, numbers, key, array: Array, setup: Setup, what: str) -> E
     work = work_space(n_stations, detector.n_bins)
     hits, used = _empty_hits(_CAPACITY + n_stations, detector), 0
     n_hits, n_dead, dead_lists = np.zeros(n_events, np.int64), np.zeros(n_events, np.int64), []
-    started = reported = time.monotonic()
-    for begin in range(0, n_events, _BLOCK):
-        end = min(begin + _BLOCK, n_events)
-        window = slice(begin, end)
+    for window in blocks(f"simulate {what}", n_events, _BLOCK, "showers"):
+        begin, end = window.start, window.stop
         dead = np.empty((end - begin, n_stations), np.int32)
         block = Block(n_hits[window], n_dead[window], dead)
         showers = Showers(key, numbers[window], rows[window], truth.t0[window])
@@ -167,14 +162,6 @@ def _run(truth: Truth, numbers, key, array: Array, setup: Setup, what: str) -> E
                 hits = _with_room(hits, used, max(expected, 2 * used) + n_stations, detector)
         mask = np.arange(n_stations) < block.n_dead[:, None]
         dead_lists.append(dead[mask & (block.n_hits > 0)[:, None]])
-        if time.monotonic() - reported > _SECONDS_BETWEEN_REPORTS:
-            reported = time.monotonic()
-            print(
-                f"simulate {what}: {end:,} of {n_events:,} showers, "
-                f"{end / (reported - started):,.0f}/s",
-                file=sys.stderr,
-                flush=True,
-            )
     hits = Hits(*(column[:used] for column in hits))
     return _assemble(array, setup.stations, truth, numbers, (n_hits, n_dead, dead_lists), hits)
 

@@ -1,11 +1,14 @@
 """HiSPARC and Auger files."""
 
 import copy
+import gzip
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 from damage import fuzz
+from nasty import nasty_json
 
 from tashower.convert.convert import convert, tell_format
 from tashower.convert.json_events import east_north_up
@@ -104,14 +107,25 @@ def test_auger_event(tmp_path):
     events = convert([path])
     assert events.n_hits == 5
     assert events.pulses.saturated.tolist() == [True, False, False, False, False]
-    assert events.array.kind == "hexagonal" or events.array.kind == "irregular"
+    assert events.array.kind == "hexagonal"
+    assert events.array.spacing == pytest.approx(1500.0, rel=0.002)
+    # In axial coordinates the first station is one step from each of the others.
+    steps = events.array.lattice[1:] - events.array.lattice[0]
+    assert {tuple(step) for step in steps.tolist()} <= {
+        (1, 0),
+        (-1, 0),
+        (0, 1),
+        (0, -1),
+        (1, -1),
+        (-1, 1),
+    }
     np.testing.assert_allclose(np.sort(events.hit_time), np.sort([3907, 6344, 7991, 2325, 0]))
 
 
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("mips", None, "mips"),
+        ("mips", {}, "mips"),
         ("mips", [1, 2, 3], "mips"),
         ("mips", ["a", 1], "mips"),
         ("longitude", "east", "longitude"),
@@ -137,6 +151,204 @@ def test_other_json_is_refused(tmp_path, text):
     path.write_text(text)
     with pytest.raises(InputError, match=r"x\.json"):
         convert([path])
+
+
+def release_event():
+    """An event under the names of the open data release: `info.id`, `t` [ns], `sat`, `isSelected`."""
+    stations = [
+        {"id": 600 + k, "name": f"S{k}", "x": x, "y": y, "z": 1400.0 + k, "t": t, "dt": 12.0,
+         "signal": s, "dsignal": 1.0, "sat": k % 3, "isSelected": 1, "pmt1": [], "pmt2": [], "pmt3": []}
+        for k, (x, y, t, s) in enumerate([
+            (-28950.0, 4599.0, 78365952, 7.23), (-28200.0, 5898.0, 78365016, 3.97),
+            (-28200.0, 3300.0, 78368858, 36.65), (-27450.0, 4599.0, 78367697, 74.69),
+        ])
+    ]  # fmt: skip
+    return {
+        "meta": {"type": "auger data release", "release": 1, "format": 1},
+        "info": {"id": 71656066300, "sdid": 3566570, "gpstime": 865918276},
+        "sdrec": {
+            "theta": 40.0,
+            "phi": 130.0,
+            "energy": 10.0,
+            "x": 0.0,
+            "y": 3500.0,
+            "s1000": 60.0,
+        },
+        "stations": stations,
+    }
+
+
+def test_auger_release(tmp_path):
+    """sat 1 is the high gain alone: the signal holds; 2 is a lower limit."""
+    events = convert([write(tmp_path / "a.json", release_event())])
+    assert events.event_id.tolist() == [71656066300]
+    np.testing.assert_array_equal(events.hit_time, [936, 0, 3842, 2681])
+    np.testing.assert_array_equal(events.pulses.saturated, [False, False, True, False])
+    np.testing.assert_allclose(events.array.position[:, 2], [-1.5, -0.5, 0.5, 1.5])
+    assert (events.standard.core_x[0], events.standard.s800[0]) == (0.0, 60.0)
+
+
+def test_stations_that_are_not_selected_are_left_out_and_named(tmp_path, caplog):
+    """Event 081847956000 of the open data: five stations, whose plane is 53.41, 53.75 deg."""
+    content = copy.deepcopy(AUGER)
+    for station in content["stations"]:
+        station["isSelected"] = 1
+    content["stations"].append(
+        {"id": 999, "x": -3000.0, "y": -850.0, "z": 0.0, "timeNS": 39209305, "signal": 3.0, "isSelected": 0}
+    )  # fmt: skip
+    events = convert([write(tmp_path / "a.json", content)])
+    assert events.n_hits == 5
+    assert 999 not in events.array.station_id[events.hit_station]
+    assert "999" in caplog.text
+
+
+def test_null_signal_is_a_station_out_of_service(tmp_path):
+    content = release_event()
+    content["stations"][1]["signal"] = None
+    events = convert([write(tmp_path / "a.json", content)])
+    assert events.array.station_id[events.dead_station].tolist() == [601]
+    assert events.array.station_id[events.hit_station].tolist() == [600, 602, 603]
+    hisparc, _, _ = hisparc_event()
+    hisparc["events"][2]["mips"] = None
+    events = convert([write(tmp_path / "h.json", hisparc)])
+    assert events.array.station_id[events.dead_station].tolist() == [503]
+    assert events.n_hits == 3
+
+
+def test_altitudes_of_some_stations_only_are_refused(tmp_path):
+    content = release_event()
+    del content["stations"][2]["z"]
+    with pytest.raises(InputError, match="1 stations have no altitude"):
+        convert([write(tmp_path / "a.json", content)])
+
+
+@pytest.mark.parametrize(
+    ("mips", "signal"),
+    [
+        ([2.0, 3.0, -1, -1], 10.0),  # 5 in 2 of 4 detectors
+        ([-999, 2.0, 3.0, 1.0], 8.0),  # 6 in 3
+        ([-999, 2.5], 10.0),
+        ([0.0, 0.0, 0.0, -0.1], -0.1),  # noise
+    ],
+)
+def test_no_value_is_no_particle(tmp_path, mips, signal):
+    content, _, _ = hisparc_event()
+    content["events"][1]["mips"] = mips
+    found = convert([write(tmp_path / "c.json", content)])
+    assert found.pulses.signal[1, 0] == pytest.approx(signal)
+
+
+def test_a_station_without_any_value_is_left_out_and_named(tmp_path, caplog):
+    content, _, _ = hisparc_event()
+    content["events"][1]["mips"] = [-999, -999, -1, -1]
+    assert convert([write(tmp_path / "c.json", content)]).n_hits == 3
+    assert "station 502" in caplog.text
+
+
+@pytest.mark.parametrize("make", [lambda: hisparc_event()[0], release_event])
+def test_a_list_is_several_events(tmp_path, make):
+    first, second = make(), make()
+    for name in ("pk", "info"):
+        if name in second:
+            second[name] = 78 if name == "pk" else {"id": 78}
+    key = "events" if "events" in second else "stations"
+    second[key] = second[key][:3]
+    events = convert([write(tmp_path / "l.json", [first, second])])
+    assert events.event_id[1] == 78
+    np.testing.assert_array_equal(np.diff(events.hit_offset), [4, 3])
+
+
+def test_times_across_a_second(tmp_path):
+    """999,999,900 ns of one second, 40 and 120 of the next."""
+    content, _, _ = hisparc_event()
+    for station, (s, ns) in zip(
+        content["events"], [(908, 999999900), (909, 40), (909, 120), (908, 999999990)], strict=True
+    ):
+        station["timestamp"], station["nanoseconds"] = 1393717000 + s, ns
+    found = convert([write(tmp_path / "c.json", content)])
+    np.testing.assert_array_equal(found.hit_time, [0, 140, 220, 90])
+
+
+def test_gps_nanoseconds_as_whole_numbers(tmp_path):
+    content = release_event()
+    for station in content["stations"]:
+        station["t"] += 865918276 * 10**9
+    found = convert([write(tmp_path / "a.json", content)])
+    np.testing.assert_array_equal(found.hit_time, [936, 0, 3842, 2681])
+
+
+def test_silent_stations_come_from_a_list(tmp_path):
+    lines = [f"{s['id']},{s['x']},{s['y']},{s['z']},1" for s in release_event()["stations"]]
+    text = "station,x_m,y_m,z_m,working\n" + "\n".join(lines)
+    (tmp_path / "s.csv").write_text(f"{text}\n700,-26700,5898,1400,1\n701,-26700,3300,1400,False\n")
+    path = write(tmp_path / "a.json", release_event())
+    events = convert([path], stations=tmp_path / "s.csv")
+    assert events.array.n_stations == 6
+    assert events.array.station_id[events.dead_station].tolist() == [701]
+    (tmp_path / "s.csv").write_text(text)
+    assert convert([path], stations=tmp_path / "s.csv").array.n_stations == 4
+    (tmp_path / "s.csv").write_text(text.replace("603,", "604,"))
+    with pytest.raises(InputError, match=r"a\.json: event 71656066300: station 603"):
+        convert([path], stations=tmp_path / "s.csv")
+
+
+@pytest.mark.parametrize("pack", [lambda b: b"\xef\xbb\xbf" + b, gzip.compress])
+def test_byte_order_mark_and_gzip(tmp_path, pack):
+    path = tmp_path / "a.json.gz"
+    path.write_bytes(pack(json.dumps(release_event()).encode()))
+    assert convert([path]).n_hits == 4
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("t", 10**400, "nanoseconds"),
+        ("x", 10**400, "x = "),
+        ("x", 1e300, "x = "),
+        ("signal", float("inf"), "signal"),
+        ("signal", 1e20, "signal"),
+        ("id", 2**40, "whole number"),
+        ("id", "Cristalino", "whole number"),
+        ("sat", None, "sat"),
+        ("isSelected", "no", "isSelected"),
+    ],
+)
+def test_bad_auger_files(tmp_path, key, value, message):
+    content = release_event()
+    content["stations"][0][key] = value
+    with pytest.raises(InputError, match=message) as error:
+        convert([write(tmp_path / "a.json", content)])
+    assert "a.json: event 71656066300" in str(error.value)
+
+
+def test_numbers_of_events_that_do_not_fit(tmp_path):
+    content = release_event()
+    content["info"]["id"] = 2**63
+    with pytest.raises(InputError, match="whole number below"):
+        convert([write(tmp_path / "a.json", content)])
+
+
+@pytest.mark.parametrize("name", ["hisparc", "auger"])
+@pytest.mark.parametrize("n", [150, pytest.param(3000, marks=pytest.mark.slow)])
+def test_files_with_a_wrong_structure(rng, tmp_path, name, n):
+    content = hisparc_event()[0] if name == "hisparc" else release_event()
+    refused = fuzz(
+        rng, tmp_path, b"", ".json", n, damage=lambda rng, data: nasty_json(rng, content)
+    )
+    assert refused > n // 3
+
+
+CASES = Path(__file__).resolve().parents[3] / "shared" / "cases"
+
+
+@pytest.mark.skipif(not CASES.is_dir(), reason="no cases beside")
+def test_cases():
+    release = convert([CASES / "auger" / "release_schema.json"])
+    assert release.event_id.tolist() == [71656066300]
+    assert convert([CASES / "auger" / "with_rejected_station.json"]).n_hits == 5
+    found = convert([CASES / "hisparc" / "sentinels.json"])
+    np.testing.assert_allclose(found.pulses.signal[:, 0], [7, 10, 8, 0.5])
+    assert convert([CASES / "hisparc" / "list_of_events.json"]).n_events == 2
 
 
 @pytest.mark.parametrize("content", [hisparc_event()[0], AUGER], ids=["hisparc", "auger"])

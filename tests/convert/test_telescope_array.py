@@ -15,9 +15,11 @@ from tashower.config import load_config
 from tashower.convert.convert import convert, convert_file, tell_format
 from tashower.convert.dst import BLOCK, checksum, read_banks, write_banks
 from tashower.convert.ta_banks import RUSDRAW, unpack_rusdraw
-from tashower.convert.ta_dst import clock_counts, write_dst
+from tashower.convert.ta_export import write_dst
 from tashower.convert.ta_text import write_text
+from tashower.convert.ta_windows import clock_counts
 from tashower.errors import InputError
+from tashower.events.model import select_events
 from tashower.io.event_file import read_events, write_events
 from tashower.io.reconstruction_file import read_reconstruction
 from tashower.reconstruction.pulses import find_pulses
@@ -139,8 +141,9 @@ def test_first_of_consecutive_windows_is_kept(events, tmp_path):
         np.full((4, 2), 40.0),
     )
     write_banks(tmp_path / "w.dst", [(RUSDRAW, 0, payload)])
-    found = convert([tmp_path / "w.dst"])
+    found = convert([tmp_path / "w.dst"], counts_per_vem=40.0)
     assert found.n_hits == 1
+    np.testing.assert_array_equal(found.counts_per_vem, 40.0)
     assert found.hit_time[0] == pytest.approx(3e8, abs=0.5)
     np.testing.assert_array_equal(found.waveform[0, :, 0], wave[0, 1])
     assert found.pedestal[0, 0] == 6.0
@@ -160,7 +163,12 @@ def test_stations_with_several_windows_round_trip(events, tmp_path, name):
     np.testing.assert_array_equal(both.waveform, long.waveform)
     np.testing.assert_array_equal(one.waveform, events.waveform)
     np.testing.assert_array_equal(three.waveform[:, :256], long.waveform)
-    assert (three.waveform[:, 256:] == np.rint(three.pedestal)[:, None]).all()
+    # What is padded adds nothing to the signal, though pedestals are no whole numbers.
+    assert np.ptp(np.modf(three.pedestal)[0]) > 0.5
+    padded = (three.waveform[:, 256:] - three.pedestal[:, None]).sum(axis=1)
+    assert np.abs(padded / three.counts_per_vem).max() < 0.05
+    signal = [find_pulses(found).signal for found in (both, three)]
+    np.testing.assert_allclose(*signal, atol=0.05)
     assert (both.array.detector.n_bins, three.array.detector.n_bins) == (256, 384)
     for found in (both, one, three):
         np.testing.assert_allclose(found.hit_time, events.hit_time, atol=0.2)
@@ -313,8 +321,6 @@ def test_formats_that_cannot_hold_the_events_are_refused(events, tmp_path):
 @pytest.fixture(scope="module")
 def small(events, tmp_path_factory):
     """Bytes of three events in each format."""
-    from tashower.events.model import select_events
-
     folder, three = tmp_path_factory.mktemp("small"), select_events(events, [0, 1, 2])
     pulses = find_pulses(three)
     write_dst(folder / "a.dst", three, pulses)
@@ -355,13 +361,15 @@ def test_other_files_are_refused_and_leave_nothing(tmp_path, content, capsys):
     assert [p.name for p in tmp_path.iterdir()] == ["x.dst"]
 
 
-def test_the_standard_reconstruction_of_a_text_dump_is_kept(events, tmp_path):
+@pytest.mark.parametrize("name", ["dst", "txt"])
+def test_the_standard_reconstruction_is_kept(events, tmp_path, name):
     pulses = find_pulses(events)
     tables, _, _ = reconstruct(events, read_calibration(DEFAULT), load_config().reconstruction)
     standard = tables["constrained"]
     assert standard.valid.any()
-    write_text(tmp_path / "e.txt", replace(events, standard=standard), pulses)
-    found = convert([tmp_path / "e.txt"])
+    path = tmp_path / f"e.{name}"
+    (write_text if name == "txt" else write_dst)(path, replace(events, standard=standard), pulses)
+    found = convert([path])
     np.testing.assert_array_equal(found.standard.valid, standard.valid)
     names = {
         "zenith": 1e-8,
@@ -370,10 +378,27 @@ def test_the_standard_reconstruction_of_a_text_dump_is_kept(events, tmp_path):
         "core_y": 0.01,
         "s800": 1e-5,
         "energy": 1e-5,
+        "chi2": 1e-5,
     }
-    for name, tolerance in names.items():
-        one, other = getattr(found.standard, name), getattr(standard, name)
-        np.testing.assert_allclose(one, other, rtol=1e-7, atol=tolerance, err_msg=name)
+    for key, tolerance in names.items():
+        one, other = getattr(found.standard, key), getattr(standard, key)
+        np.testing.assert_allclose(one, other, rtol=1e-7, atol=tolerance, err_msg=key)
+    np.testing.assert_array_equal(found.standard.ndof, standard.ndof)
+    errors = [
+        np.sqrt(np.diagonal(t.covariance[t.valid], axis1=1, axis2=2)[:, :5])
+        for t in (found.standard, standard)
+    ]
+    np.testing.assert_allclose(*errors, rtol=1e-6)
+    if name == "dst":  # a second reader finds it
+        banks = [
+            independent.rufldf(bank[2]) for bank in independent.banks(path) if bank[0] == 13107
+        ]
+        theta = np.radians([bank["theta"] for bank in banks])
+        np.testing.assert_allclose(theta, standard.zenith[standard.valid])
+        phi = np.radians([bank["phi"] for bank in banks])
+        np.testing.assert_allclose(np.cos(phi - standard.azimuth[standard.valid]), -1.0)
+        x = [(bank["xcore"][1] - 12.2435) * 1200.0 for bank in banks]
+        np.testing.assert_allclose(x, standard.core_x[standard.valid])
     # It goes through file, fit and report.
     write_events(tmp_path / "e.h5", found, {})
     assert (
@@ -437,6 +462,24 @@ def test_an_independent_reader_accepts_the_dst(events, written, name):
         second = np.array(raw["clkcnt"]) / np.array(raw["mclkcnt"])
         np.testing.assert_allclose(np.diff(second) * 1e9, np.diff(events.hit_time[rows]), atol=0.4)
         assert (np.abs(np.array(raw["mclkcnt"]) - 50_000_000) < 1000).all()
+        found_pulses = independent.rufptn(by_id[13103])
+        assert found_pulses["xxyy"] == raw["xxyy"]
+        assert set(found_pulses["isgood"]) <= {4, 5}
+        assert found_pulses["wfindex"] == tuple(range(raw["nofwf"]))
+        for name, column in (("vem", events.counts_per_vem), ("ped", events.pedestal)):
+            np.testing.assert_allclose(found_pulses[name], column[rows][:, ::-1], rtol=1e-6)
+        place = events.array.position[events.hit_station[rows]] / 1200.0
+        np.testing.assert_allclose(found_pulses["xyzclf"], place, atol=1e-9)
+        pulses = find_pulses(select_events(events, [i]))
+        np.testing.assert_allclose(found_pulses["pulsa"], pulses.signal[:, ::-1], rtol=1e-6)
+        # Units of 1200 m over the speed of light, from the earliest hit.
+        late = (pulses.arrival_time - np.nanmin(pulses.arrival_time)) / (1200.0 / 0.299792458)
+        np.testing.assert_allclose(np.array(found_pulses["reltime"])[:, 0], np.nan_to_num(late))
+        starts_at = second * 1e9 - 1e9 * (found_pulses["tearliest"][0] % 1)
+        into = (late * 1200.0 / 0.299792458 - starts_at)[np.isfinite(late)]
+        assert ((into > 0) & (into < 128 * 20)).all()  # pulses are in their windows
+        dead = events.dead_station[slice(*events.dead_offset[i : i + 2])]
+        assert independent.bsdinfo(0, by_id[13112]) == tuple(events.array.station_id[dead])
         particle, energy, theta, phi, core = independent.rusdmc(by_id[13105])
         assert {14: 1, 402: 4, 1407: 14, 5626: 56}[particle] == truth.mass_number[i]
         assert energy == pytest.approx(truth.energy[i], rel=1e-6)

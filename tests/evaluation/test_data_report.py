@@ -1,4 +1,6 @@
-"""The report of measured events: no truth, few events, irregular arrays, what is unlike simulation."""
+"""The report of measured events: no truth, few events, irregular arrays, what is unlike
+simulation.
+"""
 
 from dataclasses import replace
 
@@ -7,8 +9,7 @@ import pytest
 
 from tashower.calibration.calibration import DEFAULT
 from tashower.cli import main
-from tashower.evaluation.data_plots import station_residuals, two_sample_distance
-from tashower.evaluation.data_report import domain_rows
+from tashower.evaluation.measured import domain_rows, station_residuals, two_sample_distance
 from tashower.io.event_file import read_events, write_events
 from tashower.io.reconstruction_file import read_reconstruction
 

@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -149,6 +151,18 @@ def test_show_draws_an_event(files, tmp_path, with_fits, capsys):
     assert picture.stat().st_size > 50_000
     assert b"Software\0tashower" in picture.read_bytes()
     assert main([*words[:-1], str(tmp_path / "e.pdf")]) == 0
+
+
+def test_a_summary_loads_no_graphics_and_no_networks(files, scores):
+    _, events, fits = files
+    code = (
+        "import sys\nfrom tashower.cli import main\n"
+        "for path in sys.argv[1:]: main(['show', path])\n"
+        "print([m for m in ('matplotlib', 'torch', 'jinja2') if m in sys.modules])"
+    )
+    words = [sys.executable, "-c", code, str(events), str(fits), str(scores)]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert done.stdout.rstrip().endswith("[]")
 
 
 def test_every_event_can_be_drawn_or_is_refused(files, tmp_path):

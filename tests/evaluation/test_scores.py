@@ -8,7 +8,8 @@ from hits import make_events, make_reconstruction
 
 from tashower.config import load_config
 from tashower.errors import InputError
-from tashower.evaluation.evaluate import score
+from tashower.evaluation.comparison import score
+from tashower.evaluation.names import label
 from tashower.evaluation.scores import (
     bootstrap_rows,
     explained_variance,
@@ -18,7 +19,7 @@ from tashower.evaluation.scores import (
     summarise,
     with_error,
 )
-from tashower.evaluation.tables import as_markdown, cells, full_network, label, sentences
+from tashower.evaluation.tables import as_markdown, cells, full_network, sentences
 from tashower.physics.geometry import direction
 
 
@@ -183,7 +184,8 @@ def test_scores_of_a_network_that_halves_the_error(scored):
     assert [c["value"] for c in cells(scores)] == [0.37, 0.30, 0.22, 0.11]
     text = as_markdown(scores)
     assert "0.37" in text
-    assert label("my_net") == "network: my_net"
+    assert label("my_net", ["my_net"]) == "network: my_net"
+    assert label("my_fit", ["my_net"]) == "my_fit"
     assert any("6 of 6 energy bins" in s for s in sentences(scores))
 
 
@@ -203,3 +205,47 @@ def test_nothing_to_score_is_an_error(scored):
     none = replace(methods["free"], flags=np.ones(4000, np.uint16))
     with pytest.raises(InputError, match="at least 10"):
         score(config, {**methods, "free": none}, truth, networks)
+
+
+def test_every_method_that_the_files_hold_is_scored(scored, rng):
+    """Whatever it is called; but not one that never gives direction, core and energy together."""
+    config, methods, truth, networks = scored
+    free = methods["free"]
+    nothing = replace(free, energy=np.full(4000, np.nan), s800=np.full(4000, np.nan))
+    more = {"new_fit": methods["constrained"], **methods, "plane": nothing}
+    scores, found = score(config, more, truth, networks)
+    assert list(scores["methods"]) == ["free", "constrained", "new_fit", *networks]
+    assert list(scores["methods"]) == list(found.residuals)
+    assert scores["methods"]["new_fit"] == scores["methods"]["constrained"]
+    text = as_markdown(scores)
+    assert text.count("| new_fit |") >= 4
+    known, _ = score(*scored)
+    assert scores["methods"]["free"] == known["methods"]["free"]
+    with pytest.raises(
+        InputError, match="0 events"
+    ):  # a network that gives nothing is not left out
+        score(config, {**methods, "stations_only": nothing}, truth, networks)
+
+
+def test_words_follow_the_numbers(scored):
+    config, methods, truth, networks = scored
+    said = " ".join(sentences(score(*scored)[0]))
+    assert "against the free fit, which is the published comparison (0.37)" in said
+    assert "against the constrained fit, the strongest of ours" in said
+    assert "do not come in the published order" not in said
+    swapped = {**methods}
+    names = ("waveforms_and_features", "stations_only")
+    swapped.update(zip(names, (methods[names[1]], methods[names[0]]), strict=True))
+    said = " ".join(sentences(score(config, swapped, truth, networks)[0]))
+    assert "do not come in the published order: neither 0.75" in said
+    assert sentences(score(config, methods, truth, {})[0]) == ["No network was scored."]
+
+
+def test_a_file_may_hold_the_first_fit_alone(scored):
+    config, methods, truth, networks = scored
+    methods = {name: table for name, table in methods.items() if name != "constrained"}
+    scores, _ = score(config, methods, truth, networks)
+    assert list(scores["ev_of_correction"]) == ["free"]
+    text = as_markdown(scores)
+    assert "constrained" not in text
+    assert "the published comparison (0.37)." in text

@@ -1,9 +1,16 @@
 """Lattice coordinates of any layout."""
 
+import csv
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from tashower.events.lattice import fit_lattice, lattice_steps
+from tashower.events.array import array_from_positions, lattice_map, off_lattice
+from tashower.events.lattice import LARGEST_DISPLACEMENT, displacements, fit_lattice, lattice_steps
+
+SHARED = Path(__file__).resolve().parents[3] / "shared"
+REAL = SHARED / "cases" / "tables" / "ta_real_stations.csv"
 
 
 def points(kind, columns=9, rows=7, spacing=1200.0, heading=0.0):
@@ -73,3 +80,78 @@ def test_few_stations_are_irregular(n):
 def test_irregular_has_no_steps():
     with pytest.raises(ValueError, match="irregular"):
         lattice_steps("irregular")
+
+
+@pytest.mark.parametrize("kind", ["square", "hexagonal"])
+def test_a_few_stations_off_the_lattice_get_the_nearest_free_point(rng, kind):
+    """Four of 500, 0.28 to 0.5 spacings off; one of them stands in the cell of a neighbour."""
+    position, coordinates = points(kind, 25, 20)
+    position = position + rng.normal(0, 40, position.shape)
+    off = [3, 130, 222, 480]
+    step = position[1] - position[0]
+    for k, share in zip(off, (0.28, -0.35, 0.45, 0.4), strict=True):
+        position[k] += share * step
+    # The last one beyond the middle towards a neighbour, whose point is taken.
+    position[off[-1]] += 0.3 * step
+    found = fit_lattice(position)
+    assert found.kind == kind
+    assert len(np.unique(found.coordinates, axis=0)) == len(position)
+    others = np.setdiff1d(np.arange(len(position)), off)
+    same_up_to_symmetry(found.coordinates[others], coordinates[others], kind)
+    same_up_to_symmetry(found.coordinates, coordinates, kind)
+    away = displacements(position, found.coordinates)[0]
+    np.testing.assert_array_equal(np.flatnonzero(away > LARGEST_DISPLACEMENT), off)
+
+
+def test_more_than_a_fiftieth_off_the_lattice_is_irregular(rng):
+    position, _ = points("square", 20, 20)
+    off = rng.choice(400, 12, replace=False)
+    position[off] += [500.0, 300.0]
+    assert fit_lattice(position).kind == "irregular"
+    position[off[4:]] -= [500.0, 300.0]
+    assert fit_lattice(position).kind == "square"
+
+
+def test_lattices_of_a_billion_points_are_not_believed():
+    position, _ = points("square", 6, 6, spacing=10.0)
+    far = np.concatenate([position, position + [4e5, 3e5]])
+    assert fit_lattice(far).kind == "irregular"
+
+
+def test_stations_off_the_lattice_are_known_by_index():
+    position, _ = points("square", 10, 10)
+    position[37] += [300.0, 200.0]
+    array = array_from_positions(np.arange(100), np.column_stack([position, np.zeros(100)]))
+    assert array.kind == "square"
+    np.testing.assert_array_equal(off_lattice(array), [37])
+
+
+@pytest.mark.skipif(not REAL.is_file(), reason="positions of the real array are not shipped")
+def test_the_array_of_the_telescope_array():
+    """507 stations; their numbers, 100 column + row, say where they stand on the lattice."""
+    with REAL.open() as file:
+        rows = list(csv.DictReader(file))
+    number = np.array([int(row["station"]) for row in rows])
+    position = np.array([[float(row[name]) for name in ("x_m", "y_m", "z_m")] for row in rows])
+    array = array_from_positions(number, position)
+    assert array.kind == "square"
+    assert array.spacing == pytest.approx(1200, abs=2)
+    wanted = np.stack([number // 100, number % 100], axis=1)
+    np.testing.assert_array_equal(array.lattice, wanted - wanted.min(axis=0))
+    np.testing.assert_array_equal(number[off_lattice(array)], [904, 1619, 1812, 2410])
+
+
+@pytest.mark.parametrize("kind", ["square", "hexagonal"])
+@pytest.mark.parametrize("heading", [0.0, 0.004, 0.02, -0.3])
+def test_heading_and_map_of_a_turned_lattice(kind, heading):
+    """Turns of a degree count; less than 5 mrad is called 0."""
+    ground, _ = points(kind, heading=heading)
+    position = np.column_stack([ground, np.zeros(len(ground))])
+    array = array_from_positions(np.arange(len(ground)), position)
+    coefficients, found = lattice_map(array)
+    turn = np.pi / {"square": 2, "hexagonal": 3}[kind]
+    # Which of the lattice's axes is the first does not matter.
+    rest = (found - (heading if abs(heading) > 5e-3 else 0.0)) / turn
+    assert rest == pytest.approx(round(rest), abs=1e-9)
+    columns = np.column_stack([np.ones(len(ground)), ground])
+    np.testing.assert_allclose(columns @ coefficients, array.lattice, atol=1e-6)

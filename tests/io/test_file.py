@@ -12,9 +12,10 @@ from hits import make_events, make_reconstruction, same
 
 from tashower.errors import InputError
 from tashower.io.atomic import written_aside
-from tashower.io.event_file import read_events, write_events
+from tashower.io.event_file import PARTS, read_events, write_events
 from tashower.io.hdf5 import read_attributes, write_arrays
 from tashower.io.reconstruction_file import read_reconstruction, write_reconstruction
+from tashower.reconstruction.pulses import find_pulses
 
 
 def same_but_array(a, b):
@@ -255,3 +256,86 @@ def test_a_file_that_goes_round_in_circles_is_given_up(tmp_path, rng, monkeypatc
     monkeypatch.setattr("tashower.io.foreign_hdf5.PATIENCE", 0.2)
     with pytest.raises(InputError, match="not read within"):
         read_events(path)
+
+
+def test_electronics_and_names_and_floats_round_trip(tmp_path, rng):
+    events = make_events(rng, 5)
+    n = events.array.n_stations
+    detector = replace(
+        events.array.detector, noise_counts=0.2, saturation_counts=np.inf, edge_bins=3
+    )
+    names = np.array([f"Süd {i}" for i in range(n)])
+    events = replace(
+        events,
+        array=replace(events.array, detector=detector, station_name=names),
+        waveform=events.waveform.astype(np.float32) / 7,
+        saturated=rng.random(events.n_hits) < 0.5,
+    )
+    write_events(tmp_path / "e.h5", events, {})
+    found = read_events(tmp_path / "e.h5")
+    same_but_array(found, events)
+    assert found.waveform.dtype == np.float32
+    np.testing.assert_array_equal(found.array.station_name, names)
+
+
+def test_files_before_1_4_have_the_electronics_of_the_telescope_array(tmp_path, rng):
+    write_events(tmp_path / "e.h5", make_events(rng, 2), {})
+    without_stamp(tmp_path / "e.h5")
+    with h5py.File(tmp_path / "e.h5", "r+") as file:
+        assert set(json.loads(file.attrs["detector"])) == {
+            "area",
+            "n_layers",
+            "bin_width",
+            "n_bins",
+        }
+        del file.attrs["electronics"]
+    detector = read_events(tmp_path / "e.h5").array.detector
+    assert (detector.noise_counts, detector.saturation_counts, detector.edge_bins) == (
+        0.75,
+        2000,
+        4,
+    )
+    with h5py.File(tmp_path / "e.h5", "r+") as file:
+        file.attrs["electronics"] = "{"
+    with pytest.raises(InputError, match="description of the detector"):
+        read_events(tmp_path / "e.h5")
+
+
+@pytest.mark.parametrize("only", [(), ("truth",), ("waveforms",), ("pulses", "standard"), PARTS])
+def test_only_the_parts_that_are_asked_for(tmp_path, rng, only):
+    """Reading a part of a file is reading all of it and forgetting the rest."""
+    events = make_events(rng, 4)
+    standard = make_reconstruction(rng, events)
+    events = replace(events, pulses=find_pulses(events), standard=standard)
+    write_events(tmp_path / "e.h5", events, {})
+    names = {"waveforms": ("waveform", "pedestal", "counts_per_vem")}
+    none = {n: None for part in PARTS if part not in only for n in names.get(part, (part,))}
+    same_but_array(read_events(tmp_path / "e.h5", only), replace(events, **none))
+
+
+def test_parts_are_known_and_what_is_left_out_is_not_read(tmp_path, rng, monkeypatch):
+    path = tmp_path / "e.h5"
+    write_events(path, make_events(rng, 6), {})
+    with pytest.raises(ValueError, match="no part wave"):
+        read_events(path, only=("wave",))
+    read = []
+    monkeypatch.setattr(
+        h5py.Dataset, "__getitem__", lambda self, key: read.append(self.name) or np.zeros(0)
+    )
+    with pytest.raises(InputError):  # every array is empty
+        read_events(path, only=("truth",))
+    assert "/hits/hit_time" in read
+    assert "/truth/energy" in read
+    assert not [name for name in read if "waveform" in name or "pedestal" in name]
+
+
+@pytest.mark.parametrize("name", ["truth/energy", "hits/hit_station", "array/position"])
+def test_what_is_read_is_checked_whatever_is_left_out(tmp_path, rng, name):
+    path = tmp_path / "damaged.h5"
+    write_events(path, make_events(rng, 6), {})
+    without_stamp(path)
+    with h5py.File(path, "a") as file:
+        del file[name]
+        file[name] = [[1.0]]
+    with pytest.raises(InputError, match=r"damaged.h5"):
+        read_events(path, only=("truth",))

@@ -76,3 +76,20 @@ def test_altitude_counts():
     assert geometry.plane_delay(0.0, 0.0, 100.0, *n) == pytest.approx(-100 / SPEED_OF_LIGHT)
     tilted = geometry.direction(np.radians(45), 0.0)
     assert geometry.axis_distance(0.0, 0.0, 100.0, *tilted) == pytest.approx(100 / np.sqrt(2))
+
+
+def test_speed_of_light_is_that_of_the_metre():
+    """A station 299.792458 km downstream is passed a millisecond later, to the nanosecond."""
+    assert geometry.plane_delay(299_792.458, 0.0, 0.0, -1.0, 0.0, 0.0) == pytest.approx(
+        1e6, abs=1e-3
+    )
+
+
+def test_azimuth_is_below_a_full_turn():
+    """Also a hair below east, where the remainder rounds to a full turn."""
+    found = geometry.azimuth_of(
+        np.array([1.0, 1.0, 0.0, np.nan]), np.array([-1e-17, -1e-3, -1.0, 1])
+    )
+    assert found[:3] == pytest.approx([0.0, 2 * np.pi - 1e-3, 1.5 * np.pi], abs=1e-8)
+    assert np.isnan(found[3])
+    assert geometry.zenith_azimuth([0.5, -1e-17, 1.0])[1] == 0.0

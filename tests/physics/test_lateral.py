@@ -75,6 +75,13 @@ def test_iron_to_proton(zenith, ratio):
     assert min(1, ratio) - 0.02 < helium < max(1, ratio) + 0.02
 
 
+def test_mass_ratio_beyond_45_degrees():
+    """The relation with the mass was fitted to 46 degrees: beyond 45 its ratio is kept."""
+    zenith = np.radians([45.0, 50.0, 60.0])
+    ratio = lateral.mean_s800(10.0, zenith, 56.0) / lateral.mean_s800(10.0, zenith)
+    np.testing.assert_allclose(ratio, ratio[0], rtol=1e-9)
+
+
 def test_amaterasu():
     """S800 = 530 VEM/m^2 at 38.6 degrees was published as 309 EeV (Abbasi et al. 2023,
     doi:10.1126/science.abo5095).
@@ -103,6 +110,17 @@ def test_a_tabulated_form_is_the_function(zenith):
         strict=True,
     ):
         np.testing.assert_allclose(found, expected, rtol=5e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize("eta", [4.1, 4.4, 0.75])
+def test_a_tabulated_form_goes_on_linearly(eta):
+    """Beyond the vertical, and beyond sec z = 2.9: the Telescope Array's formula is linear in eta."""
+    r, own = np.geomspace(20.0, 5000.0, 30), lateral.tabulated(modified, 800.0)
+    np.testing.assert_allclose(
+        lateral.log_lateral_distribution(r, np.full(30, eta), own),
+        lateral.log_lateral_distribution(r, eta, lateral.TELESCOPE_ARRAY),
+        atol=1e-3,
+    )
 
 
 @pytest.mark.parametrize("r", [30.0, 333.0, 1000.0, 4000.0])

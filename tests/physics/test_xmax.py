@@ -31,3 +31,20 @@ def test_elongation_and_mass():
 def test_unknown_model():
     with pytest.raises(ValueError, match="SIBYLL"):
         xmax.gumbel_parameters(1.0, 1, "SIBYLL")
+
+
+def test_parameters_by_hand():
+    """Table 1 of the paper put into its formulas: L = log10(E/10 EeV), ln 56 for iron."""
+    found = xmax.gumbel_parameters(100.0, 1)
+    expected = (758.65 + 56.5943 - 0.534683, 35.4234 - 0.796042, 0.671545 + 0.0304335)
+    assert found == pytest.approx(expected)
+    a = np.log(56.0)
+    location = 775.457 - 10.3991 * a - 1.75261 * a**2
+    slope = 58.5306 - 0.827668 * a + 0.231144 * a**2
+    bend = -1.40781 + 0.225624 * a - 0.10008 * a**2
+    scale = 32.2632 + 3.94252 * a - 0.864421 * a**2
+    scale -= 1.27601 - 1.81337 * a + 0.231914 * a**2
+    shape = 0.641093 + 0.219762 * a + 0.171124 * a**2
+    shape -= 0.0726131 + 0.0353188 * a - 0.0131158 * a**2
+    found = xmax.gumbel_parameters(1.0, 56, "EPOS-LHC")
+    assert found == pytest.approx((location - slope + bend, scale, shape))

@@ -1,12 +1,14 @@
 """Pulse finding on made waveforms."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from tashower.events.array import regular_array
 from tashower.events.model import Events
 from tashower.physics.compiled import compiled
-from tashower.reconstruction.pulses import EDGE_DELAY, SATURATED_COUNTS, find_pulses
+from tashower.reconstruction.pulses import EDGE_DELAY, find_pulses
 from tashower.simulation.electronics import digitise, electronics, shape_pulses
 from tashower.simulation.random_numbers import seed_stream
 
@@ -15,7 +17,6 @@ PEDESTAL, GAIN = 6.0, 40.0
 
 def events_of(waveforms, bin_width=20.0):
     """One event with these waveforms, (n, T, 2)."""
-    from dataclasses import replace
 
     from tashower.events.array import Detector
 
@@ -130,14 +131,11 @@ def test_no_pulse_no_time():
     assert (found.n_peaks == 0).all()
 
 
-@pytest.mark.parametrize(
-    ("counts", "saturated"), [(1500.0, False), (SATURATED_COUNTS, True), (4095.0, True)]
-)
+@pytest.mark.parametrize(("counts", "saturated"), [(1500.0, False), (2000.0, True), (4095.0, True)])
 def test_saturation_by_counts(counts, saturated):
     wave = flat()
     wave[0, 40:45] = counts
     events = events_of(wave)
-    from dataclasses import replace
 
     events = replace(events, counts_per_vem=np.full((1, 2), 100.0, np.float32))
     assert find_pulses(events).saturated[0] == saturated
@@ -172,3 +170,35 @@ def test_one_layer():
     found = find_pulses(events_of(wave))
     assert found.signal.shape == (1, 1)
     assert found.signal[0, 0] == pytest.approx(500 / GAIN, rel=1e-5)
+
+
+def test_electronics_are_the_detectors():
+    """Noise, threshold and linear range of the array's detector, not of a fixed one."""
+    waveform = flat(1)
+    waveform[0, 40:46] += 30.0
+    usual = events_of(waveform)
+
+    def found(**electronics):
+        detector = replace(usual.array.detector, **electronics)
+        return find_pulses(replace(usual, array=replace(usual.array, detector=detector)))
+
+    assert np.isfinite(found().arrival_time[0])
+    assert np.isnan(found(noise_counts=7.0).arrival_time[0])
+    assert np.isnan(found(edge_sigma=41.0).arrival_time[0])
+    assert np.isnan(found(edge_bins=7).arrival_time[0])
+    assert found(saturation_counts=36.0).saturated[0]
+    assert found(saturation_vem=0.7).saturated[0]
+    assert not found(saturation_vem=0.8).saturated[0]
+    assert found().n_peaks[0, 0] == 1
+    assert found(noise_counts=5.5).n_peaks[0, 0] == 0
+    said = find_pulses(replace(usual, saturated=np.array([True])))
+    assert said.saturated[0]
+
+
+def test_floats_give_what_counts_give():
+    waveform = flat(1)
+    waveform[0, 40:46] += 30.0
+    usual = events_of(waveform)
+    floats = find_pulses(replace(usual, waveform=usual.waveform.astype(np.float32)))
+    for name in ("arrival_time", "signal", "area_over_peak"):
+        np.testing.assert_allclose(getattr(floats, name), getattr(find_pulses(usual), name))

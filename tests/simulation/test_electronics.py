@@ -136,6 +136,7 @@ def test_level_1_needs_both_layers():
     [
         ([0.0, 7999.0, 100.0], [True, True, True], True),
         ([0.0, 8001.0, 100.0], [True, True, True], False),  # one neighbour too late
+        ([0.0, 100.0, 8001.0], [True, True, True], False),
         (
             [0.0, 5000.0, -5000.0],
             [True, True, True],

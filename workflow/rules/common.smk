@@ -24,10 +24,21 @@ try:
 except InputError as error:
     raise WorkflowError(str(error))
 
+for name, settings in CONFIG["networks"].items():
+    if settings["model"].endswith(".py") and not Path(settings["model"]).is_file():
+        raise WorkflowError(f"networks.{name}.model: {settings['model']}: no such file")
+
 RESULTS = CONFIG["results"]
-DEVICE = CONFIG["training"]["device"]
-# Where a cluster starts the jobs there may be no GPU to see: `device: cuda` asks for one.
-GPUS = int(DEVICE == "cuda" or (DEVICE == "auto" and bool(shutil.which("nvidia-smi"))))
+TRAINING = {name: settings["training"] for name, settings in CONFIG["networks"].items()}
+
+
+def gpus(network=None):
+    """GPUs to ask for: of a network, or of one that was trained elsewhere."""
+    device = TRAINING.get(network, CONFIG["training"])["device"]
+    # Where a cluster starts the jobs there may be no GPU to see: `device: cuda` asks for one.
+    return int(
+        device == "cuda" or (device == "auto" and bool(shutil.which("nvidia-smi")))
+    )
 
 
 wildcard_constraints:
@@ -41,12 +52,26 @@ def section(*names):
     return json.dumps({name: CONFIG[name] for name in ("seed", *names)}, sort_keys=True)
 
 
+def section_of(network):
+    """What decides one network as JSON: it is trained again when that changes, and only then."""
+    settings = {network: CONFIG["networks"][network]}
+    return json.dumps({"seed": CONFIG["seed"], "networks": settings}, sort_keys=True)
+
+
+def model_code(network):
+    """Fingerprint of the file that defines the model of a network; empty for a built-in one."""
+    path = Path(CONFIG["networks"][network]["model"])
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:12] if path.is_file() else ""
+
+
 def package_code(*rooms):
     """Fingerprint of the sources in the named folders of the package: a rule runs again when its code changes."""
     package = Path(tashower.__file__).parent
     digest = hashlib.sha256()
     for room in rooms:
-        for path in sorted((package / room).glob("**/*.py")):
+        for path in sorted(
+            p for p in (package / room).rglob("*") if p.suffix in (".py", ".j2")
+        ):
             digest.update(path.name.encode() + path.read_bytes())
     return digest.hexdigest()[:12]
 

@@ -49,7 +49,7 @@ rule fit_data:
         mem_mb=memory_of_files("reconstruct_events"),
         runtime=minutes("reconstruct_events"),
     params:
-        config=section("reconstruction", "calibration"),
+        config=section("reconstruction"),
         code=package_code("physics", "events", "io", "reconstruction", "calibration"),
     shell:
         "tashower fit {input.events} --calibration {input.calibration:q} --config {params.config:q}"
@@ -73,7 +73,7 @@ rule apply_to_data:
     resources:
         mem_mb=memory_of_files("apply_network"),
         runtime=minutes("apply_network"),
-        gpu=GPUS,
+        gpu=gpus(),
     params:
         code=package_code("io", "calibration", "reconstruction", "network"),
     shell:
@@ -106,7 +106,9 @@ rule report_data:
     params:
         config=json.dumps(CONFIG, sort_keys=True),
         networks=lambda wildcards, input: named(CHECKPOINTS, input.networks),
-        code=package_code("physics", "events", "io", "evaluation"),
+        code=package_code(
+            "physics", "events", "io", "calibration", "reconstruction", "evaluation"
+        ),
     shell:
         "tashower report-data --config {params.config:q} --events {input.events} --fits {input.fits}"
         " --network {params.networks} --calibration {input.calibration:q} --simulated-fits {input.simulated} --output {output} 2>&1 | tee {log}"

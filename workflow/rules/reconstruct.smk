@@ -13,7 +13,7 @@ rule calibrate_fit:
         mem_mb=memory("calibrate_fit"),
         runtime=minutes("calibrate_fit"),
     params:
-        config=section("reconstruction", "calibration"),
+        config=section("reconstruction"),
         code=package_code("physics", "events", "io", "reconstruction", "calibration"),
     shell:
         "tashower calibrate {input} --config {params.config:q} --output {output} 2>&1 | tee {log}"
@@ -35,7 +35,7 @@ rule reconstruct_events:
         mem_mb=memory("reconstruct_events"),
         runtime=minutes("reconstruct_events"),
     params:
-        config=section("reconstruction", "calibration"),
+        config=section("reconstruction"),
         code=package_code("physics", "events", "io", "reconstruction", "calibration"),
     shell:
         "tashower fit {input.events} --calibration {input.calibration} --config {params.config:q}"

@@ -12,17 +12,28 @@ rule train_network:
     benchmark:
         f"{RESULTS}/benchmarks/train_network/{{network}}.tsv"
     # The networks that read waveforms take longest: they start first.
-    priority: lambda wildcards: 10 if CONFIG["networks"][wildcards.network]["waveforms"] else 0
+    priority:
+        lambda wildcards: (
+            10 if CONFIG["networks"][wildcards.network]["inputs"]["waveforms"] else 0
+        )
     conda:
         "../../environment.yml"
-    threads: CONFIG["training"]["threads"] * CONFIG["training"]["processes"]
+    threads:
+        lambda wildcards: TRAINING[wildcards.network]["threads"]
+        * TRAINING[wildcards.network]["processes"]
     resources:
         mem_mb=memory("train_network"),
-        runtime=minutes("train_network", CONFIG["training"]["epochs"]),
-        gpu=GPUS * CONFIG["training"]["processes"],
+        runtime=lambda wildcards, attempt: minutes(
+            "train_network", TRAINING[wildcards.network]["epochs"]
+        )(wildcards, attempt),
+        gpu=lambda wildcards: gpus(wildcards.network)
+        * TRAINING[wildcards.network]["processes"],
     params:
-        config=section("reconstruction", "network", "training", "networks"),
-        code=package_code("physics", "events", "io", "calibration", "reconstruction", "network"),
+        config=lambda wildcards: section_of(wildcards.network),
+        model_code=lambda wildcards: model_code(wildcards.network),
+        code=package_code(
+            "physics", "events", "io", "calibration", "reconstruction", "network"
+        ),
         train_events=lambda wildcards, input: counted(input.train_events),
         train_fits=lambda wildcards, input: counted(input.train_fits),
         validation_events=lambda wildcards, input: counted(input.validation_events),
@@ -47,11 +58,11 @@ rule apply_network:
         f"{RESULTS}/benchmarks/apply_network/{{network}}-{{split}}-{{chunk}}.tsv"
     conda:
         "../../environment.yml"
-    threads: CONFIG["training"]["threads"]
+    threads: lambda wildcards: TRAINING[wildcards.network]["threads"]
     resources:
         mem_mb=memory("apply_network"),
         runtime=minutes("apply_network"),
-        gpu=GPUS,
+        gpu=lambda wildcards: gpus(wildcards.network),
     params:
         code=package_code("io", "calibration", "reconstruction", "network"),
     shell:

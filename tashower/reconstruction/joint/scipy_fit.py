@@ -11,8 +11,8 @@ from tashower.physics.constants import SPEED_OF_LIGHT
 from tashower.physics.description import softened
 from tashower.physics.lateral import log_lateral_distribution, slope_of_secant
 from tashower.physics.shower_front import front_delay
-from tashower.reconstruction.clusters import BOUND, SIGNAL, SILENT, TIME
-from tashower.reconstruction.joint.fit import fit_one
+from tashower.reconstruction.clusters import BOUND, SIGNAL, SILENT, TIME, Geometry
+from tashower.reconstruction.joint.fit import Fitted, fit_one
 from tashower.reconstruction.joint.minimise import scratch_space
 from tashower.reconstruction.joint.model import (
     LARGEST_SINE2,
@@ -22,7 +22,7 @@ from tashower.reconstruction.joint.model import (
     Prior,
     Quadratic,
 )
-from tashower.reconstruction.joint.observe import observe, work_space
+from tashower.reconstruction.joint.observe import HitColumns, observe, work_space
 from tashower.reconstruction.joint.start import start_core, start_plane, start_size
 from tashower.reconstruction.joint.terms import evaluate
 
@@ -30,7 +30,9 @@ from tashower.reconstruction.joint.terms import evaluate
 SCALE = np.array([50.0, 50.0, 0.02, 0.02, 0.1, 50.0, 0.3])
 
 
-def residual_vector(p, observed: Observed, settings: FitSettings, prior: Prior) -> np.ndarray:
+def residual_vector(
+    p: np.ndarray, observed: Observed, settings: FitSettings, prior: Prior
+) -> np.ndarray:
     """Signed roots of the terms of `terms.evaluate`, in numpy; their squares add up to its sum."""
     description = settings.description
     area, dispersion = description.area, settings.errors.signal_poisson
@@ -69,7 +71,9 @@ def start_of(observed: Observed, settings: FitSettings) -> np.ndarray | None:
     return p
 
 
-def minimum_with_scipy(p, observed: Observed, settings: FitSettings, prior: Prior):
+def minimum_with_scipy(
+    p: np.ndarray, observed: Observed, settings: FitSettings, prior: Prior
+) -> tuple[float, np.ndarray]:
     """(sum, (7,) parameters) at scipy's minimum from p with the weights as they are."""
     arguments = (observed, settings, prior)
     tolerance = {"xtol": 1e-14, "ftol": 1e-14, "gtol": 1e-14}
@@ -77,7 +81,9 @@ def minimum_with_scipy(p, observed: Observed, settings: FitSettings, prior: Prio
     return 2.0 * found.cost, found.x
 
 
-def fit_all_with_scipy(hits, geometry, settings: FitSettings, start, found) -> None:
+def fit_all_with_scipy(
+    hits: HitColumns, geometry: Geometry, settings: FitSettings, start: np.ndarray, found: Fitted
+) -> None:
     """`fit.fit_all` with its last minimum found by scipy.
 
     Stations, rejected stations, weights and prior of the last pass are those of the compiled fit.

@@ -6,15 +6,18 @@ import numpy as np
 
 from tashower.calibration.biases import correct_bias
 from tashower.calibration.calibration import Calibration
-from tashower.calibration.energy import look_up_energy
-from tashower.config import ReconstructionConfig
+from tashower.calibration.energy import PRIMARIES, energy_of_primary, look_up_energy
+from tashower.errors import InputError
 from tashower.events.array import Array, description_of
 from tashower.events.model import Events, Pulses, Reconstruction
+from tashower.progress import blocks
 from tashower.reconstruction.joint.fit import Fitted, fit_all
 from tashower.reconstruction.joint.model import FitSettings
 from tashower.reconstruction.joint.observe import geometry_of, hit_columns
-from tashower.reconstruction.methods import Context
+from tashower.reconstruction.methods import TABLE, Context
 from tashower.reconstruction.quality import FitSums, quality_flags, to_angles
+
+_BLOCK = 2000  # events between two reports of progress
 
 
 def fit_settings(
@@ -30,18 +33,26 @@ def fit_settings(
     )
 
 
-def fit_free(events: Events, pulses: Pulses, context: Context, start=None) -> Reconstruction:
+def fit_free(
+    events: Events, pulses: Pulses, context: Context, start: np.ndarray | None = None
+) -> Reconstruction:
     """The seven parameters of the formulas, all free; see `fit_events`."""
     return fit_events(events, pulses, context, "free", start)
 
 
-def fit_constrained(events: Events, pulses: Pulses, context: Context, start=None) -> Reconstruction:
+def fit_constrained(
+    events: Events, pulses: Pulses, context: Context, start: np.ndarray | None = None
+) -> Reconstruction:
     """The same with a prior on `a` from simulated showers; see `fit_events`."""
     return fit_events(events, pulses, context, "constrained", start)
 
 
 def fit_events(
-    events: Events, pulses: Pulses, context: Context, name: str = "free", start=None
+    events: Events,
+    pulses: Pulses,
+    context: Context,
+    name: str = "free",
+    start: np.ndarray | None = None,
 ) -> Reconstruction:
     """Fit every event.
 
@@ -64,14 +75,34 @@ def fit_events(
     run = fit_all
     if context.minimiser == "scipy":
         from tashower.reconstruction.joint.scipy_fit import fit_all_with_scipy as run
-    run(hit_columns(events, pulses), geometry_of(events), settings, begin, found)
-    return _table(events, found, calibration, context.settings, name)
+    hits, geometry = hit_columns(events, pulses), geometry_of(events)
+    for rows in blocks(f"fit ({name})", n, _BLOCK):
+        ends = slice(rows.start, rows.stop + 1)
+        part = hits._replace(offset=hits.offset[ends], dead_offset=hits.dead_offset[ends])
+        run(part, geometry, settings, begin[rows], Fitted(*(column[rows] for column in found)))
+    return _table(events, found, context, name)
 
 
-def _table(
-    events: Events, found: Fitted, calibration: Calibration, settings: ReconstructionConfig, name
-) -> Reconstruction:
+def energy_of(context: Context, s800: np.ndarray, zenith: np.ndarray) -> np.ndarray:
+    """Energy [EeV] for S800 [VEM/m^2] and zenith [rad], from the table or the relation that the
+    context names.
+
+    Raises
+    ------
+    InputError : no such primary.
+    """
+    if context.primary == TABLE:
+        return look_up_energy(context.calibration.energy, s800, zenith)
+    if context.primary not in PRIMARIES:
+        raise InputError(
+            f"no primary {context.primary!r}: {', '.join(PRIMARIES)}, or {TABLE} for the energy table"
+        )
+    return energy_of_primary(s800, zenith, PRIMARIES[context.primary])
+
+
+def _table(events: Events, found: Fitted, context: Context, name: str) -> Reconstruction:
     """The reconstruction table: angles, biases taken away, flags, energy."""
+    calibration = context.calibration
     p, covariance = to_angles(found.p, found.covariance)
     if name in calibration.pulls:
         pulls = calibration.pulls[name]
@@ -80,14 +111,14 @@ def _table(
     chi2, good = found.sums[:, 0], found.sums[:, 4] > 0
     ndof, used, rejected, _, silent = found.sums[:, 1:].astype(np.int32).T
     sums = FitSums(chi2, ndof, used, good, rejected, silent)
-    flags = quality_flags(events.array, p, covariance, sums, settings, calibration)
+    flags = quality_flags(events.array, p, covariance, sums, context)
     invalid = (flags & 1) != 0
     for column in (p, covariance, chi2):
         column[invalid] = np.nan
     return Reconstruction(
         events.event_id,
         *p.T.copy(),
-        energy=look_up_energy(calibration.energy, p[:, 4], p[:, 2]),
+        energy=energy_of(context, p[:, 4], p[:, 2]),
         covariance=covariance,
         chi2=chi2,
         ndof=ndof,

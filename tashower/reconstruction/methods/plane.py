@@ -8,6 +8,7 @@ from tashower.calibration.errors import ErrorModel
 from tashower.events.model import PARAMETERS, Events, Pulses, Reconstruction
 from tashower.physics.compiled import compiled, inner
 from tashower.physics.constants import SPEED_OF_LIGHT
+from tashower.physics.geometry import azimuth_of
 from tashower.reconstruction.clusters import TIME
 from tashower.reconstruction.joint.observe import (
     count,
@@ -159,7 +160,7 @@ def fit_planes(events: Events, pulses: Pulses, context: Context | None = None) -
         core_x=p[:, 0].copy(),
         core_y=p[:, 1].copy(),
         zenith=zenith,
-        azimuth=np.arctan2(p[:, 3], p[:, 2]) % (2 * np.pi),
+        azimuth=azimuth_of(p[:, 2], p[:, 3]),
         s800=nothing.copy(),
         t0=p[:, 5].copy(),
         curvature=nothing.copy(),

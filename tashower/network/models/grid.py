@@ -1,17 +1,18 @@
-"""The network: a waveform encoder shared by all stations, convolutions over the grid, a dense head
-(after arXiv:2005.07117).
+"""The model `grid`: a waveform encoder shared by all stations, convolutions over the grid, a dense
+head (after arXiv:2005.07117).
 """
 
 import torch
 from torch import nn
+
+from tashower.network.contracts import ModelInputs
 
 
 class WaveformEncoder(nn.Module):
     """Waveforms of hit stations to a few numbers each: (h, T, L) -> (h, channels).
 
     Convolutions whose stride is their width, written as matrix products over pieces of the
-        waveform: on a CPU several times
-    faster than overlapping ones.
+    waveform: on a CPU several times faster than overlapping ones.
     """
 
     def __init__(self, n_bins: int, n_layers: int, channels: int):
@@ -27,8 +28,8 @@ class WaveformEncoder(nn.Module):
         h, n_bins, n_layers = waveform.shape
         x = nn.functional.pad(waveform, (0, 0, 0, self.padded - n_bins))
         x = torch.relu(self.pieces(x.reshape(h, self.padded // 4, 4 * n_layers)))  # (h, T/4, C)
-        x = torch.relu(self.pairs(x.reshape(h, self.padded // 8, -1)))  # (h, T/8, 2C)
-        x = torch.relu(self.quads(x.reshape(h, self.padded // 16, -1)))  # (h, T/16, 2C)
+        x = torch.relu(self.pairs(x.reshape(h, self.padded // 8, 2 * x.shape[2])))  # (h, T/8, 2C)
+        x = torch.relu(self.quads(x.reshape(h, self.padded // 16, 2 * x.shape[2])))  # (h, T/16, 2C)
         return self.out(x.flatten(1))
 
 
@@ -50,62 +51,49 @@ class GridBlock(nn.Module):
         return x + self.mix(self.neighbours(self.norm(x)))
 
 
-class ShowerNetwork(nn.Module):
-    """Correction of the fit from a tile and event features.
-
-    Parameters
-    ----------
-    tile, n_bins, n_layers : N, T and layers of the tile
-    n_station_features, n_event_features, n_targets : numbers of inputs and outputs; no event
-        features: 0
-    waveforms : whether the network reads waveforms
-    waveform_channels, station_channels, grid_layers, dense_channels, dropout : section `network` of
-        the configuration
-    """
+class GridNetwork(nn.Module):
+    """Correction of the fit from a tile and event features; parameters as those of `model`."""
 
     def __init__(
         self,
-        tile,
-        n_bins,
-        n_layers,
-        n_station_features,
-        n_event_features,
-        n_targets,
-        waveforms,
-        waveform_channels,
-        station_channels,
-        grid_layers,
-        dense_channels,
-        dropout,
+        inputs: ModelInputs,
+        waveform_channels: int,
+        station_channels: int,
+        grid_layers: int,
+        dense_channels: int,
+        dropout: float,
     ):
         super().__init__()
-        self.encoder = WaveformEncoder(n_bins, n_layers, waveform_channels) if waveforms else None
-        self.waveform_channels = waveform_channels if waveforms else 0
+        self.encoder = (
+            WaveformEncoder(inputs.n_bins, inputs.n_layers, waveform_channels)
+            if inputs.waveforms
+            else None
+        )
+        self.waveform_channels = waveform_channels if inputs.waveforms else 0
         self.station = nn.Sequential(
-            nn.Conv2d(n_station_features + self.waveform_channels, station_channels, 1),
+            nn.Conv2d(len(inputs.station_features) + self.waveform_channels, station_channels, 1),
             nn.ReLU(),
             nn.Conv2d(station_channels, station_channels, 1),
         )
         self.grid = nn.Sequential(*(GridBlock(station_channels) for _ in range(grid_layers)))
-        self.flat = nn.Linear(station_channels * tile * tile, dense_channels)
+        self.flat = nn.Linear(station_channels * inputs.tile**2, dense_channels)
         self.head = nn.Sequential(
             nn.ReLU(),
             nn.Dropout(dropout),
-            nn.Linear(dense_channels + n_event_features, dense_channels),
+            nn.Linear(dense_channels + len(inputs.event_features), dense_channels),
             nn.ReLU(),
             nn.Dropout(dropout),
-            nn.Linear(dense_channels, n_targets),
+            nn.Linear(dense_channels, inputs.n_outputs),
         )
         # Starts at the fit: no correction.
         nn.init.zeros_(self.head[-1].weight)
         nn.init.zeros_(self.head[-1].bias)
 
     def forward(self, cells, event_features, waveform, waveform_place):
-        """Normalised correction, (b, n_targets).
+        """Output of the head, (b, n_outputs).
 
         cells : (b, N, N, F); event_features : (b, E), E = 0 without them; waveform : (h, T, L) of
-            the hits of all events of the
-        batch; waveform_place : (h,) = event N N + cell
+        the hits of all events of the batch; waveform_place : (h,) = event N N + cell
         """
         b, n = cells.shape[:2]
         x = cells
@@ -119,3 +107,26 @@ class ShowerNetwork(nn.Module):
         x = self.flat(x.flatten(1))  # (b, S N N) -> (b, D)
         x = torch.cat([self.head[0](x), event_features], dim=1)  # (b, D + E)
         return self.head[1:](x)
+
+
+def model(
+    inputs: ModelInputs,
+    *,
+    waveform_channels: int = 24,
+    station_channels: int = 48,
+    grid_layers: int = 3,
+    dense_channels: int = 128,
+    dropout: float = 0.1,
+) -> GridNetwork:
+    """The network of the grid, for `inputs`.
+
+    Parameters
+    ----------
+    waveform_channels : width of the waveform encoder
+    station_channels : width of the grid convolutions
+    grid_layers : residual separable convolutions over the grid
+    dense_channels, dropout : width of the dense part at the end, and dropout in it
+    """
+    return GridNetwork(
+        inputs, waveform_channels, station_channels, grid_layers, dense_channels, dropout
+    )

@@ -1,0 +1,47 @@
+"""`tashower simulate`."""
+
+import argparse
+
+from tashower.cli.messages import say
+from tashower.cli.words import add_command
+from tashower.errors import InputError
+
+
+def _simulate(args) -> None:
+    from tashower.config import as_dict, load_config
+    from tashower.io.event_file import write_events
+    from tashower.simulation.simulate import simulate_events
+
+    config = load_config(args.config)
+    size = config.samples.chunk_size
+    total = getattr(config.samples, args.split)
+    first, last = (
+        (0, total)
+        if args.chunk is None
+        else (args.chunk * size, min((args.chunk + 1) * size, total))
+    )
+    if first >= last:
+        raise InputError(
+            f"--chunk {args.chunk}: {args.split} has {total} showers in chunks of {size}"
+        )
+    events = simulate_events(config, args.split, first, last - first)
+    write_events(args.output, events, as_dict(config))
+    say(
+        f"{args.output}: {events.n_events} of {last - first} showers triggered, "
+        f"{events.n_hits} hits"
+    )
+
+
+def add_commands(commands: "argparse._SubParsersAction") -> None:
+    """Add `simulate`."""
+    sub = add_command(
+        commands, "simulate", _simulate, "Simulate showers down to triggered waveforms.", True
+    )
+    sub.add_argument(
+        "--split",
+        default="test",
+        choices=("calibration", "train", "validation", "test"),
+        help="which sample",
+    )
+    sub.add_argument("--chunk", type=int, help="which chunk of it; left out: all in one file")
+    sub.add_argument("--output", required=True, help="event file to write")

@@ -1,0 +1,175 @@
+"""Events as Telescope Array DST files."""
+
+import numpy as np
+
+from tashower.convert.dst import EVENT_BEGIN, EVENT_END, write_banks
+from tashower.convert.ta_banks import (
+    BSDINFO,
+    N_BINS,
+    RUFPTN,
+    RUSDMC,
+    RUSDRAW,
+    pack_bsdinfo,
+    pack_rufptn,
+    pack_rusdmc,
+    pack_rusdraw,
+)
+from tashower.convert.ta_dst import PARTICLES
+from tashower.convert.ta_standard import DEGREE, ORIGIN, RUFLDF, TIME_UNIT, UNIT, pack_rufldf
+from tashower.convert.ta_windows import (
+    CLOCK_TIME,
+    DATE,
+    SECOND,
+    USEC,
+    lower_layer_first,
+    window_clocks,
+    windows_of,
+)
+from tashower.errors import InputError
+from tashower.events.model import PARAMETERS, Events, Pulses, Reconstruction
+from tashower.types import FilePath
+
+#: CLOCK_TIME in seconds since midnight.
+SECONDS = 12 * 3600
+
+
+def _rufldf(table: Reconstruction, i: int) -> bytes:
+    """Payload of rufldf of event i: the fit of lateral distribution and geometry together. Its scale
+    is that of S800, as the scale that was fitted is not known; nor is t0.
+    """
+    sigma = np.sqrt(np.nan_to_num(np.diagonal(table.covariance[i])))
+    error = dict(zip(PARAMETERS, sigma, strict=True))
+
+    def second(value):
+        return [0.0, value]
+
+    return pack_rufldf(
+        xcore=second(table.core_x[i] / UNIT - ORIGIN[0]),
+        dxcore=second(error["core_x"] / UNIT),
+        ycore=second(table.core_y[i] / UNIT - ORIGIN[1]),
+        dycore=second(error["core_y"] / UNIT),
+        sc=second(table.s800[i]),
+        dsc=second(error["s800"]),
+        s800=second(table.s800[i]),
+        energy=second(table.energy[i]),
+        atmcor=1.0,
+        chi2=second(table.chi2[i]),
+        theta=table.zenith[i] / DEGREE,
+        dtheta=error["zenith"] / DEGREE,
+        phi=(table.azimuth[i] + np.pi) % (2 * np.pi) / DEGREE,
+        dphi=error["azimuth"] / DEGREE,
+        ndof=second(table.ndof[i]),
+    )
+
+
+def _export_one(events: Events, pulses: Pulses, i: int) -> list[tuple[int, int, bytes]]:
+    rows = slice(*events.hit_offset[i : i + 2])
+    array = events.array
+    station = array.station_id[events.hit_station[rows]]
+    windows = array.detector.n_bins // N_BINS
+    clkcnt, mclkcnt = window_clocks(events.hit_time[rows], windows)
+    lower_first = lower_layer_first(events.waveform[rows], windows).astype(np.int32)
+    pedestal, vem = (
+        events.pedestal[rows][:, ::-1].astype(float),
+        events.counts_per_vem[rows][:, ::-1].astype(float),
+    )
+    number = int(events.event_id[i]) % 2**31
+    header = {
+        "event_num": number,
+        "event_code": 0 if events.truth is not None else 1,
+        "yymmdd": DATE,
+        "hhmmss": CLOCK_TIME,
+        "usec": USEC,
+        "monyymmdd": DATE,
+        "monhhmmss": CLOCK_TIME,
+    }
+    banks = [(EVENT_BEGIN, 0, b"")]
+    if events.truth is not None:
+        t = events.truth
+        banks.append(
+            (
+                RUSDMC,
+                0,
+                pack_rusdmc(
+                    event_num=number,
+                    parttype=PARTICLES.get(int(t.mass_number[i]), 0),
+                    corecounter=0,
+                    tc=0,
+                    energy=t.energy[i],
+                    height=0.0,
+                    theta=t.zenith[i],
+                    phi=(t.azimuth[i] + np.pi) % (2 * np.pi),
+                    corexyz=np.array([t.core_x[i], t.core_y[i], 0.0]) * 100.0,
+                ),
+            )
+        )
+    banks.append(
+        (
+            RUSDRAW,
+            1,
+            pack_rusdraw(
+                header,
+                np.repeat(station, windows),
+                clkcnt,
+                mclkcnt,
+                lower_first,
+                *(
+                    np.repeat(column, windows, axis=0)
+                    for column in (np.rint(vem), np.rint(8 * pedestal), vem)
+                ),
+            ),
+        )
+    )
+    time = pulses.arrival_time[rows]
+    earliest = np.nanmin(time) if np.isfinite(time).any() else 0.0
+    start = SECONDS + USEC * 1e-6 + earliest / SECOND
+    time = np.nan_to_num(time - earliest, nan=0.0) / TIME_UNIT
+    banks.append(
+        (
+            RUFPTN,
+            1,
+            pack_rufptn(
+                len(station),
+                len(station),
+                0,
+                isgood=np.where(pulses.saturated[rows], 5, 4),
+                wfindex=windows * np.arange(len(station)),
+                xxyy=station,
+                nfold=np.full(len(station), windows),
+                xyzclf=array.position[events.hit_station[rows]] / UNIT,
+                reltime=np.repeat(time[:, None], 2, axis=1),
+                tearliest=start,
+                pulsa=pulses.signal[rows][:, ::-1],
+                fadcpa=pulses.signal[rows][:, ::-1] * vem,
+                ped=pedestal,
+                vem=vem,
+            ),
+        )
+    )
+    if events.standard is not None and events.standard.valid[i]:
+        banks.append((RUFLDF, 1, _rufldf(events.standard, i)))
+    dead = array.station_id[events.dead_station[slice(*events.dead_offset[i : i + 2])]]
+    banks.append((BSDINFO, 0, pack_bsdinfo(DATE, CLOCK_TIME, USEC, dead)))
+    banks.append((EVENT_END, 0, b""))
+    return banks
+
+
+def write_dst(path: FilePath, events: Events, pulses: Pulses) -> None:
+    """Write events with waveforms of two layers and 128 bins of 20 ns, or multiples of 128, as a
+    DST file: rusdraw, rufptn, bsdinfo, rusdmc with truth, rufldf with a standard reconstruction. Longer
+    waveforms become consecutive windows of a station.
+
+    Absolute times mean nothing: every event is put at 0.382 s, where ratios of clock counts are
+    spread evenly. Altitudes are relative to the array's reference.
+
+    Raises
+    ------
+    InputError : other layers, bins or station numbers than the format knows.
+    """
+    windows_of(events, path)
+    station = events.array.station_id
+    if len(station) and (station.min() < 101 or station.max() > 9999 or (station % 100 == 0).any()):
+        raise InputError(f"{path}: DST files number stations as 100 column + row")
+    write_banks(
+        path, (bank for i in range(events.n_events) for bank in _export_one(events, pulses, i))
+    )

@@ -1,0 +1,87 @@
+"""What methods found in measured events, and where they differ."""
+
+from collections.abc import Iterable
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from tashower.evaluation.figures.style import figure_in_style
+from tashower.evaluation.names import BASELINES, colours, label, short
+from tashower.events.model import Reconstruction
+from tashower.physics.geometry import direction, opening_angle
+
+
+def _histogram(axis, values, edges, **style) -> None:
+    """A histogram of what is finite; nothing where nothing is."""
+    values = np.asarray(values, dtype=float)
+    values = values[np.isfinite(values)]
+    if len(values):
+        axis.hist(values, edges, histtype="step", lw=1.4, **style)
+
+
+def _columns(size: str):
+    """(axis label, function of a table that gives the column, edges of the bins)."""
+    return (
+        ("zenith [deg]", lambda t: np.degrees(t.zenith), np.linspace(0, 75, 31)),
+        ("azimuth [deg]", lambda t: np.degrees(t.azimuth), np.linspace(0, 360, 25)),
+        (f"log10({size} / (VEM/m$^2$))", lambda t: np.log10(t.s800), np.linspace(-1, 3.5, 46)),
+        ("log10(E / eV)", lambda t: np.log10(t.energy) + 18, np.linspace(17, 21, 41)),
+        (
+            "stations in the fit",
+            lambda t: np.where(t.valid, t.n_stations, np.nan),
+            np.arange(2.5, 40.5),
+        ),
+        ("chi$^2$/ndof", lambda t: t.chi2 / np.maximum(t.ndof, 1), np.linspace(0, 8, 41)),
+        ("curvature a [ns]", lambda t: t.curvature, np.linspace(0, 3, 31)),
+    )
+
+
+@figure_in_style
+def distributions(methods: dict[str, Reconstruction], networks: Iterable[str], size: str) -> Figure:
+    """Direction, size and quality of every method.
+
+    networks : names of the methods that are networks; size : what the fitted size is called
+    """
+    figure = Figure(figsize=(16, 7.4))
+    axes = figure.subplots(2, 4)
+    colour = colours(methods)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        for axis, (text, column, edges) in zip(axes.flat, _columns(size), strict=False):
+            for name, table in methods.items():
+                style = {"color": colour[name], "label": label(name, networks)}
+                _histogram(axis, column(table), edges, **style)
+            axis.set(xlabel=text, ylabel="events")
+    last = axes.flat[-1]
+    for name, table in methods.items():
+        last.plot(table.core_x / 1e3, table.core_y / 1e3, ".", ms=3, color=colour[name])
+    last.set(xlabel="core x [km]", ylabel="core y [km]", aspect="equal")
+    axes.flat[0].legend(fontsize=7)
+    return figure
+
+
+@figure_in_style
+def differences(methods: dict[str, Reconstruction], networks: Iterable[str]) -> Figure:
+    """Angle and energy between the first baseline and every other method, event by event.
+
+    networks : names of the methods that are networks
+    """
+    figure = Figure(figsize=(12, 4.4))
+    left, right = figure.subplots(1, 2)
+    reference, colour = methods[BASELINES[0]], colours(methods)
+    its_axis = direction(reference.zenith, reference.azimuth)
+    for name, table in methods.items():
+        if name == BASELINES[0]:
+            continue
+        with np.errstate(invalid="ignore", divide="ignore"):
+            angle = np.degrees(opening_angle(direction(table.zenith, table.azimuth), its_axis))
+            ratio = np.log(table.energy / reference.energy)
+        style = {"color": colour[name], "label": label(name, networks)}
+        _histogram(left, np.minimum(angle, 10.0), np.linspace(0, 10, 51), **style)
+        _histogram(right, np.clip(ratio, -1, 1), np.linspace(-1, 1, 51), **style)
+    other = short(BASELINES[0])
+    left.set(xlabel=f"angle to the {other} [deg] (last bin: and more)", ylabel="events")
+    right.set(xlabel=f"ln(E / E of the {other})", ylabel="events")
+    for axis in (left, right):
+        if axis.get_legend_handles_labels()[0]:
+            axis.legend(fontsize=8)
+    return figure

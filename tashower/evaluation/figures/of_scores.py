@@ -1,0 +1,29 @@
+"""All figures of scores."""
+
+from collections.abc import Iterator
+
+from matplotlib.figure import Figure
+
+from tashower.evaluation.comparison import Scored
+from tashower.evaluation.figures.directions import opening_angles, residual_maps
+from tashower.evaluation.figures.explained_variance import explained_variance
+from tashower.evaluation.figures.pulls import pulls
+from tashower.evaluation.figures.resolution import (
+    angular_resolution,
+    energy_resolution,
+    zenith_bias,
+)
+from tashower.evaluation.figures.training import training_curves
+
+
+def figures_of(scores: dict, scored: Scored) -> Iterator[tuple[str, Figure]]:
+    """(name, figure) of all figures of scores, made one after the other."""
+    yield "angular_resolution", angular_resolution(scores)
+    yield "energy_resolution", energy_resolution(scores)
+    yield "zenith_bias", zenith_bias(scores)
+    yield "opening_angles", opening_angles(scores, scored.residuals)
+    yield "residual_maps", residual_maps(scores, scored.residuals)
+    yield "explained_variance", explained_variance(scores)
+    if scores["histories"]:
+        yield "training_curves", training_curves(scores)
+    yield "pulls", pulls(scores, scored.pulls)

@@ -1,0 +1,59 @@
+"""What all figures share: their style, and how they are saved.
+
+Figures are made without pyplot: no backend is chosen and no window opened, nothing stays open, and
+no setting of the user's is changed. Whatever a matplotlibrc says, they look the same.
+"""
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+
+import matplotlib.style
+from matplotlib.figure import Figure
+
+from tashower.errors import InputError
+from tashower.io import provenance
+from tashower.io.atomic import written_aside
+from tashower.types import FilePath
+
+_STYLE = {
+    "font.size": 11,
+    "axes.grid": True,
+    "grid.alpha": 0.25,
+    "figure.constrained_layout.use": True,
+    "figure.dpi": 130,
+}
+
+
+def _style():
+    return matplotlib.style.context(["default", _STYLE])
+
+
+def figure_in_style(function: Callable[..., Figure]) -> Callable[..., Figure]:
+    """Decorator of a function that returns a figure: it is made in the style of this package.
+
+    Texts and ticks keep it when a notebook draws the figure later (tests/evaluation/test_figures).
+    """
+
+    @functools.wraps(function)
+    def made(*args, **options) -> Figure:
+        with _style():
+            return function(*args, **options)
+
+    return made
+
+
+def save(figure: Figure, path: FilePath) -> None:
+    """Write a figure as a picture that says what made it; an old one is replaced by a whole one.
+
+    Raises
+    ------
+    InputError : the ending of the name is that of no picture.
+    """
+    path = Path(path)
+    kinds = figure.canvas.get_supported_filetypes()
+    kind = path.suffix.removeprefix(".").lower()
+    if kind not in kinds:
+        raise InputError(f"{path}: ends like no picture ({', '.join(sorted(kinds))})")
+    with _style(), written_aside(path) as aside:
+        figure.savefig(aside, format=kind, metadata=provenance.of_picture(path.suffix.lower()))

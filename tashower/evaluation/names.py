@@ -1,0 +1,83 @@
+"""What methods are called: which of them others are compared with, their labels and their colours.
+
+Tables and figures hold every method that the files hold; what is not listed here goes by its name.
+"""
+
+import itertools
+from collections.abc import Collection, Iterable
+from typing import NamedTuple
+
+#: Fits that everything is compared with. The first is the published comparison: its quality cuts
+#: choose the events, and it must be there. The last is the strongest fit of ours.
+BASELINES = ("free", "constrained")
+
+
+class Look(NamedTuple):
+    """How a method appears; colour None: the next free one."""
+
+    label: str  #: in tables and legends
+    short: str  #: in sentences and narrow columns
+    colour: str | None = None
+    marker: str = "o"
+    meaning: str = ""  #: for readers who do not know it
+
+
+#: Colours are safe for colour-blind readers (Okabe and Ito 2008).
+LOOKS = {
+    "free": Look(
+        "fit, free curvature",
+        "free fit",
+        "#555555",
+        "s",
+        "the seven-parameter fit with the curvature of the front free",
+    ),
+    "constrained": Look(
+        "fit, constrained curvature",
+        "constrained fit",
+        "#0072B2",
+        "D",
+        "the seven-parameter fit with a prior on the curvature of the front from simulation",
+    ),
+    "plane": Look("plane front", "plane front"),
+    "standard": Look("standard reconstruction (of the file)", "standard"),
+    "waveforms_and_features": Look("network: waveforms + features", "network"),
+    "waveforms_only": Look("network: waveforms", "network"),
+    "features_only": Look("network: features", "network"),
+    "stations_only": Look("network: stations only", "network"),
+}
+PALETTE = ("#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
+
+
+def label(name: str, networks: Collection[str] = ()) -> str:
+    """Name of a method for people; networks : the names that are those of networks."""
+    if name in LOOKS:
+        return LOOKS[name].label
+    return f"network: {name}" if name in networks else name
+
+
+def short(name: str) -> str:
+    """Name of a method in a sentence or a narrow column."""
+    return LOOKS[name].short if name in LOOKS else name
+
+
+def marker(name: str) -> str:
+    """Marker of a method's points."""
+    return LOOKS[name].marker if name in LOOKS else "o"
+
+
+def colours(names: Iterable[str], palette: Iterable[str] = PALETTE) -> dict[str, str]:
+    """A colour for each method; those that are listed with one keep it, whoever stands beside."""
+    others = itertools.cycle(palette)
+    return {name: (LOOKS[name].colour if name in LOOKS else None) or next(others) for name in names}
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """The names with the baselines first, all others as they come."""
+    return sorted(
+        names, key=lambda name: BASELINES.index(name) if name in BASELINES else len(BASELINES)
+    )
+
+
+def baselines(scores: dict) -> tuple[str, ...]:
+    """The baselines that scores were made with."""
+    return tuple(scores["ev_of_correction"])

@@ -1,0 +1,157 @@
+"""Figures: returned, not saved; independent of what the user's matplotlib is set to."""
+
+import io
+import os
+import subprocess
+import sys
+from dataclasses import replace
+
+import matplotlib
+import numpy as np
+import pytest
+from hits import make_events, make_reconstruction
+from matplotlib.figure import Figure
+
+from tashower.errors import InputError
+from tashower.evaluation.figures.event import event_figure
+from tashower.evaluation.figures.methods import differences, distributions
+from tashower.evaluation.figures.residuals import residuals
+from tashower.evaluation.figures.style import save
+from tashower.evaluation.names import PALETTE, colours
+from tashower.reconstruction.pulses import find_pulses
+
+
+@pytest.fixture
+def events(rng):
+    return make_events(rng, 6)
+
+
+@pytest.fixture
+def table(rng, events):
+    return make_reconstruction(rng, events)
+
+
+def most_hits(events):
+    return int(np.argmax(np.diff(events.hit_offset)))
+
+
+def legend(axes):
+    return [text.get_text() for text in axes.get_legend().get_texts()]
+
+
+def picture(figure):
+    file = io.BytesIO()
+    figure.savefig(file, format="png")
+    return file.getvalue()
+
+
+def test_nothing_of_the_users_settings_is_changed(events, table):
+    before = dict(matplotlib.rcParams.copy())
+    figure = distributions({"free": table}, [], "S800")
+    assert isinstance(figure, Figure)
+    assert dict(matplotlib.rcParams.copy()) == before
+    pyplot = sys.modules.get("matplotlib.pyplot")
+    assert pyplot is None or not pyplot.get_fignums()
+
+
+def test_a_figure_looks_the_same_whatever_is_set(events, table):
+    """Also where it is drawn later, as a notebook does."""
+    figures = [differences({"free": table, "other": table}, [])]
+    settings = {"text.usetex": True, "axes.facecolor": "k", "font.size": 30, "lines.linewidth": 9}
+    with matplotlib.rc_context(settings):
+        figures.append(differences({"free": table, "other": table}, []))
+        texts = [t.get_usetex() for t in figures[1].findobj(matplotlib.text.Text)]
+        assert not any(texts)
+    assert picture(figures[0]) == picture(figures[1])
+    with matplotlib.rc_context({"text.usetex": True}):
+        figures[1].set_size_inches(20, 10)  # more ticks than before
+        figures[1].draw_without_rendering()
+        texts = [t.get_usetex() for t in figures[1].findobj(matplotlib.text.Text)]
+    assert not any(texts)
+
+
+def test_figures_in_a_notebook_with_latex_asked_for_and_absent(tmp_path):
+    (tmp_path / "matplotlibrc").write_text("text.usetex: True\nbackend: TkAgg\n")
+    code = (
+        "import numpy as np, sys\n"
+        "from tashower.evaluation.figures.residuals import residuals\n"
+        "from tashower.evaluation.figures.style import save\n"
+        "r = np.linspace(10, 2000, 400)\n"
+        "found = {'r': r, 'time': r / 9, 'signal': r / 900, 'saturated': r < 90}\n"
+        "figure = residuals(found)\n"
+        "save(figure, sys.argv[1])\n"
+        "figure.savefig(sys.argv[1] + '.png')\n"
+        "assert 'matplotlib.pyplot' not in sys.modules\n"
+    )
+    for backend in ("module://matplotlib_inline.backend_inline", "nbagg"):
+        environment = os.environ | {
+            "MPLCONFIGDIR": str(tmp_path),
+            "MPLBACKEND": backend,
+            "PATH": str(tmp_path),  # no LaTeX
+        }
+        path = tmp_path / "p.png"
+        words = [sys.executable, "-c", code, str(path)]
+        done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert path.read_bytes().startswith(b"\x89PNG")
+        path.unlink()
+
+
+@pytest.mark.parametrize(("name", "mark"), [("a.png", b"Software\0"), ("a.PDF", b"/Creator")])
+def test_pictures_say_what_made_them(tmp_path, events, table, name, mark):
+    found = {n: np.arange(9.0) for n in ("r", "time", "signal")} | {"saturated": np.zeros(9, bool)}
+    save(residuals(found), tmp_path / name)
+    content = (tmp_path / name).read_bytes()
+    assert mark in content
+    assert b"tashower" in content
+
+
+@pytest.mark.parametrize("name", ["a", "a.txt", "a.html"])
+def test_what_is_no_picture_is_not_written(tmp_path, name):
+    with pytest.raises(InputError, match=f"{name}: ends like no picture"):
+        save(Figure(), tmp_path / name)
+    assert not list(tmp_path.iterdir())
+
+
+def test_every_method_is_drawn(events, table):
+    names = ["free", "constrained", "new_fit", "plane", "net_a", "net_b"]
+    methods = dict.fromkeys(names, table)
+    figure = distributions(methods, ["net_a", "net_b"], "S800")
+    expected = ["fit, free curvature", "fit, constrained curvature", "new_fit", "plane front"]
+    expected += ["network: net_a", "network: net_b"]
+    assert legend(figure.axes[0]) == expected
+    left = differences(methods, ["net_a", "net_b"]).axes[0]
+    assert legend(left) == expected[1:]
+    assert "free fit" in left.get_xlabel()
+
+
+def test_colours_stay_with_the_method():
+    found = colours(["net", "constrained", "other", "free"])
+    assert found == colours(["constrained"]) | colours(["free"]) | colours(["net", "other"])
+    assert [found["net"], found["other"]] == list(PALETTE[:2])
+    assert len(set(found.values())) == 4
+
+
+def test_picture_of_an_event_holds_every_shower(events, table):
+    pulses = find_pulses(events)
+    names = ("free", "constrained", "new_fit", "waveforms_only", "features_only")
+    figure = event_figure(events, most_hits(events), dict.fromkeys(names, table), pulses)
+    shown = ["true", "free fit", "constrained fit", "new_fit", "waveforms_only", "features_only"]
+    assert legend(figure.axes[0])[-len(shown) :] == shown
+    front = next(a for a in figure.axes if a.get_title() == "shower front")
+    styles = {line.get_label(): line.get_linestyle() for line in front.lines}
+    assert [styles[name] for name in shown] == ["-", "-", "-", "--", "--", "--"]
+    colour = {line.get_label(): line.get_color() for line in front.lines}
+    assert len({colour[name] for name in shown}) == len(shown)
+
+
+def test_a_plane_front_is_drawn_only_where_nothing_else_is_known(events, table):
+    pulses = find_pulses(events)
+    nan = np.full(events.n_events, np.nan)
+    plane = replace(table, s800=nan, curvature=nan, energy=nan)
+    lost = replace(table, zenith=nan)
+    for free, expected in ((table, "free fit"), (lost, "plane front")):
+        methods = {"free": free, "plane": plane}
+        figure = event_figure(replace(events, truth=None), most_hits(events), methods, pulses)
+        assert legend(figure.axes[0])[-1] == expected
+        assert len(legend(figure.axes[0])) == 3  # silent, out of service, and this

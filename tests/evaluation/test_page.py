@@ -1,0 +1,142 @@
+"""Pages: whole HTML that escapes what comes from outside."""
+
+import json
+import tomllib
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from tashower.config import load_config
+from tashower.evaluation.page import render
+from tashower.evaluation.report import read_times, report_text
+from tashower.evaluation.tables import pulls_key
+
+ROOT = Path(__file__).resolve().parents[2]
+VOID = {"meta", "img", "br", "hr", "link", "input"}
+NASTY = '<script>alert(1)</script> & "it\'s"'
+
+
+class Balanced(HTMLParser):
+    """Every tag is closed in order; collects text, and the tags that it met."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.met, self.text = [], set(), ""
+
+    def handle_starttag(self, tag, attrs):
+        self.met.add(tag)
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open, f"</{tag}> closes nothing"
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def parsed(text):
+    page = Balanced()
+    page.feed(text)
+    page.close()
+    assert not page.open
+    return page
+
+
+def entry(value=0.1):
+    return {"value": value, "error": 0.01}
+
+
+@pytest.fixture
+def scores():
+    """Scores of a fit and of a network with a nasty name, in one bin of energy and of zenith."""
+    names = ("free", "constrained", NASTY)
+    quantities = ("angle_68_deg", "angle_99_deg", "zenith_bias_deg", "core_68_m", "core_bias_m")
+    summary = {q: entry() for q in (*quantities, "log_energy_bias", "log_energy_68")} | {"n": 12}
+    method = {"all": summary, "by_energy": [summary], "by_zenith": [summary]}
+    ev = {q: entry() for q in ("axis", "core", "log_energy")}
+    return {
+        "commit": "abc",
+        "created": "now",
+        "software": "tashower",
+        "versions": {"python": "3"},
+        "selection": "all",
+        "n_scored": 12,
+        "n_triggered": 1200,
+        "networks": {NASTY: None},
+        "configuration": {
+            "scores": {"energy_edges_log10_ev": [18, 19], "zenith_edges_deg": [0, 60]},
+            "name": NASTY,
+        },
+        "published_ev": [{"waveforms": True, "event_features": True, "value": 0.37}],
+        "ev_of_correction": {fit: dict.fromkeys(names, ev) for fit in ("free", "constrained")},
+        "ev_of_quantity": dict.fromkeys(names, ev),
+        "methods": dict.fromkeys(names, method),
+        "fraction_valid": dict.fromkeys(names, 1.0),
+        "fraction_scored_by_energy": [0.5],
+        pulls_key("free"): {"core_x": {"mean": 0.0, "width": 1.0, "width_68": None}},
+        "histories": {},
+    }
+
+
+def test_report_is_whole_and_escapes_names(scores, tmp_path):
+    (tmp_path / "pulls.png").write_bytes(b"\x89PNG")
+    for number in (10, 2, 1):
+        (tmp_path / f"event_{number}.png").write_bytes(b"\x89PNG")
+    text = report_text(load_config(None), scores, tmp_path)
+    page = parsed(text)
+    assert "script" not in page.met
+    assert f"network: {NASTY}" in page.text
+    assert json.dumps(NASTY) in page.text  # in the configuration
+    assert text.count("<figure>") == 4
+    assert text.index("event_1") < text.index("event_2") < text.index("event_10")
+    assert "Training" not in page.text.split("In short")[1].split("Words")[0]
+    for word in ("free fit", "constrained fit", "bootstrap error"):
+        assert f"<dt><b>{word}</b></dt>" in text
+
+
+def test_times_of_the_workflow(scores, tmp_path):
+    (tmp_path / "b" / "fit").mkdir(parents=True)
+    header = "s\tmax_rss\tcpu_time\n"
+    (tmp_path / "b" / "fit" / "0.tsv").write_text(header + "2.0\t10\t1.5\n")
+    (tmp_path / "b" / "fit" / "1.tsv").write_text(header + "4.0\t30\t-\n")
+    assert read_times(tmp_path / "b")[1:] == [["fit", "2", "6", "2", "30"]]
+    assert "<h3>Times" in report_text(load_config(None), scores, tmp_path, tmp_path / "b")
+    assert "<h3>Times" not in report_text(load_config(None), scores, tmp_path)
+
+
+def test_report_of_measured_events_is_whole_and_escapes_names():
+    rows = [["a", NASTY], [NASTY, "b"]]
+    content = {
+        "lead": f"3 events of {NASTY}",
+        "reference": NASTY,
+        "what": rows,
+        "counts": rows,
+        "event_rows": rows,
+        "domain": {"warnings": [NASTY, "second"], "rows": rows},
+        "truth": {"problem": NASTY, "tables": [rows]},
+        "pictures": {"differences": "AAAA", f"event_1{NASTY}": "AAAA"},
+        "configuration": NASTY,
+    }
+    page = parsed(render("data_report.html.j2", **content))
+    assert "script" not in page.met
+    # twice in each of five tables; lead, caption, warning, problem, configuration
+    assert page.text.count(NASTY) == 5 * 2 + 5
+    nothing = content | {"domain": None, "truth": None, "pictures": {}}
+    page = parsed(render("data_report.html.j2", **nothing))
+    assert "Against the truth" not in page.text
+    assert "Data against simulation" not in page.text
+    assert "img" not in page.met
+
+
+def test_templates_come_with_the_package():
+    patterns = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    patterns = patterns["tool"]["setuptools"]["package-data"]["tashower"]
+    package = ROOT / "tashower"
+    packed = {path for pattern in patterns for path in package.glob(pattern)}
+    templates = set((package / "evaluation" / "templates").iterdir())
+    assert templates
+    assert templates <= packed
+    assert all((package / pattern).parent.is_dir() for pattern in patterns)
