@@ -6,9 +6,9 @@ import itertools
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from tashower.physics.lateral import mean_s800
-from numpy.typing import ArrayLike
 
 #: Fewest events behind a node of the table.
 FEWEST_EVENTS = 10

@@ -96,7 +96,7 @@ def quality_flags(
             good
             & np.isfinite(p).all(axis=1)
             & np.isfinite(covariance).all(axis=(1, 2))
-            & (ndof >= 1)
+            & (ndof >= 0)
             & (chi2 >= 0)
         )
         sane &= (p[:, 4] > SANE_S800[0]) & (p[:, 4] < SANE_S800[1]) & (inside > -FARTHEST_OUTSIDE)
@@ -105,7 +105,8 @@ def quality_flags(
             "invalid": ~sane,
             "few_stations": used < settings.min_stations,
             "bad_chi2": ~(
-                chi2 + OUTLIER_CHI2 * outliers < settings.max_chi2_per_ndof * (ndof + outliers)
+                (ndof >= 1)
+                & (chi2 + OUTLIER_CHI2 * outliers < settings.max_chi2_per_ndof * (ndof + outliers))
             ),
             "zenith": ~(p[:, 2] < np.radians(settings.max_zenith_deg)),
             "border": ~(inside >= settings.min_border_distance_m),

@@ -93,7 +93,8 @@ def flags(p=(), error=(), counts=(), settings=SETTINGS, primary="table"):
         ({"error": {4: 20.0 * SETTINGS.max_s800_error * 1.01}}, {"s800_error"}),
         ({"error": {4: 20.0 * SETTINGS.max_s800_error * 0.99}}, set()),
         ({"counts": {3: False}}, {"invalid"}),
-        ({"counts": {1: 0, 0: 0.0}}, {"invalid", "bad_chi2"}),
+        ({"counts": {1: 0, 0: 0.0}}, {"bad_chi2"}),
+        ({"counts": {1: -1, 0: 0.0}}, {"invalid", "bad_chi2"}),
         ({"counts": {1: 1, 0: 1.0}}, set()),
         ({"counts": {0: -1e-9}}, {"invalid"}),
         # A rejected station counts 12 and one degree of freedom; a silent one has its own flag.

@@ -59,7 +59,7 @@ def worst_station(p, observed, settings, information, scratch):
         if not observed.use[i] & TIME:
             continue
         _, _, chi2 = station_terms(here, observed, i, settings.description)
-        total += chi2
+        total += max(chi2, 0.0)  # a Poisson term of exact data is 0 but for rounding
         if chi2 < 0.25 * OUTLIER_CHI2:
             continue
         evaluate(p, observed, (i, i + 1), settings, free, quadratic)

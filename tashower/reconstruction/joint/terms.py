@@ -15,7 +15,9 @@
 The clipped signal of a saturated station is a lower bound of its true one, which itself scatters by
 sigma_S around S_fit: a model is held to the bound where it expects less by more than that. (The
 likelihood of a censored signal, -2 ln Phi, takes the bound for a fixed threshold, which it is not:
-it makes S800 of such events too large by 2 %, this by half a per cent.) sigma_t, sigma_S, and on which side of 4 VEM/m^2 a station is, come from the model of the previous
+it makes S800 of such events too large by 2 %, this by half a per cent.)
+
+sigma_t, sigma_S, and on which side of 4 VEM/m^2 a station is, come from the model of the previous
 pass, never from the observed signal: weights from observed signals bias S800 by several per cent.
 """
 
