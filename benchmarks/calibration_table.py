@@ -3,7 +3,7 @@
     python benchmarks/calibration_table.py > docs/calibration_table.md
 
 Nothing here is fitted: the numbers of the simulation are in config/config.yaml and
-    tashower/simulation.
+tashower/simulation.
 """
 
 import subprocess
@@ -81,7 +81,10 @@ def signal_table() -> None:
         mean = {}
         for mass, name in ((1, "proton"), (56, "iron")):
             log_e = np.log10(energy) + 18
-            text = f"min_log10_energy_ev: {log_e}, max_log10_energy_ev: {log_e}, primaries: {{{name}: 1}}, max_zenith_deg: 50"
+            text = (
+                f"min_log10_energy_ev: {log_e}, max_log10_energy_ev: {log_e}, "
+                f"primaries: {{{name}: 1}}, max_zenith_deg: 50"
+            )
             t = draw_showers(load_config(f"{{showers: {{{text}}}}}"), "test", 0, 200_000)
             for degrees in (5, 15, 30, 38, 45):
                 near = np.abs(np.degrees(t.zenith) - degrees) < 1.0
@@ -182,10 +185,12 @@ def efficiency_table(thrown, events, table) -> None:
             f"{table.n_stations[good].mean():.1f}",
         )
     print(
-        "\nPublished: trigger and selection close to 100 % above 10^18.9 to 10^19 eV (ApJL 768 (2013) L1, from memory); the event of"
+        "\nPublished: trigger and selection close to 100 % above 10^18.9 to 10^19 eV (ApJL 768 "
+        "(2013) L1, from memory); the event of"
     )
     print(
-        "27 May 2021 (244 EeV, 38.6 degrees) had 23 stations (Abbasi et al. 2023, doi:10.1126/science.abo5095)."
+        "27 May 2021 (244 EeV, 38.6 degrees) had 23 stations (Abbasi et al. 2023, "
+        "doi:10.1126/science.abo5095)."
     )
 
 
@@ -240,7 +245,8 @@ def main() -> None:
     ).stdout.strip()
     print("# Simulated against published\n")
     print(
-        f"Printed by `python benchmarks/calibration_table.py` (`make calibration-table`), commit {commit}, default front and detector."
+        "Printed by `python benchmarks/calibration_table.py` (`make calibration-table`), commit "
+        f"{commit}, default front and detector."
     )
     print(
         "What the columns mean and where they disagree is said in [simulation.md](simulation.md).\n"
@@ -253,7 +259,8 @@ def main() -> None:
     print("\n## Leading edge behind the plane front, protons, 26 to 34 degrees\n")
     events_of = {}
     for log_e in PUBLISHED_FRONT:
-        text = f"min_log10_energy_ev: {log_e}, max_log10_energy_ev: {log_e}, primaries: {{proton: 1}}, "
+        text = f"min_log10_energy_ev: {log_e}, max_log10_energy_ev: {log_e}, "
+        text += "primaries: {proton: 1}, "
         text += "core_margin_m: -3000, max_zenith_deg: 35"
         found = simulate_events(load_config(f"{{showers: {{{text}}}}}"), "test", 0, 12_000)
         events_of[log_e] = (found, find_pulses(found))

@@ -57,7 +57,8 @@ def main(n_events: int = 10_000) -> None:
         write_dst(dst, events, pulses)
         write_text(text, events, pulses)
         print(
-            f"convert, {events.n_events:,} events, one core        read [s]   convert [s]   read/convert"
+            f"convert, {events.n_events:,} events, one core        read [s]   convert [s]   "
+            "read/convert"
         )
         for path, read in ((dst, unpack), (text, parse)):
             reading = seconds(lambda path=path, read=read: read(path))

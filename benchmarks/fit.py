@@ -97,7 +97,8 @@ def main() -> None:
     cases, settings = prepared(events, pulses, calibration, N_MINUIT)
     print(f"  tashower, free curvature                     {ours:8.0f}       1")
     print(
-        f"  tashower, constrained curvature              {rates['constrained']:8.0f}   {ours / rates['constrained']:5.2f}"
+        f"  tashower, constrained curvature              {rates['constrained']:8.0f}   "
+        f"{ours / rates['constrained']:5.2f}"
     )
     scipy = max(with_scipy(cases[:N_SCIPY], settings) for _ in range(3))
     print(f"  scipy.optimize.least_squares, numeric        {scipy:8.0f}   {ours / scipy:5.0f}")

@@ -3,9 +3,8 @@
     python benchmarks/front_choice.py > docs/front_choice.md
 
 Runs the workflow once per choice with half of the default training sample and two networks (with
-and without waveforms, both with
-event features): a quarter of an hour on 2 cores. Results go to results-front/. What is finished is
-    not run again.
+and without waveforms, both with event features): a quarter of an hour on 2 cores. Results go to
+results-front/. What is finished is not run again.
 """
 
 import json
@@ -24,12 +23,20 @@ from tashower.config import load_config
 CHOICES = {
     "default": {},
     "A: more local fluctuation": {
-        "electron_shape": 2, "electron_delay_ns": 1125, "muon_delay_ns": 450, "onset_ns": 0.285, "local_ns": 0.8,
+        "electron_shape": 2,
+        "electron_delay_ns": 1125,
+        "muon_delay_ns": 450,
+        "onset_ns": 0.285,
+        "local_ns": 0.8,
     },
     "D: late electrons, less local fluctuation": {
-        "electron_shape": 3, "electron_delay_ns": 1407, "muon_delay_ns": 703, "onset_ns": 0.10, "local_ns": 0.3,
+        "electron_shape": 3,
+        "electron_delay_ns": 1407,
+        "muon_delay_ns": 703,
+        "onset_ns": 0.10,
+        "local_ns": 0.3,
     },
-}  # fmt: skip
+}
 SMALLER = {
     "samples": {
         "calibration": 20_000,
@@ -72,10 +79,12 @@ def main() -> None:
     scores = {name: run(name, front) for name, front in CHOICES.items()}
     commit = next(iter(scores.values()))["commit"][:7]
     print(
-        f"Printed by `python benchmarks/front_choice.py`, commit {commit}: 30,000 showers to train with, 15,000 to score.\n"
+        f"Printed by `python benchmarks/front_choice.py`, commit {commit}: 30,000 showers to "
+        "train with, 15,000 to score.\n"
     )
     print(
-        "| front | electrons: shape, delay at 1 km | muons | onset a | local | free fit, 68 % | network, 68 % | EV with waveforms "
+        "| front | electrons: shape, delay at 1 km | muons | onset a | local | free fit, 68 % | "
+        "network, 68 % | EV with waveforms "
         "| EV without | EV of the constrained fit |"
     )
     print("|" + "---|" * 10)

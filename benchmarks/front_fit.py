@@ -80,7 +80,8 @@ def main() -> None:
     print(f"onset_ns {fit.x[0]:.3f}, local_ns {fit.x[1]:.3f}")
     for log_e, d, s, wanted in zip(TARGETS, *given(fit.x), TARGETS.values(), strict=True):
         print(
-            f"10^{log_e}: delay {d:.0f} ns (target {wanted[0]:.0f}), spread {s:.0f} ns (target {wanted[1]:.0f})"
+            f"10^{log_e}: delay {d:.0f} ns (target {wanted[0]:.0f}), spread {s:.0f} ns (target "
+            f"{wanted[1]:.0f})"
         )
 
 

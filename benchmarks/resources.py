@@ -69,7 +69,8 @@ def main(small: str, large: str) -> None:
         }
         for rule in one[0]
     }
-    about = f"python benchmarks/resources.py {Path(small).name} {Path(large).name}, on a CPU; [constant, per 1000 showers]"
+    command = f"python benchmarks/resources.py {Path(small).name} {Path(large).name}"
+    about = f"{command}, on a CPU; [constant, per 1000 showers]"
     print(json.dumps({"measured": about, "commit": other[2], "rules": rules}, indent=1))
 
 

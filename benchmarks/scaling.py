@@ -50,7 +50,8 @@ def main(results: str, cores: int = 2) -> None:
     millions = showers_in(folder) / 1e6
     found = rows_of(folder / "benchmarks")
     print(
-        f"{millions * 1e6:,.0f} showers         jobs   s/job   CPU s per million   memory of a job [MB]   GB per million"
+        f"{millions * 1e6:,.0f} showers         jobs   s/job   CPU s per million   memory of a "
+        "job [MB]   GB per million"
     )
     for rule, rows in found.items():
         cpu = sum(row.get("cpu_time", row["s"]) for row in rows) / millions
@@ -63,13 +64,15 @@ def main(results: str, cores: int = 2) -> None:
         memory = max(row.get("max_pss", 0.0) for row in rows)
         seconds = sum(row["s"] for row in rows)
         print(
-            f"  {rule:20} {len(rows):6d}  {seconds / len(rows):6.1f}   {cpu:17.0f}   {memory:20.0f}   {size:14.2f}"
+            f"  {rule:20} {len(rows):6d}  {seconds / len(rows):6.1f}   {cpu:17.0f}   "
+            f"{memory:20.0f}   {size:14.2f}"
         )
     everything = [row for rows in found.values() for row in rows]
     wall = max(row["end"] for row in everything) - min(row["end"] - row["s"] for row in everything)
     busy = sum(row["s"] for row in everything)
     print(
-        f"  {wall:.0f} s from the first job's start to the last one's end on {cores} cores; {busy / cores:.0f} s of work on each: ",
+        f"  {wall:.0f} s from the first job's start to the last one's end on {cores} cores; "
+        f"{busy / cores:.0f} s of work on each: ",
         end="",
     )
     print(f"{100 * (1 - busy / cores / wall):.0f} % between the jobs")

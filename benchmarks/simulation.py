@@ -4,9 +4,8 @@ events at once.
     python benchmarks/simulation.py
 
 Proton showers of 10^19 eV, default array, one core, the best of a few runs. The numpy versions draw
-every particle and leave out
-accidental hits, stations out of service and progress: what they do less makes them faster, not
-    slower.
+every particle and leave out accidental hits, stations out of service and progress: what they do
+less makes them faster, not slower.
 """
 
 import time
@@ -177,13 +176,16 @@ def main() -> None:
     by_station, station_hits = max(run_numpy(config, 60, 1, 1) for _ in range(3))
     print("simulation, proton 10^19 eV, one core          events/s   ratio   hits/event")
     print(
-        f"  tashower (compiled)                          {ours:8.0f}       1   {events.n_hits / 20_000:10.1f}"
+        f"  tashower (compiled)                          {ours:8.0f}       1   "
+        f"{events.n_hits / 20_000:10.1f}"
     )
     print(
-        f"  numpy, 100 events at once                    {by_chunk:8.0f}   {ours / by_chunk:5.0f}   {chunk_hits:10.1f}"
+        f"  numpy, 100 events at once                    {by_chunk:8.0f}   {ours / by_chunk:5.0f} "
+        f"  {chunk_hits:10.1f}"
     )
     print(
-        f"  numpy, station by station                    {by_station:8.0f}   {ours / by_station:5.0f}   {station_hits:10.1f}"
+        f"  numpy, station by station                    {by_station:8.0f}   "
+        f"{ours / by_station:5.0f}   {station_hits:10.1f}"
     )
 
 

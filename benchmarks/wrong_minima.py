@@ -4,12 +4,10 @@ from the truth.
     python benchmarks/wrong_minima.py [n_events]
 
 Events: simulated, default configuration, sample `test` (nothing is tuned here). Counted are events
-    that pass the quality
-cuts: those for which the fit claims success. For each event the joint fit is repeated from 20
-cores up to 900 m around its own start and from the true shower; the lowest sum, with the weights of
-the reference, is the
-reference. Wrong: the fit's own result has a sum higher by more than 4 and a core more than 100 m
-    away.
+that pass the quality cuts: those for which the fit claims success. For each event the joint fit is
+repeated from 20 cores up to 900 m around its own start and from the true shower; the lowest sum,
+with the weights of the reference, is the reference. Wrong: the fit's own result has a sum higher by
+more than 4 and a core more than 100 m away.
 """
 
 import sys
@@ -107,7 +105,8 @@ def main(n_events: int = 20_000) -> None:
             )
         kind = "constrained" if constrained else "free"
         print(
-            f"{kind}: {wrong} of {n:,} events in a wrong minimum ({1e3 * wrong / n:.2f} per 1,000); core within 60 m of a station: "
+            f"{kind}: {wrong} of {n:,} events in a wrong minimum ({1e3 * wrong / n:.2f} per "
+            "1,000); core within 60 m of a station: "
             f"{near} of {n_near} ({time.monotonic() - started:.0f} s)",
             flush=True,
         )

@@ -123,7 +123,8 @@ def main(kills: int = 20, seed: int = 1) -> None:
                         fail(f"after kill {done}: {output}", log)
                 files = sum(path.is_file() for path in broken.rglob("*")) if broken.exists() else 0
                 print(
-                    f"chaos: kill {done} of {kills} after {moment:.1f} s: {killed} processes, {files} files stand",
+                    f"chaos: kill {done} of {kills} after {moment:.1f} s: {killed} processes, "
+                    f"{files} files stand",
                     flush=True,
                 )
                 continue
@@ -146,7 +147,8 @@ def main(kills: int = 20, seed: int = 1) -> None:
                 break
             shutil.rmtree(broken)  # it came to its end between two kills: from the beginning
         print(
-            f"chaos: {done} kills, {runs} runs to the end, {locks} left locks removed: the scores are those of the undisturbed run"
+            f"chaos: {done} kills, {runs} runs to the end, {locks} left locks removed: the scores "
+            "are those of the undisturbed run"
         )
 
 

@@ -60,7 +60,10 @@ def make_events(rng, n_events, array=None):
             **{
                 name: rng.uniform(0.1, 1.0, n_events)
                 for name in (
-                    "energy zenith azimuth core_x core_y t0 xmax muon_scale s800 slope curvature muon_share front_scale".split()
+                    (
+                        "energy zenith azimuth core_x core_y t0 xmax muon_scale s800 slope "
+                        "curvature muon_share front_scale"
+                    ).split()
                 )
             },
         ),

@@ -95,7 +95,7 @@ def rusdmc(payload):
 
 
 def rufptn(payload):
-    """The bank of pulses as a dictionary of lists, hit by hit, with the length of its end checked."""
+    """The bank of pulses as lists, hit by hit, with the length of its end checked."""
     nhits, nsclust, nstclust, nborder = struct.unpack_from("<4i", payload)
     bank = {"nhits": nhits, "nsclust": nsclust, "nstclust": nstclust, "nborder": nborder}
     at = 16
@@ -142,7 +142,7 @@ def rusdgeom(payload):
 
 
 def rufldf(payload):
-    """The bank of the lateral fits: {name: (alone, with the geometry)} and the numbers of the latter."""
+    """The lateral fits: {name: (alone, with the geometry)}, and numbers of the latter."""
     pairs = ("xcore", "dxcore", "ycore", "dycore", "sc", "dsc", "s600", "s600_0", "s800", "s800_0")
     pairs += ("aenergy", "energy", "atmcor", "chi2")
     bank = {name: struct.unpack_from("<2d", payload, 16 * k) for k, name in enumerate(pairs)}

@@ -159,7 +159,8 @@ def table(found: list[tuple[Mutation, Path, bool, str]], listed: int, seconds: f
         "# Mutations of the package, and which of them the fast tests notice",
         "",
         f"`make mutants` on {time.strftime('%Y-%m-%d')}, commit {commit}: {len(found)} of {listed} "
-        f"mutations in {seconds / 60:.0f} minutes. Each is an entry of `tests/mutations.txt`, applied "
+        f"mutations in {seconds / 60:.0f} minutes. Each is an entry of `tests/mutations.txt`, "
+        "applied "
         "alone; killed: a fast test of the folder fails.",
         "",
         "| folder | mutations | killed | rate |",

@@ -20,7 +20,7 @@ def checksum(data: bytes) -> int:
 
 
 def dst(banks) -> bytes:
-    """A file of (number, version, payload) banks, each begun in the block where the last one ended."""
+    """A file of (number, version, payload) banks; each begins in the block where one ended."""
     blocks, block = [], b""
 
     def begin():
@@ -65,7 +65,7 @@ def rusdraw(number, usec, windows, mip=(55.0, 56.0), ped=(40, 48)) -> bytes:
 
 
 def rufptn(hits, tail: bool = True) -> bytes:
-    """hits: dictionaries isgood, wfindex, xxyy, nfold, xyz [1200 m], pulsa, ped, vem (lower, upper)."""
+    """hits: isgood, wfindex, xxyy, nfold, xyz [1200 m], pulsa, ped, vem (lower, upper) by name."""
     n = len(hits)
     data = struct.pack("<4i", n, n, sum(h["isgood"] >= 4 for h in hits), 0)
     for name in ("isgood", "wfindex", "xxyy", "nfold"):

@@ -1,4 +1,6 @@
-"""Events, fits, features and samples are the same to the bit, however many chunks they are made in."""
+"""Events, fits, features and samples are the same to the bit, however many chunks they are made
+in.
+"""
 
 from dataclasses import replace
 

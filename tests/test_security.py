@@ -116,7 +116,8 @@ def test_arrays_of_numpy_run_nothing(tmp_path):
     (tmp_path / "stations.csv").write_text("station,x_m,y_m,z_m\n1,0,0,0\n2,1200,0,0\n3,0,1200,0\n")
     (tmp_path / "hits.csv").write_text("event,station,time_ns,signal_vem\n0,1,0,1\n")
     (tmp_path / "h.yaml").write_text(
-        "stations: stations.csv\nhits: hits.csv\nwaveforms: w.npy\npedestal: 5\ncounts_per_vem: 40\n"
+        "stations: stations.csv\nhits: hits.csv\nwaveforms: w.npy\npedestal: 5\ncounts_per_vem: "
+        "40\n"
     )
     np.save(tmp_path / "w.npy", np.array([Payload(mark)], dtype=object), allow_pickle=True)
     with pytest.raises(InputError, match=r"w\.npy"):
@@ -138,7 +139,8 @@ def test_an_array_of_numpy_cannot_claim_gigabytes(tmp_path):
     (tmp_path / "stations.csv").write_text("station,x_m,y_m,z_m\n1,0,0,0\n2,1200,0,0\n3,0,1200,0\n")
     (tmp_path / "hits.csv").write_text("event,station,time_ns,signal_vem\n0,1,0,1\n")
     (tmp_path / "h.yaml").write_text(
-        "stations: stations.csv\nhits: hits.csv\nwaveforms: w.npy\npedestal: 5\ncounts_per_vem: 40\n"
+        "stations: stations.csv\nhits: hits.csv\nwaveforms: w.npy\npedestal: 5\ncounts_per_vem: "
+        "40\n"
     )
     header = (
         "{'descr': '<u2', 'fortran_order': False, 'shape': (1, 100000000000, 2), }".ljust(117)

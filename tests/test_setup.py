@@ -115,7 +115,8 @@ def test_import_and_help_load_nothing_heavy():
         "import sys, tashower.cli\n"
         "try: tashower.cli.main(['--help'])\n"
         "except SystemExit: pass\n"
-        "print([m for m in ('torch', 'numba', 'numpy', 'scipy', 'matplotlib', 'h5py') if m in sys.modules])"
+        "print([m for m in ('torch', 'numba', 'numpy', 'scipy', 'matplotlib', 'h5py') if m in "
+        "sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.rstrip().endswith("[]")

@@ -137,7 +137,8 @@ def test_networks_and_primaries_of_the_user_replace_the_default_ones(tmp_path):
     """Snakemake by itself would merge them."""
     path = tmp_path / "mine.yaml"
     path.write_text(
-        f"results: {tmp_path}/r\nnetworks: {{mine: {{inputs: {{waveforms: false}}}}}}\nshowers: {{primaries: {{iron: 1}}}}\n"
+        f"results: {tmp_path}/r\nnetworks: {{mine: {{inputs: {{waveforms: false}}}}}}\nshowers: "
+        f"{{primaries: {{iron: 1}}}}\n"
     )
     done = snakemake("--dry-run", "--printshellcmds", "--configfile", str(path))
     assert done.returncode == 0, done.all
@@ -326,7 +327,8 @@ def test_workflow_on_files_of_another_experiment(tmp_path):
     assert main(["export", str(events), "--to", str(dst)]) == 0
     config = tmp_path / "mine.yaml"
     config.write_text(
-        f"results: {name}\nsamples: {{calibration: 3000, test: 500, chunk_size: 1000}}\nscores: {{bootstrap: 10}}\n"
+        f"results: {name}\nsamples: {{calibration: 3000, test: 500, chunk_size: 1000}}\nscores: "
+        f"{{bootstrap: 10}}\n"
         f"data: {{files: [{dst}]}}\n"
     )
     shutil.rmtree(results, ignore_errors=True)

@@ -1,4 +1,6 @@
-"""Errors of times and densities around the formulas, and how they are found from simulated showers."""
+"""Errors of times and densities around the formulas, and how they are found from simulated
+showers.
+"""
 
 from typing import NamedTuple
 
@@ -24,14 +26,15 @@ class ErrorModel(NamedTuple):
     sigma_S^2 = signal_poisson S/A + (signal_fraction S)^2
 
     the forms of the Telescope Array (Ivanov 2012: 30 ns, power 0.3, 2 S/A, 0.15); c(z): zenith
-        dependence of the curvature.
-    Two effects that shift an observation and that the formulas do not have:
+    dependence of the curvature. Two effects that shift an observation and that the formulas do not
+    have: the first of few particles, seen above a threshold, comes later than the formula, which
+    is exact for many,
 
-    <t - t_fit> = u (b0 + b1 ln S_fit + b2 ln^2 S_fit): the first of few particles, seen above a
-    threshold, comes later than the
-        formula, which is exact for many;
-    <S>/S_fit = 1 - q (1 + x) exp(-x), x = contained_time/(c(z) (1 + r/30)^1.5): what arrives after
-    the end of the window.
+        <t - t_fit> = u (b0 + b1 ln S_fit + b2 ln^2 S_fit),
+
+    and some of the signal arrives after the end of the window,
+
+        <S>/S_fit = 1 - q (1 + x) exp(-x),     x = contained_time/(c(z) (1 + r/30)^1.5).
     """
 
     time_floor: float = 30.0  #: [ns]
@@ -108,7 +111,9 @@ def _robust_likelihood(residual, sigma) -> float:
 
 
 def _minimise(function, start, **options):
-    """scipy's minimiser, imported when it is needed: half a second that the fit need not wait for."""
+    """scipy's minimiser, imported when it is needed: half a second that the fit need not wait
+    for.
+    """
     from scipy import optimize
 
     return optimize.minimize(function, start, **options)
@@ -148,8 +153,7 @@ def fit_errors(
     `fixed` stay as they are.
 
     Times: stations that are expected to see twice SMALLEST_SIGNAL or more, so that the cut on the
-        signal does not choose them.
-    Densities: where 4 VEM/m^2 or more are expected.
+    signal does not choose them. Densities: where 4 VEM/m^2 or more are expected.
     """
     fixed = fixed or {}
     factor = curvature_zenith_dependence(residuals["zenith"])

@@ -1,4 +1,6 @@
-"""The prior on the curvature of the front: its mean against zenith and size, from simulated showers."""
+"""The prior on the curvature of the front: its mean against zenith and size, from simulated
+showers.
+"""
 
 import numpy as np
 

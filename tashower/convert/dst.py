@@ -99,12 +99,19 @@ def open_packed(path: FilePath) -> BinaryIO:
 
 #: What can be wrong with a block, by the number that `_scan` returns.
 _PROBLEMS = (
-    "", "{where}, byte {byte}: not a DST file, or damaged", "{where}: blocks are missing or out of order",
-    "{where}, byte {byte}: the length of a bank segment does not fit", "{where}: a bank starts before the last one ended",
-    "{where}: a bank goes on that never started", "{where}: a bank of more than " + f"{LARGEST_BANK} bytes",
-    "{where}: a bank ends that never started", "{where}: wrong checksum of a bank", "{where}: a bank of less than 8 bytes",
-    "{where}, byte {byte}: unknown command", "{where}: has no end",
-)  # fmt: skip
+    "",
+    "{where}, byte {byte}: not a DST file, or damaged",
+    "{where}: blocks are missing or out of order",
+    "{where}, byte {byte}: the length of a bank segment does not fit",
+    "{where}: a bank starts before the last one ended",
+    "{where}: a bank goes on that never started",
+    "{where}: a bank of more than " + f"{LARGEST_BANK} bytes",
+    "{where}: a bank ends that never started",
+    "{where}: wrong checksum of a bank",
+    "{where}: a bank of less than 8 bytes",
+    "{where}, byte {byte}: unknown command",
+    "{where}: has no end",
+)
 
 
 def read_banks(path: FilePath) -> Iterator[tuple[int, int, memoryview]]:

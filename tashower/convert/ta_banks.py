@@ -189,8 +189,8 @@ def pack_rusdmc(**values: float) -> bytes:
 @dataclass(frozen=True)
 class FoundPulses:
     """rufptn of an event, a row per hit: `isgood`, `wfindex` (its first window), `xxyy`, `nfold`
-    (windows), and `hit` with sstart, reltime, xyzclf [1200 m], pulsa [VEM], ped, vem..., lower layer
-    first. `n_part`: stations that are part of the event; `tearliest` (2,) [s since midnight].
+    (windows), and `hit` with sstart, reltime, xyzclf [1200 m], pulsa [VEM], ped, vem..., lower
+    layer first. `n_part`: stations that are part of the event; `tearliest` (2,) [s since midnight].
     """
 
     n_part: int

@@ -13,6 +13,7 @@ or ic_info, ic_idxs, ic_data: first index and the steps that are not 1) and shap
 The parser's layout without tiles is read by `ta_dnn_lists`.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import h5py
@@ -44,7 +45,7 @@ _KNOWN = (
 )
 
 
-def read_arrays(path: FilePath, known=_KNOWN) -> dict[str, np.ndarray]:
+def read_arrays(path: FilePath, known: Sequence[str] = _KNOWN) -> dict[str, np.ndarray]:
     """The known datasets of an HDF5 file, and groups that hold one without its zeros.
 
     Raises
@@ -154,7 +155,7 @@ def _core(columns, name, i, side) -> np.ndarray:
     return centre + columns[name][i, :2] * max(middle, 1) * UNIT
 
 
-def direction_of(axis) -> tuple[float, float]:
+def direction_of(axis: np.ndarray) -> tuple[float, float]:
     """Zenith and azimuth [rad] of a vector to the source; NaN where it has no length."""
     length = np.linalg.norm(axis)
     if not (np.isfinite(length) and length > 0):
@@ -203,10 +204,11 @@ def _standard(columns, i, side) -> dict:
 
 
 def read_events_of(path: FilePath) -> tuple[Array, list[Record]]:
-    """(array of all stations of all tiles, records). Windows start where the arrival time and the begin of the pulse in the trace say.
+    """(array of all stations of all tiles, records). Windows start where the arrival time and the
+    begin of the pulse in the trace say.
 
     Not included: second windows (nfold); trace and arrival time of a station are taken as one
-        window.
+    window.
 
     Raises
     ------

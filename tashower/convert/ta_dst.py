@@ -236,7 +236,7 @@ class Options(NamedTuple):
 
 
 def _batch(events: list, where: list[str], first_number: int, named: dict, options) -> tuple:
-    """`Batch` from the banks of some events, and what was left out; `named` as of `read_batches`."""
+    """`Batch` of the banks of some events, and what was left out; named as of `read_batches`."""
     for i, banks in enumerate(events):
         if RUSDRAW not in banks:
             raise InputError(f"{where[i]}: no bank rusdraw: no waveforms")
@@ -274,7 +274,8 @@ def _batch(events: list, where: list[str], first_number: int, named: dict, optio
     bad = put_waveforms(raw.window["fadc"], keep, start, hits.pedestal, waveform)
     if bad >= 0:
         raise InputError(
-            f"{where[hits.event[bad]]}: station {hits.xxyy[bad]}: a FADC count outside of 0 to 65535"
+            f"{where[hits.event[bad]]}: station {hits.xxyy[bad]}: "
+            "a FADC count outside of 0 to 65535"
         )
     number = raw.header["event_num"]
     event_id = np.where(number > 0, number, first_number + np.arange(len(events))).astype(np.int64)

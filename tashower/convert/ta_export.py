@@ -34,7 +34,7 @@ SECONDS = 12 * 3600
 
 
 def _rufldf(table: Reconstruction, i: int) -> bytes:
-    """Payload of rufldf of event i: the fit of lateral distribution and geometry together. Its scale
+    """Payload of rufldf of event i: the fit of lateral distribution and geometry. Its scale
     is that of S800, as the scale that was fitted is not known; nor is t0.
     """
     sigma = np.sqrt(np.nan_to_num(np.diagonal(table.covariance[i])))
@@ -156,8 +156,8 @@ def _export_one(events: Events, pulses: Pulses, i: int) -> list[tuple[int, int, 
 
 def write_dst(path: FilePath, events: Events, pulses: Pulses) -> None:
     """Write events with waveforms of two layers and 128 bins of 20 ns, or multiples of 128, as a
-    DST file: rusdraw, rufptn, bsdinfo, rusdmc with truth, rufldf with a standard reconstruction. Longer
-    waveforms become consecutive windows of a station.
+    DST file: rusdraw, rufptn, bsdinfo, rusdmc with truth, rufldf with a standard reconstruction.
+    Longer waveforms become consecutive windows of a station.
 
     Absolute times mean nothing: every event is put at 0.382 s, where ratios of clock counts are
     spread evenly. Altitudes are relative to the array's reference.

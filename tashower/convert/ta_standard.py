@@ -1,5 +1,5 @@
-"""The Telescope Array's own reconstruction in a DST file: banks rusdgeom (13104, geometry) and rufldf
-(13107, lateral fit, alone and together with the geometry), to the table `standard`.
+"""The Telescope Array's own reconstruction in a DST file: banks rusdgeom (13104, geometry) and
+rufldf (13107, lateral fit, alone and together with the geometry), to the table `standard`.
 
 Cores in units of 1200 m from the origin of the station numbers; angles in degrees, of travel, as
 stored: the zenith angles that are published have half a degree more.
@@ -98,7 +98,8 @@ def unpack_rusdgeom(payload: bytes, where: str) -> dict:
 
 def standard_of(lateral: dict | None, geometry: dict | None, pulses: FoundPulses | None) -> dict:
     """Fields of Reconstruction: the fit of lateral distribution and geometry together where it
-    converged, else the geometry with a free curvature, without a size; empty where there is neither.
+    converged, else the geometry with a free curvature, without a size; empty where there is
+    neither.
 
     Core in the CLF frame [m]; errors on the diagonal of the covariance. Not included: t0, as what
     the times of the fits count from is not the start of the windows (in real events 0.87 us off).

@@ -47,8 +47,8 @@ ZENITH_SHIFT = 0.5
 
 def _find_sections(path) -> list[dict[str, list[int]]]:
     """For each time that the four sections come: {section: [byte where its first event begins,
-    number of the line before it, lines, lines up to the last that is not blank]}. What stands before
-    the first section is left alone.
+    number of the line before it, lines, lines up to the last that is not blank]}. What stands
+    before the first section is left alone.
 
     Raises
     ------

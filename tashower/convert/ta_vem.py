@@ -7,8 +7,8 @@ import numpy as np
 
 from tashower.convert.ta_windows import BIN, pedestals
 
-#: Counts per VEM where the traces do not say: those of the array, so that a count at which a station
-#: saturates is one here as well (Abu-Zayyad et al. 2012, doi:10.1016/j.nima.2012.05.079).
+#: Counts per VEM where the traces do not say: those of the array, so that a count at which a
+#: station saturates is one here as well (Abu-Zayyad et al. 2012, doi:10.1016/j.nima.2012.05.079).
 COUNTS_PER_VEM = 40.0
 #: More counts per VEM than this are not believed (choice; real stations have 25 to 65).
 MOST_PER_VEM = 500.0
@@ -56,9 +56,9 @@ def pulse_begin(counts: np.ndarray, pedestal: np.ndarray) -> np.ndarray:
     return np.where(run.any(axis=1), run.argmax(axis=1), np.nan)
 
 
-def window_begin(time, counts, pedestal) -> np.ndarray:
-    """(h,) [ns] start of the first bin: times (h, L) are those of the bins where the pulses (h, T, L)
-    of the layers begin.
+def window_begin(time: np.ndarray, counts: np.ndarray, pedestal: np.ndarray) -> np.ndarray:
+    """(h,) [ns] start of the first bin: times (h, L) are those of the bins where the pulses
+    (h, T, L) of the layers begin.
     """
     layers = range(counts.shape[2])
     begin = np.stack([pulse_begin(counts[..., k], pedestal[:, k]) for k in layers], axis=1)

@@ -10,6 +10,7 @@ from tashower.convert.ta_banks import N_BINS
 from tashower.errors import InputError
 from tashower.events.model import Events
 from tashower.physics.compiled import compiled
+from tashower.types import FilePath
 
 #: Nominal rate of the stations' clocks [1/s].
 CLOCK = 50_000_000
@@ -17,10 +18,10 @@ BIN = 20.0
 SECOND = 1e9
 DATE, CLOCK_TIME, USEC = 80511, 120000, 381_966  # of exported events, which have no date
 STATION_NUMBERS = 10_000  # all are smaller
-#: Where no pedestal is stated, it is the mean of the bins that are within NEAR counts of it, from the
-#: middle of the first FIRST_BINS or of all bins on, whichever is lower, without the bins from BEFORE
-#: before the first to AFTER behind the last that is ABOVE it. Choices: against the true pedestals of
-#: simulated windows this is unbiased within 0.1 VEM, with 0.3 to 0.5 VEM rms.
+#: Where no pedestal is stated, it is the mean of the bins that are within NEAR counts of it, from
+#: the middle of the first FIRST_BINS or of all bins on, whichever is lower, without the bins from
+#: BEFORE before the first to AFTER behind the last that is ABOVE it. Choices: against the true
+#: pedestals of simulated windows this is unbiased within 0.1 VEM, with 0.3 to 0.5 VEM rms.
 FIRST_BINS, NEAR, ABOVE, BEFORE, AFTER = 16, 2.5, 3.75, 3, 15
 #: What was left out, for messages.
 OUT_OF_SERVICE = "hits of stations out of service (listed, or isgood 0)"
@@ -103,7 +104,7 @@ def pedestals(counts):
     return found
 
 
-def window_starts(time, keep) -> np.ndarray:
+def window_starts(time: np.ndarray, keep: np.ndarray) -> np.ndarray:
     """(h, k) bins at which the windows of hits begin, from the first of each; never before the one
     before it has ended.
 
@@ -116,14 +117,16 @@ def window_starts(time, keep) -> np.ndarray:
     return start
 
 
-def within_half(seconds):
+def within_half(seconds: np.ndarray) -> np.ndarray:
     """Times within a second, across its end: the same modulo 1, in [-0.5, 0.5)."""
     return (seconds + 0.5) % 1.0 - 0.5
 
 
-def select_hits(event, xxyy, good, signal, bad) -> tuple[np.ndarray, Counter]:
-    """(indices of the hits to use, sorted by event and station, one of each station of an event: the
-    one with the highest isgood, of equal ones with the most signal; how many were left out).
+def select_hits(
+    event: np.ndarray, xxyy: np.ndarray, good: np.ndarray, signal: np.ndarray, bad: np.ndarray
+) -> tuple[np.ndarray, Counter]:
+    """(indices of the hits to use, sorted by event and station, one of each station of an event:
+    the one with the highest isgood, of equal ones with the most signal; how many were left out).
 
     event, xxyy, good, signal : (h,); bad : (h,) bool, no measurement
     """
@@ -136,7 +139,7 @@ def select_hits(event, xxyy, good, signal, bad) -> tuple[np.ndarray, Counter]:
     return used[first], Counter({OUT_OF_SERVICE: int(bad.sum()), FURTHER: int((~first).sum())})
 
 
-def windows_of(events: Events, path) -> int:
+def windows_of(events: Events, path: FilePath) -> int:
     """Number of windows of 128 bins that a waveform of the events fills.
 
     Raises
@@ -147,12 +150,13 @@ def windows_of(events: Events, path) -> int:
     windows, rest = divmod(detector.n_bins, N_BINS)
     if events.waveform is None or (detector.n_layers, detector.bin_width) != (2, BIN) or rest:
         raise InputError(
-            f"{path}: files of the Telescope Array hold waveforms of two layers with 128 bins of 20 ns, or multiples of 128"
+            f"{path}: files of the Telescope Array hold waveforms of two layers with 128 bins of "
+            "20 ns, or multiples of 128"
         )
     return windows
 
 
-def lower_layer_first(waveform, windows: int) -> np.ndarray:
+def lower_layer_first(waveform: np.ndarray, windows: int) -> np.ndarray:
     """(h, T, 2) counts, upper layer first, as (h windows, 2, 128) counts, lower layer first."""
     n = len(waveform)
     return (
@@ -163,7 +167,7 @@ def lower_layer_first(waveform, windows: int) -> np.ndarray:
     )
 
 
-def window_clocks(time, windows: int) -> tuple[np.ndarray, np.ndarray]:
+def window_clocks(time: np.ndarray, windows: int) -> tuple[np.ndarray, np.ndarray]:
     """`clock_counts` of all windows of hits that begin at a time [ns, (h,)]; (h windows,) each."""
     begin = np.asarray(time)[:, None] + USEC * 1e3 + np.arange(windows) * N_BINS * BIN
     return clock_counts(begin.ravel())

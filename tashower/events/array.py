@@ -191,7 +191,8 @@ def array_from_positions(
         away = np.abs(position - np.median(position, axis=0)).max(axis=1)
         if away.max() > LARGEST_EXTENT:
             raise InputError(
-                f"station {station_id[away.argmax()]} lies {away.max() / 1e3:.3g} km from the others: "
+                f"station {station_id[away.argmax()]} lies {away.max() / 1e3:.3g} km from the "
+                "others: "
                 "positions are metres on a flat ground"
             )
     found = fit_lattice(position)
@@ -258,8 +259,7 @@ def neighbour_table(array: Array, corners: bool = True) -> np.ndarray:
     """(n_stations, k) indices of the neighbours of every station, -1 where there is none.
 
     Square lattice: eight, or four without the corners. Hexagonal: six. Irregular: up to eight that
-        are nearer than three times the
-    array's spacing.
+    are nearer than three times the array's spacing.
     """
     if array.kind == "irregular":
         reach = 3.0 * array.spacing
@@ -295,7 +295,7 @@ def lattice_map(array: Array) -> tuple[np.ndarray, float]:
     lattice's first axis from east).
 
     Least squares over the stations. A heading below 5 mrad is called 0: displaced stations give
-        that much by chance.
+    that much by chance.
     """
     columns = np.column_stack([np.ones(array.n_stations), array.position[:, :2]])
     coefficients, *_ = np.linalg.lstsq(columns, array.lattice.astype(float), rcond=None)

@@ -1,9 +1,8 @@
 """What an event, its pulses and its reconstruction are: plain arrays in frozen dataclasses.
 
 Hits are a list: those of event i stand at `hit_offset[i]:hit_offset[i + 1]`, in the order of the
-    stations. Missing values are
-NaN, never 0. Times are in ns relative to a reference time of each event that has no physical
-meaning.
+stations. Missing values are NaN, never 0. Times are in ns relative to a reference time of each
+event that has no physical meaning.
 """
 
 from collections.abc import Iterator, Sequence

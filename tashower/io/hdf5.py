@@ -28,11 +28,25 @@ _STAMP, _STAMP_SIZE = "tashower file", 512
 _ON_PURPOSE = " (to use a file that you changed on purpose, leave out its first 512 bytes)"
 
 _UNITS = {
-    "position": "m", "spacing": "m", "hit_time": "ns", "waveform": "counts", "pedestal": "counts/bin",
-    "counts_per_vem": "counts/VEM", "arrival_time": "ns", "signal": "VEM", "area_over_peak": "ns", "energy": "EeV",
-    "zenith": "rad", "azimuth": "rad", "core_x": "m", "core_y": "m", "t0": "ns", "xmax": "g/cm^2", "s800": "VEM/m^2",
+    "position": "m",
+    "spacing": "m",
+    "hit_time": "ns",
+    "waveform": "counts",
+    "pedestal": "counts/bin",
+    "counts_per_vem": "counts/VEM",
+    "arrival_time": "ns",
+    "signal": "VEM",
+    "area_over_peak": "ns",
+    "energy": "EeV",
+    "zenith": "rad",
+    "azimuth": "rad",
+    "core_x": "m",
+    "core_y": "m",
+    "t0": "ns",
+    "xmax": "g/cm^2",
+    "s800": "VEM/m^2",
     "curvature": "ns",
-}  # fmt: skip
+}
 
 
 def write_arrays(
@@ -207,7 +221,8 @@ def check_whole(path: FilePath) -> None:
         value = _checksum(file)
         if file.tell() != int(found[1]):
             raise InputError(
-                f"{path}: {file.tell()} bytes, {found[1]} were written: cut, or changed{_ON_PURPOSE}"
+                f"{path}: {file.tell()} bytes, {found[1]} were written: cut, or "
+                f"changed{_ON_PURPOSE}"
             )
         if value != int(found[2], 16):
             raise InputError(f"{path}: its checksum is wrong: damaged, or changed{_ON_PURPOSE}")
@@ -235,11 +250,13 @@ def read_arrays(
             found = str(attributes.get("format", ""))
             if found != f"tashower {kind}":
                 raise InputError(
-                    f"{path}: holds {found or 'no tashower data'!r}, where 'tashower {kind}' is needed"
+                    f"{path}: holds {found or 'no tashower data'!r}, where 'tashower {kind}' is "
+                    "needed"
                 )
             if str(attributes.get("version", "0")).split(".")[0] != version.split(".")[0]:
                 raise InputError(
-                    f"{path}: version {attributes.get('version')}; this software reads version {version}"
+                    f"{path}: version {attributes.get('version')}; this software reads version "
+                    f"{version}"
                 )
             groups = {
                 g: items_of(item, path)

@@ -26,10 +26,9 @@ def measure(sample: Sample) -> dict[str, torch.Tensor]:
     """Means and widths.
 
     Station features: mean and rms over the cells that have them; x and y and the axis keep mean 0
-        and share one width, so that
-    they can be turned. Event features: median and interquartile range, NaN left out. Waveforms: one
-        rms. Targets: rms, the same
-    for both components of a vector, mean 0.
+    and share one width, so that they can be turned. Event features: median and interquartile range,
+    NaN left out. Waveforms: one rms. Targets: rms, the same for both components of a vector, mean
+    0.
     """
     every = max(1, len(sample.rows) // 1_000_000)  # of a huge sample, a part says as much
     cells = sample.tiles.cells

@@ -1,8 +1,7 @@
 """Constants of nature and of the Telescope Array surface detector, each with its source.
 
 Units everywhere in the package: metres, nanoseconds, radians, EeV, VEM, g/cm^2. Degrees appear only
-    in configurations,
-tables and plots.
+in configurations, tables and plots.
 """
 
 #: Speed of light [m/ns] (exact by definition of the metre, BIPM 2019).

@@ -1,8 +1,8 @@
 """Directions and distances: the one place that knows the conventions.
 
 Right-handed ground frame: x east, y north, z up. (zenith, azimuth) give the direction that the
-    shower COMES FROM,
-azimuth counter-clockwise from east. A shower that comes from `axis` moves along `-axis`.
+shower COMES FROM, azimuth counter-clockwise from east. A shower that comes from `axis` moves along
+`-axis`.
 """
 
 import numpy as np
@@ -100,5 +100,7 @@ def axis_distance(dx, dy, dz, n_x, n_y, n_z):
 
 @formula
 def plane_delay(dx, dy, dz, n_x, n_y, n_z):
-    """Delay [ns] of a plane front at x relative to its passage through the core: -n.(x - core)/c."""
+    """Delay [ns] of a plane front at x relative to its passage through the core: -n.(x -
+    core)/c.
+    """
     return distance_along_axis(dx, dy, dz, n_x, n_y, n_z) / SPEED_OF_LIGHT

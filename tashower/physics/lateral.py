@@ -8,14 +8,12 @@ The Telescope Array's (Ivanov et al. 2020, arXiv:2005.07117, section 2; AGASA fo
     eta    = 3.97 - 1.79 (sec z - 1)
 
 with r the perpendicular distance to the shower axis [m]. The formula is kept in its logarithm: LDF
-    varies over six
-orders of magnitude, and the fit needs the logarithmic derivatives. It diverges at r = 0; callers
-keep away from it.
+varies over six orders of magnitude, and the fit needs the logarithmic derivatives. It diverges at r
+= 0; callers keep away from it.
 
 Any other form is a function of r and zenith, tabulated once (`tabulated`); the loops interpolate.
-Then S800 stands for the signal
-at its reference distance, and the slope eta is the coordinate of the table: the zenith that has
-    this eta in the formula above.
+Then S800 stands for the signal at its reference distance, and the slope eta is the coordinate of
+the table: the zenith that has this eta in the formula above.
 """
 
 from collections.abc import Callable
@@ -121,7 +119,8 @@ def tabulated(log_lateral: Callable, reference: float) -> Lateral:
     )
     if values.shape != r.shape or not np.isfinite(values).all():
         raise ValueError(
-            "the lateral distribution is not finite between 1 m and 30 km at all zeniths to 69 degrees"
+            "the lateral distribution is not finite between 1 m and 30 km at all zeniths to 69 "
+            "degrees"
         )
     if (np.diff(values, axis=0)[_LOG_R_NODES[1:] > np.log(300.0)] >= 0).any():
         raise ValueError("the lateral distribution does not fall with the distance")
@@ -254,10 +253,8 @@ def mean_s800(energy: ArrayLike, zenith: ArrayLike, mass_number: ArrayLike = 1.0
     """Mean S800 [VEM/m^2] of showers of given energy [EeV], zenith [rad] and mass number (1 to 56).
 
     Proton: the relation fitted to 60 degrees. Heavier primaries: the iron/proton ratio of the two
-        relations fitted to
-    46 degrees (kept at its 45-degree value above), interpolated in ln A, as superposition of
-    nucleons suggests.
-    Not included: interaction models other than QGSJET-II-03.
+    relations fitted to 46 degrees (kept at its 45-degree value above), interpolated in ln A, as
+    superposition of nucleons suggests. Not included: interaction models other than QGSJET-II-03.
 
     Examples
     --------

@@ -6,9 +6,8 @@
 30 m. The curvature parameter `a` is in ns: it is the delay that the bracket multiplies.
 
 Why this shape: if every particle arrives tau behind the front, tau = s (1 + r/R_L)^1.5 Gamma(shape
-    2), the first of n
-particles comes s (1 + r/R_L)^1.5 sqrt(2) Gamma(3/2)/sqrt(n) later on average for large n, and n is
-proportional to S800 LDF(r).
+2), the first of n particles comes s (1 + r/R_L)^1.5 sqrt(2) Gamma(3/2)/sqrt(n) later on average for
+large n, and n is proportional to S800 LDF(r).
 
 R_L, the power and that of the LDF are numbers of the array's description (`Front`); the delays of
 simulated particles follow the formula above whatever they are.
@@ -77,8 +76,7 @@ def curvature_zenith_dependence(zenith: ArrayLike) -> np.ndarray:
 
     The Telescope Array's standard reconstruction (Ivanov 2012, PhD thesis, Rutgers): in degrees,
     3.3836 - 0.01848 z below 25, a cubic from 25 to 35, exp(2.0 - 0.032 z) above. Only the ratio to
-        0 degrees is used: the
-    absolute size depends on units and on S800.
+    0 degrees is used: the absolute size depends on units and on S800.
     """
     z = np.degrees(np.asarray(zenith, dtype=float))
     low = 3.3836 - 0.01848 * z

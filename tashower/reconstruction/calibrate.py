@@ -47,7 +47,8 @@ def calibrate(events: Events, settings: ReconstructionConfig) -> Calibration:
         good = fitted.passes_cuts
         if good.sum() < FEWEST_EVENTS // 2:
             raise InputError(
-                f"a calibration needs {FEWEST_EVENTS // 2} events that pass the cuts: these are {good.sum()}"
+                f"a calibration needs {FEWEST_EVENTS // 2} events that pass the cuts: these are "
+                f"{good.sum()}"
             )
         found[name] = measure_pulls(fitted, events.truth)
         if name == CALIBRATED[0]:

@@ -2,6 +2,8 @@
 measured data.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 from tashower.events.model import Events, Pulses
@@ -56,21 +58,43 @@ def _layer_peaks(waveform, layer, threshold, depth):
     return peaks
 
 
+class _Traces(NamedTuple):
+    """What was digitised."""
+
+    waveform: np.ndarray  #: (n_hits, n_bins, n_layers) counts
+    pedestal: np.ndarray  #: (n_hits, n_layers)
+    counts_per_vem: np.ndarray  #: (n_hits, n_layers)
+    hit_time: np.ndarray  #: (n_hits,) [ns]
+
+
+class _Limits(NamedTuple):
+    """What the detector's description says of its electronics."""
+
+    bin_width: float  #: [ns]
+    noise: float  #: rms of a bin [counts]
+    saturation_counts: float
+    saturation_vem: float  #: in 20 ns
+    edge_sigma: float
+    edge_bins: int
+
+
+class _Found(NamedTuple):
+    """Columns of `Pulses`, to be filled."""
+
+    arrival_time: np.ndarray
+    signal: np.ndarray
+    saturated: np.ndarray
+    n_peaks: np.ndarray
+    area_over_peak: np.ndarray
+
+
 @compiled
-def _find(
-    waveform,
-    pedestal,
-    counts_per_vem,
-    hit_time,
-    detector,
-    arrival_time,
-    signal,
-    saturated,
-    n_peaks,
-    area_over_peak,
-):
+def _find(traces, limits, found):
+    """Fill `_Found` from `_Traces` and `_Limits`."""
+    waveform, pedestal, counts_per_vem, hit_time = traces
+    bin_width, noise, saturation_counts, saturation_vem, edge_sigma, edge_bins = limits
+    arrival_time, signal, saturated, n_peaks, area_over_peak = found
     n_hits, n_bins, n_layers = waveform.shape
-    bin_width, noise, saturation_counts, saturation_vem, edge_sigma, edge_bins = detector
     above_noise = edge_sigma * noise
     for h in range(n_hits):
         edges = ratio = 0.0
@@ -127,23 +151,14 @@ def find_pulses(events: Events) -> Pulses:
         n_peaks=np.zeros((n_hits, n_layers), np.int16),
         area_over_peak=np.full(n_hits, np.nan),
     )
-    _find(
-        events.waveform,
-        events.pedestal,
-        events.counts_per_vem,
-        events.hit_time,
-        (
-            float(detector.bin_width),
-            float(detector.noise_counts),
-            float(detector.saturation_counts),
-            float(detector.saturation_vem),
-            float(detector.edge_sigma),
-            int(detector.edge_bins),
-        ),
-        pulses.arrival_time,
-        pulses.signal,
-        pulses.saturated,
-        pulses.n_peaks,
-        pulses.area_over_peak,
+    traces = _Traces(events.waveform, events.pedestal, events.counts_per_vem, events.hit_time)
+    limits = _Limits(
+        float(detector.bin_width),
+        float(detector.noise_counts),
+        float(detector.saturation_counts),
+        float(detector.saturation_vem),
+        float(detector.edge_sigma),
+        int(detector.edge_bins),
     )
+    _find(traces, limits, _Found(*(getattr(pulses, name) for name in _Found._fields)))
     return pulses

@@ -1,4 +1,6 @@
-"""From the fit's own parameters to those of the result: angles, biases taken away, quality flags."""
+"""From the fit's own parameters to those of the result: angles, biases taken away, quality
+flags.
+"""
 
 import math
 from typing import NamedTuple

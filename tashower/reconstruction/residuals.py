@@ -1,4 +1,6 @@
-"""Observed times and signals around a shower: the true one (for the calibration) or a fitted one."""
+"""Observed times and signals around a shower: the true one (for the calibration) or a fitted
+one.
+"""
 
 import numpy as np
 

@@ -83,8 +83,8 @@ class ParticleDelays(NamedTuple):
 
 
 def particle_delays(front: FrontConfig) -> ParticleDelays:
-    """`ParticleDelays` of the configuration's section `front`: scale = mean delay at 1 km / (shape (1 +
-    1000/30)^1.5).
+    """`ParticleDelays` of the configuration's section `front`: scale = mean delay at 1 km / (shape
+    (1 + 1000/30)^1.5).
     """
     unit = thickness_shape(_DELAY_REFERENCE)
     return ParticleDelays(

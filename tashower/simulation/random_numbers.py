@@ -2,10 +2,9 @@
 on.
 
 Generator: xoshiro256++ (Blackman and Vigna 2021, doi:10.1145/3460772), seeded by splitmix64 from a
-    key and a number. The key
-comes from `numpy.random.SeedSequence([seed, split, purpose])`, the number is that of the event:
-streams of different events are independent for every practical purpose, and nothing depends on the
-order in which events are made.
+key and a number. The key comes from `numpy.random.SeedSequence([seed, split, purpose])`, the number
+is that of the event: streams of different events are independent for every practical purpose, and
+nothing depends on the order in which events are made.
 """
 
 import math

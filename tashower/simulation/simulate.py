@@ -172,7 +172,9 @@ def _empty_hits(n: int, detector: Detector) -> Hits:
 
 
 def _with_room(hits: Hits, used: int, n: int, detector: Detector) -> Hits:
-    """The first `used` hits in arrays for n hits; memory that no hit is written to costs nothing."""
+    """The first `used` hits in arrays for n hits; memory that no hit is written to costs
+    nothing.
+    """
     larger = _empty_hits(n, detector)
     for old, new in zip(hits, larger, strict=True):
         new[:used] = old[:used]

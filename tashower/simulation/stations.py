@@ -358,7 +358,9 @@ def simulate_event(state, shower, setup, work, hits, begin, dead):
 
 @inner
 def _read_out(state, s, setup, work, waveform):
-    """Digitise what light station s has, with its state of the moment; returns as `read_station`."""
+    """Digitise what light station s has, with its state of the moment; returns as
+    `read_station`.
+    """
     stations = setup.stations
     pedestal = stations.pedestal[s]
     spread = setup.conditions.calibration_spread

@@ -19,10 +19,16 @@ from tashower.io.reconstruction_file import write_reconstruction
 @pytest.mark.parametrize(
     ("name", "kind"),
     [
-        ("a.dst", "ta_dst"), ("a.b.dst.gz", "ta_dst"), ("a.DST.bz2", "ta_dst"), ("a.txt", "ta_text"), ("a.txt.gz", "ta_text"),
-        ("a.csv", "table"), ("a.parquet", "table"), ("a.FITS", "table"),
+        ("a.dst", "ta_dst"),
+        ("a.b.dst.gz", "ta_dst"),
+        ("a.DST.bz2", "ta_dst"),
+        ("a.txt", "ta_text"),
+        ("a.txt.gz", "ta_text"),
+        ("a.csv", "table"),
+        ("a.parquet", "table"),
+        ("a.FITS", "table"),
     ],
-)  # fmt: skip
+)
 def test_the_ending_decides(name, kind):
     assert format_of(name) == kind
     assert format_of(name, kind) == kind

@@ -47,13 +47,26 @@ def hisparc_event(zenith=0.6, azimuth=2.0):
 AUGER = {
     "id": 81847956000,
     "stations": [
-        {"id": 100 + i, "x": x, "y": y, "z": 1400 + i, "timeNS": t, "signal": s, "isLowGainSaturated": i == 0}
-        for i, (x, y, t, s) in enumerate([
-            (-4131.80, 444.45, 39209205, 907.87), (-5630.69, 447.75, 39211642, 393.0), (-4886.17, -851.87, 39213289, 225.7),
-            (-4876.79, 1746.19, 39207623, 138.99), (-3375.15, 1743.80, 39205298, 96.21),
-        ])
+        {
+            "id": 100 + i,
+            "x": x,
+            "y": y,
+            "z": 1400 + i,
+            "timeNS": t,
+            "signal": s,
+            "isLowGainSaturated": i == 0,
+        }
+        for i, (x, y, t, s) in enumerate(
+            [
+                (-4131.80, 444.45, 39209205, 907.87),
+                (-5630.69, 447.75, 39211642, 393.0),
+                (-4886.17, -851.87, 39213289, 225.7),
+                (-4876.79, 1746.19, 39207623, 138.99),
+                (-3375.15, 1743.80, 39205298, 96.21),
+            ]
+        )
     ],
-}  # fmt: skip
+}
 
 
 def write(path, content):
@@ -62,7 +75,9 @@ def write(path, content):
 
 
 def test_tangent_plane_in_metres():
-    """A degree of latitude is 111.3 km at 52 degrees; longitude shrinks with the cosine; up is up."""
+    """A degree of latitude is 111.3 km at 52 degrees; longitude shrinks with the cosine; up is
+    up.
+    """
     found = east_north_up(
         [5.0, 5.001, 5.0, 5.0], [52.0, 52.0, 52.001, 52.0], [0.0, 0.0, 0.0, 10.0], (5.0, 52.0, 0.0)
     )
@@ -154,15 +169,35 @@ def test_other_json_is_refused(tmp_path, text):
 
 
 def release_event():
-    """An event under the names of the open data release: `info.id`, `t` [ns], `sat`, `isSelected`."""
+    """An event under the names of the open data release: `info.id`, `t` [ns], `sat`,
+    `isSelected`.
+    """
     stations = [
-        {"id": 600 + k, "name": f"S{k}", "x": x, "y": y, "z": 1400.0 + k, "t": t, "dt": 12.0,
-         "signal": s, "dsignal": 1.0, "sat": k % 3, "isSelected": 1, "pmt1": [], "pmt2": [], "pmt3": []}
-        for k, (x, y, t, s) in enumerate([
-            (-28950.0, 4599.0, 78365952, 7.23), (-28200.0, 5898.0, 78365016, 3.97),
-            (-28200.0, 3300.0, 78368858, 36.65), (-27450.0, 4599.0, 78367697, 74.69),
-        ])
-    ]  # fmt: skip
+        {
+            "id": 600 + k,
+            "name": f"S{k}",
+            "x": x,
+            "y": y,
+            "z": 1400.0 + k,
+            "t": t,
+            "dt": 12.0,
+            "signal": s,
+            "dsignal": 1.0,
+            "sat": k % 3,
+            "isSelected": 1,
+            "pmt1": [],
+            "pmt2": [],
+            "pmt3": [],
+        }
+        for k, (x, y, t, s) in enumerate(
+            [
+                (-28950.0, 4599.0, 78365952, 7.23),
+                (-28200.0, 5898.0, 78365016, 3.97),
+                (-28200.0, 3300.0, 78368858, 36.65),
+                (-27450.0, 4599.0, 78367697, 74.69),
+            ]
+        )
+    ]
     return {
         "meta": {"type": "auger data release", "release": 1, "format": 1},
         "info": {"id": 71656066300, "sdid": 3566570, "gpstime": 865918276},
@@ -194,8 +229,16 @@ def test_stations_that_are_not_selected_are_left_out_and_named(tmp_path, caplog)
     for station in content["stations"]:
         station["isSelected"] = 1
     content["stations"].append(
-        {"id": 999, "x": -3000.0, "y": -850.0, "z": 0.0, "timeNS": 39209305, "signal": 3.0, "isSelected": 0}
-    )  # fmt: skip
+        {
+            "id": 999,
+            "x": -3000.0,
+            "y": -850.0,
+            "z": 0.0,
+            "timeNS": 39209305,
+            "signal": 3.0,
+            "isSelected": 0,
+        }
+    )
     events = convert([write(tmp_path / "a.json", content)])
     assert events.n_hits == 5
     assert 999 not in events.array.station_id[events.hit_station]

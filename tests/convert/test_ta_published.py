@@ -1,5 +1,5 @@
-"""Telescope Array DST files with the banks of the published layout, byte by byte (tests/published.py),
-and real events where they are at hand.
+"""Telescope Array DST files with the banks of the published layout, byte by byte
+(tests/published.py), and real events where they are at hand.
 """
 
 import struct
@@ -74,7 +74,7 @@ def test_hits_are_those_of_rufptn(tmp_path):
 
 
 def test_what_is_no_measurement_is_counted_and_out_of_service(tmp_path, capsys):
-    """isgood 0, vem -1 and stations that bsdinfo lists; a second hit of a station is only counted."""
+    """isgood 0, vem -1 and stations that bsdinfo lists; second hits are only counted."""
     path = written(tmp_path / "p.dst")
     notes = Counter()
     list(read_batches(path, {}, notes=notes))

@@ -1,5 +1,5 @@
-"""Text dumps as the Telescope Array's public program prints them: sections event by event, numbers of
-the width of its format, and what editors do to files.
+"""Text dumps as the Telescope Array's public program prints them: sections event by event, numbers
+of the width of its format, and what editors do to files.
 """
 
 import gzip
@@ -44,6 +44,12 @@ def test_one_hit_of_a_station_is_used(tmp_path, layout):
     assert sorted(notes.values()) == [2, 2]
     long = convert([tmp_path / "e.txt"], windows=3).waveform[0]
     assert long[190 + 30, 1] == 36
+
+
+def test_hits_of_stations_that_are_listed_are_not_used(tmp_path):
+    events = read(tmp_path, per_event(dump_sections(bad="0711 65535 0310 65535")))
+    assert events.array.station_id[events.hit_station].tolist() == [810]
+    assert events.array.station_id[events.dead_station].tolist() == [711, 1119]
 
 
 def test_the_fit_of_the_dump(tmp_path):

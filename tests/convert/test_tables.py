@@ -12,7 +12,10 @@ from tashower.io.event_file import read_events
 STATIONS = "station,x_m,y_m,z_m\n" + "".join(
     f"{10 * i + j},{i * 100},{j * 100},{i}\n" for i in range(4) for j in range(4)
 )
-HITS = "event,station,time_ns,signal_vem,saturated\n7,11,100.5,3.5,0\n7,12,220,2,1\n3,33,5,1.5,0\n7,22,300,9,0\n"
+HITS = (
+    "event,station,time_ns,signal_vem,saturated\n"
+    "7,11,100.5,3.5,0\n7,12,220,2,1\n3,33,5,1.5,0\n7,22,300,9,0\n"
+)
 
 
 @pytest.fixture

@@ -123,7 +123,9 @@ def test_clock_counts_are_better_than_a_nanosecond(rng):
 
 
 def test_first_of_consecutive_windows_is_kept(events, tmp_path):
-    """A station that was read out three times in a row, and once long before by an accidental muon."""
+    """A station that was read out three times in a row, and once long before by an accidental
+    muon.
+    """
     from tashower.convert.ta_banks import pack_rusdraw
 
     wave = np.full((4, 2, 128), 6)

@@ -23,7 +23,8 @@ AUGER = Path(__file__).parents[2] / "config" / "auger_lateral.py"
 def config():
     return load_config(
         f"{{array: {{lattice: hexagonal, spacing_m: 1500, lateral: {AUGER}, reference_m: 1000}}, "
-        "detector: {layers: 1, area_m2: 10, bin_width_ns: 25, bins: 256}, showers: {min_log10_energy_ev: 19}}"
+        "detector: {layers: 1, area_m2: 10, bin_width_ns: 25, bins: 256}, showers: "
+        "{min_log10_energy_ev: 19}}"
     )
 
 

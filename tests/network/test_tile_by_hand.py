@@ -190,6 +190,18 @@ def test_every_station_feature(heading):
     assert seen >= 4
 
 
+def test_a_front_is_at_least_a_little_curved():
+    """A fitted curvature below 0.1 ns counts as 0.1 ns."""
+    events, pulses, fit = the_event(0.0)
+    flat, least = (
+        make_tiles(events, pulses, replace(fit, curvature=np.array([a])), 4, 32, False).cells
+        for a in (-0.5, 0.1)
+    )
+    np.testing.assert_array_equal(flat, least)
+    more = make_tiles(events, pulses, replace(fit, curvature=np.array([0.2])), 4, 32, False).cells
+    assert (more != least).any()
+
+
 @pytest.mark.parametrize("heading", [0.0, HEADING, 2.0, -2.5])
 def test_corrections_are_turned_back_from_the_lattice(heading):
     """A vertical fit, corrected along the lattice's first axis, comes from the direction in which

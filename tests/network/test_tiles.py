@@ -139,7 +139,9 @@ def test_lattice_coordinates_of_a_displaced_array():
 
 
 def basis(kind):
-    """(2, 2) ground vectors of steps along the two axes of a lattice whose first axis points east."""
+    """(2, 2) ground vectors of steps along the two axes of a lattice whose first axis points
+    east.
+    """
     return np.eye(2) if kind == "square" else np.array([[1.0, 0.0], [0.5, np.sqrt(0.75)]])
 
 
@@ -166,6 +168,9 @@ def test_orientations_are_symmetries_of_the_lattice(kind, orientation):
     features = feature_matrix(orientation, kind)
     np.testing.assert_allclose(features @ features.T, np.eye(len(STATION_FEATURES)), atol=1e-12)
     assert features[STATION_FEATURES.index("z"), STATION_FEATURES.index("z")] == 1
+    for names in (["x", "y"], ["axis_x", "axis_y"]):
+        pair = [STATION_FEATURES.index(name) for name in names]
+        np.testing.assert_allclose(features[np.ix_(pair, pair)], matrix)
 
 
 def test_as_many_orientations_as_a_square_and_a_rhombus_have():

@@ -71,7 +71,9 @@ def test_pulls_are_unit_gaussians(rng, curvature):
 
 
 def test_bias_of_s800_goes_away_with_the_errors(rng, monkeypatch):
-    """Sixteen times the area, a quarter of the errors: the bias falls from 2.4 % to a few tenths."""
+    """Sixteen times the area, a quarter of the errors: the bias falls from 2.4 % to a few
+    tenths.
+    """
     small = toy.ERRORS._replace(signal_fraction=0.025, time_floor=5.0, time_scale=0.15)
     monkeypatch.setattr(toy, "ERRORS", small)
     truth = draw_truth(rng, 2000)

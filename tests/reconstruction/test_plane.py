@@ -88,7 +88,9 @@ def test_least_squares_as_scipy_finds_it(rng):
 
 
 def test_errors_are_those_of_the_scatter(rng):
-    """Pulls of zenith, azimuth and t0 have mean 0 and width 1; twice the scatter, twice the error."""
+    """Pulls of zenith, azimuth and t0 have mean 0 and width 1; twice the scatter, twice the
+    error.
+    """
     position = np.column_stack([rng.uniform(-800, 800, (12, 2)), rng.uniform(-20, 20, 12)])
     times = plane_delay(*position.T, *axis_components(0.5, 2.0))
     found = [fitted(position, times + rng.normal(0, 30, 12)) for _ in range(400)]

@@ -46,7 +46,9 @@ def flat(n=1, n_bins=128):
 
 @compiled
 def noisy(seed, times, vem, pulse, noise, waveforms):
-    """Waveforms of pulses of `vem` [VEM] at `times` [ns] in both layers, with noise and digitised."""
+    """Waveforms of pulses of `vem` [VEM] at `times` [ns] in both layers, with noise and
+    digitised.
+    """
     state = np.empty(4, np.uint64)
     seed_stream(state, np.uint64(seed), np.uint64(0))
     impulse, trace = np.zeros((2, 160), np.float32), np.zeros((2, 160), np.float32)

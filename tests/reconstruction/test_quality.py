@@ -39,7 +39,9 @@ def test_angles_and_their_covariance(rng, zenith, azimuth):
 
 @pytest.mark.parametrize("sine", [0.0, 1e-17, 1e-12])
 def test_covariance_at_the_very_vertical(sine):
-    """The zenith keeps the error of a direction cosine; the azimuth has none that means anything."""
+    """The zenith keeps the error of a direction cosine; the azimuth has none that means
+    anything.
+    """
     p = np.array([[0.0, 0.0, sine, -sine, 3.0, 0.0, 1.0]])
     covariance = np.diag([1.0, 1.0, 1e-4, 1e-4, 0.01, 1.0, 0.01])[None]
     angles, found = to_angles(p, covariance)

@@ -40,7 +40,8 @@ def test_falling_spectrum():
 def test_mean_s800_is_the_published_one(mass, name, zenith):
     """The fluctuations leave the mean where the relation has it."""
     t = showers(
-        f"primaries: {{{name}: 1}}, min_log10_energy_ev: 19, max_log10_energy_ev: 19, max_zenith_deg: 60",
+        f"primaries: {{{name}: 1}}, min_log10_energy_ev: 19, max_log10_energy_ev: 19, "
+        "max_zenith_deg: 60",
         60_000,
     )
     near = np.abs(np.degrees(t.zenith) - max(zenith, 4)) < 4
@@ -53,14 +54,16 @@ def test_mean_s800_is_the_published_one(mass, name, zenith):
 @pytest.mark.parametrize("model", ["QGSJET-II-04", "EPOS-LHC"])
 def test_mean_xmax_and_interaction_model(model):
     t = showers(
-        f'primaries: {{proton: 1}}, interaction_model: "{model}", min_log10_energy_ev: 19, max_log10_energy_ev: 19'
+        f'primaries: {{proton: 1}}, interaction_model: "{model}", min_log10_energy_ev: 19, '
+        "max_log10_energy_ev: 19"
     )
     assert t.xmax.mean() == pytest.approx(float(mean_xmax(10.0, 1, model)), abs=2.0)
 
 
 def test_deep_showers_are_brighter_steeper_and_more_curved():
     t = showers(
-        "primaries: {proton: 1}, min_log10_energy_ev: 19, max_log10_energy_ev: 19, max_zenith_deg: 20"
+        "primaries: {proton: 1}, min_log10_energy_ev: 19, max_log10_energy_ev: 19, "
+        "max_zenith_deg: 20"
     )
     deep = t.xmax > np.quantile(t.xmax, 0.8)
     shallow = t.xmax < np.quantile(t.xmax, 0.2)

@@ -159,7 +159,8 @@ def test_mean_first_arrival_against_its_closed_form():
 def bright():
     """Bright showers on a still array: {zenith in degrees: events}."""
     text = (
-        f"{QUIET}, array: {{columns: 11, rows: 11, jitter_m: 0, altitude_spread_m: 0}}, showers: {{core_margin_m: -3600, "
+        f"{QUIET}, array: {{columns: 11, rows: 11, jitter_m: 0, altitude_spread_m: 0}}, showers: "
+        f"{{core_margin_m: -3600, "
         "min_log10_energy_ev: 19.7, max_log10_energy_ev: 20, primaries: {iron: 1}}"
     )
     events = simulate_events(config(text), "test", 0, 4000)
@@ -279,7 +280,8 @@ def test_no_trigger_no_event():
 
 
 def test_a_hexagonal_array_of_one_layer():
-    text = "array: {lattice: hexagonal, spacing_m: 1500}, detector: {layers: 1, area_m2: 10, bin_width_ns: 25, bins: 256}"
+    text = "array: {lattice: hexagonal, spacing_m: 1500}, "
+    text += "detector: {layers: 1, area_m2: 10, bin_width_ns: 25, bins: 256}"
     e = simulate_events(config(text), "test", 0, 60)
     assert e.n_events > 40
     assert e.waveform.shape[1:] == (256, 1)

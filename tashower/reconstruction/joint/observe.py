@@ -1,4 +1,6 @@
-"""What the fit sees of an event: its cluster of stations and the silent ones around it. Compiled."""
+"""What the fit sees of an event: its cluster of stations and the silent ones around it.
+Compiled.
+"""
 
 import math
 from typing import NamedTuple
@@ -66,7 +68,8 @@ def work_space(n_stations):
 
 @compiled
 def observe(event, hits, geometry, area, work):
-    """(`Observed` of one event, times relative to their mean; that mean [ns], NaN without stations).
+    """(`Observed` of one event, times relative to their mean; that mean [ns], NaN without
+    stations).
 
     event : its index; hits : `HitColumns`; area : of a station [m^2]
     """
@@ -132,7 +135,9 @@ def nearest_signal(p, observed):
 
 
 def observed_events(events: Events, pulses: Pulses) -> list[Observed]:
-    """What the fit sees of every event, times relative to their mean, each with memory of its own."""
+    """What the fit sees of every event, times relative to their mean, each with memory of its
+    own.
+    """
     hits, geometry = hit_columns(events, pulses), geometry_of(events)
     area = float(events.array.detector.area)
     n_stations = events.array.n_stations
