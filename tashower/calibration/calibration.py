@@ -56,6 +56,8 @@ def write_calibration(
         name: getattr(calibration.energy, name).tolist()
         for name in ("secant", "log10_s800", "log10_energy")
     }
+    if calibration.energy.largest is not None:
+        table["largest"] = calibration.energy.largest
     content = {
         "format": "tashower calibration",
         "version": VERSION,
@@ -96,7 +98,10 @@ def read_calibration(path: FilePath) -> Calibration:
             curvature_coefficients=tuple(float(c) for c in content["curvature_coefficients"]),
             curvature_width=float(content["curvature_width"]),
             energy=EnergyTable(
-                **{name: np.array(value, dtype=float) for name, value in content["energy"].items()}
+                **{
+                    name: float(value) if name == "largest" else np.array(value, dtype=float)
+                    for name, value in content["energy"].items()
+                }
             ),
             pulls={
                 name: FitPulls(

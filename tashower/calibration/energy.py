@@ -3,13 +3,19 @@ Ivanov 2012).
 """
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from tashower.physics.lateral import mean_s800
+
 #: Fewest events behind a node of the table.
 FEWEST_EVENTS = 10
+#: Up to this log10(E/EeV) the table reaches: 5 x 10^20 eV. Choice: above every event ever seen.
+LARGEST_LOG_ENERGY = 2.7
+#: Primaries whose relation can stand in for the table: mass numbers.
+PRIMARIES = {"proton": 1, "helium": 4, "nitrogen": 14, "iron": 56}
 
 
 @dataclass(frozen=True)
@@ -21,11 +27,14 @@ class EnergyTable:
     secant : (n,) nodes in sec z
     log10_s800 : (m,) nodes in log10(S800/(VEM/m^2))
     log10_energy : (n, m), increasing along S800
+    largest : largest log10(E/EeV) that the table gives to an event of its sample; beyond it the
+        table goes on along a relation. None in older files, whose last node is the largest S800
     """
 
     secant: np.ndarray
     log10_s800: np.ndarray
     log10_energy: np.ndarray
+    largest: float | None = None
 
 
 def make_energy_table(
@@ -37,13 +46,19 @@ def make_energy_table(
     In every bin of sec z, log10 E is a smooth function of log10 S800: the median of log10 S800 in
     bins of TRUE energy, a parabola through the medians, inverted on the nodes. Binning in true
     energy keeps the table free of the spectrum of the sample (binned in S800 it would take over the
-    bias of a falling spectrum).
+    bias of a falling spectrum). Beyond the medians the table goes on straight: below with the slope
+    there, above with that of `physics.lateral.mean_s800`, to LARGEST_LOG_ENERGY.
     """
     secant = 1.0 / np.cos(np.asarray(zenith, dtype=float))
     log_s, log_e = np.log10(s800), np.log10(energy)
     edges = np.quantile(secant, np.linspace(0.0, 1.0, n_secant + 1))
     nodes = np.linspace(log_s.min(), log_s.max(), n_s800)
     middle, table = [], []
+    step = nodes[1] - nodes[0]
+    steepness = log_energy_slope(0.0)
+    # As many more nodes as the lowest bin can need.
+    lacking = max(LARGEST_LOG_ENERGY - log_e.min(), 0.0) / (0.3 * step)
+    nodes = nodes[0] + step * np.arange(n_s800 + int(np.ceil(lacking)))
     for low, high in itertools.pairwise(edges):
         inside = (secant >= low) & (secant <= high)
         energy_edges = np.quantile(
@@ -60,10 +75,54 @@ def make_energy_table(
         x, y = np.array(points).T
         line = np.polynomial.Polynomial.fit(x, y, 2 if len(x) > 6 else 1)
         inner = np.clip(nodes, x.min(), x.max())
-        slope = np.maximum(line.deriv()(inner), 0.3)  # beyond the events the table goes on straight
+        slope = np.where(nodes > x.max(), steepness, np.maximum(line.deriv()(inner), 0.3))
         table.append(line(inner) + slope * (nodes - inner))
         middle.append(np.median(secant[inside]))
-    return EnergyTable(np.array(middle), nodes, np.array(table))
+    table = np.array(table)
+    needed = max(n_s800, int((table < LARGEST_LOG_ENERGY).any(axis=0).sum()) + 1)
+    made = EnergyTable(np.array(middle), nodes[:needed], table[:, :needed])
+    return replace(made, largest=float(np.log10(look_up_energy(made, s800, zenith)).max()))
+
+
+def log_energy_slope(zenith: float, mass_number: float = 1.0) -> float:
+    """d log10 E / d log10 S800 of showers of this zenith [rad] and mass number; of all energies."""
+    one, ten = mean_s800(np.array([1.0, 10.0]), zenith, mass_number)
+    return float(1.0 / np.log10(ten / one))
+
+
+def energy_of_primary(s800: np.ndarray, zenith: np.ndarray, mass_number: float = 1.0) -> np.ndarray:
+    """Energy [EeV] of showers of one primary whose mean S800 [VEM/m^2] at this zenith [rad] is
+    `s800`: the inverse of `physics.lateral.mean_s800`; NaN stays NaN.
+
+    For the Telescope Array and comparisons with it: S800 at 800 m, QGSJET-II-03. With protons it
+    is the energy of that experiment's simulation, before its scaling to the fluorescence detectors
+    (divided by 1.27; Abu-Zayyad et al. 2013, doi:10.1088/2041-8205/768/1/L1).
+
+    Examples
+    --------
+    energy_of_primary(530.0, radians(38.6)) is 309 EeV within a few per cent (Abbasi et al. 2023,
+    doi:10.1126/science.abo5095).
+    """
+    s800, zenith = np.asarray(s800, dtype=float), np.asarray(zenith, dtype=float)
+    known = np.isfinite(s800) & np.isfinite(zenith)
+    known &= (np.where(known, s800, -1.0) > 0) & (np.cos(np.where(known, zenith, 0.0)) > 0.05)
+    ratio = np.where(known, s800, np.nan) / mean_s800(
+        1.0, np.where(known, zenith, 0.0), mass_number
+    )
+    return ratio ** log_energy_slope(0.0, mass_number)
+
+
+def beyond_events(table: EnergyTable, s800: np.ndarray, zenith: np.ndarray) -> np.ndarray:
+    """(n,) bool: the energy that the table gives for S800 [VEM/m^2] and zenith [rad] is above those
+    of all events that made it, or S800 is below theirs; True where NaN.
+    """
+    with np.errstate(invalid="ignore", divide="ignore"):
+        log_s800 = np.log10(np.asarray(s800, dtype=float))
+        if table.largest is None:
+            above = ~(log_s800 <= table.log10_s800[-1])
+        else:
+            above = ~(np.log10(look_up_energy(table, s800, zenith)) <= table.largest)
+        return above | ~(log_s800 >= table.log10_s800[0])
 
 
 def look_up_energy(table: EnergyTable, s800: ArrayLike, zenith: ArrayLike) -> np.ndarray:

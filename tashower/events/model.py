@@ -33,6 +33,9 @@ FLAGS = (
     "border",
     "pointing_error",
     "s800_error",
+    "silent_rejected",  # a silent station that no model believes: perhaps out of service, unlisted
+    "curvature",  # not positive, or far from that of any simulated shower
+    "extrapolated",  # the energy lies beyond the events that made the energy table
 )
 
 

@@ -10,8 +10,9 @@ from tashower.calibration.errors import SMALLEST_SIGNAL
 from tashower.physics.compiled import inner
 from tashower.physics.constants import SPEED_OF_LIGHT
 
-#: How a station enters the fit.
-TIME, SIGNAL, SILENT = 1, 2, 4
+#: How a station enters the fit: its time, its signal, its silence, a lower bound of its signal; or
+#: silent and rejected.
+TIME, SIGNAL, SILENT, BOUND, REJECTED = 1, 2, 4, 8, 16
 
 
 class EventHits(NamedTuple):
@@ -93,8 +94,8 @@ def choose_stations(hits, geometry, slot, label, chosen, use):
 
     chosen : (capacity,) int32, overwritten with the index of the hit, or -1 - station for a silent
         one
-    use : (capacity,) int32, overwritten with a sum of TIME, SIGNAL, SILENT
-    Returns (number chosen, number with a hit). A saturated station keeps its time only.
+    use : (capacity,) int32, overwritten with a sum of TIME, SIGNAL, SILENT, BOUND
+    Returns (number chosen, number with a hit). The signal of a saturated station is a lower bound.
     """
     station, dead, neighbours = hits.station, hits.dead, geometry.neighbours
     n_hits = largest_cluster(hits, geometry, slot, label, use)
@@ -102,7 +103,7 @@ def choose_stations(hits, geometry, slot, label, chosen, use):
     for i in range(len(station)):
         if label[i] == 1:
             chosen[n] = i
-            use[n] = TIME if hits.saturated[i] else TIME + SIGNAL
+            use[n] = TIME + BOUND if hits.saturated[i] else TIME + SIGNAL
             n += 1
     # Stations with any hit and stations out of service are not silent; a silent one counts once.
     for i in range(len(station)):

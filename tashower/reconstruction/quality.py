@@ -3,19 +3,38 @@ flags.
 """
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
-from tashower.config import ReconstructionConfig
+from tashower.calibration.calibration import Calibration
+from tashower.calibration.energy import beyond_events
+from tashower.calibration.prior import prior_log_curvature
 from tashower.events.array import Array, border_distance
 from tashower.events.model import FLAGS
 from tashower.physics.geometry import azimuth_of
+from tashower.reconstruction.joint.outliers import OUTLIER_CHI2
+from tashower.reconstruction.methods import TABLE, Context
 
 #: Results outside of these are not showers: invalid. S800 [VEM/m^2], error of the direction [rad],
 #: core outside the array [m].
 SANE_S800 = (0.05, 2e4)
 LARGEST_DIRECTION_ERROR = math.radians(30.0)
 FARTHEST_OUTSIDE = 3000.0
+#: A curvature farther from the mean of showers than this many standard deviations (its error and
+#: the width of the prior) is no shower's. Choice: 3 in 10,000 simulated showers.
+FARTHEST_CURVATURE = 5.0
+
+
+class FitSums(NamedTuple):
+    """What a fit says of every event beside its parameters; (n,) each."""
+
+    chi2: np.ndarray
+    ndof: np.ndarray
+    used: np.ndarray  #: stations with a time
+    good: np.ndarray  #: converged
+    rejected: np.ndarray  #: stations that were rejected
+    silent_rejected: np.ndarray  #: silent ones among them
 
 
 def to_angles(p: np.ndarray, covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -42,14 +61,36 @@ def to_angles(p: np.ndarray, covariance: np.ndarray) -> tuple[np.ndarray, np.nda
     return angles, jacobian @ covariance @ jacobian.transpose(0, 2, 1)
 
 
+def curvature_of_showers(
+    p: np.ndarray, covariance: np.ndarray, calibration: Calibration
+) -> np.ndarray:
+    """(n,) bool: the curvature is positive, and within FARTHEST_CURVATURE standard deviations of
+    the prior's mean for this zenith and S800.
+
+    p, covariance : of `to_angles`
+    """
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        coefficients = calibration.curvature_coefficients
+        n_z, log_s800 = np.cos(p[:, 2]), np.log(p[:, 4])
+        mean = np.exp(prior_log_curvature.py_func(n_z, log_s800, coefficients))
+        variance = covariance[:, 6, 6] + (calibration.curvature_width * mean) ** 2
+        off = np.abs(p[:, 6] - mean) / np.sqrt(variance)
+        return (p[:, 6] > 0) & (off < FARTHEST_CURVATURE)
+
+
 def quality_flags(
-    array: Array, p: np.ndarray, covariance: np.ndarray, sums: tuple, settings: ReconstructionConfig
+    array: Array, p: np.ndarray, covariance: np.ndarray, sums: FitSums, context: Context
 ) -> np.ndarray:
     """(n,) bit mask of the quality flags, in the order of `events.model.FLAGS`.
 
-    p, covariance : of `to_angles`; sums : (chi2, ndof, stations used, good), (n,) each
+    p, covariance : of `to_angles`; sums : `FitSums`
+
+    The cut on chi2 counts a rejected station with a signal as one more degree of freedom worth
+    OUTLIER_CHI2: what fits only because half of its stations were thrown away does not fit.
     """
-    chi2, ndof, used, good = sums
+    chi2, ndof, used, good, rejected, silent = sums
+    outliers = rejected - silent
+    settings, calibration = context.settings, context.calibration
     with np.errstate(invalid="ignore", divide="ignore"):
         pointing = np.sqrt(covariance[:, 2, 2] + np.sin(p[:, 2]) ** 2 * covariance[:, 3, 3])
         inside = border_distance(array, p[:, 0], p[:, 1])
@@ -58,16 +99,24 @@ def quality_flags(
             & np.isfinite(p).all(axis=1)
             & np.isfinite(covariance).all(axis=(1, 2))
             & (ndof >= 0)
+            & (chi2 >= 0)
         )
         sane &= (p[:, 4] > SANE_S800[0]) & (p[:, 4] < SANE_S800[1]) & (inside > -FARTHEST_OUTSIDE)
         sane &= (pointing < LARGEST_DIRECTION_ERROR) & (covariance[:, 2, 2] > 0)
         failed = {
             "invalid": ~sane,
             "few_stations": used < settings.min_stations,
-            "bad_chi2": ~(chi2 < settings.max_chi2_per_ndof * np.maximum(ndof, 1)),
+            "bad_chi2": ~(
+                (ndof >= 1)
+                & (chi2 + OUTLIER_CHI2 * outliers < settings.max_chi2_per_ndof * (ndof + outliers))
+            ),
             "zenith": ~(p[:, 2] < np.radians(settings.max_zenith_deg)),
             "border": ~(inside >= settings.min_border_distance_m),
             "pointing_error": ~(pointing < np.radians(settings.max_pointing_error_deg)),
             "s800_error": ~(np.sqrt(covariance[:, 4, 4]) < settings.max_s800_error * p[:, 4]),
+            "silent_rejected": silent > 0,
+            "curvature": ~curvature_of_showers(p, covariance, calibration),
+            "extrapolated": (context.primary == TABLE)
+            & beyond_events(calibration.energy, p[:, 4], p[:, 2]),
         }
     return sum(failed[name].astype(np.uint16) << np.uint16(bit) for bit, name in enumerate(FLAGS))

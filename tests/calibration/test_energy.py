@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
-from tashower.calibration.energy import look_up_energy, make_energy_table
+from tashower.calibration.energy import (
+    EnergyTable,
+    beyond_events,
+    energy_of_primary,
+    look_up_energy,
+    make_energy_table,
+)
 from tashower.physics.lateral import mean_s800
 
 
@@ -55,3 +61,49 @@ def test_few_events_still_give_a_table(rng):
     assert look_up_energy(table, np.array([mean_s800(20.0, 0.4)]), np.array([0.4]))[
         0
     ] == pytest.approx(20.0, rel=0.15)
+
+
+def test_most_energetic_event_of_the_telescope_array():
+    """309 EeV for protons before the scaling of energies, S800 530 at 38.6 degrees (Abbasi et al.
+    2023, doi:10.1126/science.abo5095).
+    """
+    assert energy_of_primary(530.0, np.radians(38.6)) == pytest.approx(309.0, rel=0.05)
+
+
+@pytest.mark.parametrize("mass_number", [1, 4, 14, 56])
+def test_energy_of_a_primary_is_the_inverse_of_its_mean_size(mass_number):
+    energy, zenith = np.array([1.0, 10.0, 320.0]), np.radians([0.0, 30.0, 55.0])
+    s800 = mean_s800(energy, zenith, mass_number)
+    np.testing.assert_allclose(energy_of_primary(s800, zenith, mass_number), energy, rtol=1e-10)
+
+
+def test_a_primary_has_no_energy_without_a_size():
+    assert np.isnan(energy_of_primary([np.nan, 0.0, -1.0, 10.0], [0.1, 0.1, 0.1, np.nan])).all()
+
+
+def test_table_reaches_beyond_its_events_along_the_relation(rng):
+    """Events to 100 EeV; 500 EeV come out, too, and are said to be extrapolated."""
+    table = make_energy_table(*sample(rng))
+    assert (table.log10_energy[:, -1] >= 2.7).all()
+    assert 2.0 <= table.largest < 2.2
+    for zenith in np.radians([0.0, 20.0, 38.6, 45.0]):
+        for energy in (150.0, 309.0, 500.0):
+            size = mean_s800(np.array([energy]), zenith)
+            assert look_up_energy(table, size, np.array([zenith])) == pytest.approx(
+                energy, rel=0.05
+            )
+    zenith = np.full(5, 0.6)
+    size = mean_s800(np.array([3.0, 10.0, 90.0, 200.0, 400.0]), 0.6)
+    size[0] = 0.9 * 10.0 ** table.log10_s800[0]
+    assert beyond_events(table, size, zenith).tolist() == [True, False, False, True, True]
+    assert beyond_events(table, [np.nan], [0.1]).all()
+
+
+def test_an_old_table_ends_at_its_last_node():
+    table = EnergyTable(np.array([1.0, 2.0]), np.array([0.0, 3.0]), np.array([[0, 3], [0, 3.0]]))
+    assert beyond_events(table, [0.99, 1.01, 999.0, 1001.0], np.zeros(4)).tolist() == [
+        True,
+        False,
+        False,
+        True,
+    ]

@@ -6,6 +6,7 @@ import pytest
 from tashower.events.array import neighbour_table, regular_array
 from tashower.physics.constants import SPEED_OF_LIGHT
 from tashower.reconstruction.clusters import (
+    BOUND,
     SIGNAL,
     SILENT,
     TIME,
@@ -105,6 +106,6 @@ def test_station_with_an_accidental_is_not_silent():
 
 
 @pytest.mark.parametrize("saturated", [True, False])
-def test_saturated_station_keeps_its_time(saturated):
+def test_signal_of_a_saturated_station_is_a_bound(saturated):
     _, use, _ = choose([at(3, 3)], [0], [500], [saturated])
-    assert use[0] == (TIME if saturated else TIME + SIGNAL)
+    assert use[0] == TIME + (BOUND if saturated else SIGNAL)

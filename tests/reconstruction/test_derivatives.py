@@ -16,7 +16,7 @@ from tashower.physics.lateral import (
     tabulated,
 )
 from tashower.physics.shower_front import TELESCOPE_ARRAY_FRONT, Front, front_delay
-from tashower.reconstruction.clusters import SIGNAL, SILENT, TIME
+from tashower.reconstruction.clusters import BOUND, SIGNAL, SILENT, TIME
 from tashower.reconstruction.joint.model import (
     N_PARAMETERS,
     FitSettings,
@@ -90,19 +90,31 @@ def stations(p, on_ground, lateral, front, exact):
     z = rng.normal(0.0, 60.0, 16)
     order = np.argsort(np.hypot(x - p[0], y - p[1]))
     x, y, z = x[order], y[order], z[order]
-    use = np.array([TIME + SIGNAL] * 9 + [TIME, SIGNAL, SILENT, SILENT, 0, TIME, SILENT], np.int32)
+    use = [TIME + SIGNAL] * 9 + [TIME, SIGNAL, SILENT, SILENT, 0, TIME + BOUND, TIME + BOUND]
+    use = np.array(use, np.int32)
     time, density = expected(p, x, y, z, on_ground, lateral, front)
     shift, contained = rng.normal(20.0, 30.0, 16), rng.uniform(0.7, 1.0, 16)
     time, density = time + shift, density * contained
-    gaussian = (np.arange(16) < 5) & (use != SILENT)
+    gaussian = (np.arange(16) < 5) | ((use & BOUND) > 0)
     weight = np.where(gaussian, 1.0 / (0.3 * density) ** 2, 0.0)
     if not exact:
         time = time + rng.normal(0.0, 80.0, 16)
         density = density * rng.uniform(0.5, 1.6, 16)
         density[[7, 8]] = 0.0, -0.3
         density[use == SILENT] = 0.0
+        density[[14, 15]] *= 3.0, 0.5  # a bound above the model, and one below
     return Observed(
-        x, y, z, use, time, density, rng.uniform(0.5, 2.0, 16) / 60.0**2, weight, shift, contained
+        x,
+        y,
+        z,
+        use,
+        time,
+        density,
+        rng.uniform(0.5, 2.0, 16) / 60.0**2,
+        weight,
+        shift,
+        contained,
+        density,
     )
 
 
@@ -194,6 +206,7 @@ def test_sum_of_one_station_by_hand():
         signal_weight=0.0 * one,
         shift=10.0 * one,
         contained=0.9 * one,
+        expected=one,
     )
     m, k = 2.7 * AREA / DISPERSION, 2.0 * AREA / DISPERSION
     poisson = 2.0 * (m - k + k * np.log(k / m))
@@ -214,3 +227,27 @@ def test_what_is_no_shower_is_infinite(bad):
     observed = stations(p, False, TELESCOPE_ARRAY, TELESCOPE_ARRAY_FRONT, exact=True)
     p[bad[0]] = bad[1]
     assert np.isinf(evaluated(p, observed, False, TELESCOPE_ARRAY, TELESCOPE_ARRAY_FRONT)[0])
+
+
+@pytest.mark.parametrize(
+    ("bound", "expected_term"), [(5.0, 4.0), (3.1, 0.01), (2.9, 0.0), (1.0, 0.0)]
+)
+def test_lower_bound_by_hand(bound, expected_term):
+    """A model of 2 with an error of 1: ((bound - 1 - 2)/1)^2 where that is positive."""
+    one = np.ones(1)
+    observed = Observed(
+        x=np.array([np.sqrt(800.0**2 - SOFTENING**2)]),
+        y=0.0 * one,
+        z=0.0 * one,
+        use=np.array([BOUND], np.int32),
+        time=one,
+        density=bound * one,
+        time_weight=one,
+        signal_weight=one,
+        shift=one,
+        contained=one,
+        expected=one,
+    )
+    p = np.array([0.0, 0.0, 0.0, 0.0, np.log(2.0), 40.0, 1.1])  # 1.1: the prior's mean
+    total, _, _ = evaluated(p, observed, False, TELESCOPE_ARRAY, TELESCOPE_ARRAY_FRONT)
+    assert total == pytest.approx(expected_term, abs=1e-9)

@@ -11,7 +11,7 @@ from reconstruction.toy import calibration, draw_truth, toy_events
 
 from tashower.config import load_config
 from tashower.events.array import Array, Detector, regular_array
-from tashower.events.model import PARAMETERS, pulls, select_events
+from tashower.events.model import FLAGS, PARAMETERS, pulls, select_events, select_rows
 from tashower.physics.geometry import direction, opening_angle
 from tashower.reconstruction.joint.minimise import minimise, scratch_space
 from tashower.reconstruction.joint.model import prior_of, set_weights
@@ -213,7 +213,7 @@ def test_outlier_is_rejected(rng):
     assert np.median(angle(table, truth)) < 2 * np.median(angle(base, truth)) + 0.1
 
 
-def test_saturated_stations_keep_their_time_only(rng):
+def test_clipped_signals_of_saturated_stations_are_not_believed(rng):
     truth = draw_truth(rng, 40, s800=60.0)
     events, pulse = toy_events(rng, truth)
     strongest = np.array(
@@ -237,9 +237,30 @@ def test_saturated_stations_keep_their_time_only(rng):
     assert np.median(np.log(table.s800 / truth.s800)) == pytest.approx(0, abs=0.05)
 
 
-def test_silent_and_dead_stations_count(rng):
-    truth = draw_truth(rng, 1, np.radians(30), 1.0, (0.0, 0.0), 40.0)
-    events, pulse = toy_events(rng, truth, exact=True)
+def test_saturated_stations_hold_the_fit_to_their_bound(rng):
+    """A core close to the only strong station, which is saturated: its bound keeps S800 up."""
+    truth = draw_truth(rng, 150, s800=15.0, core=(60.0, 60.0))
+    events, pulse = toy_events(rng, truth, regular_array(11, 11, 1200.0))
+    strongest = np.array(
+        [
+            np.argmax(pulse.signal[a:b, 0]) + a
+            for a, b in zip(events.hit_offset[:-1], events.hit_offset[1:], strict=True)
+        ]
+    )
+    saturated = pulse.saturated.copy()
+    saturated[strongest] = True
+    found = {}
+    for factor in (0.9, 1e-3):  # a bound that says much, and one that says nothing
+        signal = pulse.signal.copy()
+        signal[strongest] = np.maximum(factor * signal[strongest], 1.5)
+        clipped = replace(pulse, saturated=saturated, signal=signal)
+        table = fit_events(events, clipped, Context(calibration(truth), SETTINGS))
+        found[factor] = np.hypot(table.core_x - 60.0, table.core_y - 60.0)
+    assert np.nanmedian(found[0.9]) < 0.7 * np.nanmedian(found[1e-3])
+
+
+def without_strongest(events, pulse, as_dead):
+    """A single event without its strongest station, perhaps listed as out of service."""
     strongest = np.argmax(pulse.signal[:, 0])
     keep = np.arange(events.n_hits) != strongest
     hole = replace(
@@ -248,13 +269,50 @@ def test_silent_and_dead_stations_count(rng):
         hit_station=events.hit_station[keep],
         hit_time=events.hit_time[keep],
     )
-    without = replace(pulse, **{f: getattr(pulse, f)[keep] for f in pulse.__dataclass_fields__})
-    dead = replace(hole, dead_offset=np.array([0, 1]), dead_station=events.hit_station[[strongest]])
-    as_silent = fit_events(hole, without, Context(calibration(truth), SETTINGS))
-    as_dead = fit_events(dead, without, Context(calibration(truth), SETTINGS))
+    if as_dead:
+        listed = events.hit_station[[strongest]]
+        hole = replace(hole, dead_offset=np.array([0, 1]), dead_station=listed)
+    return hole, select_rows(pulse, keep)
+
+
+@pytest.mark.parametrize("curvature", ["free", "constrained"])
+def test_a_silence_that_no_shower_makes_is_rejected_and_flagged(rng, curvature):
+    truth = draw_truth(rng, 1, np.radians(30), 1.0, (0.0, 0.0), 40.0)
+    events, pulse = toy_events(rng, truth, exact=True)
+    context = Context(calibration(truth), SETTINGS)
+    as_silent, as_dead = (
+        fit_events(*without_strongest(events, pulse, listed), context, curvature)
+        for listed in (False, True)
+    )
     assert np.hypot(as_dead.core_x, as_dead.core_y)[0] < 15
-    # A silent station in the middle pushes the core away, or no shower fits at all.
-    assert not np.hypot(as_silent.core_x, as_silent.core_y)[0] < 50
+    assert as_dead.n_excluded[0] == 0
+    assert as_dead.flags[0] == 0
+    assert as_silent.n_excluded[0] == 1
+    assert as_silent.flags[0] == 1 << FLAGS.index("silent_rejected")
+    for name in PARAMETERS:
+        assert getattr(as_silent, name) == pytest.approx(getattr(as_dead, name), rel=1e-3, abs=0.5)
+
+
+def test_a_likely_silence_counts(rng):
+    """At the edge of a small shower, stations that see nothing say where the core is."""
+    truth = draw_truth(rng, 300, s800=6.0)
+    events, pulse = toy_events(rng, truth)
+    context = Context(calibration(truth), SETTINGS)
+    hits = np.zeros((events.n_events, events.array.n_stations), bool)
+    hits[events.hit_event, events.hit_station] = True
+    _, station = np.nonzero(~hits)
+    listed = replace(
+        events,
+        dead_offset=np.concatenate([[0], np.cumsum((~hits).sum(axis=1))]).astype(np.int64),
+        dead_station=station.astype(np.int32),
+    )
+    counted, ignored = (fit_events(e, pulse, context, "constrained") for e in (events, listed))
+    assert (counted.flags >> FLAGS.index("silent_rejected") & 1).mean() < 0.01
+    both = counted.valid & ignored.valid
+    distance = [
+        np.hypot(t.core_x - truth.core_x, t.core_y - truth.core_y)[both] for t in (counted, ignored)
+    ]
+    assert np.quantile(distance[0], 0.68) < 0.97 * np.quantile(distance[1], 0.68)
 
 
 def test_every_setting_matters(rng):

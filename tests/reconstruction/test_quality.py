@@ -4,11 +4,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from reconstruction import toy
 
+from tashower.calibration.calibration import Calibration
 from tashower.config import load_config
 from tashower.events.array import regular_array
 from tashower.events.model import FLAGS
-from tashower.reconstruction.quality import quality_flags, to_angles
+from tashower.reconstruction.methods import Context
+from tashower.reconstruction.quality import FitSums, quality_flags, to_angles
 
 SETTINGS = load_config().reconstruction
 
@@ -47,15 +50,17 @@ def test_covariance_at_the_very_vertical(sine):
     assert 0.0 <= angles[0, 3] < 2 * np.pi
 
 
+CALIBRATION = Calibration(toy.ERRORS, (np.log(1.2), 0.0, 0.0, 0.0, 0.0), 0.1, toy.TABLE, {})
 # One event that passes every cut, and what makes it fail one of them.
 GOOD = {
     "p": (0.0, 0.0, np.radians(30.0), 1.0, 20.0, 0.0, 1.2),
     "error": (30.0, 30.0, 0.01, 0.02, 2.0, 20.0, 0.1),
-    "counts": (10.0, 9, 8, True),  # chi2, ndof, stations, converged
+    # chi2, ndof, stations, converged, rejected, silent ones of these
+    "counts": (10.0, 9, 8, True, 0, 0),
 }
 
 
-def flags(p=(), error=(), counts=(), settings=SETTINGS):
+def flags(p=(), error=(), counts=(), settings=SETTINGS, primary="table"):
     """Names of the flags that are set, with some of the numbers replaced: {index: value}."""
     values = {}
     for name, changes in (("p", p), ("error", error), ("counts", counts)):
@@ -66,7 +71,8 @@ def flags(p=(), error=(), counts=(), settings=SETTINGS):
     columns = [np.array([value]) for value in values["counts"]]
     covariance = np.diag(np.square(values["error"]))[None]
     array = regular_array(9, 9, 1200.0)
-    mask = quality_flags(array, np.array([values["p"]]), covariance, tuple(columns), settings)[0]
+    context = Context(CALIBRATION, settings, primary=primary)
+    mask = quality_flags(array, np.array([values["p"]]), covariance, FitSums(*columns), context)[0]
     return {name for bit, name in enumerate(FLAGS) if mask >> bit & 1}
 
 
@@ -89,9 +95,26 @@ def flags(p=(), error=(), counts=(), settings=SETTINGS):
         ({"error": {4: 20.0 * SETTINGS.max_s800_error * 1.01}}, {"s800_error"}),
         ({"error": {4: 20.0 * SETTINGS.max_s800_error * 0.99}}, set()),
         ({"counts": {3: False}}, {"invalid"}),
-        ({"counts": {1: -1}}, {"invalid", "bad_chi2"}),
-        ({"p": {4: 0.04}, "error": {4: 0.001}}, {"invalid"}),
-        ({"p": {4: 3e4}}, {"invalid"}),
+        ({"counts": {1: 0, 0: 0.0}}, {"bad_chi2"}),
+        ({"counts": {1: -1, 0: 0.0}}, {"invalid", "bad_chi2"}),
+        ({"counts": {1: 1, 0: 1.0}}, set()),
+        ({"counts": {0: -1e-9}}, {"invalid"}),
+        # A rejected station counts 12 and one degree of freedom; a silent one has its own flag.
+        ({"counts": {0: 27.9, 4: 1}}, set()),
+        ({"counts": {0: 28.1, 4: 1}}, {"bad_chi2"}),
+        ({"counts": {0: 35.9, 4: 1, 5: 1}}, {"silent_rejected"}),
+        # <a> = 1.2 with a width of 0.12, and an error of 0.1: 5 (0.12^2 + 0.1^2)^1/2 = 0.781.
+        ({"p": {6: 1.2 + 0.78}}, set()),
+        ({"p": {6: 1.2 + 0.79}}, {"curvature"}),
+        ({"p": {6: 1.2 - 0.79}}, {"curvature"}),
+        ({"p": {6: -0.01}, "error": {6: 2.0}}, {"curvature"}),
+        ({"p": {6: 0.01}, "error": {6: 2.0}}, set()),
+        # The table of the toys ends at S800 = 1000, and begins at 1.
+        ({"p": {4: 999.0}}, set()),
+        ({"p": {4: 1001.0}}, {"extrapolated"}),
+        ({"p": {4: 0.99}, "error": {4: 0.01}}, {"extrapolated"}),
+        ({"p": {4: 0.04}, "error": {4: 0.001}}, {"invalid", "extrapolated"}),
+        ({"p": {4: 3e4}}, {"invalid", "extrapolated"}),
         ({"p": {0: 4800.0 + 3001.0}}, {"invalid", "border"}),
         ({"error": {2: 0.6}}, {"invalid", "pointing_error"}),
     ],
@@ -102,3 +125,7 @@ def test_every_flag_at_its_limit(change, expected):
 
 def test_limits_are_those_of_the_configuration():
     assert flags(settings=replace(SETTINGS, max_zenith_deg=20.0)) == {"zenith"}
+
+
+def test_an_energy_that_needs_no_table_is_not_extrapolated_from_it():
+    assert flags(p={4: 1001.0}, primary="proton") == set()

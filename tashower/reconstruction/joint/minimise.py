@@ -36,6 +36,9 @@ class Scratch(NamedTuple):
     best: np.ndarray
     other: np.ndarray
     weights_from: np.ndarray
+    without: np.ndarray
+    kept: np.ndarray
+    information: np.ndarray  #: (7, 7)
     spare: np.ndarray  #: (7, 7)
     normal: np.ndarray  #: (3, 4)
     prior: np.ndarray  #: (2,) mean and weight of the prior of the last pass
@@ -58,6 +61,9 @@ def scratch_space():
         np.zeros(n),
         np.zeros(n),
         np.zeros(n),
+        np.zeros(n),
+        np.zeros(n),
+        np.zeros((n, n)),
         np.zeros((n, n)),
         np.zeros((3, 4)),
         np.zeros(2),

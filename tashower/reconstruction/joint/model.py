@@ -23,7 +23,7 @@ from tashower.physics.compiled import inner
 from tashower.physics.description import SOFTENING, Description
 from tashower.physics.lateral import SLOPE_BY_SECANT, log_lateral_distribution, slope_of_secant
 from tashower.physics.shower_front import curvature_zenith_dependence
-from tashower.reconstruction.clusters import SILENT, TIME
+from tashower.reconstruction.clusters import BOUND, SILENT, TIME
 
 N_PARAMETERS = 7
 #: What the compiler may do to sums and quotients of the inner loops: change the rounding, but not
@@ -31,6 +31,7 @@ N_PARAMETERS = 7
 ROUNDING = {"contract", "arcp", "reassoc"}
 #: Largest n_x^2 + n_y^2 that the fit may try: a zenith of 75 degrees.
 LARGEST_SINE2 = 0.933
+_SMALLEST_DENSITY = 0.1  # [VEM/m^2], for the error of a lower bound
 _ZENITH_TABLE = curvature_zenith_dependence(np.arccos(np.linspace(0.0, 1.0, 1001)).clip(0.0, 1.3))
 
 
@@ -44,9 +45,10 @@ class Observed(NamedTuple):
     time: np.ndarray  #: [ns]
     density: np.ndarray  #: [VEM/m^2]
     time_weight: np.ndarray  #: 1/sigma_t^2 [1/ns^2]
-    signal_weight: np.ndarray  #: 1/sigma_S^2; 0: Poisson
+    signal_weight: np.ndarray  #: 1/sigma_S^2; 0: Poisson, never for a lower bound
     shift: np.ndarray  #: expected time minus the formula [ns]
     contained: np.ndarray  #: expected density over the formula
+    expected: np.ndarray  #: density that the model of the weights expects [VEM/m^2]
 
 
 class FitSettings(NamedTuple):
@@ -149,8 +151,8 @@ def prior_of(p, settings):
 
 @inner(inline=False, fastmath=ROUNDING)
 def set_weights(p, observed, settings):
-    """Weights, time shift and contained part of every station from the model p; all four columns
-    are overwritten.
+    """Weights, time shift, contained part and expected density of every station from the model p;
+    all five columns are overwritten.
     """
     errors, description = settings.errors, settings.description
     n_x, n_y = p[2], p[3]
@@ -170,7 +172,11 @@ def set_weights(p, observed, settings):
             observed.time_weight[i] = observed.shift[i] = 0.0
         observed.contained[i] = contained_fraction(r, factor, errors)
         density *= observed.contained[i]
-        gaussian = density >= POISSON_DENSITY and observed.use[i] != SILENT
+        observed.expected[i] = density
+        gaussian = observed.use[i] & BOUND or (
+            density >= POISSON_DENSITY and observed.use[i] != SILENT
+        )
+        density = max(density, _SMALLEST_DENSITY) if observed.use[i] & BOUND else density
         observed.signal_weight[i] = (
             1.0 / density_error(density, description.area, errors) ** 2 if gaussian else 0.0
         )

@@ -33,7 +33,7 @@ class Work(NamedTuple):
     label: np.ndarray  #: (n_stations,) int32
     chosen: np.ndarray
     use: np.ndarray
-    columns: np.ndarray  #: (9, n_stations)
+    columns: np.ndarray  #: (10, n_stations)
 
 
 def hit_columns(events: Events, pulses: Pulses) -> HitColumns:
@@ -62,7 +62,7 @@ def work_space(n_stations):
         np.empty(n_stations, np.int32),
         np.empty(n_stations, np.int32),
         np.empty(n_stations, np.int32),
-        np.empty((9, n_stations)),
+        np.empty((10, n_stations)),
     )
 
 
@@ -107,6 +107,7 @@ def observe(event, hits, geometry, area, work):
             columns[6, :n],
             columns[7, :n],
             columns[8, :n],
+            columns[9, :n],
         ),
         origin,
     )

@@ -11,7 +11,7 @@ from tashower.physics.constants import SPEED_OF_LIGHT
 from tashower.physics.description import softened
 from tashower.physics.lateral import log_lateral_distribution, slope_of_secant
 from tashower.physics.shower_front import front_delay
-from tashower.reconstruction.clusters import SIGNAL, SILENT, TIME, Geometry
+from tashower.reconstruction.clusters import BOUND, SIGNAL, SILENT, TIME, Geometry
 from tashower.reconstruction.joint.fit import Fitted, fit_one
 from tashower.reconstruction.joint.minimise import scratch_space
 from tashower.reconstruction.joint.model import (
@@ -56,6 +56,8 @@ def residual_vector(
     deviance = 2.0 * (m - k + np.where(k > 0, k * np.log(np.maximum(k, 1e-300) / m), 0.0))
     poisson = np.sign(m - k) * np.sqrt(np.maximum(deviance, 0.0))
     signals = np.where(seen, np.where(observed.signal_weight > 0, gaussian, poisson), 0.0)
+    below = np.minimum(gaussian + 1.0, 0.0)
+    signals = np.where((observed.use & BOUND) > 0, below, signals)
     return np.concatenate([times, signals, [np.sqrt(prior.weight) * (p[6] - prior.mean)]])
 
 

@@ -9,7 +9,13 @@
   + sum over densities  2 (m - k + k ln(k/m)), m = S_fit A/phi, k = S A/phi,
                                                      where it expects less, and for silent stations
                                                      (k = 0)
+  + sum over saturated (S - sigma_S - S_fit)^2 / sigma_S^2,   where that bracket is positive
   + (a - a_prior)^2 / sigma_prior^2                  if the curvature is constrained
+
+The clipped signal of a saturated station is a lower bound of its true one, which itself scatters by
+sigma_S around S_fit: a model is held to the bound where it expects less by more than that. (The
+likelihood of a censored signal, -2 ln Phi, takes the bound for a fixed threshold, which it is not:
+it makes S800 of such events too large by 2 %, this by half a per cent.)
 
 sigma_t, sigma_S, and on which side of 4 VEM/m^2 a station is, come from the model of the previous
 pass, never from the observed signal: weights from observed signals bias S800 by several per cent.
@@ -23,7 +29,7 @@ from tashower.physics.compiled import inner
 from tashower.physics.constants import SPEED_OF_LIGHT
 from tashower.physics.lateral import log_lateral_derivatives, log_lateral_distribution
 from tashower.physics.shower_front import front_delay, log_delay_derivative
-from tashower.reconstruction.clusters import SIGNAL, SILENT, TIME
+from tashower.reconstruction.clusters import BOUND, SIGNAL, SILENT, TIME
 from tashower.reconstruction.joint.model import ROUNDING, is_shower, soft_distance, trial_of
 
 
@@ -77,6 +83,13 @@ def station_terms(trial, observed, i, description):
             k = max(observed.density[i], 0.0) * trial.per_density
             pull = weight - k
             terms += 2.0 * (pull + (k * math.log(k / weight) if k > 0.0 else 0.0))
+    elif use & BOUND:
+        root = math.sqrt(observed.signal_weight[i])
+        scaled = root * trial.s800 * math.exp(log_ldf) * observed.contained[i]
+        below = scaled - root * observed.density[i] + 1.0
+        if below < 0.0:
+            terms += below * below
+            weight, pull = scaled * scaled, scaled * below
     return (
         (t_by_x, t_by_y, t_by_nx, t_by_ny, unit, time_weight, residual),
         (l_by_x, l_by_y, l_by_nx, l_by_ny, weight, pull),
@@ -125,7 +138,7 @@ def evaluate(p, observed, span, settings, prior, quadratic):
             a_a += weight * unit * unit
             slope_t0 += weight * residual
             slope_a += weight * residual * unit
-        if use & (SIGNAL | SILENT):
+        if use & (SIGNAL | SILENT | BOUND):
             b0, b1, b2, b3, weight, pull = densities
             _gather((b0, b1, b2, b3), weight, pull, block, slope)
             _add((b0, b1, b2, b3), weight, with_s800)

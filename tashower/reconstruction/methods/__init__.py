@@ -12,6 +12,9 @@ from tashower.calibration.calibration import Calibration
 from tashower.config import ReconstructionConfig
 from tashower.events.model import Events, Pulses, Reconstruction
 
+#: Energies from the energy table of the calibration.
+TABLE = "table"
+
 
 class Context(NamedTuple):
     """What a method is told beside the events."""
@@ -19,6 +22,9 @@ class Context(NamedTuple):
     calibration: Calibration
     settings: ReconstructionConfig  #: section `reconstruction` of the configuration
     minimiser: str = "compiled"  #: or "scipy": the same sum with scipy's least squares
+    #: where energies come from: TABLE, the calibration's, or a name of `energy.PRIMARIES`: the
+    #: relation of showers of this primary
+    primary: str = TABLE
 
 
 Method = Callable[[Events, Pulses, Context], Reconstruction]

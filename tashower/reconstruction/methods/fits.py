@@ -6,16 +6,16 @@ import numpy as np
 
 from tashower.calibration.biases import correct_bias
 from tashower.calibration.calibration import Calibration
-from tashower.calibration.energy import look_up_energy
-from tashower.config import ReconstructionConfig
+from tashower.calibration.energy import PRIMARIES, energy_of_primary, look_up_energy
+from tashower.errors import InputError
 from tashower.events.array import Array, description_of
 from tashower.events.model import Events, Pulses, Reconstruction
 from tashower.progress import blocks
 from tashower.reconstruction.joint.fit import Fitted, fit_all
 from tashower.reconstruction.joint.model import FitSettings
 from tashower.reconstruction.joint.observe import geometry_of, hit_columns
-from tashower.reconstruction.methods import Context
-from tashower.reconstruction.quality import quality_flags, to_angles
+from tashower.reconstruction.methods import TABLE, Context
+from tashower.reconstruction.quality import FitSums, quality_flags, to_angles
 
 _BLOCK = 2000  # events between two reports of progress
 
@@ -70,7 +70,7 @@ def fit_events(
     """
     array, n, calibration = events.array, events.n_events, context.calibration
     settings = fit_settings(calibration, array, name == "constrained", context.settings.distance)
-    found = Fitted(np.full((n, 7), np.nan), np.full((n, 7, 7), np.nan), np.zeros((n, 5)))
+    found = Fitted(np.full((n, 7), np.nan), np.full((n, 7, 7), np.nan), np.zeros((n, 6)))
     begin = np.full((n, 7), np.nan) if start is None else np.asarray(start, dtype=float)
     run = fit_all
     if context.minimiser == "scipy":
@@ -80,28 +80,45 @@ def fit_events(
         ends = slice(rows.start, rows.stop + 1)
         part = hits._replace(offset=hits.offset[ends], dead_offset=hits.dead_offset[ends])
         run(part, geometry, settings, begin[rows], Fitted(*(column[rows] for column in found)))
-    return _table(events, found, calibration, context.settings, name)
+    return _table(events, found, context, name)
 
 
-def _table(
-    events: Events, found: Fitted, calibration: Calibration, settings: ReconstructionConfig, name
-) -> Reconstruction:
+def energy_of(context: Context, s800: np.ndarray, zenith: np.ndarray) -> np.ndarray:
+    """Energy [EeV] for S800 [VEM/m^2] and zenith [rad], from the table or the relation that the
+    context names.
+
+    Raises
+    ------
+    InputError : no such primary.
+    """
+    if context.primary == TABLE:
+        return look_up_energy(context.calibration.energy, s800, zenith)
+    if context.primary not in PRIMARIES:
+        raise InputError(
+            f"no primary {context.primary!r}: {', '.join(PRIMARIES)}, or {TABLE} for the energy table"
+        )
+    return energy_of_primary(s800, zenith, PRIMARIES[context.primary])
+
+
+def _table(events: Events, found: Fitted, context: Context, name: str) -> Reconstruction:
     """The reconstruction table: angles, biases taken away, flags, energy."""
+    calibration = context.calibration
     p, covariance = to_angles(found.p, found.covariance)
     if name in calibration.pulls:
         pulls = calibration.pulls[name]
         width = np.asarray(pulls.width)
         p, covariance = correct_bias(p, pulls), covariance * (width[:, None] * width)
     chi2, good = found.sums[:, 0], found.sums[:, 4] > 0
-    ndof, used, rejected = (found.sums[:, i].astype(np.int32) for i in (1, 2, 3))
-    flags = quality_flags(events.array, p, covariance, (chi2, ndof, used, good), settings)
+    ndof, used, rejected, _, silent = found.sums[:, 1:].astype(np.int32).T
+    sums = FitSums(chi2, ndof, used, good, rejected, silent)
+    flags = quality_flags(events.array, p, covariance, sums, context)
     invalid = (flags & 1) != 0
     for column in (p, covariance, chi2):
         column[invalid] = np.nan
     return Reconstruction(
         events.event_id,
         *p.T.copy(),
-        energy=look_up_energy(calibration.energy, p[:, 4], p[:, 2]),
+        energy=energy_of(context, p[:, 4], p[:, 2]),
         covariance=covariance,
         chi2=chi2,
         ndof=ndof,

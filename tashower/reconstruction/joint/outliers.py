@@ -1,0 +1,161 @@
+"""Stations that do not belong to the shower are rejected: those with a signal, and silent ones that
+are out of service without being listed so. Compiled.
+"""
+
+from tashower.physics.compiled import inner
+from tashower.reconstruction.clusters import REJECTED, SILENT, TIME
+from tashower.reconstruction.joint.minimise import (
+    CONVERGED,
+    NEARLY_CONVERGED,
+    cholesky,
+    copy_vector,
+    solve,
+)
+from tashower.reconstruction.joint.model import (
+    N_PARAMETERS,
+    Prior,
+    Quadratic,
+    set_weights,
+    trial_of,
+)
+from tashower.reconstruction.joint.passes import best_start, one_pass
+from tashower.reconstruction.joint.terms import evaluate, station_terms
+
+#: A station is rejected when that lowers chi2 by more than this, one station at a time. The
+#: Telescope Array uses 4 (Ivanov 2012), which also takes away one good station in twenty and makes
+#: the pulls of the rest too narrow.
+OUTLIER_CHI2 = 12.0
+#: Most stations rejected in an event.
+MOST_OUTLIERS = 4
+#: The same for silent stations. Choice: of simulated healthy events, 1 in 1000 loses one, and of
+#: those whose strongest station is missing, 3 in 100 keep it as silent.
+SILENT_CHI2 = 8.0
+# Where such a station is looked for (choices; one healthy event in fifty): its Poisson term 2 m in
+# the model of the start, or in that of the fit, and the sum beyond the degrees of freedom.
+_TERM_AT_START, _TERM_IN_FIT, _EXCESS = 8.0, 6.0, 8.0
+
+
+@inner(inline=False)
+def worst_station(p, observed, settings, information, scratch):
+    """(index of the station whose removal lowers the sum most, by how much, chi2 of all stations
+    with a signal).
+
+    information : at the minimum p
+
+    To second order the sum of the others falls from its value here by g (H - F)^-1 g, with H the
+    information of all, F and g that and the gradient of the station: gradients add up to zero at
+    the minimum.
+    """
+    gradient, own, factor, change = (
+        scratch.gradient,
+        scratch.trial_information,
+        scratch.factor,
+        scratch.step,
+    )
+    quadratic, free = Quadratic(gradient, own, scratch.sums), Prior(0.0, 0.0)
+    here = trial_of(p, settings)
+    worst, most, total = -1, 0.0, 0.0
+    for i in range(len(observed.x)):
+        if not observed.use[i] & TIME:
+            continue
+        _, _, chi2 = station_terms(here, observed, i, settings.description)
+        total += max(chi2, 0.0)  # a Poisson term of exact data is 0 but for rounding
+        if chi2 < 0.25 * OUTLIER_CHI2:
+            continue
+        evaluate(p, observed, (i, i + 1), settings, free, quadratic)
+        for j in range(N_PARAMETERS):
+            change[j] = gradient[j]
+            for k in range(N_PARAMETERS):
+                own[j, k] = information[j, k] - own[j, k]
+        if not cholesky(own, factor):
+            continue  # without this station the fit would be undetermined
+        solve(factor, change)
+        lower = chi2
+        for k in range(N_PARAMETERS):
+            lower += gradient[k] * change[k]
+        if lower > most:
+            worst, most = i, lower
+    return worst, most, total
+
+
+@inner(inline=False)
+def set_aside(p, observed, settings):
+    """Set aside the silent stations that the model p finds impossible (2 m above SILENT_CHI2), take
+    back the others; returns how many are aside.
+    """
+    set_weights(p, observed, settings)
+    largest = 0.5 * SILENT_CHI2 * settings.errors.signal_poisson / settings.description.area
+    n = 0
+    for i in range(len(observed.x)):
+        if observed.use[i] & (SILENT | REJECTED):
+            if observed.expected[i] > largest:
+                observed.use[i] = REJECTED
+                n += 1
+            else:
+                observed.use[i] = SILENT
+    return n
+
+
+@inner(inline=False)
+def set_aside_loudest(p, observed, settings):
+    """Set aside the one silent station of which the model p expects most; returns 1, or 0 where
+    none is silent.
+    """
+    set_weights(p, observed, settings)
+    loudest = -1
+    for i in range(len(observed.x)):
+        silent = observed.use[i] & (SILENT | REJECTED)
+        if silent:
+            observed.use[i] = SILENT
+        if silent and (loudest < 0 or observed.expected[i] > observed.expected[loudest]):
+            loudest = i
+    if loudest < 0:
+        return 0
+    observed.use[loudest] = REJECTED
+    return 1
+
+
+@inner(inline=False)
+def reject_silent(p, total, observed, settings, ndof, scratch):
+    """Look for silent stations that a model without them finds impossible, and keep that model in p
+    where its sum is lower than `total` by SILENT_CHI2 for each; returns how many are rejected.
+
+    A fit that believes a wrong silence walks away from it, and then finds it likely. So the event
+    is fitted once more from its start, without any silent station, and then with those that this
+    model allows; or, where it allows none of many, without the one that the start expects to be
+    loudest.
+    """
+    other, information = scratch.without, scratch.information
+    for i in range(len(observed.x)):
+        if observed.use[i] & SILENT:
+            observed.use[i] = REJECTED
+    copy_vector(scratch.start, other)
+    best_start(other, observed, settings, information, ndof, scratch)
+    n = set_aside(other, observed, settings)
+    if n > MOST_OUTLIERS:
+        copy_vector(scratch.start, other)
+        n = set_aside_loudest(other, observed, settings)
+    if n:
+        one_pass(other, observed, settings, NEARLY_CONVERGED, information, scratch)
+        n = set_aside(other, observed, settings)
+    if 0 < n <= MOST_OUTLIERS:
+        without, good = one_pass(other, observed, settings, CONVERGED, information, scratch)
+        if good and total - without > SILENT_CHI2 * n:
+            copy_vector(other, p)
+            return n
+    for i in range(len(observed.x)):
+        if observed.use[i] & REJECTED:
+            observed.use[i] = SILENT
+    return 0
+
+
+@inner
+def is_suspicious(total, at_start, in_fit, ndof, settings):
+    """Whether `reject_silent` is worth its time.
+
+    at_start, in_fit : largest density expected at a silent station [VEM/m^2]
+    """
+    term = 2.0 * settings.description.area / settings.errors.signal_poisson
+    return total > ndof + _EXCESS and (
+        term * at_start > _TERM_AT_START or term * in_fit > _TERM_IN_FIT
+    )
