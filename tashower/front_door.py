@@ -261,7 +261,11 @@ def fit(
 
 
 def apply(
-    checkpoint: FilePath, events: "Events | FilePath", fits: "Fits | FilePath", device: str = "auto"
+    checkpoint: FilePath,
+    events: "Events | FilePath",
+    fits: "Fits | FilePath",
+    device: str = "auto",
+    model: FilePath | None = None,
 ) -> Reconstruction:
     """Correct a reconstruction with a trained network.
 
@@ -270,6 +274,8 @@ def apply(
     checkpoint : file that `tashower train` wrote
     events, fits : the events and their reconstruction by `fit`, or files of them
     device : "auto", "cpu" or "cuda"
+    model : file of the model that the checkpoint was trained with, where it is one of your own;
+        None: where it lay
 
     Raises
     ------
@@ -291,7 +297,7 @@ def apply(
             )
             fits = Path(folder) / "fits.h5"
         output = Path(folder) / "network.h5"
-        apply_network(checkpoint, events, fits, output, device)
+        apply_network(checkpoint, events, fits, output, device, model)
         return next(iter(read_reconstruction(output)[0].values()))
 
 

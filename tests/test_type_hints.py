@@ -8,8 +8,6 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "tashower"
 # Their arguments are numbers or arrays of numba's; annotations would say nothing.
 COMPILED = {"inner", "formula", "compiled"}
-#: Rooms whose signatures are not annotated throughout yet.
-NOT_YET = {"network"}
 
 
 def public_functions(tree):
@@ -48,9 +46,7 @@ def test_what_is_missing_is_found():
     assert not_annotated(source) == ["f(a)", "f(d)", "f(c)", "f(e)", "f ->", "g(x)"]
 
 
-FILES = [
-    p for p in sorted(PACKAGE.rglob("*.py")) if not NOT_YET & set(p.relative_to(PACKAGE).parts)
-]
+FILES = sorted(PACKAGE.rglob("*.py"))
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))

@@ -12,9 +12,11 @@ A station whose signal (`mips`) is null was out of service.
 
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from os import PathLike
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from tashower.convert.assemble import LARGEST, Record, check_size
 from tashower.convert.table_file import BEYOND, read_text, short
@@ -50,7 +52,7 @@ _SATURATED = ("saturated", "isLowGainSaturated", "lgsat")
 _Places = dict[int, tuple[float, float, float]]
 
 
-def read_json(path) -> list[dict]:
+def read_json(path: str | PathLike) -> list[dict]:
     """The events of a JSON file: one object, or a list of them.
 
     Raises
@@ -118,7 +120,9 @@ def _entries(content: dict, where: str) -> list[dict]:
     return found
 
 
-def east_north_up(longitude, latitude, altitude, origin) -> np.ndarray:
+def east_north_up(
+    longitude: ArrayLike, latitude: ArrayLike, altitude: ArrayLike, origin: ArrayLike
+) -> np.ndarray:
     """(n, 3) positions [m] in the tangent plane at `origin` (longitude, latitude [deg], altitude
     [m]), WGS84.
     """
@@ -195,7 +199,7 @@ def _numbered(content: dict, path, k: int, event) -> tuple[int, str]:
     return number, f"{path}: event {number}"
 
 
-def read_hisparc(path, content: dict, k: int = 0) -> tuple[Record, _Places]:
+def read_hisparc(path: str | PathLike, content: dict, k: int = 0) -> tuple[Record, _Places]:
     """(record, {station: (longitude, latitude [deg], altitude [m])}); signal: particles of all
     detectors together.
 
@@ -243,7 +247,7 @@ def _is_saturated(entry: dict, where: str) -> bool:
     return name is not None and _as_number(entry[name], name, where) > 0
 
 
-def read_auger(path, content: dict, k: int = 0) -> tuple[Record, _Places]:
+def read_auger(path: str | PathLike, content: dict, k: int = 0) -> tuple[Record, _Places]:
     """(record, {station: position [m]}); stations that are not selected are left out and named."""
     info = content.get("info")
     given = info["id"] if isinstance(info, dict) and "id" in info else None
@@ -291,7 +295,7 @@ def read_auger(path, content: dict, k: int = 0) -> tuple[Record, _Places]:
     return record, places
 
 
-def read_records(paths, kind: str) -> Iterator[tuple[Record, _Places]]:
+def read_records(paths: Iterable[str | PathLike], kind: str) -> Iterator[tuple[Record, _Places]]:
     """Events of JSON files, "hisparc" or "auger", one after the other."""
     read = read_hisparc if kind == "hisparc" else read_auger
     for path in paths:

@@ -65,7 +65,7 @@ def spans_and_extents(hits: Hits, array: Array) -> tuple[np.ndarray, np.ndarray]
     return width[:, 0], np.linalg.norm(width[:, 1:], axis=1)
 
 
-def check_array(array: Array, where) -> None:
+def check_array(array: Array, where: object) -> None:
     """Refuse stations that overlap, or a ground that no array stands on.
 
     Raises
@@ -113,7 +113,7 @@ def median_spans(blocks: Iterable[Hits], array: Array) -> dict[str, float]:
     return _medians([span[counted] for span, _, counted in measured])
 
 
-def check_spans(blocks: Iterable[Hits], array: Array, where) -> dict[str, float]:
+def check_spans(blocks: Iterable[Hits], array: Array, where: object) -> dict[str, float]:
     """Refuse events that no front can have at their extent; returns what `median_spans` does.
 
     Raises

@@ -8,8 +8,9 @@ import csv
 import gzip
 import io
 import zlib
+from os import PathLike
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 import numpy as np
 
@@ -35,13 +36,13 @@ class Table(NamedTuple):
         return len(self.line)
 
 
-def short(value) -> str:
+def short(value: object) -> str:
     """A value of a file for a message: on one line, and not longer than a word or two."""
     text = repr(str(value) if isinstance(value, np.generic) else value)
     return text if len(text) <= 24 else f"{text[:20]}...{text[0]}"
 
 
-def read_text(path) -> str:
+def read_text(path: str | PathLike) -> str:
     """The text of a file, plain or gzip, UTF-8 with or without a byte-order mark.
 
     Raises
@@ -75,13 +76,13 @@ def read_text(path) -> str:
     return text
 
 
-def kind_of(path) -> str:
+def kind_of(path: str | PathLike) -> str:
     """Ending of a file without packing, in small letters: ".csv" of hits.CSV.gz."""
     name = str(path).lower().removesuffix(".gz")
     return Path(name).suffix
 
 
-def read_table(path) -> Table:
+def read_table(path: str | PathLike) -> Table:
     """Columns of a CSV file (.csv, .csv.gz) with a line of names, or of a Parquet file (.parquet).
 
     Lines that begin with # and empty lines are left out; so is a column without a name that comes
@@ -188,7 +189,7 @@ def column_of(table: Table, name: str) -> np.ndarray:
     return table.columns[name]
 
 
-def refuse(table: Table, name: str, row: int, text: str):
+def refuse(table: Table, name: str, row: int, text: str) -> NoReturn:
     """Raise what is wrong with an entry: file, line, column, value."""
     value = short(table.columns[name][row])
     raise InputError(f"{table.path}, line {table.line[row]}: {name} = {value} {text}")

@@ -6,6 +6,7 @@ are left alone.
 """
 
 import logging
+from os import PathLike
 from pathlib import Path
 from typing import NamedTuple
 
@@ -100,7 +101,7 @@ def station_numbers(table: Table) -> np.ndarray | None:
     return number if np.abs(number).max(initial=0) < 2**31 else None
 
 
-def read_stations(path) -> Stations:
+def read_stations(path: str | PathLike) -> Stations:
     """A table of stations: station, x_m, y_m; z_m and working where it has them.
 
     Raises
@@ -125,7 +126,7 @@ def read_stations(path) -> Stations:
     )
 
 
-def read_header(path) -> dict:
+def read_header(path: str | PathLike) -> dict:
     """The YAML header with its defaults; file names relative to its folder.
 
     Raises
@@ -284,7 +285,11 @@ def _out_of_service(path, stations: Stations) -> dict[int, np.ndarray]:
     return {int(e): number[event == e] for e in np.unique(event)}
 
 
-def read_tables(header_path=None, stations=None, hits=None) -> tuple[Array, list[Record], float]:
+def read_tables(
+    header_path: str | PathLike | None = None,
+    stations: str | PathLike | None = None,
+    hits: str | PathLike | None = None,
+) -> tuple[Array, list[Record], float]:
     """(array, records, mean altitude of the stations [m], which is subtracted) of plain tables, by
     their header or by the two tables with the header's defaults.
     """

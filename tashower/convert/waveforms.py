@@ -3,9 +3,11 @@ floats; and the noise that they show.
 """
 
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from tashower.errors import InputError
 
@@ -28,11 +30,11 @@ class Waveforms:
     counts: np.ndarray
     kind: type
 
-    def of(self, rows) -> np.ndarray:
+    def of(self, rows: ArrayLike | slice) -> np.ndarray:
         """(r, T, L) waveforms of these hits."""
         return np.asarray(self.counts[rows]).astype(self.kind)
 
-    def check_sign(self, pedestal) -> None:
+    def check_sign(self, pedestal: np.ndarray) -> None:
         """Refuse waveforms whose pulses go down from the pedestal (h, L) [counts].
 
         Raises
@@ -52,7 +54,7 @@ class Waveforms:
             )
 
 
-def read_waveforms(path, n: int, layers: int) -> Waveforms:
+def read_waveforms(path: str | PathLike, n: int, layers: int) -> Waveforms:
     """Waveforms (n, bins) or (n, bins, layers) of a .npy file.
 
     Raises

@@ -19,12 +19,17 @@ from tashower.network.tiles import ORIENTATIONS, STATION_FEATURES, TARGETS, in_l
 from tashower.physics.geometry import direction, zenith_azimuth
 from tashower.reconstruction.features import EVENT_FEATURES
 from tashower.reconstruction.quality import to_angles
+from tashower.types import FilePath
 
 _log = logging.getLogger("tashower")
 
 
 def corrected(
-    fit: Reconstruction, rows, correction, heading: float = 0.0, covariance=None
+    fit: Reconstruction,
+    rows: np.ndarray,
+    correction: np.ndarray,
+    heading: float = 0.0,
+    covariance: np.ndarray | None = None,
 ) -> Reconstruction:
     """The fit with corrections (n, 5) of TARGETS added to the given rows; direction, core and
     energy of other rows are NaN.
@@ -93,7 +98,12 @@ def _covariance(axis, s800, covariance, heading: float) -> np.ndarray:
 
 
 def apply_network(
-    checkpoint, events_path, fits_path, output, device: str = "auto", model: str | None = None
+    checkpoint: FilePath,
+    events_path: FilePath,
+    fits_path: FilePath,
+    output: FilePath,
+    device: str = "auto",
+    model: FilePath | None = None,
 ) -> None:
     """Correct the fit of every valid event and write the result as a reconstruction file.
 
@@ -147,4 +157,4 @@ def apply_network(
         content["configuration"],
         inputs=(checkpoint, events_path, fits_path),
     )
-    _log.info(f"{output}: {len(sample.rows):,} of {len(table.event_id):,} events corrected")
+    _log.info(f"apply: {len(sample.rows):,} of {len(table.event_id):,} events corrected")

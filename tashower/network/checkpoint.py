@@ -15,6 +15,7 @@ from tashower.events.array import DETECTOR_SHAPE, Array
 from tashower.io import provenance
 from tashower.io.atomic import written_aside
 from tashower.network.contracts import ModelInputs, build_model, kept_model
+from tashower.types import FilePath
 
 FORMAT = "tashower network"
 VERSION = 2
@@ -56,7 +57,7 @@ def choose_device(wanted: str) -> torch.device:
     )  # of the processes of torchrun, each has its own
 
 
-def save_checkpoint(path, content: dict) -> None:
+def save_checkpoint(path: FilePath, content: dict) -> None:
     """Write a checkpoint (tensors, numbers, text, lists and dictionaries of them)."""
     content = {
         "format": FORMAT,
@@ -70,7 +71,7 @@ def save_checkpoint(path, content: dict) -> None:
     save_aside(path, content)
 
 
-def save_aside(path, content: dict) -> None:
+def save_aside(path: FilePath, content: dict) -> None:
     """torch.save to a file that has its name when it is whole; a full disk is an OSError like that
     of any other file.
     """
@@ -80,7 +81,7 @@ def save_aside(path, content: dict) -> None:
         aside.write_bytes(buffer.getbuffer())
 
 
-def load_checkpoint(path, device="cpu") -> dict:
+def load_checkpoint(path: FilePath, device: torch.device | str = "cpu") -> dict:
     """Read a checkpoint; only tensors and plain values are accepted.
 
     Raises
@@ -102,7 +103,9 @@ def load_checkpoint(path, device="cpu") -> dict:
     return content
 
 
-def build_network(content: dict, path, device, named: str | None = None) -> torch.nn.Module:
+def build_network(
+    content: dict, path: FilePath, device: torch.device | str, named: str | None = None
+) -> torch.nn.Module:
     """The trained network of the checkpoint at `path`, ready to apply; named: file of its model.
 
     Raises
@@ -121,7 +124,7 @@ def _alike(a, b) -> bool:
     return a == b if isinstance(a, str) else bool(np.isclose(a, b, rtol=0.01))
 
 
-def check_array(content: dict, array: Array, where) -> None:
+def check_array(content: dict, array: Array, where: object) -> None:
     """Refuse an array that the network was not trained for.
 
     Raises
@@ -140,7 +143,7 @@ def check_array(content: dict, array: Array, where) -> None:
         )
 
 
-def write_history(path, history: list[dict], configuration: dict, inputs: list) -> None:
+def write_history(path: FilePath, history: list[dict], configuration: dict, inputs: list) -> None:
     """Write the training curve as JSON, `epochs`, with what made it; inputs: [[name, checksum]]."""
     content = {
         "format": "tashower history",

@@ -28,6 +28,7 @@ from typing import NamedTuple
 import torch
 
 from tashower.errors import InputError
+from tashower.types import FilePath
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ def find_model(form: str) -> Model:
         raise InputError(f"{path}: {type(error).__name__}: {error}") from None
 
 
-def kept_model(kept: dict, checkpoint, named: str | None = None) -> Model:
+def kept_model(kept: dict, checkpoint: FilePath, named: str | None = None) -> Model:
     """The model of a checkpoint. Code of a user is run only from a file that was named or that lies
     where it lay, and only if it is to the byte what the checkpoint was trained with.
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+from collections.abc import Iterator
 from types import ModuleType
 from typing import NamedTuple
 
@@ -54,7 +55,7 @@ def say(run: Run, text: str) -> None:
         _log.info(f"train {run.name}: {text}")
 
 
-def batches(sample: Sample, run: Run, epoch: int):
+def batches(sample: Sample, run: Run, epoch: int) -> tuple[int, Iterator[tuple[tuple, float]]]:
     """(number of steps, (batch on the CPU, share of this process in the step) of each) of an epoch:
     all events in random order, each step in a random orientation. Every process gets its part of
     each step.
@@ -97,7 +98,9 @@ def train_epoch(learner: Learner, trained: Trained, sample: Sample, run: Run, ep
     return mean_over(total, run.processes)
 
 
-def validate(trained: Trained, validation: Sample, device) -> tuple[float, float]:
+def validate(
+    trained: Trained, validation: Sample, device: torch.device | str
+) -> tuple[float, float]:
     """(loss, explained variance of the direction) on the validation sample."""
     targets = validation.targets / trained.normalisation["target_width"].cpu().numpy()
     output = outputs(trained, validation, device)

@@ -1,5 +1,6 @@
 """What a trained network says about a sample."""
 
+from collections.abc import Sequence
 from types import ModuleType
 from typing import NamedTuple
 
@@ -9,6 +10,7 @@ import torch
 from tashower.network.normalisation import normalise
 from tashower.network.sample import Sample, take_batch
 from tashower.network.tiles import TARGETS, target_matrix
+from tashower.progress import counted
 
 
 class Trained(NamedTuple):
@@ -20,7 +22,7 @@ class Trained(NamedTuple):
     event_features: bool  #: whether it reads them
 
 
-def explained_variance(predicted, targets) -> float:
+def explained_variance(predicted: np.ndarray, targets: np.ndarray) -> float:
     """1 - sum Var(true - predicted) / sum Var(true) of the direction cosines; (n, 5) arrays."""
     return float(
         1.0 - (targets - predicted)[:, :2].var(axis=0).sum() / targets[:, :2].var(axis=0).sum()
@@ -29,7 +31,11 @@ def explained_variance(predicted, targets) -> float:
 
 @torch.no_grad()
 def outputs(
-    trained: Trained, sample: Sample, device, orientation: int = 0, batch_size: int = 1024
+    trained: Trained,
+    sample: Sample,
+    device: torch.device | str,
+    orientation: int = 0,
+    batch_size: int = 1024,
 ) -> torch.Tensor:
     """Outputs (n, n_outputs) of the network, float32 on the CPU, for tiles in one orientation."""
     trained.network.eval()
@@ -46,7 +52,7 @@ def outputs(
 
 
 def predict(
-    trained: Trained, sample: Sample, device, orientations=(0,)
+    trained: Trained, sample: Sample, device: torch.device | str, orientations: Sequence[int] = (0,)
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Normalised corrections (n, 5) and their covariance (n, 5, 5), None where the head has none:
     means over the given orientations of the tile, turned back.
@@ -55,7 +61,7 @@ def predict(
     corrections over the orientations; that is not taken away (choice).
     """
     total, spread = np.zeros((len(sample.rows), len(TARGETS))), None
-    for orientation in orientations:
+    for orientation in counted("apply", orientations, len(orientations), "orientations"):
         # Orthogonal: right-multiplication turns back.
         back = target_matrix(orientation, sample.kind)
         mean, covariance = trained.head.predict(outputs(trained, sample, device, orientation))

@@ -3,7 +3,7 @@ each.
 """
 
 import os
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import distributed
@@ -52,7 +52,7 @@ def together(
     )
 
 
-def told(value, processes: Processes):
+def told(value: Any, processes: Processes) -> Any:
     """What the first process has, for all (a plain value); also: wait for each other."""
     if processes.world == 1:
         return value

@@ -2,7 +2,7 @@
 
 import json
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -27,6 +27,7 @@ from tashower.network.tiles import (
 )
 from tashower.physics.geometry import direction
 from tashower.reconstruction.features import EVENT_FEATURES
+from tashower.types import FilePath
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def correction(fit: Reconstruction, truth: Truth, heading: float = 0.0) -> np.nd
 
 
 def read_sample(
-    events_path, fits_path, corrects: str, inputs: InputsConfig, only_good: bool
+    events_path: FilePath, fits_path: FilePath, corrects: str, inputs: InputsConfig, only_good: bool
 ) -> tuple:
     """`Sample` of one file, and its array.
 
@@ -118,7 +119,7 @@ def read_sample(
 _ON_DISK = ("cells", "waveform", "waveform_cell", "event_features", "targets", "count")
 
 
-def store_sample(folder, parts: Iterable[Sample]) -> None:
+def store_sample(folder: FilePath, parts: Iterable[Sample]) -> None:
     """Write several samples as one into a folder, from which `map_sample` maps it into memory; one
     of them is in memory at a time.
     """
@@ -145,7 +146,7 @@ def store_sample(folder, parts: Iterable[Sample]) -> None:
     (folder / "sample.json").write_text(json.dumps({"arrays": shapes, "kind": kind}))
 
 
-def map_sample(folder) -> Sample:
+def map_sample(folder: FilePath) -> Sample:
     """The sample that `store_sample` wrote: its arrays stay on disk, and the system keeps in memory
     what is used and fits.
     """
@@ -168,7 +169,7 @@ def map_sample(folder) -> Sample:
     )
 
 
-def read_ahead(make, items, depth: int = 4):
+def read_ahead(make: Callable, items: Iterable, depth: int = 4) -> Iterator:
     """make(item) of every item, in order, made by a thread that is up to `depth` ahead."""
     with ThreadPoolExecutor(1) as pool:
         waiting = deque()
@@ -180,7 +181,9 @@ def read_ahead(make, items, depth: int = 4):
             yield waiting.popleft().result()
 
 
-def take_batch(sample: Sample, rows: np.ndarray, orientation: int, device) -> tuple:
+def take_batch(
+    sample: Sample, rows: np.ndarray, orientation: int, device: torch.device | str
+) -> tuple:
     """(cells, event features, waveform, waveform place, targets) of the given events as tensors,
     turned by one orientation.
     """

@@ -28,7 +28,7 @@ def code_fingerprint(*folders: str) -> str:
 
 
 def load_state(
-    path: Path, identity: dict, parts: dict, device
+    path: Path, identity: dict, parts: dict, device: torch.device | str
 ) -> tuple[dict, list[dict], str | None]:
     """(best, history, what to say) of a training that was interrupted, its parts put back; of a
     new one where there is no state, or where it is that of another training.

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from tashower.errors import InputError
 from tashower.events.array import Array, lattice_map
@@ -65,14 +66,14 @@ class Tiles:
     waveform_cell: np.ndarray
 
 
-def core_in_lattice(array: Array, x, y) -> np.ndarray:
+def core_in_lattice(array: Array, x: ArrayLike, y: ArrayLike) -> np.ndarray:
     """Lattice coordinates (n, 2), not whole numbers, of ground points [m], by the affine map that
     fits the stations best.
     """
     return np.column_stack([np.ones_like(x), x, y]) @ lattice_map(array)[0]
 
 
-def in_lattice_frame(x, y, heading: float) -> tuple:
+def in_lattice_frame(x: ArrayLike, y: ArrayLike, heading: float) -> tuple:
     """Components along and across the lattice's first axis of horizontal vectors (x, y); heading
     [rad] of that axis from east.
     """
@@ -82,7 +83,7 @@ def in_lattice_frame(x, y, heading: float) -> tuple:
     return c * x + s * y, c * y - s * x
 
 
-def rebinned(vem, old_width: float, new_width: float) -> np.ndarray:
+def rebinned(vem: np.ndarray, old_width: float, new_width: float) -> np.ndarray:
     """(n, T, L) sums per bin of old_width shared out among bins of new_width [ns]: (n, T', L), T'
     old_width/new_width T rounded up.
 

@@ -4,7 +4,7 @@ import json
 import math
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -36,6 +36,7 @@ from tashower.network.sample import Sample, map_sample, read_sample, store_sampl
 from tashower.network.state import CODE, code_fingerprint, load_state, save_state
 from tashower.network.tiles import STATION_FEATURES, TARGETS
 from tashower.reconstruction.features import EVENT_FEATURES
+from tashower.types import FilePath
 
 #: Part of the steps over which the learning rate rises.
 WARM_UP = 0.1
@@ -90,7 +91,13 @@ def _schedule(optimiser, steps: int):
 
 
 def train_network(
-    config: Config, name: str, train_events, train_fits, validation_events, validation_fits, output
+    config: Config,
+    name: str,
+    train_events: Sequence[FilePath],
+    train_fits: Sequence[FilePath],
+    validation_events: Sequence[FilePath],
+    validation_fits: Sequence[FilePath],
+    output: FilePath,
 ) -> None:
     """Train one network of `config.networks`; write its best checkpoint to `output` and the curve
     to history.json beside it.

@@ -23,7 +23,7 @@ class WaveformEncoder(nn.Module):
         self.quads = nn.Linear(4 * channels, 2 * channels)
         self.out = nn.Linear(2 * channels * self.padded // 16, channels)
 
-    def forward(self, waveform):
+    def forward(self, waveform: torch.Tensor) -> torch.Tensor:
         """(h, T, L) -> (h, channels)."""
         h, n_bins, n_layers = waveform.shape
         x = nn.functional.pad(waveform, (0, 0, 0, self.padded - n_bins))
@@ -46,7 +46,7 @@ class GridBlock(nn.Module):
             nn.Conv2d(channels, 2 * channels, 1), nn.ReLU(), nn.Conv2d(2 * channels, channels, 1)
         )
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(b, channels, N, N) -> the same."""
         return x + self.mix(self.neighbours(self.norm(x)))
 
@@ -89,7 +89,13 @@ class GridNetwork(nn.Module):
         nn.init.zeros_(self.head[-1].weight)
         nn.init.zeros_(self.head[-1].bias)
 
-    def forward(self, cells, event_features, waveform, waveform_place):
+    def forward(
+        self,
+        cells: torch.Tensor,
+        event_features: torch.Tensor,
+        waveform: torch.Tensor,
+        waveform_place: torch.Tensor,
+    ) -> torch.Tensor:
         """Output of the head, (b, n_outputs).
 
         cells : (b, N, N, F); event_features : (b, E), E = 0 without them; waveform : (h, T, L) of
