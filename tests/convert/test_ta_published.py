@@ -306,6 +306,19 @@ def test_monte_carlo_without_waveforms():
     assert (events.truth.mass_number == 1).all()
 
 
+def test_positions_that_cannot_be_name_the_file(tmp_path):
+    hits = [
+        {"isgood": 4, "wfindex": k, "xxyy": 1010 + k, "nfold": 1, "xyz": (1e6 * k, 0, 0)}
+        | {"ped": PED, "vem": VEM, "pulsa": (3.0, 3.0)}
+        for k in range(3)
+    ]
+    windows = [(1010 + k, 4_728_300, CLOCK, *pulse(9)) for k in range(3)]
+    content = [(13101, 1, published.rusdraw(5, USEC, windows)), (13103, 1, published.rufptn(hits))]
+    (tmp_path / "p.dst").write_bytes(published.dst(content))
+    with pytest.raises(InputError, match=r"p\.dst: .*positions are metres"):
+        convert([tmp_path / "p.dst"])
+
+
 def test_options_are_used_by_the_reader(tmp_path):
     path = written(tmp_path / "p.dst")
     (batch,) = read_batches(path, {}, Options(windows=2))
