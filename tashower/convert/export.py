@@ -5,6 +5,7 @@ The ending of the name says what is written.
 
 import csv
 from collections.abc import Callable
+from os import PathLike
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,6 @@ from tashower.io.event_file import read_events
 from tashower.io.hdf5 import read_attributes
 from tashower.io.paths import check_paths, require_file
 from tashower.io.reconstruction_file import read_reconstruction
-from tashower.types import FilePath
 
 #: Format by the ending of the name; .gz and .bz2 behind the first two pack the file.
 ENDINGS = {
@@ -41,7 +41,7 @@ _COLUMNS = (
 )
 
 
-def format_of(to: FilePath, kind: str | None = None) -> str:
+def format_of(to: str | PathLike, kind: str | None = None) -> str:
     """Format of a file to write, by its ending; kind : the one that was asked for.
 
     Raises
@@ -64,7 +64,9 @@ def format_of(to: FilePath, kind: str | None = None) -> str:
     return found
 
 
-def export_file(source: FilePath, to: FilePath, kind: str | None, find_pulses: Callable) -> str:
+def export_file(
+    source: str | PathLike, to: str | PathLike, kind: str | None, find_pulses: Callable
+) -> str:
     """Write an event file as DST or text dump, or a reconstruction file as a table; returns what
     was written, in words.
 
@@ -145,7 +147,7 @@ def result_columns(tables: dict[str, Reconstruction]) -> dict[str, np.ndarray]:
     return {name: column[order] for name, column in columns.items()}
 
 
-def write_table(path: FilePath, columns: dict[str, np.ndarray]) -> None:
+def write_table(path: str | PathLike, columns: dict[str, np.ndarray]) -> None:
     """Write columns as CSV, Parquet or FITS, as the ending says. NaN is empty in CSV.
 
     Raises

@@ -12,7 +12,8 @@ A station whose signal (`mips`) is null was out of service.
 
 import json
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
+from os import PathLike
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -20,7 +21,6 @@ from numpy.typing import ArrayLike
 from tashower.convert.assemble import LARGEST, Record, check_size
 from tashower.convert.table_file import BEYOND, read_text, short
 from tashower.errors import InputError
-from tashower.types import FilePath
 
 _LOG = logging.getLogger(__name__)
 #: Area of a HiSPARC detector [m^2].
@@ -52,7 +52,7 @@ _SATURATED = ("saturated", "isLowGainSaturated", "lgsat")
 _Places = dict[int, tuple[float, float, float]]
 
 
-def read_json(path: FilePath) -> list[dict]:
+def read_json(path: str | PathLike) -> list[dict]:
     """The events of a JSON file: one object, or a list of them.
 
     Raises
@@ -121,7 +121,7 @@ def _entries(content: dict, where: str) -> list[dict]:
 
 
 def east_north_up(
-    longitude: ArrayLike, latitude: ArrayLike, altitude: ArrayLike, origin: np.ndarray
+    longitude: ArrayLike, latitude: ArrayLike, altitude: ArrayLike, origin: ArrayLike
 ) -> np.ndarray:
     """(n, 3) positions [m] in the tangent plane at `origin` (longitude, latitude [deg], altitude
     [m]), WGS84.
@@ -199,7 +199,7 @@ def _numbered(content: dict, path, k: int, event) -> tuple[int, str]:
     return number, f"{path}: event {number}"
 
 
-def read_hisparc(path: FilePath, content: dict, k: int = 0) -> tuple[Record, _Places]:
+def read_hisparc(path: str | PathLike, content: dict, k: int = 0) -> tuple[Record, _Places]:
     """(record, {station: (longitude, latitude [deg], altitude [m])}); signal: particles of all
     detectors together.
 
@@ -247,7 +247,7 @@ def _is_saturated(entry: dict, where: str) -> bool:
     return name is not None and _as_number(entry[name], name, where) > 0
 
 
-def read_auger(path: FilePath, content: dict, k: int = 0) -> tuple[Record, _Places]:
+def read_auger(path: str | PathLike, content: dict, k: int = 0) -> tuple[Record, _Places]:
     """(record, {station: position [m]}); stations that are not selected are left out and named."""
     info = content.get("info")
     given = info["id"] if isinstance(info, dict) and "id" in info else None
@@ -295,7 +295,7 @@ def read_auger(path: FilePath, content: dict, k: int = 0) -> tuple[Record, _Plac
     return record, places
 
 
-def read_records(paths: Sequence[FilePath], kind: str) -> Iterator[tuple[Record, _Places]]:
+def read_records(paths: Iterable[str | PathLike], kind: str) -> Iterator[tuple[Record, _Places]]:
     """Events of JSON files, "hisparc" or "auger", one after the other."""
     read = read_hisparc if kind == "hisparc" else read_auger
     for path in paths:

@@ -8,6 +8,7 @@ import csv
 import gzip
 import io
 import zlib
+from os import PathLike
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
@@ -15,7 +16,6 @@ import numpy as np
 
 from tashower.errors import InputError
 from tashower.io.paths import require_file
-from tashower.types import FilePath
 
 #: Text packs to a tenth or a hundredth of its size; more than this is not believed.
 MOST_PACKED = 1000
@@ -42,7 +42,7 @@ def short(value: object) -> str:
     return text if len(text) <= 24 else f"{text[:20]}...{text[0]}"
 
 
-def read_text(path: FilePath) -> str:
+def read_text(path: str | PathLike) -> str:
     """The text of a file, plain or gzip, UTF-8 with or without a byte-order mark.
 
     Raises
@@ -76,13 +76,13 @@ def read_text(path: FilePath) -> str:
     return text
 
 
-def kind_of(path: FilePath) -> str:
+def kind_of(path: str | PathLike) -> str:
     """Ending of a file without packing, in small letters: ".csv" of hits.CSV.gz."""
     name = str(path).lower().removesuffix(".gz")
     return Path(name).suffix
 
 
-def read_table(path: FilePath) -> Table:
+def read_table(path: str | PathLike) -> Table:
     """Columns of a CSV file (.csv, .csv.gz) with a line of names, or of a Parquet file (.parquet).
 
     Lines that begin with # and empty lines are left out; so is a column without a name that comes

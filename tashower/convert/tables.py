@@ -6,6 +6,7 @@ are left alone.
 """
 
 import logging
+from os import PathLike
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,7 +29,6 @@ from tashower.convert.times import read_times, since_first
 from tashower.convert.waveforms import Waveforms, measured_noise, read_waveforms
 from tashower.errors import InputError
 from tashower.events.array import Array, Detector, array_from_positions
-from tashower.types import FilePath
 
 _LOG = logging.getLogger(__name__)
 #: Header keys: default, and what they say.
@@ -101,7 +101,7 @@ def station_numbers(table: Table) -> np.ndarray | None:
     return number if np.abs(number).max(initial=0) < 2**31 else None
 
 
-def read_stations(path: FilePath) -> Stations:
+def read_stations(path: str | PathLike) -> Stations:
     """A table of stations: station, x_m, y_m; z_m and working where it has them.
 
     Raises
@@ -126,7 +126,7 @@ def read_stations(path: FilePath) -> Stations:
     )
 
 
-def read_header(path: FilePath) -> dict:
+def read_header(path: str | PathLike) -> dict:
     """The YAML header with its defaults; file names relative to its folder.
 
     Raises
@@ -286,9 +286,9 @@ def _out_of_service(path, stations: Stations) -> dict[int, np.ndarray]:
 
 
 def read_tables(
-    header_path: FilePath | None = None,
-    stations: FilePath | None = None,
-    hits: FilePath | None = None,
+    header_path: str | PathLike | None = None,
+    stations: str | PathLike | None = None,
+    hits: str | PathLike | None = None,
 ) -> tuple[Array, list[Record], float]:
     """(array, records, mean altitude of the stations [m], which is subtracted) of plain tables, by
     their header or by the two tables with the header's defaults.

@@ -9,6 +9,7 @@ from decimal import Decimal, InvalidOperation
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from tashower.convert.table_file import Table, column_of, numbers, refuse, wholes
 from tashower.errors import InputError
@@ -31,7 +32,7 @@ class Instants(NamedTuple):
     ns: np.ndarray
 
 
-def since_first(instants: Instants, rows: np.ndarray | slice) -> np.ndarray:
+def since_first(instants: Instants, rows: ArrayLike | slice) -> np.ndarray:
     """Times [ns] of the hits `rows` of one event after its first one."""
     second, ns = instants.second[rows], instants.ns[rows]
     time = (second - second.min()) * 1e9 + np.where(np.isfinite(ns), ns, np.nan)

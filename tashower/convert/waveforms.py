@@ -3,12 +3,13 @@ floats; and the noise that they show.
 """
 
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from tashower.errors import InputError
-from tashower.types import FilePath
 
 _ROWS = 4096  # hits that are looked at once
 #: Least noise, in units of the median height of the pulses (choice): for waveforms without any.
@@ -29,7 +30,7 @@ class Waveforms:
     counts: np.ndarray
     kind: type
 
-    def of(self, rows: np.ndarray | slice) -> np.ndarray:
+    def of(self, rows: ArrayLike | slice) -> np.ndarray:
         """(r, T, L) waveforms of these hits."""
         return np.asarray(self.counts[rows]).astype(self.kind)
 
@@ -53,7 +54,7 @@ class Waveforms:
             )
 
 
-def read_waveforms(path: FilePath, n: int, layers: int) -> Waveforms:
+def read_waveforms(path: str | PathLike, n: int, layers: int) -> Waveforms:
     """Waveforms (n, bins) or (n, bins, layers) of a .npy file.
 
     Raises

@@ -10,6 +10,7 @@ import heapq
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 #: Largest distance of a station from its lattice point, in units of the spacing, for the lattice to
 #: be believed.
@@ -99,7 +100,7 @@ def _walk(position, basis, spacing) -> np.ndarray:
         todo.append((0.0, int(j), tuple((coordinates[i] + step).tolist())))
 
 
-def displacements(position: np.ndarray, coordinates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def displacements(position: ArrayLike, coordinates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """((n,) distances of stations from their lattice points in units of the spacing, (3, 2) map
     from (1, column, row) to ground [m]), by least squares over the stations that stand on the
     lattice.

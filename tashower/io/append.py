@@ -66,7 +66,7 @@ class EventFile:
             if not self._says_something(self._file[name]):
                 del self._file[name]
 
-    def hits(self) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
+    def hits(self) -> Iterator[tuple]:
         """(event_id, hit_offset from 0, hit_station, hit_time) of some events after each other."""
         offset = self._file["events/hit_offset"]
         for begin in range(0, self.n_events, _EVENTS):

@@ -1,14 +1,14 @@
 """Files that a command is given: they exist, each once, and none is the one that it writes."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable
+from os import PathLike
 from pathlib import Path
 
 from tashower.errors import InputError
-from tashower.types import FilePath
 
 
-def require_file(path: FilePath) -> Path:
+def require_file(path: str | PathLike) -> Path:
     """The path of a file that is there.
 
     Raises
@@ -23,7 +23,7 @@ def require_file(path: FilePath) -> Path:
     return path
 
 
-def same_file(a: FilePath, b: FilePath) -> bool:
+def same_file(a: str | PathLike, b: str | PathLike) -> bool:
     """Whether two paths lead to one file, through links as well; they need not exist."""
     try:
         return os.path.samefile(a, b)
@@ -31,7 +31,7 @@ def same_file(a: FilePath, b: FilePath) -> bool:
         return os.path.realpath(a) == os.path.realpath(b)
 
 
-def check_paths(inputs: Sequence[FilePath], outputs: Sequence[FilePath] = ()) -> None:
+def check_paths(inputs: Iterable, outputs: Iterable[str | PathLike | None] = ()) -> None:
     """Refuse a command that would write over what it reads, or that is given a file twice.
 
     Parameters

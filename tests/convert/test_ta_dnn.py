@@ -303,3 +303,11 @@ def test_files_of_the_parser(name):
     with h5py.File(CASES / "plain.h5") as file:
         stated = np.sort(file["total_signals_up"][()].ravel())[-events.n_hits :]
     np.testing.assert_allclose(np.sort(find_pulses(events).signal[:, 0]), stated, atol=0.11)
+
+
+def test_times_are_in_the_unit_of_the_parser(copy):
+    """It takes 4000 ns for the time that light needs for 1200 m."""
+    before = convert([copy]).hit_time
+    for layer in ("_up", "_low"):
+        change(copy, f"arrival_times{layer}", read(f"arrival_times{layer}") + 4000.0 * 10)
+    np.testing.assert_allclose(convert([copy]).hit_time - before, 12000 / 0.299792458)

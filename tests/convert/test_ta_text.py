@@ -46,6 +46,12 @@ def test_one_hit_of_a_station_is_used(tmp_path, layout):
     assert long[190 + 30, 1] == 36
 
 
+def test_hits_of_stations_that_are_listed_are_not_used(tmp_path):
+    events = read(tmp_path, per_event(dump_sections(bad="0711 65535 0310 65535")))
+    assert events.array.station_id[events.hit_station].tolist() == [810]
+    assert events.array.station_id[events.dead_station].tolist() == [711, 1119]
+
+
 def test_the_fit_of_the_dump(tmp_path):
     """Geometry with half a degree on top, core and size of the lateral fit, and their errors."""
     for short in (False, True):

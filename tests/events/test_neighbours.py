@@ -1,4 +1,6 @@
-"""Neighbours of a station on every kind of array; pulls across the wrap of the azimuth."""
+"""Neighbours of a station on every kind of array; numbers of the detector; pulls across the wrap of
+the azimuth.
+"""
 
 from dataclasses import replace
 
@@ -6,7 +8,7 @@ import numpy as np
 import pytest
 from hits import make_events, make_reconstruction
 
-from tashower.events.array import array_from_positions, neighbour_table, regular_array
+from tashower.events.array import Detector, array_from_positions, neighbour_table, regular_array
 from tashower.events.model import pulls
 
 
@@ -60,3 +62,13 @@ def test_pull_of_the_azimuth_across_north(rng, fitted, true):
     truth = replace(events.truth, azimuth=np.full(3, true))
     turn = 2 * np.pi if fitted < true else -2 * np.pi
     assert pulls(fit, truth)[1, 3] == pytest.approx((fitted + turn - true) / 0.1)
+
+
+def test_numbers_of_the_telescope_array():
+    """Abu-Zayyad et al. 2012, NIM A 689, 87: 3 m^2, two layers, 128 bins of 20 ns, noise of 0.75
+    counts, edges of four bins above five times that, linear to 2000 counts or 48.8 VEM in a bin.
+    """
+    d = Detector()
+    assert (d.area, d.n_layers, d.bin_width, d.n_bins) == (3.0, 2, 20.0, 128)
+    assert (d.noise_counts, d.edge_bins, d.edge_sigma) == (0.75, 4, 5.0)
+    assert (d.saturation_counts, d.saturation_vem) == (2000.0, 48.8)
