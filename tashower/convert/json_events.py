@@ -324,6 +324,6 @@ def _auger_standard(content: dict, at: str) -> dict:
         "azimuth": azimuth % (2 * np.pi),
         "core_x": optional("x"),
         "core_y": optional("y"),
-        "s800": optional("s1000"),
+        "s_ref": optional("s1000"),
         "energy": optional("energy"),
     }

@@ -175,7 +175,7 @@ def draw_showers(config: Config, split: str, first: int, n: int) -> Truth:
     electrons /= mean_factor
     relative = share * muons + (1.0 - share) * electrons
     lateral, _ = read_lateral(config.array.lateral, float(config.array.reference_m))
-    s800 = mean_size(energy, zenith, mass_number, lateral.reference, relative)
+    s_ref = mean_size(energy, zenith, mass_number, lateral.reference, relative)
     eta = slope(zenith) + SLOPE_PER_DEPTH * deviation + SLOPE_FLUCTUATION * ndtri(u[:, 7])
     front_scale = curvature_zenith_dependence(zenith) * np.exp(
         deviation / CURVATURE_DEPTH_SCALE + CURVATURE_FLUCTUATION * ndtri(u[:, 8])
@@ -188,7 +188,7 @@ def draw_showers(config: Config, split: str, first: int, n: int) -> Truth:
         "azimuth": azimuth,
         "xmax": xmax,
         "muon_scale": muons * mass_number.astype(float) ** MUON_MASS_EXPONENT,
-        "s800": s800,
+        "s_ref": s_ref,
         "slope": eta,
         "muon_share": share * muons / relative,
         "front_scale": front_scale,

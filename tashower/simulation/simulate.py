@@ -43,7 +43,7 @@ _SPLIT_OF_ARRAY = "calibration"  # the array is the same in all splits
 _BLOCK = 1000  # events between two reports of progress
 _CAPACITY = 20_000  # hits for which there is room at first
 #: Columns of the truth that the compiled loop takes, in the order of `stations.shower_of`.
-_ROW = ("zenith", "azimuth", "core_x", "core_y", "s800", "slope", "muon_share", "front_scale")
+_ROW = ("zenith", "azimuth", "core_x", "core_y", "s_ref", "slope", "muon_share", "front_scale")
 
 
 def _array_generator(seed: int) -> np.random.Generator:

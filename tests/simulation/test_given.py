@@ -56,7 +56,7 @@ def test_what_is_not_known_is_that_of_a_mean_shower(tmp_path):
     truth = read_truth(path, CONFIG)
     drawn = draw_showers(load_config({"showers": {"primaries": {"proton": 1}}}), "test", 0, 20_000)
     near = np.abs(np.degrees(drawn.zenith) - 20) < 1
-    ratio = (drawn.s800 / drawn.energy**0.92)[near].mean() / (30.0**-0.92 * truth.s800[0])
+    ratio = (drawn.s_ref / drawn.energy**0.92)[near].mean() / (30.0**-0.92 * truth.s_ref[0])
     assert ratio == pytest.approx(1.0, abs=0.05)
     assert truth.slope[0] == pytest.approx(3.97 - 1.79 * (1 / np.cos(np.radians(20)) - 1))
     assert truth.curvature[0] == pytest.approx(np.median(drawn.curvature[near]), rel=0.35)
@@ -66,7 +66,7 @@ def test_what_is_not_known_is_that_of_a_mean_shower(tmp_path):
         CONFIG,
     )
     assert (more.slope < truth.slope).all()
-    np.testing.assert_array_equal(more.s800, truth.s800)
+    np.testing.assert_array_equal(more.s_ref, truth.s_ref)
 
 
 @pytest.mark.parametrize(
