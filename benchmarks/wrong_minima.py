@@ -18,9 +18,9 @@ import numpy as np
 from tashower.calibration.calibration import DEFAULT, read_calibration
 from tashower.config import load_config
 from tashower.physics.compiled import compiled
-from tashower.reconstruction.joint.passes import best_start, compare, one_pass
 from tashower.reconstruction.joint.minimise import CONVERGED, scratch_space
 from tashower.reconstruction.joint.observe import observed_events
+from tashower.reconstruction.joint.passes import best_start, compare, one_pass
 from tashower.reconstruction.joint.start import start_core, start_plane, start_size
 from tashower.reconstruction.methods import Context
 from tashower.reconstruction.methods.fits import fit_events, fit_settings

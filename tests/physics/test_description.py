@@ -33,7 +33,7 @@ def test_the_fit_expects_the_same(rng, azimuth, on_ground):
     position = np.column_stack([rng.uniform(-2000, 2000, (8, 2)), rng.uniform(-50, 50, 8)])
     nothing, one = np.zeros(8), np.ones(8)
     use = np.full(8, TIME + SIGNAL, np.int32)
-    observed = Observed(*position.T.copy(), use, nothing, nothing, one, one, nothing, one)
+    observed = Observed(*position.T.copy(), use, nothing, nothing, one, one, nothing, one, one)
     settings = FitSettings(description, ErrorModel(), False, np.zeros(5), 1.0)
     shower = ShowerParameters(zenith, azimuth, p[0], p[1], 40.0, 70.0, 1.7)
     found = expected(shower, position, description)
