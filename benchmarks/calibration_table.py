@@ -90,7 +90,7 @@ def signal_table() -> None:
                 near = np.abs(np.degrees(t.zenith) - degrees) < 1.0
                 # The mean in the bin, moved to its middle along the published relation.
                 moved = (
-                    t.s800[near]
+                    t.s_ref[near]
                     * mean_s800(energy, np.radians(degrees), mass)
                     / mean_s800(energy, t.zenith[near], mass)
                 )

@@ -43,9 +43,9 @@ def first_particle(log_e: float, front, rng) -> tuple[float, float, float, float
     fluctuation) [ns].
     """
     energy = 10.0 ** (log_e - 18.0)
-    s800, scale = mean_s800(energy, ZENITH), float(curvature_zenith_dependence(ZENITH))
+    s_ref, scale = mean_s800(energy, ZENITH), float(curvature_zenith_dependence(ZENITH))
     log_ldf = log_lateral_distribution(DISTANCE, slope(ZENITH), TELESCOPE_ARRAY)
-    density = s800 * np.exp(log_ldf)
+    density = s_ref * np.exp(log_ldf)
     share = muon_share_at(DISTANCE, muon_share(ZENITH, 1, energy))
     muons, electrons = (
         rng.poisson(n, N_DRAWS) for n in mean_numbers(STATION_AREA * density, share, np.cos(ZENITH))
@@ -59,7 +59,7 @@ def first_particle(log_e: float, front, rng) -> tuple[float, float, float, float
         first[i] = min((d.min() for d in delays if len(d)), default=np.inf)
     first = first[np.isfinite(first)]
     onset = front_delay(
-        DISTANCE, log_ldf, scale * np.sqrt(ONSET_S800 / s800), TELESCOPE_ARRAY_FRONT
+        DISTANCE, log_ldf, scale * np.sqrt(ONSET_S800 / s_ref), TELESCOPE_ARRAY_FRONT
     )
     return first.mean(), first.std(), float(onset), float(width * density**LOCAL_POWER)
 

@@ -154,7 +154,7 @@ def at_hits(shower, events: Events) -> tuple[np.ndarray, np.ndarray]:
     direction are used.
     """
     nothing = np.zeros(events.n_events)
-    one = replace(shower, s800=nothing + 1.0, t0=nothing, curvature=nothing)
+    one = replace(shower, s_ref=nothing + 1.0, t0=nothing, curvature=nothing)
     found = expected_at_hits(one, events)
     return found.distance, found.density
 
@@ -200,7 +200,7 @@ def main(path, picture) -> None:
                 *(events.event_id[i], name),
                 *(f"{angles[k]:.1f} +- {angles[k + 2]:.1f}" for k in (0, 1)),
                 f"{t.core_x[i]:.0f}, {t.core_y[i]:.0f}",
-                f"{t.s800[i]:.2f} +- {sigma[4]:.2f}",
+                f"{t.s_ref[i]:.2f} +- {sigma[4]:.2f}",
                 f"{t.energy[i]:.1f}",
             )
     print(STATIONS)
@@ -221,17 +221,17 @@ def main(path, picture) -> None:
     print(f"{large.sum()} within {CLOSE:.0%}.\n\n{PICTURE}(pictures/{Path(picture).name})\n")
     print("## Where the difference of S800 comes from\n")
     row("S800 [VEM/m2]", *(f"event {k}" for k in events.event_id), rule=True)
-    row("TA", *(f"{value:.2f}" for value in standard.s800))
+    row("TA", *(f"{value:.2f}" for value in standard.s_ref))
     clean = part & ~pulses.saturated
     far = clean & (r > INNER)
-    rows = {f"our fit, {name}": t.s800 for name, t in tables.items()}
+    rows = {f"our fit, {name}": t.s_ref for name, t in tables.items()}
     rows["sum of unsaturated signals over our lateral distribution, TA's axis"] = sums(
         events, standard, signal, clean
     )
     rows[f"the same, beyond {INNER:.0f} m"] = sums(events, standard, signal, far)
     rows[f"the same, beyond {INNER:.0f} m, our axis"] = sums(events, ours, signal, far)
-    for name, s800 in rows.items():
-        both = zip(s800, s800 / standard.s800 - 1, strict=True)
+    for name, s_ref in rows.items():
+        both = zip(s_ref, s_ref / standard.s_ref - 1, strict=True)
         row(name, *(f"{s:.2f} ({x:+.0%})" for s, x in both))
     print(CONCLUSION)
     draw(picture, events, (theirs, part, difference, signal), r, implied)
@@ -247,7 +247,7 @@ def draw(picture, events, columns, r, implied) -> None:
         axes[0].plot(r[of], difference[of], "o", label=label)
         axes[1].semilogx(theirs.signal[of], (signal / theirs.signal)[of], "o", label=label)
         (line,) = axes[2].semilogy(r[of], implied[of], "o", label=label)
-        axes[2].axhline(events.standard.s800[i], color=line.get_color(), ls="--")
+        axes[2].axhline(events.standard.s_ref[i], color=line.get_color(), ls="--")
     axes[2].axvline(INNER, color="0.7")
     names = (
         ("distance from TA's axis [m]", "time, ours less TA's [ns]"),

@@ -59,7 +59,7 @@ def simulate_stations(rng, front, truth, shower, position):
     d = position.T
     r = np.maximum(axis_distance(*d, *n_axis), 2.0)
     log_ldf = log_lateral_distribution(r, truth.slope[shower], TELESCOPE_ARRAY)
-    density = truth.s800[shower] * np.exp(log_ldf)
+    density = truth.s_ref[shower] * np.exp(log_ldf)
     along, tangent = distance_along_axis(*d, *n_axis), np.tan(truth.zenith[shower])
     muons, electrons = particles.mean_numbers(
         3.0 * density, particles.muon_share_at(r, truth.muon_share[shower]), n_axis[2]
@@ -84,7 +84,7 @@ def simulate_stations(rng, front, truth, shower, position):
         log_ldf,
         front.onset
         * truth.front_scale[shower]
-        * np.sqrt(particles.ONSET_S800 / truth.s800[shower]),
+        * np.sqrt(particles.ONSET_S800 / truth.s_ref[shower]),
         TELESCOPE_ARRAY_FRONT,
     )
     start = onset + front.local * width * density**particles.LOCAL_POWER * rng.standard_normal(

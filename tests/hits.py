@@ -61,7 +61,7 @@ def make_events(rng, n_events, array=None):
                 name: rng.uniform(0.1, 1.0, n_events)
                 for name in (
                     (
-                        "energy zenith azimuth core_x core_y t0 xmax muon_scale s800 slope "
+                        "energy zenith azimuth core_x core_y t0 xmax muon_scale s_ref slope "
                         "curvature muon_share front_scale"
                     ).split()
                 )
@@ -75,7 +75,7 @@ def make_reconstruction(rng, events):
     n = events.n_events
     columns = {
         name: rng.uniform(0.1, 1.0, n)
-        for name in "core_x core_y zenith azimuth s800 t0 curvature energy chi2".split()
+        for name in "core_x core_y zenith azimuth s_ref t0 curvature energy chi2".split()
     }
     covariance = np.broadcast_to(np.eye(7) * 0.01, (n, 7, 7)).copy()
     flags = np.zeros(n, np.uint16)

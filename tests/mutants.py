@@ -44,7 +44,12 @@ TESTS = {
     "calibration": ["tests/calibration", "tests/reconstruction"],
     "simulation": ["tests/simulation"],
     "reconstruction": ["tests/reconstruction"],
-    "network": ["tests/network"],
+    # Without whole trainings, which see the inputs only through what is learnt from them.
+    "network": [
+        *("tests/network/test_tile_by_hand.py", "tests/network/test_tiles.py"),
+        *("tests/network/test_network.py", "tests/network/test_models.py"),
+        "tests/network/test_heads.py",
+    ],
 }
 #: A run that takes longer than this [s] hangs: it counts as killed.
 LONGEST = 1200

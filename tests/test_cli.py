@@ -1,5 +1,8 @@
 """The command line: help, bad input, exit status."""
 
+from pathlib import Path
+
+import numpy as np
 import pytest
 
 from tashower.cli import main
@@ -59,3 +62,25 @@ def test_unwritable_output_is_named(capsys, tmp_path):
     config = "{samples: {test: 10}, array: {columns: 4, rows: 4}}"
     assert main(["simulate", "--config", config, "--output", str(tmp_path / "file" / "x.h5")]) == 2
     assert "file" in capsys.readouterr().err
+
+
+def test_energies_of_a_primary(tmp_path):
+    """--primary proton: S800 530 at 38.6 degrees would be 309 EeV (doi:10.1126/science.abo5095); of
+    the sample every energy follows its size and zenith by the relation of protons.
+    """
+    from tashower.calibration.calibration import DEFAULT
+    from tashower.calibration.energy import energy_of_primary
+    from tashower.io.reconstruction_file import read_reconstruction
+
+    sample = Path(__file__).resolve().parents[1] / "data" / "sample.h5"
+    words = ["fit", str(sample), "--calibration", str(DEFAULT), "--output"]
+    energies = {}
+    for primary in ("table", "proton"):
+        output = tmp_path / f"{primary}.h5"
+        assert main([*words, str(output), "--primary", primary]) == 0
+        energies[primary] = read_reconstruction(output)[0]["free"]
+    proton, good = energies["proton"], energies["proton"].valid
+    expected = energy_of_primary(proton.s_ref[good], proton.zenith[good], 1.0)
+    np.testing.assert_allclose(proton.energy[good], expected, rtol=1e-6)
+    assert not np.allclose(energies["table"].energy[good], expected, rtol=0.01)
+    assert energy_of_primary(530.0, np.radians(38.6), 1.0) == pytest.approx(309.0, rel=0.05)

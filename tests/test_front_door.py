@@ -146,7 +146,7 @@ def test_bad_arguments_of_simulate(arguments, message):
 def test_read_tells_files_apart(events, fits, tmp_path):
     write_reconstruction(tmp_path / "f.h5", dict(fits), {}, fits.pulses, fits.features)
     found = ts.read(tmp_path / "f.h5")
-    np.testing.assert_array_equal(found.constrained.s800, fits.constrained.s800)
+    np.testing.assert_array_equal(found.constrained.s_ref, fits.constrained.s_ref)
     (tmp_path / "scores.json").write_text('{"format": "tashower scores", "n_scored": 3}')
     assert ts.read(str(tmp_path / "scores.json"))["n_scored"] == 3
     foreign = sorted((ROOT / "data" / "samples").iterdir())

@@ -53,7 +53,11 @@ COMMANDS = {
         3,
         ["convert", str(SAMPLE.parent / "samples" / "telescope_array.dst.gz"), "--to", "out"],
     ),
-    "export": ("tashower.convert.ta_dst:write_banks", 0, ["export", str(SAMPLE), "--to", "out"]),
+    "export": (
+        "tashower.convert.ta_export:write_banks",
+        0,
+        ["export", str(SAMPLE), "--to", "out.dst"],
+    ),
     "fit": (
         "tashower.io.hdf5:create_column",
         3,

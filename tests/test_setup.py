@@ -68,7 +68,7 @@ FLOORS = {
     "events": {"physics"},
     "io": {"physics", "events"},
     "convert": {"physics", "events", "io"},
-    "simulation": {"config", "physics", "events"},
+    "simulation": {"config", "physics", "events", "io"},
     "calibration": {"config", "physics", "events", "io"},
     "reconstruction": {"config", "physics", "events", "io", "calibration"},
     "network": {"config", "physics", "events", "io", "calibration", "reconstruction"},

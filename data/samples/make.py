@@ -103,7 +103,7 @@ def write_auger(events, pulses) -> None:
         "phi": round(float(np.degrees(t.azimuth[1])), 3),
         "x": round(float(t.core_x[1]), 1),
         "y": round(float(t.core_y[1]), 1),
-        "s1000": round(float(t.s800[1]), 2),
+        "s1000": round(float(t.s_ref[1]), 2),
         "energy": round(float(t.energy[1]), 2),
     }
     (HERE / "auger.json").write_text(
@@ -172,7 +172,7 @@ def write_tiles(events, pulses, path=HERE / "ta_dnn.h5", side: int = 7) -> None:
         core = np.column_stack([s.core_x, s.core_y, np.zeros(n)])
         columns |= {
             "std_recon_energy": s.energy,
-            "std_recon_s800": s.s800,
+            "std_recon_s800": s.s_ref,
             "std_recon_shower_axis": direction(s.zenith, s.azimuth),
             "std_recon_shower_core": ((core - centre) / unit)[:, :2],
         }

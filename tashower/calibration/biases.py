@@ -20,7 +20,7 @@ class FitPulls:
     ----------
     zenith : median of (fitted - true zenith) / tan(zenith) [rad]
     core : median of the core's shift towards the source / tan(zenith) [m]
-    log_s800, t0 [ns], log_curvature : medians of ln(fitted/true S800), t0 - true t0 with the core
+    log_s_ref, t0 [ns], log_curvature : medians of ln(fitted/true S800), t0 - true t0 with the core
         corrected, ln(fitted/true a)
     width : (7,) width of the pulls of PARAMETERS; the covariance is scaled with it. Different from
         1 where errors are common to the stations (asymmetry, slope of the lateral distribution),
@@ -29,7 +29,7 @@ class FitPulls:
 
     zenith: float
     core: float
-    log_s800: float
+    log_s_ref: float
     t0: float
     log_curvature: float
     width: tuple
@@ -48,7 +48,7 @@ def correct_bias(p: np.ndarray, pulls: FitPulls) -> np.ndarray:
         # The front passes a core farther from the source later.
         p[:, 5] += shift * np.sin(p[:, 2]) / SPEED_OF_LIGHT - pulls.t0
         p[:, 2] = np.abs(p[:, 2] - pulls.zenith * tangent)
-        p[:, 4] *= np.exp(-pulls.log_s800)
+        p[:, 4] *= np.exp(-pulls.log_s_ref)
         p[:, 6] *= np.exp(-pulls.log_curvature)
     return p
 
@@ -77,7 +77,7 @@ def measure_pulls(fitted: Reconstruction, truth: Truth) -> FitPulls:
     unit = FitPulls(
         zenith=_weighted_median((fitted.zenith - truth.zenith) / tangent, tangent**2),
         core=_weighted_median(shift / tangent, tangent**2),
-        log_s800=float(np.median(np.log(fitted.s800 / truth.s800))),
+        log_s_ref=float(np.median(np.log(fitted.s_ref / truth.s_ref))),
         t0=0.0,
         log_curvature=float(np.log(np.median(fitted.curvature / truth.curvature))),
         width=(1.0,) * len(PARAMETERS),

@@ -17,6 +17,7 @@ from tashower.errors import InputError
 from tashower.events.described import TELESCOPE_ARRAY_DESCRIBED, Described, described_from
 from tashower.io import provenance
 from tashower.io.atomic import written_aside
+from tashower.io.event_file import with_present_names
 from tashower.io.hdf5 import made_from
 from tashower.types import FilePath
 
@@ -54,7 +55,7 @@ def write_calibration(
     """Write a calibration as JSON with what made it."""
     table = {
         name: getattr(calibration.energy, name).tolist()
-        for name in ("secant", "log10_s800", "log10_energy")
+        for name in ("secant", "log10_s_ref", "log10_energy")
     }
     if calibration.energy.largest is not None:
         table["largest"] = calibration.energy.largest
@@ -100,12 +101,15 @@ def read_calibration(path: FilePath) -> Calibration:
             energy=EnergyTable(
                 **{
                     name: float(value) if name == "largest" else np.array(value, dtype=float)
-                    for name, value in content["energy"].items()
+                    for name, value in with_present_names(content["energy"]).items()
                 }
             ),
             pulls={
                 name: FitPulls(
-                    **{key: tuple(v) if key == "width" else float(v) for key, v in entry.items()}
+                    **{
+                        key: tuple(v) if key == "width" else float(v)
+                        for key, v in with_present_names(entry).items()
+                    }
                 )
                 for name, entry in content["pulls"].items()
             },

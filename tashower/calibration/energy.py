@@ -25,20 +25,20 @@ class EnergyTable:
     Attributes
     ----------
     secant : (n,) nodes in sec z
-    log10_s800 : (m,) nodes in log10(S800/(VEM/m^2))
+    log10_s_ref : (m,) nodes in log10(S800/(VEM/m^2))
     log10_energy : (n, m), increasing along S800
     largest : largest log10(E/EeV) that the table gives to an event of its sample; beyond it the
         table goes on along a relation. None in older files, whose last node is the largest S800
     """
 
     secant: np.ndarray
-    log10_s800: np.ndarray
+    log10_s_ref: np.ndarray
     log10_energy: np.ndarray
     largest: float | None = None
 
 
 def make_energy_table(
-    s800: ArrayLike, zenith: ArrayLike, energy: ArrayLike, n_secant: int = 9, n_s800: int = 13
+    s_ref: ArrayLike, zenith: ArrayLike, energy: ArrayLike, n_secant: int = 9, n_s_ref: int = 13
 ) -> EnergyTable:
     """Energy table from reconstructed S800 [VEM/m^2] and zenith [rad] and true energy [EeV] of
     simulated events.
@@ -50,15 +50,15 @@ def make_energy_table(
     there, above with that of `physics.lateral.mean_s800`, to LARGEST_LOG_ENERGY.
     """
     secant = 1.0 / np.cos(np.asarray(zenith, dtype=float))
-    log_s, log_e = np.log10(s800), np.log10(energy)
+    log_s, log_e = np.log10(s_ref), np.log10(energy)
     edges = np.quantile(secant, np.linspace(0.0, 1.0, n_secant + 1))
-    nodes = np.linspace(log_s.min(), log_s.max(), n_s800)
+    nodes = np.linspace(log_s.min(), log_s.max(), n_s_ref)
     middle, table = [], []
     step = nodes[1] - nodes[0]
     steepness = log_energy_slope(0.0)
     # As many more nodes as the lowest bin can need.
     lacking = max(LARGEST_LOG_ENERGY - log_e.min(), 0.0) / (0.3 * step)
-    nodes = nodes[0] + step * np.arange(n_s800 + int(np.ceil(lacking)))
+    nodes = nodes[0] + step * np.arange(n_s_ref + int(np.ceil(lacking)))
     for low, high in itertools.pairwise(edges):
         inside = (secant >= low) & (secant <= high)
         energy_edges = np.quantile(
@@ -79,9 +79,9 @@ def make_energy_table(
         table.append(line(inner) + slope * (nodes - inner))
         middle.append(np.median(secant[inside]))
     table = np.array(table)
-    needed = max(n_s800, int((table < LARGEST_LOG_ENERGY).any(axis=0).sum()) + 1)
+    needed = max(n_s_ref, int((table < LARGEST_LOG_ENERGY).any(axis=0).sum()) + 1)
     made = EnergyTable(np.array(middle), nodes[:needed], table[:, :needed])
-    return replace(made, largest=float(np.log10(look_up_energy(made, s800, zenith)).max()))
+    return replace(made, largest=float(np.log10(look_up_energy(made, s_ref, zenith)).max()))
 
 
 def log_energy_slope(zenith: float, mass_number: float = 1.0) -> float:
@@ -90,9 +90,11 @@ def log_energy_slope(zenith: float, mass_number: float = 1.0) -> float:
     return float(1.0 / np.log10(ten / one))
 
 
-def energy_of_primary(s800: np.ndarray, zenith: np.ndarray, mass_number: float = 1.0) -> np.ndarray:
+def energy_of_primary(
+    s_ref: np.ndarray, zenith: np.ndarray, mass_number: float = 1.0
+) -> np.ndarray:
     """Energy [EeV] of showers of one primary whose mean S800 [VEM/m^2] at this zenith [rad] is
-    `s800`: the inverse of `physics.lateral.mean_s800`; NaN stays NaN.
+    `s_ref`: the inverse of `physics.lateral.mean_s800`; NaN stays NaN.
 
     For the Telescope Array and comparisons with it: S800 at 800 m, QGSJET-II-03. With protons it
     is the energy of that experiment's simulation, before its scaling to the fluorescence detectors
@@ -103,42 +105,42 @@ def energy_of_primary(s800: np.ndarray, zenith: np.ndarray, mass_number: float =
     energy_of_primary(530.0, radians(38.6)) is 309 EeV within a few per cent (Abbasi et al. 2023,
     doi:10.1126/science.abo5095).
     """
-    s800, zenith = np.asarray(s800, dtype=float), np.asarray(zenith, dtype=float)
-    known = np.isfinite(s800) & np.isfinite(zenith)
-    known &= (np.where(known, s800, -1.0) > 0) & (np.cos(np.where(known, zenith, 0.0)) > 0.05)
-    ratio = np.where(known, s800, np.nan) / mean_s800(
+    s_ref, zenith = np.asarray(s_ref, dtype=float), np.asarray(zenith, dtype=float)
+    known = np.isfinite(s_ref) & np.isfinite(zenith)
+    known &= (np.where(known, s_ref, -1.0) > 0) & (np.cos(np.where(known, zenith, 0.0)) > 0.05)
+    ratio = np.where(known, s_ref, np.nan) / mean_s800(
         1.0, np.where(known, zenith, 0.0), mass_number
     )
     return ratio ** log_energy_slope(0.0, mass_number)
 
 
-def beyond_events(table: EnergyTable, s800: np.ndarray, zenith: np.ndarray) -> np.ndarray:
+def beyond_events(table: EnergyTable, s_ref: np.ndarray, zenith: np.ndarray) -> np.ndarray:
     """(n,) bool: the energy that the table gives for S800 [VEM/m^2] and zenith [rad] is above those
     of all events that made it, or S800 is below theirs; True where NaN.
     """
     with np.errstate(invalid="ignore", divide="ignore"):
-        log_s800 = np.log10(np.asarray(s800, dtype=float))
+        log_s_ref = np.log10(np.asarray(s_ref, dtype=float))
         if table.largest is None:
-            above = ~(log_s800 <= table.log10_s800[-1])
+            above = ~(log_s_ref <= table.log10_s_ref[-1])
         else:
-            above = ~(np.log10(look_up_energy(table, s800, zenith)) <= table.largest)
-        return above | ~(log_s800 >= table.log10_s800[0])
+            above = ~(np.log10(look_up_energy(table, s_ref, zenith)) <= table.largest)
+        return above | ~(log_s_ref >= table.log10_s_ref[0])
 
 
-def look_up_energy(table: EnergyTable, s800: ArrayLike, zenith: ArrayLike) -> np.ndarray:
+def look_up_energy(table: EnergyTable, s_ref: ArrayLike, zenith: ArrayLike) -> np.ndarray:
     """Energy [EeV] for S800 [VEM/m^2] and zenith [rad]; bilinear in log10 and sec z, extrapolated;
     NaN stays NaN.
     """
-    s800, zenith = np.asarray(s800, dtype=float), np.asarray(zenith, dtype=float)
+    s_ref, zenith = np.asarray(s_ref, dtype=float), np.asarray(zenith, dtype=float)
     from scipy.interpolate import RegularGridInterpolator  # half a second, when it is needed
 
     interpolate = RegularGridInterpolator(
-        (table.secant, table.log10_s800), table.log10_energy, bounds_error=False, fill_value=None
+        (table.secant, table.log10_s_ref), table.log10_energy, bounds_error=False, fill_value=None
     )
-    result = np.full(s800.shape, np.nan)
+    result = np.full(s_ref.shape, np.nan)
     with np.errstate(invalid="ignore"):
-        known = np.isfinite(s800) & (s800 > 0) & np.isfinite(zenith) & (np.cos(zenith) > 0.05)
+        known = np.isfinite(s_ref) & (s_ref > 0) & np.isfinite(zenith) & (np.cos(zenith) > 0.05)
     # Towards the vertical and beyond the last node the nearest bin of sec z stands for all.
     secant = np.clip(1.0 / np.cos(zenith[known]), table.secant[0], None)
-    result[known] = 10.0 ** interpolate(np.column_stack([secant, np.log10(s800[known])]))
+    result[known] = 10.0 ** interpolate(np.column_stack([secant, np.log10(s_ref[known])]))
     return result

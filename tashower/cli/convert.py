@@ -45,8 +45,7 @@ def _positive(word: str) -> float:
     return value
 
 
-def add_commands(commands: "argparse._SubParsersAction") -> None:
-    """Add `convert` and `export`."""
+def _add_convert(commands) -> None:
     sub = add_command(
         commands, "convert", _convert, "Turn files of an experiment into an event file."
     )
@@ -101,6 +100,10 @@ def add_commands(commands: "argparse._SubParsersAction") -> None:
         "(default: 30 1.5 0.5, the Telescope Array's)",
     )
 
+
+def add_commands(commands: "argparse._SubParsersAction") -> None:
+    """Add `convert` and `export`."""
+    _add_convert(commands)
     sub = add_command(
         commands,
         "export",

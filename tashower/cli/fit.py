@@ -32,7 +32,7 @@ def _fit(args) -> None:
     calibration = read_calibration(args.calibration)
     events = read_events(args.events)
     tables, pulses, features = reconstruct(
-        events, calibration, config.reconstruction, args.minimiser
+        events, calibration, config.reconstruction, args.minimiser, primary=args.primary
     )
     inputs = (args.events, args.calibration)
     write_reconstruction(args.output, tables, as_dict(config), pulses, features, inputs)
@@ -63,4 +63,11 @@ def add_commands(commands: "argparse._SubParsersAction") -> None:
         default="compiled",
         choices=("compiled", "scipy"),
         help="scipy: the same sum through scipy.optimize, slow, to check or to extend the fit",
+    )
+    sub.add_argument(
+        "--primary",
+        default="table",
+        choices=("table", "proton", "helium", "nitrogen", "iron"),
+        help="table: energies for the mixture that the calibration was made with; proton: by the "
+        "Telescope Array's relation of proton showers",
     )

@@ -13,6 +13,9 @@ def _simulate(args) -> None:
     from tashower.simulation.simulate import simulate_events
 
     config = load_config(args.config)
+    if args.truth:
+        _simulate_given(args, config)
+        return
     size = config.samples.chunk_size
     total = getattr(config.samples, args.split)
     first, last = (
@@ -32,6 +35,24 @@ def _simulate(args) -> None:
     )
 
 
+def _simulate_given(args, config) -> None:
+    """Simulate the showers of a table or of an event file."""
+    from tashower.config import as_dict
+    from tashower.io.event_file import write_events
+    from tashower.simulation.given import read_truth
+    from tashower.simulation.simulate import simulate
+
+    if args.chunk is not None:
+        raise InputError("--chunk: given showers are simulated together")
+    truth = read_truth(args.truth, config)
+    events = simulate(truth, config, config.seed)
+    write_events(args.output, events, as_dict(config), [args.truth])
+    say(
+        f"{args.output}: {events.n_events} of {len(truth.zenith)} showers triggered, "
+        f"{events.n_hits} hits"
+    )
+
+
 def add_commands(commands: "argparse._SubParsersAction") -> None:
     """Add `simulate`."""
     sub = add_command(
@@ -44,4 +65,9 @@ def add_commands(commands: "argparse._SubParsersAction") -> None:
         help="which sample",
     )
     sub.add_argument("--chunk", type=int, help="which chunk of it; left out: all in one file")
+    sub.add_argument(
+        "--truth",
+        help="simulate these showers instead of drawn ones: a table (energy_eev, zenith_deg, "
+        "azimuth_deg, core_x_m, core_y_m, and what else is known) or an event file",
+    )
     sub.add_argument("--output", required=True, help="event file to write")

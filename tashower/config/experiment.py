@@ -16,6 +16,12 @@ class ArrayConfig:
     doi:10.1016/j.nima.2012.05.079: 507 stations, 1.2 km).
     """
 
+    stations: Text = Field(
+        "",
+        description="Table of stations (station, x_m, y_m[, z_m]) to simulate, of any layout; "
+        "empty: the lattice that lattice, columns, rows, spacing_m, jitter_m and "
+        "altitude_spread_m describe.",
+    )
     lattice: Literal["square", "hexagonal"] = Field(
         "square",
         description="Lattice that the stations stand on; rows of a hexagonal one are 0.87 spacings "

@@ -4,6 +4,7 @@ import itertools
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -28,14 +29,15 @@ from tashower.convert.plausible import (
     describe,
     median_spans,
 )
-from tashower.convert.table_file import kind_of
-from tashower.convert.tables import read_stations, read_tables
+from tashower.convert.tables import read_tables
 from tashower.errors import InputError
 from tashower.events.array import Array, Detector, array_from_positions
 from tashower.events.model import Events, concatenate_events
 from tashower.io import foreign_hdf5
 from tashower.io.append import event_file
 from tashower.io.paths import check_paths, require_file
+from tashower.io.station_table import read_stations
+from tashower.io.table_file import kind_of
 from tashower.physics.lateral import Lateral
 from tashower.physics.shower_front import TELESCOPE_ARRAY_FRONT, Front
 from tashower.progress import progress
@@ -175,7 +177,23 @@ def _text_array(paths, windows: int) -> Array:
     position = np.array([positions[s] for s in numbers]).reshape(-1, 3)
     if len(position):
         position = position - [0.0, 0.0, position[:, 2].mean()]
-    return ta_dst.telescope_array(np.array(numbers, int), position, windows)
+    with _naming(paths[0]):
+        return ta_dst.telescope_array(np.array(numbers, int), position, windows)
+
+
+def _dst_array(paths, named: dict, windows: int) -> tuple[Array, np.ndarray]:
+    """`_ranked` array of all stations that DST files name."""
+    with _naming(paths[0]):
+        return _ranked(ta_dst.array_of(named, windows))
+
+
+@contextmanager
+def _naming(path):
+    """What is wrong with positions is said of the first of the files that state them."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
 
 
 def _text_parts(paths, windows: int, array: Array, notes) -> Iterator[Events]:
@@ -221,9 +239,7 @@ def _parts(paths, kind: str | None, stations, options: ta_dst.Options, notes: Co
         named: dict[int, tuple | None] = {}
         numbered = array or ta_dst.numbered_array(windows)
         parts = _dst_parts(paths, named, options, numbered, notes)
-        return _Found(
-            parts, lambda: (array, None) if array else _ranked(ta_dst.array_of(named, windows))
-        )
+        return _Found(parts, lambda: (array, None) if array else _dst_array(paths, named, windows))
     if windows != 1:
         raise InputError(f"--windows {windows}: only files of the Telescope Array come in windows")
     if stations and kind in ("tables", "ta_dnn"):

@@ -35,7 +35,7 @@ _COLUMNS = (
     ("azimuth_deg", "azimuth_error_deg", "azimuth", np.pi / 180),
     ("core_x_m", "core_x_error_m", "core_x", 1.0),
     ("core_y_m", "core_y_error_m", "core_y", 1.0),
-    ("size_vem_m2", "size_error_vem_m2", "s800", 1.0),
+    ("size_vem_m2", "size_error_vem_m2", "s_ref", 1.0),
     ("t0_ns", "t0_error_ns", "t0", 1.0),
     ("curvature_ns", "curvature_error_ns", "curvature", 1.0),
 )

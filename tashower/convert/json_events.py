@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from tashower.convert.assemble import LARGEST, Record, check_size
-from tashower.convert.table_file import BEYOND, read_text, short
 from tashower.errors import InputError
+from tashower.io.table_file import BEYOND, read_text, short
 
 _LOG = logging.getLogger(__name__)
 #: Area of a HiSPARC detector [m^2].
@@ -324,6 +324,6 @@ def _auger_standard(content: dict, at: str) -> dict:
         "azimuth": azimuth % (2 * np.pi),
         "core_x": optional("x"),
         "core_y": optional("y"),
-        "s800": optional("s1000"),
+        "s_ref": optional("s1000"),
         "energy": optional("energy"),
     }

@@ -191,8 +191,8 @@ def _standard(columns, i, side) -> dict:
     zenith, azimuth = direction_of(columns["std_recon_shower_axis"][i])
     core = _core(columns, "std_recon_shower_core", i, side)
     sizes = {
-        key: float(columns[f"std_recon_{key}"][i]) if f"std_recon_{key}" in columns else np.nan
-        for key in ("energy", "s800")
+        field: float(columns[f"std_recon_{key}"][i]) if f"std_recon_{key}" in columns else np.nan
+        for key, field in (("energy", "energy"), ("s800", "s_ref"))
     }
     return {
         "zenith": zenith,

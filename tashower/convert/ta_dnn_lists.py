@@ -78,9 +78,9 @@ def _fields(columns, i: int) -> tuple[dict | None, dict]:
         zenith, azimuth = direction_of(columns["std_recon_shower_axis"][i])
         x, y = (float(value) * UNIT for value in columns["std_recon_shower_core"][i])
         standard = {"zenith": zenith, "azimuth": azimuth, "core_x": x, "core_y": y}
-        for name in ("energy", "s800"):
+        for name, field in (("energy", "energy"), ("s800", "s_ref")):
             if f"std_recon_{name}" in columns:
-                standard[name] = float(columns[f"std_recon_{name}"][i])
+                standard[field] = float(columns[f"std_recon_{name}"][i])
     return truth, standard
 
 

@@ -109,7 +109,7 @@ def standard_of(lateral: dict | None, geometry: dict | None, pulses: FoundPulses
         both = {name: lateral[name][1] for name in (*_PAIRS, "ndof") if name in lateral}
         if both["s800"] > 0 and both["sc"] > 0 and 0 <= both["chi2"] < NOT_CONVERGED:
             fit = both | {name: lateral[name] for name in _SINGLE[:6]}
-            size = {"s800": both["s800"], "energy": both["energy"]}
+            size = {"s_ref": both["s800"], "energy": both["energy"]}
     if not fit and geometry is not None and 0 <= geometry["chi2"][2] < NOT_CONVERGED:
         fit = {name: column[2] for name, column in geometry.items() if np.ndim(column)}
         fit = fit if fit["dtheta"] > 0 else {}
@@ -121,7 +121,7 @@ def standard_of(lateral: dict | None, geometry: dict | None, pulses: FoundPulses
         return {}
     unit = {"xcore": UNIT, "ycore": UNIT, "theta": DEGREE, "phi": DEGREE}
     error = {n: fit["d" + n] * unit[n] if fit["d" + n] > 0 else np.nan for n in needed}
-    size_error = size["s800"] * fit["dsc"] / fit["sc"] if size and fit["dsc"] > 0 else np.nan
+    size_error = size["s_ref"] * fit["dsc"] / fit["sc"] if size and fit["dsc"] > 0 else np.nan
     sigma = [error["xcore"], error["ycore"], error["theta"], error["phi"], size_error]
     covariance = np.full((len(PARAMETERS), len(PARAMETERS)), np.nan)
     np.fill_diagonal(covariance, np.square([*sigma, np.nan, np.nan]))

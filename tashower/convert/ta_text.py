@@ -303,7 +303,7 @@ def _standard(event) -> dict:
         "ndof": int(min(event[27], 1e6)),
         "core_x": (event[17] + ORIGIN[0]) * UNIT,
         "core_y": (event[19] + ORIGIN[1]) * UNIT,
-        "s800": event[21],
+        "s_ref": event[21],
         "energy": event[12],
         "covariance": covariance,
         "n_stations": int(np.clip(event[9], 0, 1e6)),
@@ -343,7 +343,7 @@ def write_text(path: FilePath, events: Events, pulses: Pulses) -> None:
                 t.energy[i],
                 t.core_x[i] / UNIT - ORIGIN[0],
                 t.core_y[i] / UNIT - ORIGIN[1],
-                t.s800[i],
+                t.s_ref[i],
             )
             event[22], event[23] = (
                 np.degrees(t.zenith[i]) - ZENITH_SHIFT,
@@ -352,7 +352,7 @@ def write_text(path: FilePath, events: Events, pulses: Pulses) -> None:
             event[[9, 26, 27]] = t.n_stations[i], t.chi2[i], t.ndof[i]
             sigma = np.sqrt(np.nan_to_num(np.diagonal(t.covariance[i])))
             event[[18, 20, 24, 25]] = *(sigma[:2] / UNIT), *(sigma[2:4] / DEGREE)
-            event[[13, 14]] = t.s800[i], sigma[PARAMETERS.index("s800")]  # a scale of its own
+            event[[13, 14]] = t.s_ref[i], sigma[PARAMETERS.index("s_ref")]  # a scale of its own
         lines["EVENT DATA"].append(" ".join(f"{x:.9g}" for x in event))
         time = pulses.arrival_time[rows]
         earliest = np.nanmin(time) if np.isfinite(time).any() else 0.0

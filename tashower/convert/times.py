@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tashower.convert.table_file import Table, column_of, numbers, refuse, wholes
 from tashower.errors import InputError
+from tashower.io.table_file import Table, column_of, numbers, refuse, wholes
 
 #: Columns that hold a time within the second, or since some other origin [ns]; the first one that
 #: is there counts. Texts like 2008-07-03T10:05:59.039205298 are times, too.

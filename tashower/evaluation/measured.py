@@ -127,6 +127,6 @@ def _row(name: str, t: Reconstruction, i: int) -> list[str]:
         f"{np.degrees(t.zenith[i]):.2f}",
         f"{np.degrees(t.azimuth[i]):.2f}",
         f"{t.core_x[i]:.0f}, {t.core_y[i]:.0f}",
-        *(f"{x:.3g}" if np.isfinite(x) else "—" for x in (t.s800[i], t.energy[i])),
+        *(f"{x:.3g}" if np.isfinite(x) else "—" for x in (t.s_ref[i], t.energy[i])),
         f"{t.chi2[i] / max(t.ndof[i], 1):.2f}" if np.isfinite(t.chi2[i]) else "—",
     ]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pandas
 
 #: The seven parameters of the joint fit, in the order of every covariance matrix.
-PARAMETERS = ("core_x", "core_y", "zenith", "azimuth", "s800", "t0", "curvature")
+PARAMETERS = ("core_x", "core_y", "zenith", "azimuth", "s_ref", "t0", "curvature")
 #: Units of PARAMETERS.
 PARAMETER_UNITS = ("m", "m", "rad", "rad", "VEM/m^2", "ns", "ns")
 
@@ -55,7 +55,7 @@ class Truth:
     muon_scale: (
         np.ndarray
     )  #: muon content relative to the mean proton shower of that energy and zenith
-    s800: np.ndarray  #: [VEM/m^2] of this shower
+    s_ref: np.ndarray  #: [VEM/m^2] of this shower
     slope: np.ndarray  #: eta of the lateral distribution of this shower
     curvature: (
         np.ndarray
@@ -174,7 +174,7 @@ class Reconstruction:
     core_y: np.ndarray  #: [m]
     zenith: np.ndarray  #: [rad]
     azimuth: np.ndarray  #: [rad]
-    s800: np.ndarray  #: [VEM/m^2]
+    s_ref: np.ndarray  #: [VEM/m^2]
     t0: np.ndarray  #: [ns]
     curvature: np.ndarray  #: [ns]
     energy: np.ndarray  #: [EeV]
@@ -215,7 +215,7 @@ class Reconstruction:
         columns = {
             "energy {:.3g} EeV": self.energy,
             "zenith {:.1f} deg": np.degrees(self.zenith),
-            "size {:.3g} VEM/m^2": self.s800,
+            "size {:.3g} VEM/m^2": self.s_ref,
         }
         known = {text: c[np.isfinite(c)] for text, c in columns.items()}
         medians = [text.format(np.median(c)) for text, c in known.items() if len(c)]

@@ -17,7 +17,9 @@ from tashower.types import FilePath
 
 #: Version of the event file. The first number changes when an old reader would go wrong, the second
 #: when something is added.
-EVENT_VERSION = "1.4"
+EVENT_VERSION = "1.5"
+#: What columns of older files are called now.
+FORMER_NAMES = {"s800": "s_ref", "log_s800": "log_s_ref", "log10_s800": "log10_s_ref"}
 _NAMES_OF_PART = {
     "waveforms": ("hits/waveform", "hits/pedestal", "hits/counts_per_vem"),
     "pulses": ("pulses",),
@@ -108,6 +110,13 @@ def write_events(
     )
 
 
+def with_present_names(columns: dict) -> dict:
+    """Columns under today's names: until event file 1.4 the fitted size was called s800, whatever
+    its reference distance.
+    """
+    return {FORMER_NAMES.get(name, name): column for name, column in columns.items()}
+
+
 def table_of(
     kind: type, columns: dict | None, path: FilePath, n_rows: int
 ) -> Truth | Pulses | Reconstruction | None:
@@ -120,6 +129,7 @@ def table_of(
     """
     if columns is None:
         return None
+    columns = with_present_names(columns)
     for f in fields(kind):
         if f.name not in columns:
             raise InputError(f"{path}: {kind.__name__.lower()}/{f.name} is missing")

@@ -74,6 +74,7 @@ _READ = (
     "events",
     "fits",
     "calibration",
+    "truth",
     "checkpoint",
     "simulated_fits",
     "scores",

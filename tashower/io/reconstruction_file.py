@@ -9,12 +9,12 @@ import numpy as np
 
 from tashower.errors import InputError
 from tashower.events.model import FLAGS, PARAMETERS, Pulses, Reconstruction
-from tashower.io.event_file import columns_of, table_of
+from tashower.io.event_file import columns_of, table_of, with_present_names
 from tashower.io.hdf5 import read_arrays, write_arrays
 from tashower.types import FilePath
 
 #: Version of the reconstruction file.
-RECONSTRUCTION_VERSION = "1.0"
+RECONSTRUCTION_VERSION = "1.1"
 
 
 def write_reconstruction(
@@ -62,4 +62,4 @@ def read_reconstruction(
     pulses = groups.get("pulses") or None
     if pulses is not None:
         pulses = table_of(Pulses, pulses, path, len(pulses.get("arrival_time", ())))
-    return tables, pulses, groups.get("features", {})
+    return tables, pulses, with_present_names(groups.get("features", {}))

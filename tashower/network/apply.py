@@ -60,13 +60,13 @@ def corrected(
     flags[np.isnan(columns["zenith"])] |= 1
     columns["covariance"] = np.full_like(fit.covariance, np.nan)
     if covariance is not None:
-        known = _covariance(axis, fit.s800[rows], covariance, heading)
+        known = _covariance(axis, fit.s_ref[rows], covariance, heading)
         known[sine >= 1.0] = np.nan
         columns["covariance"][rows] = known
     return replace(fit, **columns, flags=flags)
 
 
-def _covariance(axis, s800, covariance, heading: float) -> np.ndarray:
+def _covariance(axis, s_ref, covariance, heading: float) -> np.ndarray:
     """(n, 7, 7) in the order of PARAMETERS from that of TARGETS (n, 5, 5), in the lattice's frame.
 
     axis : (n, 2) corrected direction cosines, for the way to zenith and azimuth
@@ -89,7 +89,7 @@ def _covariance(axis, s800, covariance, heading: float) -> np.ndarray:
     whole = np.zeros((len(axis), n, n))
     whole[:, :5, :5] = matrix @ covariance @ matrix.T
     p = np.zeros((len(axis), n))
-    p[:, 2:4], p[:, 4] = axis, np.log(s800)
+    p[:, 2:4], p[:, 4] = axis, np.log(s_ref)
     with np.errstate(divide="ignore", invalid="ignore"):
         whole = to_angles(p, whole)[1]
     whole[:, 5:], whole[:, :, 5:] = np.nan, np.nan

@@ -193,7 +193,7 @@ def _cell_features(array: Array, fit: Reconstruction, place: _Place) -> tuple[di
         / front_delay(1e3, 0.0, 1.0, array.front)
     )
     expected = _Expected(
-        signal=np.minimum(per_event(fit.s800) * np.exp(log_ldf) * array.detector.area, 1e6),
+        signal=np.minimum(per_event(fit.s_ref) * np.exp(log_ldf) * array.detector.area, 1e6),
         plane=per_event(fit.t0) + plane_delay(dx, dy, dz, *axis),
         delay=front_delay(r, log_ldf, per_event(np.maximum(fit.curvature, least)), array.front),
     )

@@ -34,7 +34,7 @@ class ShowerParameters(NamedTuple):
     azimuth: np.ndarray  #: [rad]
     core_x: np.ndarray  #: [m]
     core_y: np.ndarray  #: [m]
-    s800: np.ndarray  #: [VEM/m^2]
+    s_ref: np.ndarray  #: [VEM/m^2]
     t0: np.ndarray  #: [ns]
     curvature: np.ndarray  #: a [ns]
 
@@ -105,7 +105,7 @@ def expected(
     return Expected(
         r,
         log_ldf,
-        shower.s800 * np.exp(log_ldf),
+        shower.s_ref * np.exp(log_ldf),
         shower.t0 + plane_delay(dx, dy, dz, n_x, n_y, n_z),
         front_delay(r, log_ldf, shower.curvature, description.front),
     )

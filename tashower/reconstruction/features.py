@@ -25,7 +25,7 @@ EVENT_FEATURES = (
     "n_peaks_upper",  # seen in the upper layer beyond those of the lower, summed over stations
     "n_peaks_lower",
     "zenith",  # [rad]
-    "s800",  # [VEM/m^2]
+    "s_ref",  # [VEM/m^2]
 )
 #: Distances of S_b and of the area over peak [m].
 S_B_DISTANCE = 1000.0
@@ -96,8 +96,8 @@ def event_features(
             "n_stations": reconstruction.n_stations,
             "n_excluded": reconstruction.n_excluded,
             "chi2_per_ndof": reconstruction.chi2 / np.maximum(reconstruction.ndof, 1),
-            "s_b3": total(signal * (r / S_B_DISTANCE) ** 3) / reconstruction.s800,
-            "s_b45": total(signal * (r / S_B_DISTANCE) ** 4.5) / reconstruction.s800,
+            "s_b3": total(signal * (r / S_B_DISTANCE) ** 3) / reconstruction.s_ref,
+            "s_b45": total(signal * (r / S_B_DISTANCE) ** 4.5) / reconstruction.s_ref,
             "total_signal": total(signal),
             "layer_asymmetry": total(upper - lower) / total(upper + lower),
             "n_peaks": total(peaks.sum(axis=1)),
@@ -105,7 +105,7 @@ def event_features(
             "n_peaks_upper": total(np.maximum(peaks[:, 0] - peaks[:, -1], 0)),
             "n_peaks_lower": total(np.maximum(peaks[:, -1] - peaks[:, 0], 0)),
             "zenith": reconstruction.zenith,
-            "s800": reconstruction.s800,
+            "s_ref": reconstruction.s_ref,
         }
     return {
         name: np.where(reconstruction.valid, features[name], np.nan).astype(float)

@@ -52,12 +52,12 @@ def to_angles(p: np.ndarray, covariance: np.ndarray) -> tuple[np.ndarray, np.nda
         jacobian[:, i, i] = 1.0
     jacobian[:, 2, 2], jacobian[:, 2, 3] = c_x / (safe * cosine), c_y / (safe * cosine)
     jacobian[:, 3, 2], jacobian[:, 3, 3] = -c_y / safe**2, c_x / safe**2
-    s800 = np.exp(np.clip(p[:, 4], -700, 700))
-    jacobian[:, 4, 4] = s800
+    s_ref = np.exp(np.clip(p[:, 4], -700, 700))
+    jacobian[:, 4, 4] = s_ref
     angles = p.copy()
     angles[:, 2] = np.arcsin(sine)
     angles[:, 3] = azimuth_of(n_x, n_y)
-    angles[:, 4] = s800
+    angles[:, 4] = s_ref
     return angles, jacobian @ covariance @ jacobian.transpose(0, 2, 1)
 
 
@@ -71,8 +71,8 @@ def curvature_of_showers(
     """
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         coefficients = calibration.curvature_coefficients
-        n_z, log_s800 = np.cos(p[:, 2]), np.log(p[:, 4])
-        mean = np.exp(prior_log_curvature.py_func(n_z, log_s800, coefficients))
+        n_z, log_s_ref = np.cos(p[:, 2]), np.log(p[:, 4])
+        mean = np.exp(prior_log_curvature.py_func(n_z, log_s_ref, coefficients))
         variance = covariance[:, 6, 6] + (calibration.curvature_width * mean) ** 2
         off = np.abs(p[:, 6] - mean) / np.sqrt(variance)
         return (p[:, 6] > 0) & (off < FARTHEST_CURVATURE)

@@ -7,7 +7,7 @@ from tashower.config import ReconstructionConfig
 from tashower.events.described import check_described
 from tashower.events.model import Events, Pulses, Reconstruction
 from tashower.reconstruction.features import event_features
-from tashower.reconstruction.methods import Context, methods
+from tashower.reconstruction.methods import TABLE, Context, methods
 from tashower.reconstruction.pulses import find_pulses
 
 #: The method whose result the event features describe.
@@ -20,11 +20,13 @@ def reconstruct(
     settings: ReconstructionConfig,
     minimiser: str = "compiled",
     only: Sequence[str] | None = None,
+    primary: str = TABLE,
 ) -> tuple[dict[str, Reconstruction], Pulses, dict]:
     """Pulses, every method, and the event features (of the free fit).
 
     minimiser : "compiled", or "scipy": the same sum through scipy.optimize, for checks
     only : names of methods; None: all. The free fit is always made: the features need it.
+    primary : TABLE for the calibration's energy table, or a name of `calibration.energy.PRIMARIES`
 
     Returns ({method: Reconstruction, "standard": what came with the data}, pulses, {feature:
     (n_events,) array}).
@@ -35,7 +37,7 @@ def reconstruct(
     """
     check_described(calibration.described, events.array.described, "calibration")
     pulses = find_pulses(events)
-    context = Context(calibration, settings, minimiser)
+    context = Context(calibration, settings, minimiser, primary)
     tables = {}
     for name, method in methods().items():
         if only is not None and name not in {*only, FEATURES_OF}:

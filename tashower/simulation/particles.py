@@ -201,13 +201,13 @@ def mean_leading_edge_curvature(
 
     Parameters
     ----------
-    shower : anything with s800 [VEM/m^2], slope, muon_share, front_scale and zenith [rad]
+    shower : anything with s_ref [VEM/m^2], slope, muon_share, front_scale and zenith [rad]
     description : lateral distribution, fitted front, area of a station
     """
     width = thickness_shape(r) * np.asarray(shower.front_scale, dtype=float)
     log_ldf = log_lateral_distribution(r, shower.slope, description.lateral)
     n_muons, n_electrons = mean_numbers(
-        description.area * shower.s800 * np.exp(log_ldf),
+        description.area * shower.s_ref * np.exp(log_ldf),
         muon_share_at(r, shower.muon_share),
         np.cos(shower.zenith),
     )
@@ -218,7 +218,7 @@ def mean_leading_edge_curvature(
         delays.electron_scale * width,
         delays.electron_shape,
     )
-    onset_scale = delays.onset * shower.front_scale * np.sqrt(ONSET_S800 / shower.s800)
+    onset_scale = delays.onset * shower.front_scale * np.sqrt(ONSET_S800 / shower.s_ref)
     onset = front_delay(r, log_ldf, onset_scale, TELESCOPE_ARRAY_FRONT)
     return (onset + first) / front_delay(r, log_ldf, 1.0, description.front)
 

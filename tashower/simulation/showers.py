@@ -2,9 +2,8 @@
 developed.
 
 A shower is described by its energy, direction, Xmax and muon content (universality:
-    arXiv:0712.3750); signal, slope and
-curvature follow from them and fluctuate together. docs/simulation.md says which numbers are
-published and which are choices.
+arXiv:0712.3750); signal, slope and curvature follow from them and fluctuate together.
+docs/simulation.md says which numbers are published and which are choices.
 """
 
 from types import SimpleNamespace
@@ -16,6 +15,7 @@ from scipy.special import gammaincinv, gammaln, ndtri
 from tashower.config import ArrayConfig, Config
 from tashower.events.array import front_from_config, read_lateral
 from tashower.events.model import Truth
+from tashower.io.station_table import read_stations
 from tashower.physics.constants import REFERENCE_DISTANCE, VERTICAL_DEPTH
 from tashower.physics.description import Description
 from tashower.physics.lateral import TELESCOPE_ARRAY, lateral_distribution, mean_s800, slope
@@ -71,6 +71,22 @@ def muon_share(zenith: ArrayLike, mass_number: ArrayLike, energy: ArrayLike) -> 
     )
 
 
+def mean_size(
+    energy: ArrayLike,
+    zenith: ArrayLike,
+    mass_number: ArrayLike,
+    reference: float,
+    relative: ArrayLike = 1.0,
+) -> np.ndarray:
+    """Mean signal density [VEM/m^2] at the reference distance [m], times `relative`: what
+    `mean_s800` says at 800 m, carried there by the formula that goes with it.
+    """
+    size = mean_s800(energy, zenith, mass_number) * relative
+    if reference != REFERENCE_DISTANCE:
+        size = size * lateral_distribution(reference, slope(zenith), TELESCOPE_ARRAY)
+    return size
+
+
 def _draw_energy(u, showers):
     """Energy [EeV] of spectrum E^-index between the two limits, from uniforms."""
     low, high = (
@@ -107,6 +123,17 @@ def _draw_xmax(u, energy, mass_number, model):
         - gammaln(shape)
     )
     return xmax, xmax - mean, np.exp(log_mean_factor)
+
+
+def field(array: ArrayConfig) -> tuple[tuple[float, float], tuple[float, float]]:
+    """(middle, sides) [m] of the rectangle around the stations of section `array`: those of its
+    table, or the lattice points.
+    """
+    if not array.stations:
+        return (0.0, 0.0), extent(array)
+    position = read_stations(array.stations).position[:, :2]
+    low, high = position.min(axis=0), position.max(axis=0)
+    return tuple(0.5 * (low + high)), tuple(high - low)
 
 
 def extent(array: ArrayConfig) -> tuple[float, float]:
@@ -148,11 +175,7 @@ def draw_showers(config: Config, split: str, first: int, n: int) -> Truth:
     electrons /= mean_factor
     relative = share * muons + (1.0 - share) * electrons
     lateral, _ = read_lateral(config.array.lateral, float(config.array.reference_m))
-    s800 = mean_s800(energy, zenith, mass_number) * relative
-    if (
-        lateral.reference != REFERENCE_DISTANCE
-    ):  # what the relation says at 800 m, carried there by the formula that goes with it
-        s800 = s800 * lateral_distribution(lateral.reference, slope(zenith), TELESCOPE_ARRAY)
+    s_ref = mean_size(energy, zenith, mass_number, lateral.reference, relative)
     eta = slope(zenith) + SLOPE_PER_DEPTH * deviation + SLOPE_FLUCTUATION * ndtri(u[:, 7])
     front_scale = curvature_zenith_dependence(zenith) * np.exp(
         deviation / CURVATURE_DEPTH_SCALE + CURVATURE_FLUCTUATION * ndtri(u[:, 8])
@@ -165,7 +188,7 @@ def draw_showers(config: Config, split: str, first: int, n: int) -> Truth:
         "azimuth": azimuth,
         "xmax": xmax,
         "muon_scale": muons * mass_number.astype(float) ** MUON_MASS_EXPONENT,
-        "s800": s800,
+        "s_ref": s_ref,
         "slope": eta,
         "muon_share": share * muons / relative,
         "front_scale": front_scale,
@@ -179,10 +202,11 @@ def draw_showers(config: Config, split: str, first: int, n: int) -> Truth:
     v = draw_uniforms(
         stream_key(config.seed, split, "throw"), first * throws, n * throws, _THROW_COLUMNS
     )
-    half_x, half_y = (0.5 * side + showers.core_margin_m for side in extent(config.array))
+    middle, sides = field(config.array)
+    half_x, half_y = (0.5 * side + showers.core_margin_m for side in sides)
     return Truth(
-        core_x=(2.0 * v[:, 0] - 1.0) * half_x,
-        core_y=(2.0 * v[:, 1] - 1.0) * half_y,
+        core_x=middle[0] + (2.0 * v[:, 0] - 1.0) * half_x,
+        core_y=middle[1] + (2.0 * v[:, 1] - 1.0) * half_y,
         t0=v[:, 2] * TIME_RANGE,
         **{name: np.repeat(column, throws) for name, column in own.items()},
     )

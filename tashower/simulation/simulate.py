@@ -5,14 +5,17 @@ waveforms.
 import numpy as np
 
 from tashower.config import Config
+from tashower.errors import InputError
 from tashower.events.array import (
     Array,
     Detector,
+    array_from_positions,
     described_by_config,
     neighbour_table,
     regular_array,
 )
 from tashower.events.model import Events, Truth, select_rows
+from tashower.io.station_table import read_stations
 from tashower.progress import blocks
 from tashower.simulation.electronics import (
     COUNTS_PER_VEM,
@@ -40,7 +43,7 @@ _SPLIT_OF_ARRAY = "calibration"  # the array is the same in all splits
 _BLOCK = 1000  # events between two reports of progress
 _CAPACITY = 20_000  # hits for which there is room at first
 #: Columns of the truth that the compiled loop takes, in the order of `stations.shower_of`.
-_ROW = ("zenith", "azimuth", "core_x", "core_y", "s800", "slope", "muon_share", "front_scale")
+_ROW = ("zenith", "azimuth", "core_x", "core_y", "s_ref", "slope", "muon_share", "front_scale")
 
 
 def _array_generator(seed: int) -> np.random.Generator:
@@ -55,6 +58,8 @@ def array_from_config(config: Config) -> Array:
     detector = Detector(
         area=float(d.area_m2), n_layers=d.layers, bin_width=float(d.bin_width_ns), n_bins=d.bins
     )
+    if a.stations:
+        return described_by_config(_from_table(a.stations, detector), a)
     array = regular_array(
         a.columns,
         a.rows,
@@ -66,6 +71,16 @@ def array_from_config(config: Config) -> Array:
         a.lattice,
     )
     return described_by_config(array, a)
+
+
+def _from_table(path: str, detector: Detector) -> Array:
+    """The array of a table of stations, with altitudes from their mean."""
+    stations = read_stations(path)
+    position = stations.position - [0.0, 0.0, stations.position[:, 2].mean()]
+    try:
+        return array_from_positions(stations.number, position, detector, stations.name)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
 
 
 def _stations(array: Array, seed: int) -> Stations:

@@ -90,7 +90,7 @@ class Shower(NamedTuple):
     core_x: float  #: [m]
     core_y: float  #: [m]
     t0: float  #: [ns]
-    s800: float  #: [VEM/m^2]
+    s_ref: float  #: [VEM/m^2]
     eta: float
     share: float  #: muon share of S800
     front_scale: float
@@ -163,7 +163,7 @@ def reach(shower, area, lateral):
     """Axis distance [m] beyond which a station expects fewer than `FEWEST_PARTICLES` muons."""
     r = 1000.0
     while r < 20_000.0:
-        density = shower.s800 * math.exp(log_lateral_distribution(r, shower.eta, lateral))
+        density = shower.s_ref * math.exp(log_lateral_distribution(r, shower.eta, lateral))
         if mean_numbers(density * area, 1.0, 1.0)[0] < FEWEST_PARTICLES:
             break
         r *= 1.2
@@ -182,7 +182,7 @@ def put_shower(state, shower, place, setup, impulse):
     secant = 1.0 / shower.n_z
     tangent = math.sqrt(max(secant * secant - 1.0, 0.0))
     log_ldf = log_lateral_distribution(r, shower.eta, setup.stations.lateral)
-    density = shower.s800 * math.exp(log_ldf)
+    density = shower.s_ref * math.exp(log_ldf)
     along = distance_along_axis(dx, dy, dz, shower.n_x, shower.n_y, shower.n_z)
     n_muons, n_electrons = mean_numbers(
         density * setup.conditions.area, muon_share_at(r, shower.share), shower.n_z
@@ -195,12 +195,12 @@ def put_shower(state, shower, place, setup, impulse):
     impulse[:] = 0.0
     late = late_time_factor(along)
     width = thickness_shape(r) * shower.front_scale * late
-    curvature = delays.onset * shower.front_scale * late * math.sqrt(ONSET_S800 / shower.s800)
+    curvature = delays.onset * shower.front_scale * late * math.sqrt(ONSET_S800 / shower.s_ref)
     onset = front_delay(r, log_ldf, curvature, TELESCOPE_ARRAY_FRONT)
     local = (
         delays.local
         * width
-        * math.exp(LOCAL_POWER * (math.log(shower.s800) + log_ldf))
+        * math.exp(LOCAL_POWER * (math.log(shower.s_ref) + log_ldf))
         * normal(state)
     )
     front_time = (
@@ -387,8 +387,8 @@ def _keep_read_out(trigger, n_hits, work, hits, begin):
 
 @inner
 def shower_of(truth_row, t0):
-    """`Shower` from (zenith, azimuth, core_x, core_y, s800, slope, muon_share, front_scale) and the
-    time of the core.
+    """`Shower` from (zenith, azimuth, core_x, core_y, s_ref, slope, muon_share, front_scale) and
+    the time of the core.
     """
     n_x, n_y, n_z = axis_components(truth_row[0], truth_row[1])
     return Shower(

@@ -128,11 +128,11 @@ def test_curvature_prior_is_recovered(rng):
     from types import SimpleNamespace
 
     n = 20_000
-    zenith, s800 = rng.uniform(0, 0.85, n), 10 ** rng.uniform(0.5, 2.2, n)
-    s, x = 1 / np.cos(zenith) - 1, np.log(s800)
+    zenith, s_ref = rng.uniform(0, 0.85, n), 10 ** rng.uniform(0.5, 2.2, n)
+    s, x = 1 / np.cos(zenith) - 1, np.log(s_ref)
     log_a = 0.3 - 1.2 * s + 0.5 * s**2 - 0.1 * x + 0.05 * s * x + 0.08 * rng.normal(size=n)
     coefficients, width = fit_curvature_prior(
-        SimpleNamespace(zenith=zenith, s800=s800, curvature=np.exp(log_a))
+        SimpleNamespace(zenith=zenith, s_ref=s_ref, curvature=np.exp(log_a))
     )
     np.testing.assert_allclose(coefficients, (0.3, -1.2, 0.5, -0.1, 0.05), atol=0.1)
     assert width == pytest.approx(0.08, rel=0.05)
@@ -165,7 +165,7 @@ def test_energy_has_no_bias(sample):
 def test_bias_is_taken_away_at_every_azimuth(sample):
     """The correction turns with the shower, and t0 goes with the core."""
     bias = replace(
-        sample[1].pulls["free"], zenith=0.01, core=80.0, log_s800=0.1, t0=5.0, log_curvature=-0.2
+        sample[1].pulls["free"], zenith=0.01, core=80.0, log_s_ref=0.1, t0=5.0, log_curvature=-0.2
     )
     base = None
     for azimuth in (0.0, 1.0, 2.5, 4.0):

@@ -22,8 +22,8 @@ def sample(rng, n=40_000, index=1.0, spread=0.1):
         else (low**power + u * (high**power - low**power)) ** (1 / power)
     )
     zenith = np.arcsin(np.sqrt(rng.random(n)) * np.sin(np.radians(48)))
-    s800 = mean_s800(energy, zenith) * np.exp(spread * rng.standard_normal(n))
-    return s800, zenith, energy
+    s_ref = mean_s800(energy, zenith) * np.exp(spread * rng.standard_normal(n))
+    return s_ref, zenith, energy
 
 
 @pytest.mark.parametrize("index", [1.0, 2.7])
@@ -39,9 +39,9 @@ def test_table_gives_back_the_energy_whatever_the_spectrum(rng, index):
 
 def test_energy_grows_with_s800_and_never_is_nan_for_a_number(rng):
     table = make_energy_table(*sample(rng))
-    s800 = 10 ** np.linspace(-2, 4, 200)
+    s_ref = 10 ** np.linspace(-2, 4, 200)
     for zenith in (0.0, 0.5, 0.9, 1.2):
-        energy = look_up_energy(table, s800, np.full(200, zenith))
+        energy = look_up_energy(table, s_ref, np.full(200, zenith))
         assert np.isfinite(energy).all()
         assert (np.diff(energy) > 0).all()
 
@@ -73,8 +73,8 @@ def test_most_energetic_event_of_the_telescope_array():
 @pytest.mark.parametrize("mass_number", [1, 4, 14, 56])
 def test_energy_of_a_primary_is_the_inverse_of_its_mean_size(mass_number):
     energy, zenith = np.array([1.0, 10.0, 320.0]), np.radians([0.0, 30.0, 55.0])
-    s800 = mean_s800(energy, zenith, mass_number)
-    np.testing.assert_allclose(energy_of_primary(s800, zenith, mass_number), energy, rtol=1e-10)
+    s_ref = mean_s800(energy, zenith, mass_number)
+    np.testing.assert_allclose(energy_of_primary(s_ref, zenith, mass_number), energy, rtol=1e-10)
 
 
 def test_a_primary_has_no_energy_without_a_size():
@@ -94,7 +94,7 @@ def test_table_reaches_beyond_its_events_along_the_relation(rng):
             )
     zenith = np.full(5, 0.6)
     size = mean_s800(np.array([3.0, 10.0, 90.0, 200.0, 400.0]), 0.6)
-    size[0] = 0.9 * 10.0 ** table.log10_s800[0]
+    size[0] = 0.9 * 10.0 ** table.log10_s_ref[0]
     assert beyond_events(table, size, zenith).tolist() == [True, False, False, True, True]
     assert beyond_events(table, [np.nan], [0.1]).all()
 

@@ -220,7 +220,7 @@ def test_auger_release(tmp_path):
     np.testing.assert_array_equal(events.hit_time, [936, 0, 3842, 2681])
     np.testing.assert_array_equal(events.pulses.saturated, [False, False, True, False])
     np.testing.assert_allclose(events.array.position[:, 2], [-1.5, -0.5, 0.5, 1.5])
-    assert (events.standard.core_x[0], events.standard.s800[0]) == (0.0, 60.0)
+    assert (events.standard.core_x[0], events.standard.s_ref[0]) == (0.0, 60.0)
 
 
 def test_stations_that_are_not_selected_are_left_out_and_named(tmp_path, caplog):

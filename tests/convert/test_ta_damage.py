@@ -33,7 +33,7 @@ def outcome(paths, **options):
         assert np.isfinite(events.hit_time).all()
         assert (events.counts_per_vem > 0).all()
     if message:
-        assert any(str(path) in message for path in paths)
+        assert any(str(path) in message for path in paths), message
         assert len(message) < 400
         assert "\n" not in message
     return bool(message)

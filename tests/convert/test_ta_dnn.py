@@ -257,7 +257,7 @@ def test_lists_of_hits(tmp_path):
     np.testing.assert_allclose([s.core_x, s.core_y], [[1200.0, 3600.0], [-2400.0, 4800.0]])
     np.testing.assert_allclose(np.sin(t.zenith), 0.6)
     np.testing.assert_allclose(s.azimuth, [0.0, np.pi / 2])
-    np.testing.assert_array_equal(s.s800, [40.0, 60.0])
+    np.testing.assert_array_equal(s.s_ref, [40.0, 60.0])
     assert t.mass_number.tolist() == [1, 56]
 
 

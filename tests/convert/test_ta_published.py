@@ -191,7 +191,7 @@ def test_the_fits_of_the_file_are_the_standard_reconstruction(tmp_path, more):
     assert np.degrees(found.azimuth[0]) == pytest.approx(356.3)
     assert found.core_x[0] == pytest.approx((7.25 - 12.2435) * 1200)
     assert found.core_y[0] == pytest.approx((11.35 - 16.4406) * 1200)
-    assert (found.s800[0], found.energy[0], found.chi2[0]) == (50.2, 20.1, 13.5)
+    assert (found.s_ref[0], found.energy[0], found.chi2[0]) == (50.2, 20.1, 13.5)
     assert found.ndof[0] == (14 if more is None else 0)
     assert found.n_stations[0] == 4
     sigma = np.sqrt(np.diagonal(found.covariance[0]))
@@ -212,7 +212,7 @@ def test_without_a_fit_of_both_the_geometry_stands_alone(tmp_path):
     assert np.degrees(found.standard.zenith[0]) == pytest.approx(31.9)
     assert found.standard.core_x[0] == pytest.approx((7.15 - 12.2435) * 1200)
     assert found.standard.ndof[0] == 6
-    assert np.isnan(found.standard.s800[0])
+    assert np.isnan(found.standard.s_ref[0])
     # Banks of zeros are no result, and neither is a zenith of 200 degrees.
     nothing = published.rufldf([(0.0, 0.0)] * 14, [0.0] * 11, (0, 0))
     zeros = published.rusdgeom([], [(0.0,) * 3] * 11, (0, 0, 0))
@@ -267,7 +267,7 @@ def test_the_fit_of_real_events(real):
     assert real.event_id.tolist() == [290, 335]
     np.testing.assert_allclose(np.degrees(t.zenith), [60.45, 31.22], atol=0.01)
     np.testing.assert_allclose(np.degrees(t.azimuth), [164.33, 356.29], atol=0.01)
-    np.testing.assert_allclose(t.s800, [3.760, 50.177], atol=1e-3)
+    np.testing.assert_allclose(t.s_ref, [3.760, 50.177], atol=1e-3)
     np.testing.assert_allclose(t.energy, [8.485, 20.123], atol=1e-3)
     np.testing.assert_allclose([t.core_x[1], t.core_y[1]], [-6014.2, -6123.2], atol=0.1)
     sigma = np.degrees(np.sqrt(t.covariance[1, 2, 2]))
@@ -286,9 +286,9 @@ def test_our_fit_of_real_events(real):
     ours = table["constrained"]
     np.testing.assert_allclose(np.degrees(ours.zenith), [60.8, 31.35], atol=0.15)
     np.testing.assert_allclose(np.degrees(ours.azimuth), [164.4, 356.4], atol=0.3)
-    np.testing.assert_allclose(ours.s800, [4.93, 56.1], rtol=0.05)
+    np.testing.assert_allclose(ours.s_ref, [4.93, 56.1], rtol=0.05)
     np.testing.assert_allclose([ours.core_x[1], ours.core_y[1]], [-6103, -6158], atol=30)
-    assert np.log(ours.s800 / real.standard.s800) == pytest.approx([0.27, 0.11], abs=0.08)
+    assert np.log(ours.s_ref / real.standard.s_ref) == pytest.approx([0.27, 0.11], abs=0.08)
 
 
 @needs_real_events
@@ -304,6 +304,19 @@ def test_monte_carlo_without_waveforms():
     events = convert([REAL.with_name("example.dst.gz")])
     assert (events.n_events, events.n_hits) == (101, 0)
     assert (events.truth.mass_number == 1).all()
+
+
+def test_positions_that_cannot_be_name_the_file(tmp_path):
+    hits = [
+        {"isgood": 4, "wfindex": k, "xxyy": 1010 + k, "nfold": 1, "xyz": (1e6 * k, 0, 0)}
+        | {"ped": PED, "vem": VEM, "pulsa": (3.0, 3.0)}
+        for k in range(3)
+    ]
+    windows = [(1010 + k, 4_728_300, CLOCK, *pulse(9)) for k in range(3)]
+    content = [(13101, 1, published.rusdraw(5, USEC, windows)), (13103, 1, published.rufptn(hits))]
+    (tmp_path / "p.dst").write_bytes(published.dst(content))
+    with pytest.raises(InputError, match=r"p\.dst: .*positions are metres"):
+        convert([tmp_path / "p.dst"])
 
 
 def test_options_are_used_by_the_reader(tmp_path):

@@ -59,7 +59,7 @@ def test_the_fit_of_the_dump(tmp_path):
         assert np.degrees(found.zenith[0]) == pytest.approx(32.165)
         assert np.degrees(found.azimuth[0]) == pytest.approx(357.244)
         assert found.core_x[0] == pytest.approx((7.226 - 12.2435) * 1200)
-        assert (found.s800[0], found.energy[0], found.ndof[0]) == (50.147, 20.11, 7)
+        assert (found.s_ref[0], found.energy[0], found.ndof[0]) == (50.147, 20.11, 7)
         sigma = np.sqrt(np.diagonal(found.covariance[0]))[:5]
         size = 50.147 * 24028.7 / 243614.4
         expected = [44.4, 37.2, np.radians(1.695), np.radians(3.3215), size]

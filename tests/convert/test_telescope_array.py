@@ -378,7 +378,7 @@ def test_the_standard_reconstruction_is_kept(events, tmp_path, name):
         "azimuth": 1e-7,
         "core_x": 0.01,
         "core_y": 0.01,
-        "s800": 1e-5,
+        "s_ref": 1e-5,
         "energy": 1e-5,
         "chi2": 1e-5,
     }

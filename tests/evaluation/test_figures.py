@@ -148,7 +148,7 @@ def test_picture_of_an_event_holds_every_shower(events, table):
 def test_a_plane_front_is_drawn_only_where_nothing_else_is_known(events, table):
     pulses = find_pulses(events)
     nan = np.full(events.n_events, np.nan)
-    plane = replace(table, s800=nan, curvature=nan, energy=nan)
+    plane = replace(table, s_ref=nan, curvature=nan, energy=nan)
     lost = replace(table, zenith=nan)
     for free, expected in ((table, "free fit"), (lost, "plane front")):
         methods = {"free": free, "plane": plane}

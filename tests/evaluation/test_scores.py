@@ -211,7 +211,7 @@ def test_every_method_that_the_files_hold_is_scored(scored, rng):
     """Whatever it is called; but not one that never gives direction, core and energy together."""
     config, methods, truth, networks = scored
     free = methods["free"]
-    nothing = replace(free, energy=np.full(4000, np.nan), s800=np.full(4000, np.nan))
+    nothing = replace(free, energy=np.full(4000, np.nan), s_ref=np.full(4000, np.nan))
     more = {"new_fit": methods["constrained"], **methods, "plane": nothing}
     scores, found = score(config, more, truth, networks)
     assert list(scores["methods"]) == ["free", "constrained", "new_fit", *networks]

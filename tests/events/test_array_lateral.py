@@ -44,7 +44,7 @@ def test_from_simulation_to_fit_with_another_form(config, tmp_path):
     good = fitted.passes_cuts
     assert good.mean() > 0.5
     # S1000 as it was thrown.
-    assert np.median(np.log(fitted.s800 / back.truth.s800)[good]) == pytest.approx(0.0, abs=0.02)
+    assert np.median(np.log(fitted.s_ref / back.truth.s_ref)[good]) == pytest.approx(0.0, abs=0.02)
     with pytest.raises(
         InputError, match=r"telescope_array.*1 at 800 m.*auger_lateral.*1 at 1000 m"
     ):

@@ -25,7 +25,7 @@ FIT = {
     "core_y": -220.0,
     "zenith": 0.61,
     "azimuth": 4.2,
-    "s800": 31.0,
+    "s_ref": 31.0,
     "t0": 512.0,
     "curvature": 1.35,
 }
@@ -67,7 +67,7 @@ def by_hand(column, row, heading):
         return (r / 90.0) ** -1.2 * (1 + r / 90.0) ** -(eta - 1.2) * (1 + (r / 1000.0) ** 2) ** -0.6
 
     ldf = f(r) / f(800.0)
-    expected = AREA * FIT["s800"] * ldf
+    expected = AREA * FIT["s_ref"] * ldf
     plane = FIT["t0"] - along / C
     front = plane + FIT["curvature"] * (1 + r / 30.0) ** 1.5 * ldf**-0.5
     c, s = math.cos(heading), math.sin(heading)

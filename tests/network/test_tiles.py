@@ -30,7 +30,7 @@ N, T = 6, 128
 @pytest.fixture
 def events(rng):
     """Events with waveforms of random content, their pulses and their fits; all valid."""
-    truth = draw_truth(rng, 20, s800=40.0)
+    truth = draw_truth(rng, 20, s_ref=40.0)
     found, pulses = toy_events(rng, truth)
     shape = (found.n_hits, T, 2)
     found = replace(

@@ -333,7 +333,7 @@ def test_covariance_is_that_of_drawn_corrections(rng, heading, azimuth):
     fit = make_reconstruction(rng, make_events(rng, 2))
     fit = select_rows(fit, np.ones(n, int))
     ones = np.ones(n)
-    fit = replace(fit, zenith=0.6 * ones, azimuth=azimuth * ones, s800=20.0 * ones)
+    fit = replace(fit, zenith=0.6 * ones, azimuth=azimuth * ones, s_ref=20.0 * ones)
     root = np.tril(rng.normal(size=(5, 5))) + 2.0 * np.eye(5)
     root *= np.array([0.002, 0.002, 30.0, 30.0, 0.01])[:, None]
     drawn = rng.normal(size=(n, 5)) @ root.T

@@ -56,11 +56,11 @@ def test_derivatives(r, eta, scale):
 
 
 @pytest.mark.parametrize(
-    ("zenith", "s800", "tolerance"),
+    ("zenith", "s_ref", "tolerance"),
     [(0, 29.4, 0.02), (30, 26.9, 0.02), (40, 20.7, 0.05), (45, 16.1, 0.06), (55, 6.9, 0.05)],
 )
-def test_proton_s800(zenith, s800, tolerance):
-    assert lateral.mean_s800(10.0, np.radians(zenith)) == pytest.approx(s800, rel=tolerance)
+def test_proton_s800(zenith, s_ref, tolerance):
+    assert lateral.mean_s800(10.0, np.radians(zenith)) == pytest.approx(s_ref, rel=tolerance)
 
 
 @pytest.mark.parametrize(

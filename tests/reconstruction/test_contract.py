@@ -130,7 +130,7 @@ def layout(kind) -> Array:
     return array_from_positions(np.arange(11) + 1, line)
 
 
-def showers(front, zenith=(3.0, 20.0, 43.0), s800=60.0):
+def showers(front, zenith=(3.0, 20.0, 43.0), s_ref=60.0):
     """Every zenith at six azimuths, with cores of both signs."""
     azimuth = np.radians([0.0, 37.0, 100.0, 180.0, 233.0, 291.0])
     core = np.array([(137.0, 421.0), (-311.0, -90.0), (240.0, -333.0)])
@@ -138,7 +138,7 @@ def showers(front, zenith=(3.0, 20.0, 43.0), s800=60.0):
         (z, a, *core[(i + j) % 3]) for i, z in enumerate(zenith) for j, a in enumerate(azimuth)
     ]
     z, a, x, y = np.array(cases).T
-    truth = draw_truth(np.random.default_rng(5), len(z), np.radians(z), a, None, s800)
+    truth = draw_truth(np.random.default_rng(5), len(z), np.radians(z), a, None, s_ref)
     return replace(truth, core_x=x, core_y=y, azimuth=a, curvature=np.full(len(z), front))
 
 
@@ -151,7 +151,7 @@ def exact(name, kind="square", **words):
 def noisy(kind="square", n=12):
     """(events, pulses) of showers with errors, some of them so small that a fit fails."""
     rng = np.random.default_rng(8)
-    truth = draw_truth(rng, n, s800=np.geomspace(1.5, 80.0, n))
+    truth = draw_truth(rng, n, s_ref=np.geomspace(1.5, 80.0, n))
     return toy_events(rng, truth, layout(kind))
 
 
@@ -202,7 +202,7 @@ def test_exact_showers_come_back(name, kind):
     for column, limit, relative in (
         ("core_x", promise.core, False),
         ("core_y", promise.core, False),
-        ("s800", promise.size, True),
+        ("s_ref", promise.size, True),
         ("t0", promise.time, False),
         ("curvature", promise.curvature, True),
     ):
@@ -278,7 +278,7 @@ def differs(name, table, base, turn=0.0, move=(0.0, 0.0), later=0.0):
         (table.core_x, c * base.core_x - s * base.core_y + move[0], 0.7),
         (table.core_y, s * base.core_x + c * base.core_y + move[1], 0.7),
         (table.t0, base.t0 + later, 1.0),
-        (np.log(table.s800), np.log(base.s800), 2e-3),
+        (np.log(table.s_ref), np.log(base.s_ref), 2e-3),
         (np.log(table.energy), np.log(base.energy), 5e-3),
         (table.curvature, base.curvature, 5e-3),
         (table.chi2, base.chi2, 0.3),

@@ -11,7 +11,7 @@ from tashower.events.model import Pulses, Reconstruction
 from tashower.reconstruction.features import EVENT_FEATURES, event_features
 
 
-def vertical(event_id, core=(0.0, 0.0), s800=10.0):
+def vertical(event_id, core=(0.0, 0.0), s_ref=10.0):
     """A vertical shower, with marked numbers elsewhere."""
     n = len(event_id)
     full = {
@@ -21,7 +21,7 @@ def vertical(event_id, core=(0.0, 0.0), s800=10.0):
             ("core_y", core[1]),
             ("zenith", 0.0),
             ("azimuth", 0.0),
-            ("s800", s800),
+            ("s_ref", s_ref),
             ("t0", 0.0),
             ("curvature", 1.7),
             ("energy", 9.0),
@@ -84,7 +84,7 @@ def test_every_feature_of_a_hand_made_event(event):
     assert found["n_peaks_upper"] == 2  # 3 - 1
     assert found["n_peaks_lower"] == 5  # (2 - 1) + (4 - 0)
     assert found["zenith"] == 0.0
-    assert found["s800"] == 10.0
+    assert found["s_ref"] == 10.0
 
 
 def test_distance_is_perpendicular_to_the_axis(event):

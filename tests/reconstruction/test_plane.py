@@ -45,7 +45,7 @@ def test_three_stations_give_the_exact_direction(zenith, azimuth, scale):
         abs=1e-4,
     )
     assert found.chi2[0] < 1e-6
-    assert np.isnan(found.s800[0])
+    assert np.isnan(found.s_ref[0])
     assert found.ndof[0] == 0
 
 

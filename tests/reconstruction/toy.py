@@ -37,7 +37,7 @@ def calibration(truth, width=0.1):
     )
 
 
-def draw_truth(rng, n, zenith=None, azimuth=None, core=None, s800=None):
+def draw_truth(rng, n, zenith=None, azimuth=None, core=None, s_ref=None):
     """Random showers near the middle of the array, or with the given parameters."""
 
     def given(value, otherwise):
@@ -50,7 +50,7 @@ def draw_truth(rng, n, zenith=None, azimuth=None, core=None, s800=None):
         "azimuth": given(azimuth, rng.uniform(0, 2 * np.pi, n)),
         "core_x": given(core[0], rng.uniform(-600, 600, n)),
         "core_y": given(core[1], rng.uniform(-600, 600, n)),
-        "s800": given(s800, 10 ** rng.uniform(1.3, 2.0, n)),
+        "s_ref": given(s_ref, 10 ** rng.uniform(1.3, 2.0, n)),
         "t0": rng.uniform(-500, 500, n),
         "curvature": np.full(n, 1.2),
         "slope": slope(zenith),
@@ -76,7 +76,7 @@ def toy_events(rng, truth, array=None, exact=False):
         q = d[0] * n[0] + d[1] * n[1] + d[2] * n[2]
         r = np.sqrt(d[0] ** 2 + d[1] ** 2 + d[2] ** 2 - q**2 + SOFTENING**2)
         log_ldf = log_lateral_distribution(r, truth.slope[i], TELESCOPE_ARRAY)
-        density = truth.s800[i] * np.exp(log_ldf)
+        density = truth.s_ref[i] * np.exp(log_ldf)
         time = (
             truth.t0[i]
             + plane_delay(*d, *n)

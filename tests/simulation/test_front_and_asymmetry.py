@@ -33,7 +33,7 @@ def stations_of(events):
     d = (position[:, 0] - t.core_x[hit], position[:, 1] - t.core_y[hit], position[:, 2])
     n = axis_components(t.zenith[hit], t.azimuth[hit])
     r = axis_distance(*d, *n)
-    density = t.s800[hit] * lateral_distribution(r, t.slope[hit], events.array.lateral)
+    density = t.s_ref[hit] * lateral_distribution(r, t.slope[hit], events.array.lateral)
     after = find_pulses(events).arrival_time - t.t0[hit] - plane_delay(*d, *n)
     return r, density, distance_along_axis(*d, *n), hit, after
 

@@ -110,8 +110,8 @@ def test_what_follows_from_the_depth(protons):
     assert by_depth == pytest.approx(1.0 / 800.0, rel=0.02)
     assert rest == pytest.approx(0.04, rel=0.02)
     # The electromagnetic part of S800 grows by e in 500 g/cm^2.
-    electrons = np.log(truth.s800 * (1.0 - truth.muon_share))
-    mean = np.log(truth.s800.mean() * (1.0 - truth.muon_share.mean()))
+    electrons = np.log(truth.s_ref * (1.0 - truth.muon_share))
+    mean = np.log(truth.s_ref.mean() * (1.0 - truth.muon_share.mean()))
     narrow = np.abs(truth.zenith - 0.5) < 0.02
     by_depth, rest = line(deep[narrow], electrons[narrow] - mean)
     assert by_depth == pytest.approx(1.0 / 500.0, rel=0.1)
@@ -143,7 +143,7 @@ def test_onset_of_the_true_curvature():
     text = "{front: {electron_delay_ns: 1.0e-6, muon_delay_ns: 1.0e-6, onset_ns: 2}}"
     truth = draw_showers(load_config(text), "test", 0, 200)
     np.testing.assert_allclose(
-        truth.curvature, 2.0 * truth.front_scale * np.sqrt(27.0 / truth.s800), rtol=1e-4
+        truth.curvature, 2.0 * truth.front_scale * np.sqrt(27.0 / truth.s_ref), rtol=1e-4
     )
 
 

@@ -45,7 +45,7 @@ def test_mean_s800_is_the_published_one(mass, name, zenith):
         60_000,
     )
     near = np.abs(np.degrees(t.zenith) - max(zenith, 4)) < 4
-    ratio = t.s800[near] / mean_s800(10.0, t.zenith[near], mass)
+    ratio = t.s_ref[near] / mean_s800(10.0, t.zenith[near], mass)
     assert ratio.mean() == pytest.approx(1.0, abs=0.01)
     spread = ratio.std()
     assert 0.09 < spread < 0.16 if mass == 1 else 0.04 < spread < 0.08
@@ -67,7 +67,7 @@ def test_deep_showers_are_brighter_steeper_and_more_curved():
     )
     deep = t.xmax > np.quantile(t.xmax, 0.8)
     shallow = t.xmax < np.quantile(t.xmax, 0.2)
-    for name in ("s800", "slope", "front_scale", "curvature"):
+    for name in ("s_ref", "slope", "front_scale", "curvature"):
         assert getattr(t, name)[deep].mean() > getattr(t, name)[shallow].mean(), name
     assert t.muon_share[deep].mean() < t.muon_share[shallow].mean()
 
@@ -92,7 +92,7 @@ def test_throws_share_the_shower_and_not_the_core():
     config = load_config("{showers: {throws: 3}}")
     t = draw_showers(config, "test", 10, 20)
     np.testing.assert_array_equal(t.shower_id, np.repeat(np.arange(10, 30), 3))
-    for name in ("energy", "zenith", "azimuth", "xmax", "s800", "slope"):
+    for name in ("energy", "zenith", "azimuth", "xmax", "s_ref", "slope"):
         column = getattr(t, name).reshape(20, 3)
         np.testing.assert_array_equal(column, column[:, :1].repeat(3, 1), err_msg=name)
     assert len(np.unique(t.core_x)) == 60

@@ -76,10 +76,15 @@ def package_code(*rooms):
     return digest.hexdigest()[:12]
 
 
+def fingerprint_of(name):
+    """Twelve digits of a file's content; empty where there is no such file."""
+    path = Path(name)
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:12] if path.is_file() else ""
+
+
 def lateral_code():
     """Fingerprint of the file that defines the lateral distribution; empty for the built-in one."""
-    path = Path(CONFIG["array"]["lateral"])
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:12] if path.is_file() else ""
+    return fingerprint_of(CONFIG["array"]["lateral"])
 
 
 def chunks(path, split):

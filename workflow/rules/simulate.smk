@@ -13,6 +13,7 @@ rule simulate_events:
     params:
         config=section("array", "detector", "showers", "front", "samples"),
         lateral=lateral_code(),
+        stations=fingerprint_of(CONFIG["array"]["stations"]),
         chunk=lambda wildcards: int(wildcards.chunk),
         code=package_code("physics", "events", "io", "simulation"),
     shell:

@@ -21,7 +21,7 @@ from tashower.physics.description import Expected
 
 _TRUE = "#009E73"
 _FARTHEST = 1000.0  # from the front [ns] that a hit may lie to be drawn with it: a choice
-_VALUES = ("core_x", "core_y", "zenith", "azimuth", "s800", "t0", "curvature", "energy")
+_VALUES = ("core_x", "core_y", "zenith", "azimuth", "s_ref", "t0", "curvature", "energy")
 
 
 def _values(table, index: int, names=_VALUES) -> dict[str, float]:
@@ -38,7 +38,7 @@ def _showers(events: Events, index: int, methods: dict[str, Reconstruction]) -> 
         for name, values in found.items()
         if np.isfinite([values["zenith"], values["core_x"]]).all()
     }
-    whole = {name: values for name, values in found.items() if np.isfinite(values["s800"])}
+    whole = {name: values for name, values in found.items() if np.isfinite(values["s_ref"])}
     found = whole or found
     colour = colours(found, [c for c in PALETTE if c != _TRUE])
     times = Counter(map(short, found))

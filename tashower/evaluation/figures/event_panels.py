@@ -171,7 +171,7 @@ def _curve(axes, fine, hits: Hits, shower: Shower, array: Array) -> np.ndarray:
     limit, measured = hits.saturated, ~hits.saturated
     lateral.plot(r[measured], hits.density[measured], "o", color=colour, ms=4)
     lateral.plot(r[limit], hits.density[limit], "^", mfc="none", color=colour, ms=6)
-    lateral.plot(fine, values["s800"] * np.exp(log_ldf_fine), **line)
+    lateral.plot(fine, values["s_ref"] * np.exp(log_ldf_fine), **line)
     off = np.log(np.maximum(hits.density, 0.05) / here.density)
     lateral_residual.plot(r[measured], off[measured], "o", color=colour, ms=4)
     return after
@@ -225,7 +225,7 @@ def parameter_table(axis: Axes, showers: list[Shower], size: str) -> None:
             f"{np.degrees(s['azimuth']):.2f}",
             f"{s['core_x']:.0f}",
             f"{s['core_y']:.0f}",
-            f"{s['s800']:.1f}",
+            f"{s['s_ref']:.1f}",
             f"{s['curvature']:.2f}",
         ]
         for _, s, _, _ in showers

@@ -24,7 +24,7 @@ def _columns(size: str):
     return (
         ("zenith [deg]", lambda t: np.degrees(t.zenith), np.linspace(0, 75, 31)),
         ("azimuth [deg]", lambda t: np.degrees(t.azimuth), np.linspace(0, 360, 25)),
-        (f"log10({size} / (VEM/m$^2$))", lambda t: np.log10(t.s800), np.linspace(-1, 3.5, 46)),
+        (f"log10({size} / (VEM/m$^2$))", lambda t: np.log10(t.s_ref), np.linspace(-1, 3.5, 46)),
         ("log10(E / eV)", lambda t: np.log10(t.energy) + 18, np.linspace(17, 21, 41)),
         (
             "stations in the fit",

@@ -85,7 +85,7 @@ class Trial(NamedTuple):
     n_x: float
     n_y: float
     n_z: float
-    s800: float  #: [VEM/m^2]
+    s_ref: float  #: [VEM/m^2]
     t0: float  #: [ns]
     curvature: float  #: [ns]
     eta: float

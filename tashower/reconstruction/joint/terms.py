@@ -72,7 +72,7 @@ def station_terms(trial, observed, i, description):
         terms += time_weight * residual * residual
     weight = pull = 0.0
     if use & (SIGNAL | SILENT):
-        density = trial.s800 * math.exp(log_ldf) * observed.contained[i]
+        density = trial.s_ref * math.exp(log_ldf) * observed.contained[i]
         if observed.signal_weight[i] > 0.0:
             difference = density - observed.density[i]
             scaled = observed.signal_weight[i] * density
@@ -85,7 +85,7 @@ def station_terms(trial, observed, i, description):
             terms += 2.0 * (pull + (k * math.log(k / weight) if k > 0.0 else 0.0))
     elif use & BOUND:
         root = math.sqrt(observed.signal_weight[i])
-        scaled = root * trial.s800 * math.exp(log_ldf) * observed.contained[i]
+        scaled = root * trial.s_ref * math.exp(log_ldf) * observed.contained[i]
         below = scaled - root * observed.density[i] + 1.0
         if below < 0.0:
             terms += below * below
@@ -116,11 +116,11 @@ def evaluate(p, observed, span, settings, prior, quadratic):
     # Sums over stations of products of derivatives are gathered in rows of four, which become
     # vector instructions.
     block = work[0:4]
-    slope, with_s800, with_t0, with_a = work[4], work[5], work[6], work[7]
+    slope, with_s_ref, with_t0, with_a = work[4], work[5], work[6], work[7]
     for i in range(8):
         for j in range(4):
             work[i, j] = 0.0
-    slope_s800 = slope_t0 = slope_a = s800_s800 = t0_t0 = t0_a = a_a = 0.0
+    slope_s_ref = slope_t0 = slope_a = s_ref_s_ref = t0_t0 = t0_a = a_a = 0.0
     total = 0.0
     for i in range(span[0], span[1]):
         use = observed.use[i]
@@ -141,21 +141,21 @@ def evaluate(p, observed, span, settings, prior, quadratic):
         if use & (SIGNAL | SILENT | BOUND):
             b0, b1, b2, b3, weight, pull = densities
             _gather((b0, b1, b2, b3), weight, pull, block, slope)
-            _add((b0, b1, b2, b3), weight, with_s800)
-            s800_s800 += weight
-            slope_s800 += pull
+            _add((b0, b1, b2, b3), weight, with_s_ref)
+            s_ref_s_ref += weight
+            slope_s_ref += pull
     residual = p[6] - prior.mean
     total += prior.weight * residual * residual
-    gradient[4], gradient[5] = slope_s800, slope_t0
+    gradient[4], gradient[5] = slope_s_ref, slope_t0
     gradient[6] = slope_a + prior.weight * residual
     for i in range(4):
         gradient[i] = slope[i]
         for j in range(4):
             information[i, j] = block[i, j]
-        information[i, 4] = information[4, i] = with_s800[i]
+        information[i, 4] = information[4, i] = with_s_ref[i]
         information[i, 5] = information[5, i] = with_t0[i]
         information[i, 6] = information[6, i] = with_a[i]
-    information[4, 4], information[5, 5] = s800_s800, t0_t0
+    information[4, 4], information[5, 5] = s_ref_s_ref, t0_t0
     information[6, 6] = a_a + prior.weight
     information[4, 5] = information[5, 4] = information[4, 6] = information[6, 4] = 0.0
     information[5, 6] = information[6, 5] = t0_a

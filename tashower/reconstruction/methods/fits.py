@@ -83,7 +83,7 @@ def fit_events(
     return _table(events, found, context, name)
 
 
-def energy_of(context: Context, s800: np.ndarray, zenith: np.ndarray) -> np.ndarray:
+def energy_of(context: Context, s_ref: np.ndarray, zenith: np.ndarray) -> np.ndarray:
     """Energy [EeV] for S800 [VEM/m^2] and zenith [rad], from the table or the relation that the
     context names.
 
@@ -92,12 +92,13 @@ def energy_of(context: Context, s800: np.ndarray, zenith: np.ndarray) -> np.ndar
     InputError : no such primary.
     """
     if context.primary == TABLE:
-        return look_up_energy(context.calibration.energy, s800, zenith)
+        return look_up_energy(context.calibration.energy, s_ref, zenith)
     if context.primary not in PRIMARIES:
         raise InputError(
-            f"no primary {context.primary!r}: {', '.join(PRIMARIES)}, or {TABLE} for the energy table"
+            f"no primary {context.primary!r}: {', '.join(PRIMARIES)}, or {TABLE} for the energy "
+            "table"
         )
-    return energy_of_primary(s800, zenith, PRIMARIES[context.primary])
+    return energy_of_primary(s_ref, zenith, PRIMARIES[context.primary])
 
 
 def _table(events: Events, found: Fitted, context: Context, name: str) -> Reconstruction:
