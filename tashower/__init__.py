@@ -12,7 +12,7 @@ Importing the package loads nothing heavy: each name loads what it needs when it
 
 from importlib import import_module
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # Public name -> module that holds it.
 _HOME = {
