@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from tashower.errors import InputError
-from tashower.events.array import Array, lattice_map
+from tashower.events.array import Array, description_of, lattice_map
 from tashower.events.model import Events, Pulses, Reconstruction, select_rows
-from tashower.physics.geometry import axis_components, axis_distance, plane_delay
-from tashower.physics.lateral import log_lateral_distribution, slope
+from tashower.physics.description import Expected, ShowerParameters
+from tashower.physics.description import expected as expected_at
+from tashower.physics.geometry import axis_components
 from tashower.physics.shower_front import TELESCOPE_ARRAY_FRONT, front_delay
 
 #: Station features, one per channel of a cell. Pairs that are vectors turn with the tile.
@@ -44,6 +45,8 @@ STATION_FEATURES = (
 #: Orientations in which a tile looks the same, by lattice: the symmetries of a square, and of a
 #: rhombus of axial coordinates.
 ORIENTATIONS = {"square": range(8), "hexagonal": (0, 3, 4, 7)}
+#: Largest expected signal [VEM]: beyond it the formula is outside of its range (choice).
+MOST_SIGNAL = 1e6
 _VECTORS = (("x", "y"), ("axis_x", "axis_y"))
 #: What the network predicts: true minus fitted, vectors in the frame of the lattice.
 TARGETS = ("axis_x", "axis_y", "core_x", "core_y", "log10_energy")
@@ -133,19 +136,6 @@ class _Place(NamedTuple):
         return cell, ((cell >= 0) & (cell < self.station.shape[1])).all(axis=1)
 
 
-class _Expected(NamedTuple):
-    """What the fit expects at every cell, (n_events, n, n) each."""
-
-    signal: np.ndarray  #: [VEM]
-    plane: np.ndarray  #: passage of the plane front [ns]
-    delay: np.ndarray  #: of the curved front behind it [ns]
-
-    @property
-    def front(self) -> np.ndarray:
-        """Passage of the curved front [ns]."""
-        return self.plane + self.delay
-
-
 def _place(array: Array, fit: Reconstruction, n: int) -> _Place:
     """Tiles whose middle is as near to the fitted core as whole cells allow."""
     index = np.full(array.lattice.max(axis=0) + 1, -1)
@@ -167,65 +157,55 @@ def _working(events: Events, place: _Place) -> np.ndarray:
     return working
 
 
-def _cell_features(array: Array, fit: Reconstruction, place: _Place) -> tuple[dict, _Expected]:
+def _cell_features(array: Array, fit: Reconstruction, place: _Place) -> tuple[dict, Expected]:
     """(features of every cell by name, what the fit expects there)."""
 
     def per_event(column):
         return column[:, None, None]
 
     position = array.position[np.maximum(place.station, 0)]
-    dx, dy, dz = (
-        position[..., 0] - per_event(fit.core_x),
-        position[..., 1] - per_event(fit.core_y),
-        position[..., 2],
-    )
-    axis = tuple(
-        np.broadcast_to(per_event(c), dx.shape) for c in axis_components(fit.zenith, fit.azimuth)
-    )
-    r = np.maximum(axis_distance(dx, dy, dz, *axis), 10.0)
-    log_ldf = log_lateral_distribution(
-        r, per_event(slope(np.minimum(fit.zenith, 1.2))), array.lateral
-    )
     # At least as curved as a = 0.1 ns in the Telescope Array's formula at 1 km.
     least = (
         0.1
         * front_delay(1e3, 0.0, 1.0, TELESCOPE_ARRAY_FRONT)
         / front_delay(1e3, 0.0, 1.0, array.front)
     )
-    expected = _Expected(
-        signal=np.minimum(per_event(fit.s_ref) * np.exp(log_ldf) * array.detector.area, 1e6),
-        plane=per_event(fit.t0) + plane_delay(dx, dy, dz, *axis),
-        delay=front_delay(r, log_ldf, per_event(np.maximum(fit.curvature, least)), array.front),
-    )
+    shower = ShowerParameters(*(per_event(getattr(fit, f)) for f in ShowerParameters._fields))
+    shower = shower._replace(curvature=np.maximum(shower.curvature, least))
+    expected = expected_at(shower, position, description_of(array))
+    dx, dy = position[..., 0] - shower.core_x, position[..., 1] - shower.core_y
+    axis = axis_components(shower.zenith, shower.azimuth)
     heading = lattice_map(array)[1]
     along, across = in_lattice_frame(dx, dy, heading)
     axis_along, axis_across = in_lattice_frame(axis[0], axis[1], heading)
+    signal = np.minimum(expected.density * array.detector.area, MOST_SIGNAL)
     return {
         "x": along / array.spacing,
         "y": across / array.spacing,
-        "z": dz / 100.0,
-        "distance": r / array.spacing,
-        "axis_x": axis_along,
-        "axis_y": axis_across,
-        "log_expected": np.log1p(expected.signal),
+        "z": position[..., 2] / 100.0,
+        "distance": expected.distance / array.spacing,
+        "axis_x": np.broadcast_to(axis_along, dx.shape),
+        "axis_y": np.broadcast_to(axis_across, dx.shape),
+        "log_expected": np.log1p(signal),
     }, expected
 
 
-def _hit_features(hit_time, pulses: Pulses, at: tuple, expected: _Expected) -> dict:
+def _hit_features(hit_time, pulses: Pulses, at: tuple, expected: Expected, area: float) -> dict:
     """Features of hits by name; hit_time [ns] and pulses are theirs, `at` their cells."""
     signal = np.maximum(pulses.signal, 0.0)
-    time, front = pulses.arrival_time, expected.front[at]
+    time, front = pulses.arrival_time, expected.time[at]
+    fitted = np.minimum(expected.density[at] * area, MOST_SIGNAL)
     timed = np.isfinite(time)
     residual = np.where(timed, (time - front) / 100.0, 0.0)
     relative = 2.0 * residual / (0.01 * expected.delay[at] + 0.2)
-    after_plane = np.clip((time - expected.plane[at]) / 1000.0, -5.0, 5.0)
+    after_plane = np.clip((time - expected.plane_time[at]) / 1000.0, -5.0, 5.0)
     return {
         "hit": np.ones(len(time)),
         "timed": timed,
         "saturated": pulses.saturated,
         "log_upper": np.log1p(signal[:, 0]),
         "log_lower": np.log1p(signal[:, -1]),
-        "signal_residual": np.log((1.0 + signal.mean(axis=1)) / (1.0 + expected.signal[at])),
+        "signal_residual": np.log((1.0 + signal.mean(axis=1)) / (1.0 + fitted)),
         "plane_time": np.where(timed, after_plane, 0.0),
         "relative_residual": np.arcsinh(np.clip(relative, -50.0, 50.0)),
         "front_residual": np.arcsinh(np.clip(residual, -50.0, 50.0)),
@@ -267,7 +247,9 @@ def make_tiles(
     cell, inside = place.cells_of(array.lattice[events.hit_station], event)
     chosen = np.flatnonzero(inside)
     at = (event[chosen], cell[chosen, 0], cell[chosen, 1])
-    of_hits = _hit_features(events.hit_time[chosen], select_rows(pulses, chosen), at, expected)
+    of_hits = _hit_features(
+        events.hit_time[chosen], select_rows(pulses, chosen), at, expected, array.detector.area
+    )
     cells = np.zeros((events.n_events, n, n, len(STATION_FEATURES)), np.float32)
     for channel, name in enumerate(STATION_FEATURES):
         if name in of_hits:

@@ -60,7 +60,7 @@ def by_hand(column, row, heading):
     sine = math.sin(FIT["zenith"])
     n = sine * math.cos(FIT["azimuth"]), sine * math.sin(FIT["azimuth"]), math.cos(FIT["zenith"])
     along = n[0] * dx + n[1] * dy + n[2] * z  # towards the source
-    r = math.sqrt(dx * dx + dy * dy + z * z - along * along)
+    r = math.sqrt(dx * dx + dy * dy + z * z - along * along + 10.0**2)  # softened as in the fit
     eta = 3.97 - 1.79 * (1.0 / n[2] - 1.0)
 
     def f(r):
