@@ -1,7 +1,7 @@
 """The list of mutations and the command that tries them (`make mutants`)."""
 
 import pytest
-from mutants import TESTS, Mutation, mutations, place, survives
+from mutants import ROOT, TESTS, Mutation, mutations, place, survives
 
 
 @pytest.fixture
@@ -51,3 +51,5 @@ def test_the_list():
     assert {"physics", "simulation", "reconstruction", "network"} <= {m.folder for m in found}
     assert all(m.old != m.new for m in found)
     assert len({m.what for m in found}) == len(found)
+    for mutation in found:  # its text is still in the package, exactly once
+        place(mutation, ROOT / "tashower")
