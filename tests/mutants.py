@@ -151,8 +151,8 @@ def survives(mutation: Mutation, copy: Path) -> tuple[bool, str]:
         os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
 
 
-def table(found: list[tuple[Mutation, Path, bool, str]], listed: int, seconds: float) -> str:
-    """The result in Markdown."""
+def commit_now() -> str:
+    """The commit that is copied, and whether files differ from it."""
 
     def git(*words):
         return subprocess.run(("git", *words), cwd=ROOT, capture_output=True, text=True).stdout
@@ -160,6 +160,11 @@ def table(found: list[tuple[Mutation, Path, bool, str]], listed: int, seconds: f
     commit = git("rev-parse", "--short", "HEAD").strip() or "unknown"
     if git("status", "--porcelain").strip():
         commit += " and changes"
+    return commit
+
+
+def table(found: list[tuple], listed: int, commit: str, seconds: float) -> str:
+    """The result in Markdown; found : (mutation, file, survived, last words of pytest) of each."""
     lines = [
         "# Mutations of the package, and which of them the fast tests notice",
         "",
@@ -195,7 +200,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, help="begin none after this time")
     parser.add_argument("--list", action="store_true", help="say which, and run nothing")
     arguments = parser.parse_args()
-    package, begin = ROOT / "tashower", time.monotonic()
+    package, begin, commit = ROOT / "tashower", time.monotonic(), commit_now()
     every = [(m, place(m, package).relative_to(package)) for m in mutations()]
     chosen = [
         (m, path)
@@ -241,7 +246,7 @@ def main() -> int:
             list(pool.map(check, dict.fromkeys(m.folder for m, _ in chosen)))
             found = [result for result in pool.map(one, chosen) if result]
     found.sort(key=lambda result: every.index(result[:2]))
-    text = table(found, len(every), time.monotonic() - begin)
+    text = table(found, len(every), commit, time.monotonic() - begin)
     if len(found) == len(every):
         RESULT.write_text(text)
     print(text, end="")

@@ -241,6 +241,18 @@ def test_missing_values_become_the_median_and_missing_stations_stay_zero(rng):
     assert (cells[:, 0, 0] == 0).all()
 
 
+def test_what_only_a_hit_has_stays_zero_without_one(rng):
+    sample = made_sample(rng)
+    sample.tiles.cells[:, 1, 2] += 3.0  # means other than 0
+    sample.tiles.cells[:, 0, 1, STATION_FEATURES.index("hit")] = 0.0
+    batch = normalise(take_batch(sample, np.arange(5), 0, "cpu"), measure(sample), True)
+    cell = dict(zip(STATION_FEATURES, batch[0][:, 0, 1].T, strict=True))
+    for name in ("plane_time", "front_residual", "log_upper", "signal_residual", "window_start"):
+        assert (cell[name] == 0).all(), name
+    for name in ("x", "distance", "log_expected"):
+        assert (cell[name] != 0).all(), name
+
+
 def test_samples_on_disk_give_the_same_batches(rng, tmp_path):
     a, b = made_sample(rng, 7), made_sample(rng, 5)
     store_sample(tmp_path / "s", iter([a, b]))

@@ -244,3 +244,10 @@ def test_a_correction_beyond_the_horizon_is_shortened():
     n_x = math.sin(FIT["zenith"]) * math.cos(FIT["azimuth"]) + 3.0
     n_y = math.sin(FIT["zenith"]) * math.sin(FIT["azimuth"]) + 4.0
     assert found.azimuth[0] == pytest.approx(math.atan2(n_y, n_x))
+
+
+def test_an_event_without_a_correction_is_invalid():
+    fit = the_event(0.0)[2]
+    found = corrected(fit, np.zeros(0, int), np.zeros((0, 5)))
+    assert found.flags[0] & 1
+    assert np.isnan([found.zenith[0], found.azimuth[0], found.core_x[0], found.energy[0]]).all()

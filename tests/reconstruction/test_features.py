@@ -127,3 +127,10 @@ def test_events_without_hits(rng):
     found = event_features(empty, pulses, vertical(events.event_id))
     assert (found["total_signal"] == 0).all()
     assert np.isnan(found["layer_asymmetry"]).all()
+
+
+def test_peaks_of_the_strongest_station(event):
+    events, pulses = event
+    signal = np.array([[10.0, 10.0], [30.0, 10.0], [1.0, 3.0], [1.3, 1.3]])
+    found = event_features(events, replace(pulses, signal=signal), vertical(np.zeros(1, np.int64)))
+    assert found["n_peaks_strongest"][0] == 1 + 2

@@ -20,6 +20,7 @@ from tashower.simulation.electronics import (
     shape_pulses,
 )
 from tashower.simulation.random_numbers import seed_stream
+from tashower.simulation.stations import Hits, _keep_read_out, work_space
 
 PEDESTAL = np.array([6.0, 5.5])
 NEIGHBOURS = np.array([[1, 2, -1, -1], [0, -1, -1, -1], [0, -1, -1, -1]], np.int32)
@@ -163,3 +164,15 @@ def test_level_2_of_two_stations_does_not_fire():
         2, np.arange(2, dtype=np.int32), np.zeros(2), np.ones(2, bool), NEIGHBOURS, slot
     )
     assert np.isnan(found)
+
+
+def test_hits_within_the_read_out_are_closed_up():
+    """32 us to both sides of the trigger; what was there before stays."""
+    work = work_space(6, 32)
+    work.time[:5] = 5000.0 + np.array([-32_001.0, -31_999.0, 0.0, 32_001.0, 31_999.0])
+    waveform = (np.arange(6)[:, None, None] * np.ones((6, 32, 2))).astype(np.uint16)
+    hits = Hits(np.arange(6, dtype=np.int32), np.arange(6.0), waveform)
+    assert _keep_read_out(5000.0, 5, work, hits, 1) == 3
+    assert hits.station[:4].tolist() == [0, 2, 3, 5]
+    assert hits.time[:4].tolist() == [0.0, 2.0, 3.0, 5.0]
+    assert (hits.waveform[:4] == np.array([0, 2, 3, 5])[:, None, None]).all()
