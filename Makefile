@@ -77,7 +77,7 @@ samples: $(READY)
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/snakefmt --check Snakefile tashower/workflow
 	$(SNAKEMAKE) --lint
 
 # The lock holds no build of torch for a graphics card: where the build that the index gives needs such libraries, they are

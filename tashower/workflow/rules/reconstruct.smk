@@ -8,7 +8,7 @@ rule calibrate_fit:
     benchmark:
         f"{RESULTS}/benchmarks/calibrate_fit.tsv"
     conda:
-        "../../environment.yml"
+        "../environment.yml"
     resources:
         mem_mb=memory("calibrate_fit"),
         runtime=minutes("calibrate_fit"),
@@ -30,7 +30,7 @@ rule reconstruct_events:
     benchmark:
         f"{RESULTS}/benchmarks/reconstruct_events/{{split}}-{{chunk}}.tsv"
     conda:
-        "../../environment.yml"
+        "../environment.yml"
     resources:
         mem_mb=memory("reconstruct_events"),
         runtime=minutes("reconstruct_events"),

@@ -9,7 +9,7 @@ rule convert_data:
     benchmark:
         f"{RESULTS}/benchmarks/convert_data.tsv"
     conda:
-        "../../environment.yml"
+        "../environment.yml"
     resources:
         mem_mb=memory("reconstruct_events"),
         runtime=minutes("reconstruct_events"),
@@ -44,7 +44,7 @@ rule fit_data:
     benchmark:
         f"{RESULTS}/benchmarks/fit_data.tsv"
     conda:
-        "../../environment.yml"
+        "../environment.yml"
     resources:
         mem_mb=memory_of_files("reconstruct_events"),
         runtime=minutes("reconstruct_events"),
@@ -68,7 +68,7 @@ rule apply_to_data:
     benchmark:
         f"{RESULTS}/benchmarks/apply_to_data/{{network}}.tsv"
     conda:
-        "../../environment.yml"
+        "../environment.yml"
     threads: CONFIG["training"]["threads"]
     resources:
         mem_mb=memory_of_files("apply_network"),
@@ -99,7 +99,7 @@ rule report_data:
     benchmark:
         f"{RESULTS}/benchmarks/report_data.tsv"
     conda:
-        "../../environment.yml"
+        "../environment.yml"
     resources:
         mem_mb=memory_of_files("score_methods"),
         runtime=minutes("score_methods"),

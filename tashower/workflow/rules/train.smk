@@ -17,7 +17,7 @@ rule train_network:
             10 if CONFIG["networks"][wildcards.network]["inputs"]["waveforms"] else 0
         )
     conda:
-        "../../environment.yml"
+        "../environment.yml"
     threads:
         lambda wildcards: TRAINING[wildcards.network]["threads"]
         * TRAINING[wildcards.network]["processes"]
@@ -57,7 +57,7 @@ rule apply_network:
     benchmark:
         f"{RESULTS}/benchmarks/apply_network/{{network}}-{{split}}-{{chunk}}.tsv"
     conda:
-        "../../environment.yml"
+        "../environment.yml"
     threads: lambda wildcards: TRAINING[wildcards.network]["threads"]
     resources:
         mem_mb=memory("apply_network"),

@@ -6,7 +6,7 @@ rule simulate_events:
     benchmark:
         f"{RESULTS}/benchmarks/simulate_events/{{split}}-{{chunk}}.tsv"
     conda:
-        "../../environment.yml"
+        "../environment.yml"
     resources:
         mem_mb=memory("simulate_events"),
         runtime=minutes("simulate_events"),

@@ -12,11 +12,12 @@ from tashower.errors import InputError
 
 # Read by the package, not taken from Snakemake's `config`: Snakemake takes 1e-3 for text, and adds a user's networks and
 # primaries to the default ones instead of replacing them.
+# A checkout has a file of all keys beside its Snakefile; without one the defaults are those of the package.
 DEFAULTS = Path(workflow.basedir, "config/config.yaml")
 try:
     CONFIG = as_dict(
         load_config(
-            DEFAULTS,
+            DEFAULTS if DEFAULTS.is_file() else None,
             *workflow.overwrite_configfiles,
             plain_scalars(dict(workflow.config_settings.config)),
         )
@@ -98,9 +99,8 @@ def chunks(path, split):
 
 
 # Memory and seconds of the rules, measured (benchmarks/resources.py).
-MEASURED = json.loads(Path(workflow.basedir, "workflow/resources.json").read_text())[
-    "rules"
-]
+RESOURCES = Path(workflow.current_basedir, "..", "resources.json")
+MEASURED = json.loads(RESOURCES.read_text())["rules"]
 SAMPLES = CONFIG["samples"]
 # Showers that a job handles; a job of measured events is taken for one of a chunk.
 SHOWERS = {

@@ -13,7 +13,7 @@ rule score_methods:
     benchmark:
         f"{RESULTS}/benchmarks/score_methods.tsv"
     conda:
-        "../../environment.yml"
+        "../environment.yml"
     resources:
         mem_mb=memory("score_methods"),
         runtime=minutes("score_methods"),
@@ -41,7 +41,7 @@ rule write_report:
     benchmark:
         f"{RESULTS}/benchmarks/write_report.tsv"
     conda:
-        "../../environment.yml"
+        "../environment.yml"
     resources:
         mem_mb=memory("write_report"),
         runtime=minutes("write_report"),
