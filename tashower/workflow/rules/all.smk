@@ -6,6 +6,7 @@ min_version("9.0")
 
 
 include: "common.smk"
+include: "jobs.smk"
 include: "simulate.smk"
 include: "reconstruct.smk"
 include: "train.smk"
