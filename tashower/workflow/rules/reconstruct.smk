@@ -16,7 +16,7 @@ rule calibrate_fit:
         config=section("reconstruction"),
         code=package_code("physics", "events", "io", "reconstruction", "calibration"),
     shell:
-        "tashower calibrate {input} --config {params.config:q} --output {output} 2>&1 | tee {log}"
+        "tashower calibrate {input:q} --config {params.config:q} --output {output:q} 2>&1 | tee {log:q}"
 
 
 rule reconstruct_events:
@@ -38,5 +38,5 @@ rule reconstruct_events:
         config=section("reconstruction"),
         code=package_code("physics", "events", "io", "reconstruction", "calibration"),
     shell:
-        "tashower fit {input.events} --calibration {input.calibration} --config {params.config:q}"
-        " --output {output} 2>&1 | tee {log}"
+        "tashower fit {input.events:q} --calibration {input.calibration:q} --config {params.config:q}"
+        " --output {output:q} 2>&1 | tee {log:q}"

@@ -18,4 +18,4 @@ rule simulate_events:
         code=package_code("physics", "events", "io", "simulation"),
     shell:
         "tashower simulate --config {params.config:q} --split {wildcards.split} --chunk {params.chunk}"
-        " --output {output} 2>&1 | tee {log}"
+        " --output {output:q} 2>&1 | tee {log:q}"
