@@ -13,6 +13,13 @@ from functools import cache
 _log = logging.getLogger("tashower")
 
 
+@cache
+def say_once(text: str) -> None:
+    """A warning, once, by the first of the processes that work together."""
+    if multiprocessing.parent_process() is None and os.environ.get("LOCAL_RANK", "0") == "0":
+        _log.warning(text)
+
+
 def home() -> str | None:
     """The user's home; None where the environment names none and the system knows no such user, or
     where there is no such folder.
@@ -21,6 +28,7 @@ def home() -> str | None:
     return found if os.path.isabs(found) and os.path.isdir(found) else None
 
 
+@cache
 def why_not_writable(folder: str) -> str | None:
     """Make a folder; None if files can be made in it, else why not."""
     try:
@@ -66,8 +74,7 @@ def cache_folder() -> str | None:
     if reason is None:
         return wanted
     folder = _own_temporary()
-    if multiprocessing.parent_process() is None and os.environ.get("LOCAL_RANK", "0") == "0":
-        where = f"are kept in {folder}" if folder else "are not kept"
-        what = f"{wanted}: {reason}" if wanted else reason
-        _log.warning("%s: caches %s (XDG_CACHE_HOME chooses another folder)", what, where)
+    what = f"{wanted}: {reason}" if wanted else reason
+    where = f"are kept in {folder}" if folder else "are not kept"
+    say_once(f"{what}: caches {where} (XDG_CACHE_HOME chooses another folder)")
     return folder

@@ -10,7 +10,6 @@ leave an old loop behind.
 """
 
 import hashlib
-import logging
 import os
 from collections.abc import Callable
 from functools import cache
@@ -19,9 +18,8 @@ from pathlib import Path
 import numba
 from numba.extending import register_jitable
 
-from tashower.caches import cache_folder, why_not_writable
+from tashower.caches import cache_folder, say_once, why_not_writable
 
-_log = logging.getLogger("tashower")
 _CHOSEN_BY_USER = os.environ.get("NUMBA_CACHE_DIR")
 
 #: Decorator of a formula: ordinary Python on arrays, compiled when called from a `compiled` loop.
@@ -49,7 +47,7 @@ def _cache_root() -> str | None:
         reason = why_not_writable(_CHOSEN_BY_USER)
         if reason is None:
             return _CHOSEN_BY_USER
-        _log.warning("NUMBA_CACHE_DIR=%s: %s: not used", _CHOSEN_BY_USER, reason)
+        say_once(f"NUMBA_CACHE_DIR={_CHOSEN_BY_USER}: {reason}: not used")
     return cache_folder()
 
 
@@ -61,9 +59,14 @@ def _cache_folder(module: str) -> str | None:
     return root and os.path.join(root, f"{room or 'other'}-{source_fingerprint(room)}")
 
 
-@cache
-def _say_once(text: str) -> None:
-    _log.warning(text)
+def _usable(folder: str | None) -> bool:
+    """Whether a folder for compiled loops can be written; if not, that is said."""
+    if folder is None:
+        return False
+    reason = why_not_writable(folder)
+    if reason is not None:
+        say_once(f"{os.path.dirname(folder)}: {reason}: compiled loops are not kept")
+    return reason is None
 
 
 def _tolerant(save: Callable) -> Callable:
@@ -73,8 +76,7 @@ def _tolerant(save: Callable) -> Callable:
         try:
             save(*args)
         except OSError as error:
-            said = error.strerror or error
-            _say_once(f"{_cache_root()}: {said}: compiled loops are not kept in this cache")
+            say_once(f"{_cache_root()}: {error.strerror or error}: compiled loops are not kept")
 
     return saved
 
@@ -90,7 +92,7 @@ def compiled(function: Callable | None = None, **options: object) -> Callable:
     def decorate(function):
         folder, before = _cache_folder(function.__module__), numba.config.CACHE_DIR
         # Else numba falls back to folders of its own, which a changed formula does not move.
-        kept = folder is not None and why_not_writable(folder) is None
+        kept = _usable(folder)
         numba.config.CACHE_DIR = folder if kept else before
         try:
             loop = numba.njit(
