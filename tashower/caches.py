@@ -40,9 +40,10 @@ def why_not_writable(folder: str) -> str | None:
     return None
 
 
-def _own_temporary() -> str | None:
-    """A folder that only this user can write: compiled code is kept in it. The same one every time
-    if nobody else has taken its name; None where there is no place for temporary files.
+@cache
+def temporary_home() -> str | None:
+    """A folder that only this user can write, as compiled code is kept in it: the same one every
+    time if nobody else has taken its name. None where there is no place for temporary files.
     """
     user = os.geteuid() if hasattr(os, "geteuid") else "user"
     try:
@@ -73,7 +74,10 @@ def cache_folder() -> str | None:
     reason = why_not_writable(wanted) if wanted else "no home folder"
     if reason is None:
         return wanted
-    folder = _own_temporary()
+    own = temporary_home()
+    folder = own and os.path.join(own, ".cache", "tashower")
+    if folder and why_not_writable(folder):
+        folder = None
     what = f"{wanted}: {reason}" if wanted else reason
     where = f"are kept in {folder}" if folder else "are not kept"
     say_once(f"{what}: caches {where} (XDG_CACHE_HOME chooses another folder)")
