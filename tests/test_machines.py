@@ -10,6 +10,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import tempfile
 import types
 from pathlib import Path
 
@@ -110,23 +111,33 @@ def test_without_a_home_loops_are_compiled_and_it_is_said_once(home, tmp_path):
     assert {p.name for p in tmp_path.iterdir()} == {"a file", own.name}
 
 
-def test_a_read_only_home_and_a_read_only_package(tmp_path):
+@pytest.fixture
+def shared_folder():
+    """A folder that other users can see, which those of pytest are not."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        yield Path(folder)
+
+
+def test_a_read_only_home_and_a_read_only_package(shared_folder):
     if os.geteuid() != 0 or not shutil.which("setpriv"):
         pytest.skip("only root becomes another user")
-    tmp_path.chmod(0o755)
-    (tmp_path / "temporary").mkdir()
-    (tmp_path / "temporary").chmod(0o1777)
-    environment = {"HOME": str(tmp_path), "TMPDIR": str(tmp_path / "temporary")}
+    temporary = shared_folder / "temporary"
+    temporary.mkdir()
+    temporary.chmod(0o1777)
+    environment = {"HOME": str(shared_folder), "TMPDIR": str(temporary)}
     done = run("-c", LOOPS, prefix=AS_NOBODY, **environment)
     assert done.returncode == 0, done.all
-    assert done.stderr.startswith(f"{tmp_path}/.cache/tashower: Permission denied: caches are kept")
+    assert done.stderr.startswith(
+        f"{shared_folder}/.cache/tashower: Permission denied: caches are kept"
+    )
     assert done.stderr.count("\n") == 1
     words = ["-m", "tashower", "run", "-n"]
-    done = run(*words, prefix=AS_NOBODY, folder=tmp_path / "temporary", **environment)
+    done = run(*words, prefix=AS_NOBODY, folder=temporary, **environment)
     assert done.returncode == 0, done.all
     assert "train_network" in done.all
     assert done.all.count("caches are kept") == 1
-    done = run("-c", DRAW, prefix=AS_NOBODY, folder=tmp_path / "temporary", **environment)
+    done = run("-c", DRAW, prefix=AS_NOBODY, folder=temporary, **environment)
     assert done.returncode == 0, done.all
     assert "atplotlib" not in done.stderr  # nor does it complain about its folders
 
