@@ -7,6 +7,7 @@ import fcntl
 import logging
 import os
 import shutil
+import signal
 import stat
 import subprocess
 import sys
@@ -272,3 +273,90 @@ def test_a_file_system_without_modes_is_written_to(number, tmp_path, monkeypatch
     assert (tmp_path / "a.txt").read_text() == "whole"
     assert len(read_events(tmp_path / "a.h5")) == 3
     assert {p.name for p in tmp_path.iterdir()} == {"a.txt", "a.h5"}
+
+
+def job(script: Path) -> subprocess.CompletedProcess:
+    """The shell text of a job, whose Python is a script."""
+    script.chmod(0o755)
+    text = (
+        "set -euo pipefail; TASHOWER_PYTHON=./python TASHOWER_FOUND= TASHOWER_LINKED=;"
+        f"source '{ROOT}/tashower/workflow/jobs.sh';"
+        "tashower train --network a 2>&1 | tee log"
+    )
+    words = ["bash", "-c", text]
+    return subprocess.run(words, cwd=script.parent, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(
+    ("number", "line"),
+    [
+        ("KILL", "tashower train: killed (SIGKILL), most often because memory ran out"),
+        ("TERM", "tashower train: told to stop (SIGTERM), by a time limit or by Snakemake"),
+        ("SEGV", "tashower train: crashed (SIGSEGV)"),
+        ("BUS", "tashower train: crashed (SIGBUS)"),
+        ("ABRT", "tashower train: crashed (SIGABRT)"),
+        ("XCPU", "tashower train: crashed (SIGXCPU)"),
+    ],
+)
+def test_a_job_that_is_killed_says_so_in_its_log(number, line, tmp_path):
+    script = tmp_path / "python"
+    script.write_text(f"#!/bin/sh\necho working >&2\nkill -{number} $$\n")
+    done = job(script)
+    assert done.returncode == 128 + getattr(signal, f"SIG{number}")
+    assert (tmp_path / "log").read_text().splitlines()[0] == "working"
+    assert (tmp_path / "log").read_text().splitlines()[-1] == line
+    assert line in done.stdout
+
+
+@pytest.mark.parametrize("status", [0, 1, 2, 130])
+def test_a_job_that_ends_by_itself_has_the_last_word(status, tmp_path):
+    script = tmp_path / "python"
+    script.write_text(f'#!/bin/sh\necho "$@" $PYTHONUTF8\nexit {status}\n')
+    done = job(script)
+    assert done.returncode == status
+    assert done.stdout == "-P -m tashower train --network a 1\n"
+    assert not done.stderr
+
+
+@pytest.mark.slow
+def test_a_killed_job_of_the_workflow_names_stage_and_log(tmp_path):
+    """As by the memory killer; the shell goes on and says what happened."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, sys\nif 'simulate' in sys.orig_argv: os.kill(os.getpid(), 9)\n"
+    )
+    words = ["--config", ROOT / "tests" / "config" / "smoke.yaml", "--cores", "1"]
+    path = f"{ROOT}{os.pathsep}{tmp_path}"
+    done = run(
+        *("-m", "tashower", "run", *words, "results-smoke/events/test/000.h5"),
+        folder=tmp_path,
+        PYTHONPATH=path,
+    )
+    assert done.returncode == 1
+    log = "results-smoke/logs/simulate_events/test-000.log"
+    assert "tashower simulate: killed (SIGKILL), most often because memory ran out\n" in done.all
+    assert f"log: {log}" in done.all
+    assert "killed (SIGKILL)" in (tmp_path / log).read_text()
+
+
+@pytest.mark.parametrize(
+    "locale",
+    [
+        {"LC_ALL": "C"},
+        {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+        {"LC_ALL": "POSIX", "PYTHONIOENCODING": "ascii"},
+    ],
+    ids=["C", "ascii", "ascii output"],
+)
+def test_names_with_umlauts_in_a_locale_without_them(locale, tmp_path):
+    (tmp_path / "meine Größen.yaml").write_bytes(
+        "results: Ergebnisse für TA\ntraining: {epochs: 7}\n".encode()
+    )
+    words = ["-m", "tashower", "run", "--config", "meine Größen.yaml", "-n", "-p"]
+    done = run(*words, folder=tmp_path, **locale)
+    assert done.returncode == 0, done.all
+    assert '"epochs": 7' in done.all
+    assert "train_network" in done.all
+    shutil.copy(SAMPLE, tmp_path / "größe.h5")
+    done = run("-m", "tashower", "show", "größe.h5", folder=tmp_path, **locale)
+    assert done.returncode == 0, done.all
+    assert "events: 50" in done.all

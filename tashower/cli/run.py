@@ -40,7 +40,9 @@ def _environment() -> dict[str, str]:
     """That of this process, with a user, a home and a cache folder where Snakemake would end for
     want of one.
     """
-    environment = dict(os.environ)
+    # Files that are named in UTF-8, whatever the locale (a cluster's is often C).
+    environment = os.environ | {"PYTHONUTF8": "1"}
+    environment.pop("PYTHONIOENCODING", None)
     try:
         getpass.getuser()
     except (KeyError, OSError):  # no entry in passwd
