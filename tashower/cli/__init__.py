@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from tashower import __version__
 from tashower.cli import convert, evaluate, fit, network, run, show, simulate
 from tashower.cli.messages import log, messages_to_stderr
+from tashower.cli.orphan import end_with_workflow
 from tashower.errors import InputError
 from tashower.io.paths import check_arguments
 
@@ -42,6 +43,7 @@ def main(words: Sequence[str] | None = None) -> int:
         parser.error(f"unrecognized arguments: {' '.join(further)}")
     args.words, args.further = words, further
     messages_to_stderr()
+    end_with_workflow()
     one_of_several = "LOCAL_RANK" in os.environ  # torchrun ends them with SIGTERM
     if one_of_several:
         signal.signal(signal.SIGTERM, signal.default_int_handler)

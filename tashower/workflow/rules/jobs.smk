@@ -1,5 +1,6 @@
 """How a job calls `tashower`: as the package that this workflow lies in, whatever is in the path."""
 
+import os
 import shlex
 import sys
 import sysconfig
@@ -27,7 +28,9 @@ def job_prefix():
     chosen = zip(names, found_by_jobs(), strict=True)
     words = " ".join(f"{name}={shlex.quote(str(value))}" for name, value in chosen)
     source = f"source {shlex.quote(str(PACKAGE / 'workflow/jobs.sh'))}"
-    return f"set -euo pipefail; {words}; {source}; "
+    # Commands end with the workflow that started them (tashower/cli/orphan.py).
+    watched = f"export TASHOWER_WORKFLOW={os.getpid()}"
+    return f"set -euo pipefail; {watched}; {words}; {source}; "
 
 
 shell.prefix(job_prefix().replace("{", "{{").replace("}", "}}"))
