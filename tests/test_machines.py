@@ -88,7 +88,7 @@ print(os.environ.get("MPLBACKEND"))
 """
 
 
-@pytest.mark.parametrize("home", ["/nonexistent", "a file", None])
+@pytest.mark.parametrize("home", ["missing", "a file", None])
 def test_without_a_home_loops_are_compiled_and_it_is_said_once(home, tmp_path):
     """numba by itself ends in a traceback, "no locator", where it can write nowhere; and ~ of a
     user without an entry would be a folder of that name.
@@ -219,7 +219,7 @@ def test_a_cache_that_the_user_names_is_used_or_refused(tmp_path, monkeypatch, f
 
 @pytest.mark.parametrize("backend", ["module://nothing.there", "nonsense", "TkAgg"])
 def test_figures_are_drawn_whatever_backend_is_named(backend, tmp_path):
-    done = run("-c", DRAW, folder=tmp_path, MPLBACKEND=backend, HOME="/nonexistent")
+    done = run("-c", DRAW, folder=tmp_path, MPLBACKEND=backend, HOME="/dev/null")
     assert done.returncode == 0, done.all
     assert (tmp_path / "a.png").stat().st_size > 1000
     assert done.stdout == f"{backend}\n"
