@@ -10,8 +10,9 @@ from pathlib import Path
 
 from tashower.errors import InputError
 from tashower.evaluation.page import is_picture_of, scores_source, statement_of
-from tashower.io.hdf5 import checksum_of, read_attributes
+from tashower.io.hdf5 import checksum_of
 from tashower.io.stages import STAGES, code_of_stage, flat, products
+from tashower.io.statements import statement_in
 from tashower.types import FilePath
 
 #: Folders that only the workflow makes: where one is, all products of a run must be.
@@ -39,25 +40,13 @@ def _content(path: Path) -> dict | None:
     ------
     InputError : a damaged file.
     """
-    if path.suffix == ".h5":
-        content = read_attributes(path)
-        return content | {
-            key: json.loads(content.get(key, "null")) for key in ("made_from", "configuration")
-        }
     if path.suffix == ".pt":
         from tashower.network.checkpoint import load_checkpoint
 
         return load_checkpoint(path)
     if path.suffix == ".html":
         return statement_of(path)
-    if path.suffix == ".json":
-        try:
-            content = json.loads(path.read_text())
-        except (UnicodeDecodeError, json.JSONDecodeError) as error:
-            raise InputError(f"{path}: not JSON ({error})") from None
-        if isinstance(content, dict) and str(content.get("format", "")).startswith("tashower "):
-            return content
-    return None
+    return statement_in(path)
 
 
 def _stated(path: Path) -> _Stated | None:
