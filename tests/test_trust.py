@@ -320,7 +320,6 @@ def test_a_job_of_every_rule_killed_once(folder, tmp_path):
         status, output = snakemake(folder, config, kill=stage)
         assert status != 0, stage
         assert "killed (SIGKILL)" in output
-        assert planned(folder, config), stage
         assert problems_of(folder / "r")[0], stage  # what stands is not taken for a whole run
     run(folder, config)
     assert planned(folder, config) == {}
