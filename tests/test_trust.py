@@ -132,8 +132,8 @@ def planned(folder, config, root=ROOT):
     return {row[0]: int(row[1]) for row in rows if len(row) == 2 and row[0] in RULES}
 
 
-#: What says when and how fast a file was made.
-OF_THE_TIME = ("created", "seconds")
+#: What says when and how fast a file was made; who works here may commit meanwhile.
+OF_THE_TIME = ("created", "seconds", "commit", "simulation_commit")
 
 
 def content(path):
