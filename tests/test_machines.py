@@ -94,6 +94,7 @@ def test_without_a_home_loops_are_compiled_and_it_is_said_once(home, tmp_path):
     user without an entry would be a folder of that name.
     """
     (tmp_path / "a file").write_text("")
+    (tmp_path / "~").mkdir()
     environment = {"TMPDIR": str(tmp_path)} | ({"HOME": str(tmp_path / home)} if home else {})
     prefix = []
     if home is None:
@@ -109,7 +110,8 @@ def test_without_a_home_loops_are_compiled_and_it_is_said_once(home, tmp_path):
     assert done.stderr.count("\n") == 1
     assert "no home folder: caches are kept in" in done.stderr
     assert stat.S_IMODE(own.stat().st_mode) == 0o700
-    assert {p.name for p in tmp_path.iterdir()} == {"a file", own.name}
+    assert {p.name for p in tmp_path.iterdir()} == {"a file", "~", own.name}
+    assert not list((tmp_path / "~").iterdir())
 
 
 @pytest.fixture
@@ -206,8 +208,10 @@ def test_where_nothing_can_be_written_loops_are_compiled_anew(tmp_path, monkeypa
 def test_a_cache_that_the_user_names_is_used_or_refused(tmp_path, monkeypatch, fresh, caplog):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
     monkeypatch.setattr(compiled, "_CHOSEN_BY_USER", str(tmp_path / "mine"))
+    before = numba.config.CACHE_DIR
     loop = compiled.compiled(loop_of(tmp_path))
     assert Path(loop.stats.cache_path).is_relative_to(tmp_path / "mine")
+    assert before == numba.config.CACHE_DIR  # what others compile goes where it went
     compiled._cache_root.cache_clear()
     (tmp_path / "file").write_text("")
     monkeypatch.setattr(compiled, "_CHOSEN_BY_USER", str(tmp_path / "file"))
