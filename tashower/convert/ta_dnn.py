@@ -24,7 +24,7 @@ from tashower.convert.ta_standard import TIME_UNIT, UNIT
 from tashower.convert.ta_vem import counts_of, window_begin
 from tashower.errors import InputError
 from tashower.events.array import Array, Detector, array_from_positions
-from tashower.io.foreign_hdf5 import MOST_COMPRESSION, check_readable, items_of
+from tashower.io.foreign_hdf5 import MOST_COMPRESSION, check_readable, items_of, open_to_read
 from tashower.types import FilePath
 
 BIN_WIDTH = 20.0
@@ -53,7 +53,7 @@ def read_arrays(path: FilePath, known: Sequence[str] = _KNOWN) -> dict[str, np.n
     InputError : not readable.
     """
     check_readable(path)
-    with h5py.File(path, "r") as file:
+    with open_to_read(path) as file:
         items = items_of(file, path)
         kinds = (h5py.Dataset, h5py.Group)
         found = {name: items[name] for name in known if isinstance(items.get(name), kinds)}
