@@ -518,7 +518,7 @@ import tashower.io.hdf5 as file
 real = file.create_column
 def slow(*args, **options):
     print("here", flush=True)
-    time.sleep(60)
+    time.sleep(600)
     return real(*args, **options)
 file.create_column = slow
 from tashower.cli import main
@@ -528,7 +528,7 @@ sys.exit(main(sys.argv[1:]))
 
 @pytest.mark.parametrize("gone", [False, True])
 def test_a_command_ends_with_its_workflow(tmp_path, gone):
-    workflow = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(100)"])
+    workflow = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1000)"])
     if gone:
         workflow.kill()
         workflow.wait()
@@ -544,7 +544,7 @@ def test_a_command_ends_with_its_workflow(tmp_path, gone):
     if not gone:
         assert process.stdout.readline() == "here\n"
         workflow.kill()  # not waited for: what has ended and was not collected does not live
-    _, said = process.communicate(timeout=50)
+    _, said = process.communicate(timeout=300)
     workflow.wait()
     assert process.returncode == 130
     assert "the workflow that started this command is gone" in said
