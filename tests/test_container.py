@@ -104,7 +104,7 @@ def test_the_steps_of_the_build_run_in_a_folder(tmp_path):
         elif name == "RUN":
             environment = {
                 **{"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
-                **{"HOME": "/nonexistent", "PIP_NO_INDEX": "1", "EXTRAS": "", "TORCH_INDEX": ""},
+                **{"HOME": "/dev/null", "PIP_NO_INDEX": "1", "EXTRAS": "", "TORCH_INDEX": ""},
             }
             command = ["sh", "-e", "-c", words]
             done = subprocess.run(

@@ -88,12 +88,13 @@ print(os.environ.get("MPLBACKEND"))
 """
 
 
-@pytest.mark.parametrize("home", ["/nonexistent", "a file", None])
+@pytest.mark.parametrize("home", ["missing", "a file", None])
 def test_without_a_home_loops_are_compiled_and_it_is_said_once(home, tmp_path):
     """numba by itself ends in a traceback, "no locator", where it can write nowhere; and ~ of a
     user without an entry would be a folder of that name.
     """
     (tmp_path / "a file").write_text("")
+    (tmp_path / "~").mkdir()
     environment = {"TMPDIR": str(tmp_path)} | ({"HOME": str(tmp_path / home)} if home else {})
     prefix = []
     if home is None:
@@ -109,7 +110,8 @@ def test_without_a_home_loops_are_compiled_and_it_is_said_once(home, tmp_path):
     assert done.stderr.count("\n") == 1
     assert "no home folder: caches are kept in" in done.stderr
     assert stat.S_IMODE(own.stat().st_mode) == 0o700
-    assert {p.name for p in tmp_path.iterdir()} == {"a file", own.name}
+    assert {p.name for p in tmp_path.iterdir()} == {"a file", "~", own.name}
+    assert not list((tmp_path / "~").iterdir())
 
 
 @pytest.fixture
@@ -206,8 +208,10 @@ def test_where_nothing_can_be_written_loops_are_compiled_anew(tmp_path, monkeypa
 def test_a_cache_that_the_user_names_is_used_or_refused(tmp_path, monkeypatch, fresh, caplog):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
     monkeypatch.setattr(compiled, "_CHOSEN_BY_USER", str(tmp_path / "mine"))
+    before = numba.config.CACHE_DIR
     loop = compiled.compiled(loop_of(tmp_path))
     assert Path(loop.stats.cache_path).is_relative_to(tmp_path / "mine")
+    assert before == numba.config.CACHE_DIR  # what others compile goes where it went
     compiled._cache_root.cache_clear()
     (tmp_path / "file").write_text("")
     monkeypatch.setattr(compiled, "_CHOSEN_BY_USER", str(tmp_path / "file"))
@@ -219,7 +223,7 @@ def test_a_cache_that_the_user_names_is_used_or_refused(tmp_path, monkeypatch, f
 
 @pytest.mark.parametrize("backend", ["module://nothing.there", "nonsense", "TkAgg"])
 def test_figures_are_drawn_whatever_backend_is_named(backend, tmp_path):
-    done = run("-c", DRAW, folder=tmp_path, MPLBACKEND=backend, HOME="/nonexistent")
+    done = run("-c", DRAW, folder=tmp_path, MPLBACKEND=backend, HOME="/dev/null")
     assert done.returncode == 0, done.all
     assert (tmp_path / "a.png").stat().st_size > 1000
     assert done.stdout == f"{backend}\n"
