@@ -56,14 +56,20 @@ def _stated(path: Path) -> _Stated | None:
     content = _content(path)
     if content is None:
         return None
-    stage = content.get("stage", "")
+    stage, made_from = str(content.get("stage", "")), content.get("made_from")
+    configuration = content.get("configuration") or {}
+    pairs = isinstance(made_from, list) and all(
+        isinstance(pair, list) and list(map(type, pair)) == [str, str] for pair in made_from
+    )
+    if not isinstance(configuration, dict) or not (made_from is None or pairs):
+        raise InputError(f"{path}: what it states of its origin cannot be read")
     return _Stated(
-        content.get("format", ""),
-        content.get("made_from"),
+        str(content.get("format", "")),
+        made_from,
         content.get("commit"),
         stage if stage in STAGES else "",
-        content.get("code", ""),
-        content.get("configuration") or {},
+        str(content.get("code", "")),
+        configuration,
     )
 
 
@@ -231,6 +237,13 @@ def problems_of(folder: FilePath) -> tuple[list[str], list[str]]:
     return problems, [f"{len(found)} files looked at", *_remarks(found, elsewhere), *remarks]
 
 
+def _of_this_package(stated: _Stated) -> bool:
+    try:
+        return stated.code == code_of_stage(stated.stage, stated.configuration)
+    except (AttributeError, KeyError, TypeError, ValueError):  # no network of this package
+        return False
+
+
 def _remarks(found: dict[Path, _Stated], elsewhere: Counter) -> Iterator[str]:
     seeds = [stated.configuration.get("seed") for stated in found.values()]
     commits = [stated.commit for stated in found.values()]
@@ -240,9 +253,7 @@ def _remarks(found: dict[Path, _Stated], elsewhere: Counter) -> Iterator[str]:
             several = (f"{value} ({n} files)" for value, n in counts.most_common())
             yield f"{key}s differ: {', '.join(several)}"
     old = Counter(
-        stated.stage
-        for stated in found.values()
-        if stated.stage and stated.code != code_of_stage(stated.stage, stated.configuration)
+        stated.stage for stated in found.values() if stated.stage and not _of_this_package(stated)
     )
     for stage, n in old.items():
         yield f"{n} files were made by other code of `{stage}` than that of this package"
