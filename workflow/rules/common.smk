@@ -7,26 +7,26 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 import tashower
-from tashower.config import as_dict, load_config, plain_scalars
+from tashower.config import as_dict, load_config, missing_files, plain_scalars
 from tashower.errors import InputError
 
 # Read by the package, not taken from Snakemake's `config`: Snakemake takes 1e-3 for text, and adds a user's networks and
 # primaries to the default ones instead of replacing them.
 DEFAULTS = Path(workflow.basedir, "config/config.yaml")
 try:
-    CONFIG = as_dict(
-        load_config(
-            DEFAULTS,
-            *workflow.overwrite_configfiles,
-            plain_scalars(dict(workflow.config_settings.config)),
-        )
+    complete = load_config(
+        DEFAULTS,
+        *workflow.overwrite_configfiles,
+        plain_scalars(dict(workflow.config_settings.config)),
     )
+    # What a storage holds is not here.
+    local = not workflow.storage_settings.default_storage_provider
+    absent = missing_files(complete, data=local)
+    if absent:
+        raise InputError("\n".join(absent))
+    CONFIG = as_dict(complete)
 except InputError as error:
     raise WorkflowError(str(error))
-
-for name, settings in CONFIG["networks"].items():
-    if settings["model"].endswith(".py") and not Path(settings["model"]).is_file():
-        raise WorkflowError(f"networks.{name}.model: {settings['model']}: no such file")
 
 RESULTS = CONFIG["results"]
 TRAINING = {name: settings["training"] for name, settings in CONFIG["networks"].items()}
