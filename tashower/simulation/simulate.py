@@ -134,9 +134,8 @@ def simulate_events(config: Config, split: str, first: int, n: int) -> Events:
     ------
     InputError : names the keys to change where the showers or their hits do not fit into memory.
     """
-    _check_memory(
-        f"simulate {split}", f"{n:,} showers", _BYTES_PER_SHOWER * n * config.showers.throws
-    )
+    rows = n * config.showers.throws
+    _check_memory(f"simulate {split}", f"{rows:,} showers", _BYTES_PER_SHOWER * rows)
     truth = draw_showers(config, split, first, n)
     array = array_from_config(config)
     numbers = np.arange(len(truth.zenith)) + first * config.showers.throws
@@ -211,7 +210,7 @@ def _check_memory(task: str, about: str, needed: float) -> None:
     missing = too_large(needed)
     if missing:
         raise InputError(
-            f"{task}: {missing} for {about}; fewer showers in a file (samples.chunk_size, "
+            f"{task}: {missing} for {about}; fewer showers at once (samples.chunk_size, "
             "showers.throws), fewer stations (array.columns, array.rows) or shorter waveforms "
             "(detector.bins) need less"
         )
