@@ -29,8 +29,8 @@ from tashower.simulation.simulate import simulate_events
 SECTIONS = ("array", "detector", "showers", "front", "reconstruction")
 #: Showers that are calibrated on, and those that are fitted.
 CALIBRATED, FITTED = 500, 60
-#: Seconds after which a configuration hangs, and address space [bytes] of its process.
-SECONDS, MEMORY = 120.0, 8 << 30
+#: Seconds after which a configuration hangs, and bytes that its process may take.
+SECONDS, MEMORY = 120.0, 4 << 30
 #: Mean share of the keys that differ from their default, and of those without a limit that are far
 #: from it.
 CHANGED, FAR = 0.4, 0.2
@@ -41,19 +41,20 @@ def _number(rng, entry: dict) -> float:
     low = entry.get("minimum", entry.get("exclusiveMinimum"))
     high = entry.get("maximum", entry.get("exclusiveMaximum"))
     default = entry["default"]
-    if low is not None and high is not None:
-        if rng.random() < 0.15:  # the limits themselves
-            value = (low, high)[rng.integers(2)]
-        elif low > 0 and high > 30 * low:
-            value = low * (high / low) ** rng.random()
-        else:
-            value = rng.uniform(low, high)
-    else:
+    wide = low is None or high is None or (low <= 0 and high > 100 * abs(default or 1.0))
+    if wide:
         decades = 4.0 if rng.random() < FAR else 1.0
         value = (default or 1.0) * 10.0 ** rng.uniform(-decades, decades)
-        if low is None and rng.random() < 0.3:
+        if (low is None or low < 0) and rng.random() < 0.3:
             value = -value
         value = value if low is None else max(value, low)
+        value = value if high is None else min(value, high)
+    elif rng.random() < 0.15:  # the limits themselves
+        value = (low, high)[rng.integers(2)]
+    elif low > 0 and high > 30 * low:
+        value = low * (high / low) ** rng.random()
+    else:
+        value = rng.uniform(low, high)
     if "exclusiveMinimum" in entry:
         value = max(value, low + 1e-3 * (high - low if high else 1.0))
     return round(value) if entry["type"] == "integer" else float(f"{value:.6g}")
@@ -147,7 +148,8 @@ def try_one(values: dict) -> str:
 
 def _child(values: dict, pipe, memory: int) -> None:
     """`try_one` within a limit of memory; what it says goes into the pipe."""
-    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    limit = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize() + memory
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     try:
         said = try_one(values)
     except MemoryError as error:
@@ -159,7 +161,8 @@ def _child(values: dict, pipe, memory: int) -> None:
 
 def outcome(values: dict, seconds: float = SECONDS, memory: int = MEMORY) -> str:
     """What `try_one` says of a configuration in a process of its own; or how the process ended."""
-    context = multiprocessing.get_context("fork")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([Path(__file__).stem])
     receiver, sender = context.Pipe(duplex=False)
     child = context.Process(target=_child, args=(values, sender, memory), daemon=True)
     child.start()
