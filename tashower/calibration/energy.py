@@ -47,8 +47,9 @@ def make_energy_table(
     In every bin of sec z, log10 E is a smooth function of log10 S800: the median of log10 S800 in
     bins of TRUE energy, a parabola through the medians, inverted on the nodes. Binning in true
     energy keeps the table free of the spectrum of the sample (binned in S800 it would take over the
-    bias of a falling spectrum). Fewer than 24 events per bin of sec z make fewer bins. Beyond the medians the table goes on straight: below with the slope
-    there, above with that of `physics.lateral.mean_s800`, to LARGEST_LOG_ENERGY.
+    bias of a falling spectrum). Fewer than 24 events per bin of sec z make fewer bins. Beyond the
+    medians the table goes on straight: below with the slope there, above with that of
+    `physics.lateral.mean_s800`, to LARGEST_LOG_ENERGY.
     """
     secant = 1.0 / np.cos(np.asarray(zenith, dtype=float))
     log_s, log_e = np.log10(s_ref), np.log10(energy)
