@@ -10,6 +10,7 @@ killed or hanging process, or a result that cannot be is a failure.
 import multiprocessing
 import os
 import resource
+import signal
 import sys
 import tempfile
 import traceback
@@ -29,8 +30,10 @@ from tashower.simulation.simulate import simulate_events
 SECTIONS = ("array", "detector", "showers", "front", "reconstruction")
 #: Showers that are calibrated on, and those that are fitted.
 CALIBRATED, FITTED = 500, 60
-#: Seconds after which a configuration hangs, and bytes that its process may take.
-SECONDS, MEMORY = 120.0, 4 << 30
+#: Seconds of processor time after which a configuration hangs, and bytes that its process may take.
+SECONDS, MEMORY = 60, 4 << 30
+#: Seconds on the clock after which it is given up: it waits for something, or the machine is busy.
+PATIENCE = 600.0
 #: Mean share of the keys that differ from their default, and of those without a limit that are far
 #: from it.
 CHANGED, FAR = 0.4, 0.2
@@ -146,8 +149,9 @@ def try_one(values: dict) -> str:
     return absurd(events, tables, own)
 
 
-def _child(values: dict, pipe, memory: int) -> None:
-    """`try_one` within a limit of memory; what it says goes into the pipe."""
+def _child(values: dict, pipe, seconds: int, memory: int) -> None:
+    """`try_one` within limits of time and memory; what it says goes into the pipe."""
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 10))
     limit = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize() + memory
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     try:
@@ -159,19 +163,20 @@ def _child(values: dict, pipe, memory: int) -> None:
     pipe.send(said)
 
 
-def outcome(values: dict, seconds: float = SECONDS, memory: int = MEMORY) -> str:
+def outcome(values: dict, seconds: int = SECONDS, memory: int = MEMORY) -> str:
     """What `try_one` says of a configuration in a process of its own; or how the process ended."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([Path(__file__).stem])
     receiver, sender = context.Pipe(duplex=False)
-    child = context.Process(target=_child, args=(values, sender, memory), daemon=True)
+    child = context.Process(target=_child, args=(values, sender, seconds, memory), daemon=True)
     child.start()
     sender.close()
     try:
-        said = receiver.recv() if receiver.poll(seconds) else f"hangs: more than {seconds:g} s"
+        said = receiver.recv() if receiver.poll(PATIENCE) else f"waits: more than {PATIENCE:g} s"
     except EOFError:
         child.join()
-        said = f"process ended with {child.exitcode}"
+        hangs = child.exitcode == -signal.SIGXCPU
+        said = f"hangs: more than {seconds} s" if hangs else f"ended with {child.exitcode}"
     child.kill()
     child.join()
     return said

@@ -64,7 +64,7 @@ def test_what_cannot_be_is_seen():
 @pytest.mark.slow
 def test_how_a_process_ends_is_seen():
     values = draw(1)
-    assert random.outcome(values, seconds=0.0) == "hangs: more than 0 s"
+    assert random.outcome(values, seconds=0) == "hangs: more than 0 s"
     # Python itself may fail for want of memory, in its own words or with a signal.
     said = random.outcome(values, memory=1 << 20)
     assert said
