@@ -25,11 +25,13 @@ from tashower.errors import InputError
 from tashower.io.event_file import read_events, write_events
 from tashower.reconstruction.calibrate import calibrate
 from tashower.reconstruction.reconstruct import reconstruct
-from tashower.simulation.simulate import simulate_events
+from tashower.simulation.simulate import array_from_config, simulate_events
 
 SECTIONS = ("array", "detector", "showers", "front", "reconstruction")
-#: Showers that are calibrated on, and those that are fitted.
+#: Showers that are calibrated on, and those that are fitted; fewer of each where so many stations
+#: have to be looked at.
 CALIBRATED, FITTED = 500, 60
+STATIONS = 250_000
 #: Seconds of processor time after which a configuration hangs, and bytes that its process may take.
 SECONDS, MEMORY = 60, 4 << 30
 #: Seconds on the clock after which it is given up: it waits for something, or the machine is busy.
@@ -125,8 +127,9 @@ def try_one(values: dict) -> str:
     """
     config = load_config(values)
     try:
-        sample = simulate_events(config, "calibration", 0, CALIBRATED)
-        events = simulate_events(config, "test", 0, FITTED)
+        most = max(STATIONS // array_from_config(config).n_stations, 5)
+        sample = simulate_events(config, "calibration", 0, min(CALIBRATED, most))
+        events = simulate_events(config, "test", 0, min(FITTED, most))
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "events.h5"
             write_events(path, events, values)
