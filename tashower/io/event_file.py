@@ -17,9 +17,11 @@ from tashower.types import FilePath
 
 #: Version of the event file. The first number changes when an old reader would go wrong, the second
 #: when something is added.
-EVENT_VERSION = "1.5"
+EVENT_VERSION = "1.6"
 #: What columns of older files are called now.
 FORMER_NAMES = {"s800": "s_ref", "log_s800": "log_s_ref", "log10_s800": "log10_s_ref"}
+#: Columns that older files do not have: not known, NaN.
+SINCE = {"energy_error"}
 _NAMES_OF_PART = {
     "waveforms": ("hits/waveform", "hits/pedestal", "hits/counts_per_vem"),
     "pulses": ("pulses",),
@@ -73,6 +75,7 @@ def event_groups(events: Events) -> dict[str, dict]:
             "pedestal": events.pedestal,
             "counts_per_vem": events.counts_per_vem,
             "saturated": events.saturated,
+            "rejected": events.rejected,
         },
     }
     tables = {name: getattr(events, name) for name in ("pulses", "truth", "standard")}
@@ -130,6 +133,8 @@ def table_of(
     if columns is None:
         return None
     columns = with_present_names(columns)
+    for name in SINCE & {f.name for f in fields(kind)}:
+        columns.setdefault(name, np.full(n_rows, np.nan))
     for f in fields(kind):
         if f.name not in columns:
             raise InputError(f"{path}: {kind.__name__.lower()}/{f.name} is missing")
@@ -254,8 +259,10 @@ def _check_events(events: Events, path) -> None:
         _check_list(path, where, offset, station, events.n_events, events.array.n_stations)
     if events.hit_time.shape != (events.n_hits,) or not np.isfinite(events.hit_time).all():
         raise InputError(f"{path}: hits/hit_time is not {events.n_hits} finite numbers")
-    if events.saturated is not None and events.saturated.shape != (events.n_hits,):
-        raise InputError(f"{path}: hits/saturated is not ({events.n_hits},)")
+    for name in ("saturated", "rejected"):
+        column = getattr(events, name)
+        if column is not None and column.shape != (events.n_hits,):
+            raise InputError(f"{path}: hits/{name} is not ({events.n_hits},)")
     if events.waveform is None:
         return
     layers = events.array.detector.n_layers
@@ -300,7 +307,7 @@ def read_events(path: FilePath, only: Iterable[str] = PARTS) -> Events:
             **{name: hits[name] for name in ("hit_station", "hit_time")},
             **{
                 name: hits.get(name)
-                for name in ("waveform", "pedestal", "counts_per_vem", "saturated")
+                for name in ("waveform", "pedestal", "counts_per_vem", "saturated", "rejected")
             },
             **{name: columns[name] for name in ("dead_offset", "dead_station")},
             pulses=table_of(Pulses, groups.get("pulses"), path, n_hits),
