@@ -12,7 +12,7 @@ from tashower.physics.lateral import mean_s800
 
 #: Fewest events behind a node of the table.
 FEWEST_EVENTS = 10
-_FEWEST_OF_BIN = 24  # in sec z: four nodes of half FEWEST_EVENTS, and one more each for rounding
+_FEWEST_OF_BIN = 20  # in sec z: four nodes of half FEWEST_EVENTS
 #: Up to this log10(E/EeV) the table reaches: 5 x 10^20 eV. Choice: above every event ever seen.
 LARGEST_LOG_ENERGY = 2.7
 #: Primaries whose relation can stand in for the table: mass numbers.
@@ -47,7 +47,7 @@ def make_energy_table(
     In every bin of sec z, log10 E is a smooth function of log10 S800: the median of log10 S800 in
     bins of TRUE energy, a parabola through the medians, inverted on the nodes. Binning in true
     energy keeps the table free of the spectrum of the sample (binned in S800 it would take over the
-    bias of a falling spectrum). Fewer than 24 events per bin of sec z make fewer bins. Beyond the
+    bias of a falling spectrum). Fewer than 20 events per bin of sec z make fewer bins. Beyond the
     medians the table goes on straight: below with the slope there, above with that of
     `physics.lateral.mean_s800`, to LARGEST_LOG_ENERGY.
     """
