@@ -45,6 +45,9 @@ _SPLIT_OF_ARRAY = "calibration"  # the array is the same in all splits
 #: a second or so (choices).
 _BLOCK, _BLOCK_STATIONS = 1000, 510_000
 _CAPACITY = 20_000  # hits for which there is room at first
+#: Showers after which their mean number of hits is trusted, and the excess over the free memory at
+#: which it need not be known well (choices).
+_ENOUGH, _FAR_TOO_LARGE = 50, 10.0
 #: Bytes that a shower needs beside its hits, at most: numbers drawn, truth, and copies of them.
 _BYTES_PER_SHOWER = 1000.0
 #: Columns of the truth that the compiled loop takes, in the order of `stations.shower_of`.
@@ -183,12 +186,9 @@ def _run(truth: Truth, numbers, key, array: Array, setup: Setup, what: str) -> E
         while done < end - begin:
             done, used = simulate_block(done, used, showers, setup, work, hits, block)
             if done < end - begin:
-                # As many hits per event are expected of what is left, and a tenth more.
-                expected = int(1.1 * used * n_events / max(begin + done, 1))
-                expected = min(max(expected, 2 * used), n_events * n_stations) + n_stations
-                about = f"about {expected:,} hits of {n_events:,} showers"
-                _check_memory(f"simulate {what}", about, expected * _bytes_per_hit(detector))
-                hits = _with_room(hits, used, expected, detector)
+                task = f"simulate {what}"
+                room = _room_for(task, used, begin + done, n_events, (n_stations, detector))
+                hits = _with_room(hits, used, room, detector)
         mask = np.arange(n_stations) < block.n_dead[:, None]
         dead_lists.append(dead[mask & (block.n_hits > 0)[:, None]])
     hits = Hits(*(column[:used] for column in hits))
@@ -198,6 +198,30 @@ def _run(truth: Truth, numbers, key, array: Array, setup: Setup, what: str) -> E
 def block_size(n_stations: int) -> int:
     """Showers that are simulated at once; the events do not depend on it."""
     return min(max(_BLOCK_STATIONS // max(n_stations, 1), 10), _BLOCK)
+
+
+def _room_for(task: str, used: int, done: int, n_events: int, array: tuple) -> int:
+    """Hits to make room for, when `used` hits of `done` of n_events showers have filled theirs.
+
+    As many hits per shower are expected of what is left, and a tenth more. What does not fit into
+    memory is refused, once so many showers were seen that the mean can be trusted, or the excess
+    is large.
+
+    array : (number of stations, `Detector`)
+
+    Raises
+    ------
+    InputError : names the keys to change.
+    """
+    n_stations, detector = array
+    expected = int(1.1 * used * n_events / max(done, 1))
+    expected = min(max(expected, 2 * used), n_events * n_stations) + n_stations
+    needed = expected * _bytes_per_hit(detector)
+    if too_large(needed) and done < _ENOUGH and not too_large(needed / _FAR_TOO_LARGE):
+        expected = min(expected, 2 * used + n_stations)
+        needed = expected * _bytes_per_hit(detector)
+    _check_memory(task, f"about {expected:,} hits of {n_events:,} showers", needed)
+    return expected
 
 
 def _bytes_per_hit(detector: Detector) -> float:

@@ -11,7 +11,7 @@ from tashower.cli import main
 from tashower.config import load_config
 from tashower.errors import InputError
 from tashower.events import array as array_module
-from tashower.events.array import array_from_positions, neighbour_table
+from tashower.events.array import Detector, array_from_positions, neighbour_table
 from tashower.simulation import particles, simulate
 from tashower.simulation.particles import mean_first_arrival
 from tashower.simulation.simulate import block_size, simulate_events
@@ -68,6 +68,29 @@ def test_hits_that_do_not_fit_are_refused_with_the_keys_to_change(monkeypatch, t
         capsys.readouterr().err
     )
     assert not list(tmp_path.iterdir())
+
+
+def test_the_mean_of_a_few_showers_is_not_trusted(monkeypatch):
+    """Two showers with 9,000 hits of 1 kB each: 20,000 such would be 200 GB, but the next ones may
+    be small.
+    """
+
+    def room(used, done):
+        return simulate._room_for("t", used, done, 20_000, (10_000, Detector()))
+
+    hit = 12 + 2 * (2 * 128 + 8)
+    monkeypatch.setattr(memory, "free_memory", lambda: float("inf"))
+    assert room(18_000, 2) == int(1.1 * 18_000 * 10_000) + 10_000
+    # Never more than every station in every shower.
+    assert room(10_000, 1) == 10_000 * 20_000 + 10_000
+    monkeypatch.setattr(memory, "free_memory", lambda: 50e9)
+    assert room(18_000, 2) == 2 * 18_000 + 10_000
+    assert room(18_000, 49) == int(1.1 * 18_000 * 20_000 / 49) + 10_000
+    with pytest.raises(InputError, match="t: 99.6 GB are needed and 50 GB of memory are free"):
+        room(419_000, 50)
+    monkeypatch.setattr(memory, "free_memory", lambda: 1e9)
+    with pytest.raises(InputError, match=f"t: {hit * 198_010_000 / 1e9:.3g} GB are needed"):
+        room(18_000, 2)
 
 
 def test_integrals_in_parts_are_the_same(monkeypatch, rng):
