@@ -37,7 +37,7 @@ FLAGS = (
     "curvature",  # not positive, or far from that of any simulated shower
     "extrapolated",  # the energy lies beyond the events that made the energy table
     "silence",  # the result expects more where nothing was seen than the cut on chi2 allows
-    "left_out",  # more than a tenth of the signal lies outside of the cluster that was fitted
+    "left_out",  # too much signal lies outside of the cluster that was fitted
 )
 
 

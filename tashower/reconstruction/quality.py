@@ -24,11 +24,13 @@ FARTHEST_OUTSIDE = 3000.0
 #: A curvature farther from the mean of showers than this many standard deviations (its error and
 #: the width of the prior) is no shower's. Choice: 3 in 10,000 simulated showers.
 FARTHEST_CURVATURE = 5.0
-#: What silent stations may add to the sum beyond the cut on chi2, and the largest part of an
-#: event's signal that may lie outside of the cluster. Choices: each costs 3 in 10,000 simulated
+#: What silent stations may add to the sum beyond the cut on chi2. Choice: 5 in 10,000 simulated
 #: showers.
-ALLOWED_SILENCE = 6.0
-LARGEST_LEFT_OUT = 0.1
+ALLOWED_SILENCE = 4.0
+#: Signal that may lie outside of the cluster: so many VEM for each of its stations (single muons,
+#: far stations that stand alone) and a part of all signal. Choices: of 7,600 simulated showers none
+#: has more.
+ALLOWED_LEFT_OUT = (1.2, 0.02)
 
 
 class FitSums(NamedTuple):
@@ -41,7 +43,8 @@ class FitSums(NamedTuple):
     rejected: np.ndarray  #: stations that were rejected
     silent_rejected: np.ndarray  #: silent ones among them
     silence: np.ndarray  #: terms of the silent stations that were not rejected
-    left_out: np.ndarray  #: part of the event's signal outside of the cluster that was fitted
+    signal: np.ndarray  #: of all usable hits [VEM]
+    left_out: np.ndarray  #: that of hits outside of the cluster that was fitted [VEM]
 
 
 def to_angles(p: np.ndarray, covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -97,7 +100,7 @@ def quality_flags(
     terms of silent stations, which chi2 does not count, have a cut of their own: a result that
     expects much where nothing was seen does not fit either.
     """
-    chi2, ndof, used, good, rejected, silent, silence, left_out = sums
+    chi2, ndof, used, good, rejected, silent, silence, signal, left_out = sums
     outliers = rejected - silent
     total, largest = chi2 + OUTLIER_CHI2 * outliers, context.settings.max_chi2_per_ndof
     settings, calibration = context.settings, context.calibration
@@ -126,6 +129,6 @@ def quality_flags(
             "extrapolated": (context.primary == TABLE)
             & beyond_events(calibration.energy, p[:, 4], p[:, 2]),
             "silence": ~(total + silence < largest * (ndof + outliers) + ALLOWED_SILENCE),
-            "left_out": ~(left_out < LARGEST_LEFT_OUT),
+            "left_out": ~(left_out < ALLOWED_LEFT_OUT[0] * used + ALLOWED_LEFT_OUT[1] * signal),
         }
     return sum(failed[name].astype(np.uint16) << np.uint16(bit) for bit, name in enumerate(FLAGS))

@@ -55,8 +55,8 @@ CALIBRATION = Calibration(toy.ERRORS, (np.log(1.2), 0.0, 0.0, 0.0, 0.0), 0.1, to
 GOOD = {
     "p": (0.0, 0.0, np.radians(30.0), 1.0, 20.0, 0.0, 1.2),
     "error": (30.0, 30.0, 0.01, 0.02, 2.0, 20.0, 0.1),
-    # chi2, ndof, stations, converged, rejected, silent ones of these, silence, signal left out
-    "counts": (10.0, 9, 8, True, 0, 0, 5.0, 0.01),
+    # chi2, ndof, stations, converged, rejected, silent ones of these, silence, signal, left out
+    "counts": (10.0, 9, 8, True, 0, 0, 3.0, 100.0, 2.0),
 }
 
 
@@ -103,17 +103,21 @@ def flags(p=(), error=(), counts=(), settings=SETTINGS, primary="table"):
         ({"counts": {0: 27.9, 4: 1}}, set()),
         ({"counts": {0: 28.1, 4: 1}}, {"bad_chi2"}),
         ({"counts": {0: 35.9, 4: 1, 5: 1}}, {"silent_rejected"}),
-        # chi2 and silence together may be 4 x 9 + 6, with 12 for a rejected station of 4 more.
-        ({"counts": {6: 31.9}}, set()),
-        ({"counts": {6: 32.1}}, {"silence"}),
-        ({"counts": {0: 35.0, 6: 6.9}}, set()),
-        ({"counts": {0: 35.0, 6: 7.1}}, {"silence"}),
-        ({"counts": {4: 1, 6: 23.9}}, set()),
-        ({"counts": {4: 1, 6: 24.1}}, {"silence"}),
-        ({"counts": {4: 1, 5: 1, 6: 31.9}}, {"silent_rejected"}),
-        ({"counts": {7: 0.099}}, set()),
-        ({"counts": {7: 0.101}}, {"left_out"}),
-        ({"counts": {7: np.nan}}, {"left_out"}),
+        # chi2 and silence together may be 4 x 9 + 4, with 12 for a rejected station of 4 more.
+        ({"counts": {6: 29.9}}, set()),
+        ({"counts": {6: 30.1}}, {"silence"}),
+        ({"counts": {0: 35.0, 6: 4.9}}, set()),
+        ({"counts": {0: 35.0, 6: 5.1}}, {"silence"}),
+        ({"counts": {4: 1, 6: 21.9}}, set()),
+        ({"counts": {4: 1, 6: 22.1}}, {"silence"}),
+        ({"counts": {4: 1, 5: 1, 6: 29.9}}, {"silent_rejected"}),
+        # 1.2 VEM for each of 8 stations and a fiftieth of all signal.
+        ({"counts": {8: 11.5}}, set()),
+        ({"counts": {8: 11.7}}, {"left_out"}),
+        ({"counts": {2: 10, 8: 13.9}}, set()),
+        ({"counts": {7: 1000.0, 8: 29.5}}, set()),
+        ({"counts": {7: 1000.0, 8: 29.7}}, {"left_out"}),
+        ({"counts": {8: np.nan}}, {"left_out"}),
         # <a> = 1.2 with a width of 0.12, and an error of 0.1: 5 (0.12^2 + 0.1^2)^1/2 = 0.781.
         ({"p": {6: 1.2 + 0.78}}, set()),
         ({"p": {6: 1.2 + 0.79}}, {"curvature"}),

@@ -151,9 +151,8 @@ def _table(events: Events, found: Fitted, signal, context: Context, name: str) -
         p, covariance = correct_bias(p, pulls), covariance * (width[:, None] * width)
     chi2, good = found.sums[:, 0], found.sums[:, 4] > 0
     ndof, used, rejected, _, silent = found.sums[:, 1:6].astype(np.int32).T
-    with np.errstate(invalid="ignore", divide="ignore"):
-        left_out = 1.0 - found.sums[:, 7] * float(events.array.detector.area) / signal
-    sums = FitSums(chi2, ndof, used, good, rejected, silent, found.sums[:, 6], left_out)
+    left_out = signal - found.sums[:, 7] * float(events.array.detector.area)
+    sums = FitSums(chi2, ndof, used, good, rejected, silent, found.sums[:, 6], signal, left_out)
     flags = quality_flags(events.array, p, covariance, sums, context)
     invalid = (flags & 1) != 0
     for column in (p, covariance, chi2):
