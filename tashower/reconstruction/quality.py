@@ -24,9 +24,9 @@ FARTHEST_OUTSIDE = 3000.0
 #: A curvature farther from the mean of showers than this many standard deviations (its error and
 #: the width of the prior) is no shower's. Choice: 3 in 10,000 simulated showers.
 FARTHEST_CURVATURE = 5.0
-#: What silent stations may add to the sum beyond the cut on chi2. Choice: 5 in 10,000 simulated
-#: showers.
-ALLOWED_SILENCE = 4.0
+#: What silent stations may add to the sum beyond the cut on chi2. Choice: at most 4 in 10,000
+#: simulated showers.
+ALLOWED_SILENCE = 6.0
 #: Signal that may lie outside of the cluster: so many VEM for each of its stations (single muons,
 #: far stations that stand alone) and a part of all signal. Choices: of 7,600 simulated showers none
 #: has more.

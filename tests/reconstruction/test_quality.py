@@ -103,14 +103,14 @@ def flags(p=(), error=(), counts=(), settings=SETTINGS, primary="table"):
         ({"counts": {0: 27.9, 4: 1}}, set()),
         ({"counts": {0: 28.1, 4: 1}}, {"bad_chi2"}),
         ({"counts": {0: 35.9, 4: 1, 5: 1}}, {"silent_rejected"}),
-        # chi2 and silence together may be 4 x 9 + 4, with 12 for a rejected station of 4 more.
-        ({"counts": {6: 29.9}}, set()),
-        ({"counts": {6: 30.1}}, {"silence"}),
-        ({"counts": {0: 35.0, 6: 4.9}}, set()),
-        ({"counts": {0: 35.0, 6: 5.1}}, {"silence"}),
-        ({"counts": {4: 1, 6: 21.9}}, set()),
-        ({"counts": {4: 1, 6: 22.1}}, {"silence"}),
-        ({"counts": {4: 1, 5: 1, 6: 29.9}}, {"silent_rejected"}),
+        # chi2 and silence together may be 4 x 9 + 6, with 12 for a rejected station of 4 more.
+        ({"counts": {6: 31.9}}, set()),
+        ({"counts": {6: 32.1}}, {"silence"}),
+        ({"counts": {0: 35.0, 6: 6.9}}, set()),
+        ({"counts": {0: 35.0, 6: 7.1}}, {"silence"}),
+        ({"counts": {4: 1, 6: 23.9}}, set()),
+        ({"counts": {4: 1, 6: 24.1}}, {"silence"}),
+        ({"counts": {4: 1, 5: 1, 6: 31.9}}, {"silent_rejected"}),
         # 1.2 VEM for each of 8 stations and a fiftieth of all signal.
         ({"counts": {8: 11.5}}, set()),
         ({"counts": {8: 11.7}}, {"left_out"}),
