@@ -16,8 +16,8 @@ Made by `make api` from the docstrings. First what `import tashower as ts` gives
 module holds, floor by floor: `help(...)` says the rest.
 """
 FLOORS = (
-    *("front_door", "errors", "types", "progress", "config", "physics", "events", "io", "convert"),
-    *("simulation", "calibration", "reconstruction", "network", "evaluation"),
+    *("front_door", "errors", "types", "progress", "memory", "config", "physics", "events", "io"),
+    *("convert", "simulation", "calibration", "reconstruction", "network", "evaluation"),
 )
 
 

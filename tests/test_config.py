@@ -130,6 +130,11 @@ def test_small_numbers_of_json():
     assert load_config(text).training.learning_rate == 1e-5
 
 
+@pytest.mark.parametrize("text", ["", "<<", "=", "a", "1" + 5000 * "0", "!x", "{"])
+def test_texts_that_stay_texts(text):
+    assert plain_scalars({"a": [text]}) == {"a": [text]}
+
+
 @pytest.mark.parametrize(
     ("text", "value"),
     [

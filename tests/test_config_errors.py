@@ -51,7 +51,7 @@ def said(*sources):
         ("{array: {spacing_m: 1e999}}", "array.spacing_m: must be a finite number, not .inf"),
         ("{array: {spacing_m: true}}", "array.spacing_m: must be a number, not true"),
         ("{array: {spacing_m: 1.2 km}}", 'array.spacing_m: must be a number, not "1.2 km"'),
-        ("{array: {spacing_m: 0}}", "array.spacing_m: must be > 0, not 0"),
+        ("{array: {spacing_m: 0}}", "array.spacing_m: must be >= 1, not 0"),
         (
             "{array: {front_distance_m: 2e6}}",
             "array.front_distance_m: must be <= 1000000, not 2000000",

@@ -12,6 +12,7 @@ from tashower.physics.lateral import mean_s800
 
 #: Fewest events behind a node of the table.
 FEWEST_EVENTS = 10
+_FEWEST_OF_BIN = 20  # in sec z: four nodes of half FEWEST_EVENTS
 #: Up to this log10(E/EeV) the table reaches: 5 x 10^20 eV. Choice: above every event ever seen.
 LARGEST_LOG_ENERGY = 2.7
 #: Primaries whose relation can stand in for the table: mass numbers.
@@ -46,11 +47,13 @@ def make_energy_table(
     In every bin of sec z, log10 E is a smooth function of log10 S800: the median of log10 S800 in
     bins of TRUE energy, a parabola through the medians, inverted on the nodes. Binning in true
     energy keeps the table free of the spectrum of the sample (binned in S800 it would take over the
-    bias of a falling spectrum). Beyond the medians the table goes on straight: below with the slope
-    there, above with that of `physics.lateral.mean_s800`, to LARGEST_LOG_ENERGY.
+    bias of a falling spectrum). Fewer than 20 events per bin of sec z make fewer bins. Beyond the
+    medians the table goes on straight: below with the slope there, above with that of
+    `physics.lateral.mean_s800`, to LARGEST_LOG_ENERGY.
     """
     secant = 1.0 / np.cos(np.asarray(zenith, dtype=float))
     log_s, log_e = np.log10(s_ref), np.log10(energy)
+    n_secant = min(n_secant, max(len(secant) // _FEWEST_OF_BIN, 2))
     edges = np.quantile(secant, np.linspace(0.0, 1.0, n_secant + 1))
     nodes = np.linspace(log_s.min(), log_s.max(), n_s_ref)
     middle, table = [], []
@@ -73,7 +76,7 @@ def make_energy_table(
             if (which == k).sum() >= FEWEST_EVENTS // 2
         ]
         x, y = np.array(points).T
-        line = np.polynomial.Polynomial.fit(x, y, 2 if len(x) > 6 else 1)
+        line = np.polynomial.Polynomial.fit(x, y, 2 if len(x) > 6 else min(1, len(x) - 1))
         inner = np.clip(nodes, x.min(), x.max())
         slope = np.where(nodes > x.max(), steepness, np.maximum(line.deriv()(inner), 0.3))
         table.append(line(inner) + slope * (nodes - inner))

@@ -18,10 +18,13 @@ def _show(args) -> None:
 def _config(args) -> None:
     import json
 
-    from tashower.config import default_yaml, describe, load_config, schema
+    from tashower.config import default_yaml, describe, load_config, missing_files, schema
+    from tashower.errors import InputError
 
     if args.check is not None:
-        load_config(*args.check)
+        absent = missing_files(load_config(*args.check))
+        if absent:
+            raise InputError("\n".join(f"{', '.join(args.check)}: {line}" for line in absent))
         say(f"{', '.join(args.check)}: valid")
     elif args.schema:
         say(json.dumps(schema(), indent=2, ensure_ascii=False))
@@ -56,5 +59,6 @@ def add_commands(commands: "argparse._SubParsersAction") -> None:
         "--check",
         nargs="+",
         metavar="FILE",
-        help="only say whether these files, each over those before it, are a valid configuration",
+        help="only say whether these files, each over those before it, are a valid configuration, "
+        "and whether what they name is there",
     )

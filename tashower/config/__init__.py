@@ -13,6 +13,7 @@ from tashower.config.experiment import (
     SamplesConfig,
     ShowersConfig,
 )
+from tashower.config.files import files_of, missing_files
 from tashower.config.models import Config
 from tashower.config.networks import (
     InputsConfig,
@@ -43,8 +44,10 @@ __all__ = [
     "as_dict",
     "default_yaml",
     "describe",
+    "files_of",
     "load_config",
     "merge",
+    "missing_files",
     "parse_yaml",
     "plain_scalars",
     "schema",

@@ -1,6 +1,9 @@
 """The analytic fit, measured events, and scores."""
 
 import itertools
+import json
+import re
+from pathlib import PurePath
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
@@ -61,7 +64,42 @@ class ReconstructionConfig:
     )
 
 
-Path = Annotated[Text, Field(min_length=1)]
+def _plain_name(path: str) -> str:
+    bad = sorted({letter for letter in path if letter in _SPECIAL or not letter.isprintable()})
+    if bad:
+        letters = " ".join(
+            letter if letter.isprintable() else f"U+{ord(letter):04X}" for letter in bad
+        )
+        raise ValueError(
+            f"the name of {json.dumps(path, ensure_ascii=False)} holds {letters}: the workflow "
+            "cannot pass it on; rename the file or link to it"
+        )
+    if path.startswith("-"):
+        raise ValueError(f"{path}: begins like an option; write ./{path}")
+    if path != path.strip():
+        raise ValueError(f"{json.dumps(path)}: a blank at the begin or the end of a name")
+    return path
+
+
+#: Letters of file names that Snakemake takes for something else, and quotes.
+_SPECIAL = frozenset("<>{}\"'`")
+Name = Annotated[Text, AfterValidator(_plain_name)]
+Path = Annotated[Text, Field(min_length=1), AfterValidator(_plain_name)]
+
+
+def _in_folders(paths: tuple) -> tuple:
+    """A network is called like the folder of its checkpoint."""
+    folders = {}
+    for path in paths:
+        name = PurePath(path).parent.name
+        if not re.fullmatch("[a-z][a-z0-9_]*", name):
+            raise ValueError(
+                f"{path}: the network is called like its folder, which must match ^[a-z][a-z0-9_]*$"
+            )
+        if name in folders:
+            raise ValueError(f"{path}: its folder is called like that of {folders[name]}")
+        folders[name] = path
+    return paths
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -78,19 +116,20 @@ class DataConfig:
     format: Literal["auto", "tables", "ta_dst", "ta_text", "ta_dnn", "hisparc", "auger"] = Field(
         "auto", description="Their format; auto: told from the content."
     )
-    stations: Text = Field(
+    stations: Name = Field(
         "",
         description="Table of all stations (station, x_m, y_m, z_m) for formats that do not hold "
         "them.",
     )
-    calibration: Text = Field(
+    calibration: Name = Field(
         "",
         description="Calibration of the fit; empty: made from the simulation of this "
         "configuration.",
     )
-    checkpoints: tuple[Path, ...] = Field(
+    checkpoints: Annotated[tuple[Path, ...], AfterValidator(_in_folders)] = Field(
         (),
-        description="Trained networks to apply; one that was trained for another array is refused.",
+        description="Trained networks to apply, each called like the folder that it lies in; one "
+        "that was trained for another array is refused.",
     )
 
 

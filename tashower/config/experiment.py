@@ -8,6 +8,8 @@ from pydantic.dataclasses import dataclass
 from tashower.config.kinds import STRICT, Number, Text, Whole
 
 SPLITS = ("calibration", "train", "validation", "test")
+#: Most showers of a sample, and most files that the workflow makes of one (choices).
+LARGEST_SAMPLE, MOST_FILES = 1_000_000_000, 100_000
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -29,11 +31,18 @@ class ArrayConfig:
     )
     columns: Whole = Field(22, ge=3, le=99, description="Stations along x.")
     rows: Whole = Field(23, ge=3, le=99, description="Stations along y.")
-    spacing_m: Number = Field(1200.0, gt=0, description="Distance between neighbours [m].")
-    jitter_m: Number = Field(
-        40.0, ge=0, description="Rms displacement from the lattice, along x and along y [m]."
+    spacing_m: Number = Field(
+        1200.0, ge=1, le=20000, description="Distance between neighbours [m]."
     )
-    altitude_spread_m: Number = Field(30.0, ge=0, description="Rms of the station altitudes [m].")
+    jitter_m: Number = Field(
+        40.0,
+        ge=0,
+        le=10000,
+        description="Rms displacement from the lattice, along x and along y [m].",
+    )
+    altitude_spread_m: Number = Field(
+        30.0, ge=0, le=5000, description="Rms of the station altitudes [m]."
+    )
     lateral: Text = Field(
         "telescope_array",
         description="Lateral distribution, of simulation and fit: telescope_array (Ivanov et al. "
@@ -92,6 +101,7 @@ class DetectorConfig:
     accidental_radius_m: Number = Field(
         5000.0,
         ge=0,
+        le=1000000,
         description="Accidental hits are simulated within this distance of the core [m]; further "
         "ones would only be removed again.",
     )
@@ -131,6 +141,8 @@ class ShowersConfig:
     )
     core_margin_m: Number = Field(
         600.0,
+        ge=-1000000,
+        le=1000000,
         description="Cores fall uniformly in the rectangle of the array, widened by this on each "
         "side [m]; negative narrows it.",
     )
@@ -157,6 +169,7 @@ class FrontConfig:
     electron_delay_ns: Number = Field(
         1120.0,
         gt=0,
+        le=100000,
         description="Mean delay of electromagnetic particles at 1 km from a vertical shower's axis "
         "[ns].",
     )
@@ -167,17 +180,19 @@ class FrontConfig:
         description="Shape of the gamma distribution of their delay; 3 means fewer early ones.",
     )
     muon_delay_ns: Number = Field(
-        420.0, gt=0, description="Mean delay of muons there [ns]; their shape is 2."
+        420.0, gt=0, le=100000, description="Mean delay of muons there [ns]; their shape is 2."
     )
     onset_ns: Number = Field(
         0.25,
         ge=0,
+        le=1000,
         description="Curvature of the onset of the front, before which no particle comes, for "
         "S800 = 27 VEM/m^2 [ns].",
     )
     local_ns: Number = Field(
         0.9,
         ge=0,
+        le=1000,
         description="Fluctuation of the front from station to station, times "
         "(1 + r/30 m)^1.5 (signal density)^-0.3 [ns].",
     )
@@ -188,13 +203,35 @@ class SamplesConfig:
     """How many showers are thrown for which purpose. Only those that trigger are stored."""
 
     calibration: Whole = Field(
-        40000, ge=100, description="For the energy table, sigma_t and the prior of the curvature."
+        40000,
+        ge=100,
+        le=LARGEST_SAMPLE,
+        description="For the energy table, sigma_t and the prior of the curvature.",
     )
-    train: Whole = Field(60000, ge=10, description="For the network's weights.")
+    train: Whole = Field(60000, ge=10, le=LARGEST_SAMPLE, description="For the network's weights.")
     validation: Whole = Field(
-        10000, ge=10, description="For early stopping and the choice of the best checkpoint."
+        10000,
+        ge=10,
+        le=LARGEST_SAMPLE,
+        description="For early stopping and the choice of the best checkpoint.",
     )
-    test: Whole = Field(20000, ge=10, description="For the scores, and for nothing else.")
+    test: Whole = Field(
+        20000, ge=10, le=LARGEST_SAMPLE, description="For the scores, and for nothing else."
+    )
     chunk_size: Whole = Field(
-        20000, ge=10, description="Showers per event file; the events do not depend on it."
+        20000,
+        ge=10,
+        le=LARGEST_SAMPLE,
+        description="Showers per event file; the events do not depend on it.",
     )
+
+    @model_validator(mode="after")
+    def _not_too_many_files(self):
+        for split in SPLITS:
+            n_files = -(-getattr(self, split) // self.chunk_size)
+            if n_files > MOST_FILES:
+                raise ValueError(
+                    f"{split} ({getattr(self, split)}) would be {n_files} files of chunk_size "
+                    f"({self.chunk_size}): more than {MOST_FILES}"
+                )
+        return self

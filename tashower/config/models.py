@@ -33,6 +33,7 @@ class Config:
     seed: Whole = Field(
         2020,
         ge=0,
+        le=2**63 - 1,
         description="Root of every random number; [seed, split, event] decides an event.",
     )
     # Without what Snakemake reads in a name ({}: a wildcard; a scheme: a storage), or a shell.

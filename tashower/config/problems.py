@@ -70,6 +70,7 @@ _WORDS = {
     "finite_number": "must be a finite number",
     "bool_type": "must be true or false",
     "string_type": "must be text",
+    "string_unicode": "must be text in UTF-8",
     "dataclass_type": "must be a map of keys to values",
     "dict_type": "must be a map of keys to values",
     "tuple_type": "must be a list",

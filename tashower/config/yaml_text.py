@@ -123,11 +123,16 @@ def plain_scalars(value: object) -> object:
         return {key: plain_scalars(entry) for key, entry in value.items()}
     if isinstance(value, list):
         return [plain_scalars(entry) for entry in value]
-    if not isinstance(value, str):
+    if not isinstance(value, str) or not value:
         return value
     loader = _Loader("")
     tag = loader.resolve(yaml.ScalarNode, value, (True, False))
-    return loader.construct_object(yaml.ScalarNode(tag, value))
+    if tag.removeprefix(_CORE) not in ("int", "float", "bool", "null"):
+        return value
+    try:
+        return loader.construct_object(yaml.ScalarNode(tag, value))
+    except ValueError:  # more digits than Python takes
+        return value
 
 
 def flow(value: object) -> str:

@@ -38,6 +38,7 @@ class Detector:
 
 #: Largest distance of a station from the middle of an array [m] (choice): the Earth is not flat.
 LARGEST_EXTENT = 1e6
+_ROWS = 500  # stations whose distances to all others are in memory at once
 #: Fields of `Detector` that say what a network or a calibration is made for; the others are the
 #: electronics.
 DETECTOR_SHAPE = ("area", "n_layers", "bin_width", "n_bins")
@@ -262,13 +263,8 @@ def neighbour_table(array: Array, corners: bool = True) -> np.ndarray:
     are nearer than three times the array's spacing.
     """
     if array.kind == "irregular":
-        reach = 3.0 * array.spacing
-        distance = np.linalg.norm(array.position[:, None, :2] - array.position[None, :, :2], axis=2)
-        np.fill_diagonal(distance, np.inf)
-        order = np.argsort(distance, axis=1, kind="stable")[:, :8]
-        return np.where(np.take_along_axis(distance, order, axis=1) < reach, order, -1).astype(
-            np.int32
-        )
+        rows = range(0, array.n_stations, _ROWS)
+        return np.concatenate([_nearest(array, row, row + _ROWS) for row in rows])
     steps = lattice_steps(array.kind)
     if array.kind == "square" and not corners:
         steps = tuple(step for step in steps if 0 in step)
@@ -277,6 +273,17 @@ def neighbour_table(array: Array, corners: bool = True) -> np.ndarray:
     index = np.full(place.max(axis=0) + 2, -1, np.int32)
     index[tuple(place.T)] = np.arange(array.n_stations)
     return np.stack([index[tuple((place + step).T)] for step in steps], axis=1)
+
+
+def _nearest(array: Array, begin: int, end: int) -> np.ndarray:
+    """(rows, up to 8) neighbours of stations begin to end of an irregular array, nearest first."""
+    position = array.position[:, :2]
+    distance = np.linalg.norm(position[begin:end, None] - position[None], axis=2)
+    row = np.arange(len(distance))
+    distance[row, begin + row] = np.inf
+    order = np.argsort(distance, axis=1, kind="stable")[:, :8]
+    near = np.take_along_axis(distance, order, axis=1) < 3.0 * array.spacing
+    return np.where(near, order, -1).astype(np.int32)
 
 
 def off_lattice(array: Array) -> np.ndarray:

@@ -36,6 +36,8 @@ FLAGS = (
     "silent_rejected",  # a silent station that no model believes: perhaps out of service, unlisted
     "curvature",  # not positive, or far from that of any simulated shower
     "extrapolated",  # the energy lies beyond the events that made the energy table
+    "silence",  # the result expects more where nothing was seen than the cut on chi2 allows
+    "left_out",  # too much signal lies outside of the cluster that was fitted
 )
 
 

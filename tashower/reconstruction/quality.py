@@ -24,6 +24,13 @@ FARTHEST_OUTSIDE = 3000.0
 #: A curvature farther from the mean of showers than this many standard deviations (its error and
 #: the width of the prior) is no shower's. Choice: 3 in 10,000 simulated showers.
 FARTHEST_CURVATURE = 5.0
+#: What silent stations may add to the sum beyond the cut on chi2. Choice: at most 4 in 10,000
+#: simulated showers.
+ALLOWED_SILENCE = 6.0
+#: Signal that may lie outside of the cluster: so many VEM for each of its stations (single muons,
+#: far stations that stand alone) and a part of all signal. Choices: of 7,600 simulated showers none
+#: has more.
+ALLOWED_LEFT_OUT = (1.2, 0.02)
 
 
 class FitSums(NamedTuple):
@@ -35,6 +42,9 @@ class FitSums(NamedTuple):
     good: np.ndarray  #: converged
     rejected: np.ndarray  #: stations that were rejected
     silent_rejected: np.ndarray  #: silent ones among them
+    silence: np.ndarray  #: terms of the silent stations that were not rejected
+    signal: np.ndarray  #: of all usable hits [VEM]
+    left_out: np.ndarray  #: that of hits outside of the cluster that was fitted [VEM]
 
 
 def to_angles(p: np.ndarray, covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -86,10 +96,13 @@ def quality_flags(
     p, covariance : of `to_angles`; sums : `FitSums`
 
     The cut on chi2 counts a rejected station with a signal as one more degree of freedom worth
-    OUTLIER_CHI2: what fits only because half of its stations were thrown away does not fit.
+    OUTLIER_CHI2: what fits only because half of its stations were thrown away does not fit. The
+    terms of silent stations, which chi2 does not count, have a cut of their own: a result that
+    expects much where nothing was seen does not fit either.
     """
-    chi2, ndof, used, good, rejected, silent = sums
+    chi2, ndof, used, good, rejected, silent, silence, signal, left_out = sums
     outliers = rejected - silent
+    total, largest = chi2 + OUTLIER_CHI2 * outliers, context.settings.max_chi2_per_ndof
     settings, calibration = context.settings, context.calibration
     with np.errstate(invalid="ignore", divide="ignore"):
         pointing = np.sqrt(covariance[:, 2, 2] + np.sin(p[:, 2]) ** 2 * covariance[:, 3, 3])
@@ -106,10 +119,7 @@ def quality_flags(
         failed = {
             "invalid": ~sane,
             "few_stations": used < settings.min_stations,
-            "bad_chi2": ~(
-                (ndof >= 1)
-                & (chi2 + OUTLIER_CHI2 * outliers < settings.max_chi2_per_ndof * (ndof + outliers))
-            ),
+            "bad_chi2": ~((ndof >= 1) & (total < largest * (ndof + outliers))),
             "zenith": ~(p[:, 2] < np.radians(settings.max_zenith_deg)),
             "border": ~(inside >= settings.min_border_distance_m),
             "pointing_error": ~(pointing < np.radians(settings.max_pointing_error_deg)),
@@ -118,5 +128,7 @@ def quality_flags(
             "curvature": ~curvature_of_showers(p, covariance, calibration),
             "extrapolated": (context.primary == TABLE)
             & beyond_events(calibration.energy, p[:, 4], p[:, 2]),
+            "silence": ~(total + silence < largest * (ndof + outliers) + ALLOWED_SILENCE),
+            "left_out": ~(left_out < ALLOWED_LEFT_OUT[0] * used + ALLOWED_LEFT_OUT[1] * signal),
         }
     return sum(failed[name].astype(np.uint16) << np.uint16(bit) for bit, name in enumerate(FLAGS))

@@ -66,6 +66,7 @@ ONSET_S800 = 27.0
 MOST_INDIVIDUAL = 150.0
 #: ... and where a bin expects more than this their sum is drawn from its exact moments.
 MOST_INDIVIDUAL_IN_BIN = 10.0
+_ROWS = 10_000  # integrals whose nodes are in memory at once
 _DELAY_REFERENCE = 1000.0  # distance at which the configuration gives the mean delays [m]
 
 
@@ -173,6 +174,11 @@ def mean_first_arrival(
     muon_scale, electron_scale : scales of the gamma distributions [ns], the same shape
     electron_shape : whole number
     """
+    columns = (n_muons, muon_scale, n_electrons, electron_scale)
+    if n_muons.size > _ROWS:
+        parts = (np.array_split(c.ravel(), -(-n_muons.size // _ROWS)) for c in columns)
+        found = [mean_first_arrival(*part, electron_shape) for part in zip(*parts, strict=True)]
+        return np.concatenate(found).reshape(n_muons.shape)
     longest = 12.0 * np.maximum(muon_scale, electron_scale)
     nodes, weights = np.polynomial.legendre.leggauss(40)
     # Nodes crowd at early times (t ~ u^3), where the first of many particles comes.

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from scipy.special import gammaincinv, gammaln, ndtri
 
 from tashower.config import ArrayConfig, Config
+from tashower.errors import InputError
 from tashower.events.array import front_from_config, read_lateral
 from tashower.events.model import Truth
 from tashower.io.station_table import read_stations
@@ -153,6 +154,10 @@ def draw_showers(config: Config, split: str, first: int, n: int) -> Truth:
     `core_margin_m`; Xmax from the generalised Gumbel distribution; N_mu log-normal. S800 has the
     mean of `physics.lateral.mean_s800`. Rows are throws, in the order of their numbers. The result
     does not depend on how the showers are divided into calls.
+
+    Raises
+    ------
+    InputError : a negative margin of the cores leaves no room for them.
     """
     showers = config.showers
     u = draw_uniforms(stream_key(config.seed, split, "shower"), first, n, _SHOWER_COLUMNS)
@@ -204,6 +209,11 @@ def draw_showers(config: Config, split: str, first: int, n: int) -> Truth:
     )
     middle, sides = field(config.array)
     half_x, half_y = (0.5 * side + showers.core_margin_m for side in sides)
+    if half_x < 0.0 or half_y < 0.0:
+        raise InputError(
+            f"showers.core_margin_m: {showers.core_margin_m:g} leaves nothing of an array of "
+            f"{sides[0]:g} m x {sides[1]:g} m"
+        )
     return Truth(
         core_x=middle[0] + (2.0 * v[:, 0] - 1.0) * half_x,
         core_y=middle[1] + (2.0 * v[:, 1] - 1.0) * half_y,

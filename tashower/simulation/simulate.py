@@ -16,6 +16,7 @@ from tashower.events.array import (
 )
 from tashower.events.model import Events, Truth, select_rows
 from tashower.io.station_table import read_stations
+from tashower.memory import too_large
 from tashower.progress import blocks
 from tashower.simulation.electronics import (
     COUNTS_PER_VEM,
@@ -40,8 +41,15 @@ from tashower.simulation.stations import (
 )
 
 _SPLIT_OF_ARRAY = "calibration"  # the array is the same in all splits
-_BLOCK = 1000  # events between two reports of progress
+#: Showers simulated between two reports of progress, and stations that they may look at together:
+#: a second or so (choices).
+_BLOCK, _BLOCK_STATIONS = 1000, 510_000
 _CAPACITY = 20_000  # hits for which there is room at first
+#: Showers after which their mean number of hits is trusted, and the excess over the free memory at
+#: which it need not be known well (choices).
+_ENOUGH, _FAR_TOO_LARGE = 50, 10.0
+#: Bytes that a shower needs beside its hits, at most: numbers drawn, truth, and copies of them.
+_BYTES_PER_SHOWER = 1000.0
 #: Columns of the truth that the compiled loop takes, in the order of `stations.shower_of`.
 _ROW = ("zenith", "azimuth", "core_x", "core_y", "s_ref", "slope", "muon_share", "front_scale")
 
@@ -124,7 +132,13 @@ def simulate_events(config: Config, split: str, first: int, n: int) -> Events:
     the showers are divided into calls.
 
     Not included: what docs/simulation.md lists.
+
+    Raises
+    ------
+    InputError : names the keys to change where the showers or their hits do not fit into memory.
     """
+    rows = n * config.showers.throws
+    _check_memory(f"simulate {split}", f"{rows:,} showers", _BYTES_PER_SHOWER * rows)
     truth = draw_showers(config, split, first, n)
     array = array_from_config(config)
     numbers = np.arange(len(truth.zenith)) + first * config.showers.throws
@@ -161,9 +175,9 @@ def _run(truth: Truth, numbers, key, array: Array, setup: Setup, what: str) -> E
     rows = np.stack([np.asarray(getattr(truth, name), dtype=float) for name in _ROW], axis=1)
     numbers = numbers.astype(np.uint64)
     work = work_space(n_stations, detector.n_bins)
-    hits, used = _empty_hits(_CAPACITY + n_stations, detector), 0
+    hits, used = _empty_hits(min(_CAPACITY, n_events * n_stations) + n_stations, detector), 0
     n_hits, n_dead, dead_lists = np.zeros(n_events, np.int64), np.zeros(n_events, np.int64), []
-    for window in blocks(f"simulate {what}", n_events, _BLOCK, "showers"):
+    for window in blocks(f"simulate {what}", n_events, block_size(n_stations), "showers"):
         begin, end = window.start, window.stop
         dead = np.empty((end - begin, n_stations), np.int32)
         block = Block(n_hits[window], n_dead[window], dead)
@@ -172,13 +186,58 @@ def _run(truth: Truth, numbers, key, array: Array, setup: Setup, what: str) -> E
         while done < end - begin:
             done, used = simulate_block(done, used, showers, setup, work, hits, block)
             if done < end - begin:
-                # As many hits per event are expected of what is left, and a tenth more.
-                expected = int(1.1 * used * n_events / max(begin + done, 1))
-                hits = _with_room(hits, used, max(expected, 2 * used) + n_stations, detector)
+                task = f"simulate {what}"
+                room = _room_for(task, used, begin + done, n_events, (n_stations, detector))
+                hits = _with_room(hits, used, room, detector)
         mask = np.arange(n_stations) < block.n_dead[:, None]
         dead_lists.append(dead[mask & (block.n_hits > 0)[:, None]])
     hits = Hits(*(column[:used] for column in hits))
     return _assemble(array, setup.stations, truth, numbers, (n_hits, n_dead, dead_lists), hits)
+
+
+def block_size(n_stations: int) -> int:
+    """Showers that are simulated at once; the events do not depend on it."""
+    return min(max(_BLOCK_STATIONS // max(n_stations, 1), 10), _BLOCK)
+
+
+def _room_for(task: str, used: int, done: int, n_events: int, array: tuple) -> int:
+    """Hits to make room for, when `used` hits of `done` of n_events showers have filled theirs.
+
+    As many hits per shower are expected of what is left, and a tenth more. What does not fit into
+    memory is refused, once so many showers were seen that the mean can be trusted, or the excess
+    is large.
+
+    array : (number of stations, `Detector`)
+
+    Raises
+    ------
+    InputError : names the keys to change.
+    """
+    n_stations, detector = array
+    expected = int(1.1 * used * n_events / max(done, 1))
+    expected = min(max(expected, 2 * used), n_events * n_stations) + n_stations
+    needed = expected * _bytes_per_hit(detector)
+    if too_large(needed) and done < _ENOUGH and not too_large(needed / _FAR_TOO_LARGE):
+        expected = min(expected, 2 * used + n_stations)
+        needed = expected * _bytes_per_hit(detector)
+    _check_memory(task, f"about {expected:,} hits of {n_events:,} showers", needed)
+    return expected
+
+
+def _bytes_per_hit(detector: Detector) -> float:
+    """Memory of a hit: station, time, waveform, and the pedestal and gain of every layer."""
+    return 12.0 + (2.0 * detector.n_bins + 8.0) * detector.n_layers
+
+
+def _check_memory(task: str, about: str, needed: float) -> None:
+    """Refuse what does not fit, before it is tried."""
+    missing = too_large(needed)
+    if missing:
+        raise InputError(
+            f"{task}: {missing} for {about}; fewer showers at once (samples.chunk_size, "
+            "showers.throws), fewer stations (array.columns, array.rows) or shorter waveforms "
+            "(detector.bins) need less"
+        )
 
 
 def _empty_hits(n: int, detector: Detector) -> Hits:

@@ -286,7 +286,7 @@ def _draw_dead(state, fraction, n_stations, dead):
     geometric).
     """
     n_dead = 0
-    if fraction <= 0.0:
+    if 1.0 - fraction >= 1.0:  # also a fraction that is lost in rounding, whose gaps are infinite
         return 0
     station = -1
     while True:

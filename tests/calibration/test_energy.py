@@ -56,8 +56,18 @@ def test_what_is_no_shower_has_no_energy(rng):
     assert np.isnan(found).all()
 
 
-def test_few_events_still_give_a_table(rng):
-    table = make_energy_table(*sample(rng, 400))
+def test_showers_of_one_energy_give_a_table(rng):
+    """A configuration may throw nothing else."""
+    _, zenith, energy = sample(rng, 300)
+    energy[:] = 10.0
+    s_ref = mean_s800(energy, zenith) * np.exp(0.1 * rng.standard_normal(300))
+    found = look_up_energy(make_energy_table(s_ref, zenith, energy), s_ref, zenith)
+    assert np.median(found) == pytest.approx(10.0, rel=0.05)
+
+
+@pytest.mark.parametrize("n", [100, 119, 150, 179, 180, 400])
+def test_few_events_still_give_a_table(rng, n):
+    table = make_energy_table(*sample(rng, n))
     assert look_up_energy(table, np.array([mean_s800(20.0, 0.4)]), np.array([0.4]))[
         0
     ] == pytest.approx(20.0, rel=0.15)

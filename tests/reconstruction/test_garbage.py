@@ -30,13 +30,13 @@ def passing(rng, n, name):
 
 @pytest.mark.parametrize("name", ["free", "constrained"])
 def test_random_events_do_not_pass(rng, name):
-    assert passing(rng, 20_000, name) <= 4
+    assert passing(rng, 20_000, name) <= 1
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["free", "constrained"])
 def test_hundreds_of_thousands_of_random_events(rng, name):
-    """Below 1 in 10,000; before the limits of `quality` it was 23 in 10,000. Those left are five
-    stations whose times happen to fit.
+    """Below 1 in 100,000; before the limits of `quality` it was 230. Those left are five stations
+    whose times happen to fit, and that nothing stands beside.
     """
-    assert sum(passing(rng, 20_000, name) for _ in range(10)) <= 20
+    assert sum(passing(rng, 20_000, name) for _ in range(10)) <= 2

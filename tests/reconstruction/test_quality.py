@@ -55,8 +55,8 @@ CALIBRATION = Calibration(toy.ERRORS, (np.log(1.2), 0.0, 0.0, 0.0, 0.0), 0.1, to
 GOOD = {
     "p": (0.0, 0.0, np.radians(30.0), 1.0, 20.0, 0.0, 1.2),
     "error": (30.0, 30.0, 0.01, 0.02, 2.0, 20.0, 0.1),
-    # chi2, ndof, stations, converged, rejected, silent ones of these
-    "counts": (10.0, 9, 8, True, 0, 0),
+    # chi2, ndof, stations, converged, rejected, silent ones of these, silence, signal, left out
+    "counts": (10.0, 9, 8, True, 0, 0, 3.0, 100.0, 2.0),
 }
 
 
@@ -96,13 +96,28 @@ def flags(p=(), error=(), counts=(), settings=SETTINGS, primary="table"):
         ({"error": {4: 20.0 * SETTINGS.max_s800_error * 0.99}}, set()),
         ({"counts": {3: False}}, {"invalid"}),
         ({"counts": {1: 0, 0: 0.0}}, {"bad_chi2"}),
-        ({"counts": {1: -1, 0: 0.0}}, {"invalid", "bad_chi2"}),
+        ({"counts": {1: -1, 0: 0.0}}, {"invalid", "bad_chi2", "silence"}),
         ({"counts": {1: 1, 0: 1.0}}, set()),
         ({"counts": {0: -1e-9}}, {"invalid"}),
         # A rejected station counts 12 and one degree of freedom; a silent one has its own flag.
         ({"counts": {0: 27.9, 4: 1}}, set()),
         ({"counts": {0: 28.1, 4: 1}}, {"bad_chi2"}),
         ({"counts": {0: 35.9, 4: 1, 5: 1}}, {"silent_rejected"}),
+        # chi2 and silence together may be 4 x 9 + 6, with 12 for a rejected station of 4 more.
+        ({"counts": {6: 31.9}}, set()),
+        ({"counts": {6: 32.1}}, {"silence"}),
+        ({"counts": {0: 35.0, 6: 6.9}}, set()),
+        ({"counts": {0: 35.0, 6: 7.1}}, {"silence"}),
+        ({"counts": {4: 1, 6: 23.9}}, set()),
+        ({"counts": {4: 1, 6: 24.1}}, {"silence"}),
+        ({"counts": {4: 1, 5: 1, 6: 31.9}}, {"silent_rejected"}),
+        # 1.2 VEM for each of 8 stations and a fiftieth of all signal.
+        ({"counts": {8: 11.5}}, set()),
+        ({"counts": {8: 11.7}}, {"left_out"}),
+        ({"counts": {2: 10, 8: 13.9}}, set()),
+        ({"counts": {7: 1000.0, 8: 29.5}}, set()),
+        ({"counts": {7: 1000.0, 8: 29.7}}, {"left_out"}),
+        ({"counts": {8: np.nan}}, {"left_out"}),
         # <a> = 1.2 with a width of 0.12, and an error of 0.1: 5 (0.12^2 + 0.1^2)^1/2 = 0.781.
         ({"p": {6: 1.2 + 0.78}}, set()),
         ({"p": {6: 1.2 + 0.79}}, {"curvature"}),

@@ -24,6 +24,7 @@ from tashower.reconstruction.joint.outliers import (
     OUTLIER_CHI2,
     is_suspicious,
     reject_silent,
+    silence_and_signal,
     worst_station,
 )
 from tashower.reconstruction.joint.passes import best_start, loudest_silent, one_pass
@@ -38,7 +39,8 @@ class Fitted(NamedTuple):
 
     p: np.ndarray  #: (n, 7)
     covariance: np.ndarray  #: (n, 7, 7)
-    sums: np.ndarray  #: (n, 6) as `fit_one` returns
+    #: (n, 8): six as `fit_one` returns, two as `silence_and_signal`
+    sums: np.ndarray
 
 
 @inner(inline=False)
@@ -109,7 +111,9 @@ def fit_all(hits, geometry, settings, start, found):
         chi2, ndof, used, rejected, good, silent = fit_one(
             observed, settings, found.p[i], found.covariance[i], start[i], scratch
         )
-        found.p[i, 5] += origin
         sums = found.sums[i]
+        if good:
+            sums[6], sums[7] = silence_and_signal(found.p[i], observed, settings)
+        found.p[i, 5] += origin
         sums[0], sums[1], sums[2] = chi2, ndof, used
         sums[3], sums[4], sums[5] = rejected, good, silent

@@ -159,3 +159,19 @@ def is_suspicious(total, at_start, in_fit, ndof, settings):
     return total > ndof + _EXCESS and (
         term * at_start > _TERM_AT_START or term * in_fit > _TERM_IN_FIT
     )
+
+
+@inner(inline=False)
+def silence_and_signal(p, observed, settings):
+    """(terms of the sum of the silent stations that are not rejected, at p; summed signal density
+    [VEM/m^2] of the stations with a hit, rejected ones as well).
+    """
+    here = trial_of(p, settings)
+    silence = signal = 0.0
+    for i in range(len(observed.x)):
+        if observed.use[i] & SILENT:
+            _, _, terms = station_terms(here, observed, i, settings.description)
+            silence += terms
+        elif not observed.use[i] & REJECTED:
+            signal += observed.density[i]
+    return silence, signal

@@ -7,6 +7,7 @@ import numpy as np
 from tashower.calibration.biases import correct_bias
 from tashower.calibration.calibration import Calibration
 from tashower.calibration.energy import PRIMARIES, energy_of_primary, look_up_energy
+from tashower.calibration.errors import SMALLEST_SIGNAL
 from tashower.errors import InputError
 from tashower.events.array import Array, description_of
 from tashower.events.model import PARAMETERS, Events, Pulses, Reconstruction
@@ -71,7 +72,7 @@ def fit_events(
     """
     array, n, calibration = events.array, events.n_events, context.calibration
     settings = fit_settings(calibration, array, name == "constrained", context.settings.distance)
-    found = Fitted(np.full((n, 7), np.nan), np.full((n, 7, 7), np.nan), np.zeros((n, 6)))
+    found = Fitted(np.full((n, 7), np.nan), np.full((n, 7, 7), np.nan), np.zeros((n, 8)))
     begin = np.full((n, 7), np.nan) if start is None else np.asarray(start, dtype=float)
     run = fit_all
     if context.minimiser == "scipy":
@@ -81,7 +82,7 @@ def fit_events(
         ends = slice(rows.start, rows.stop + 1)
         part = hits._replace(offset=hits.offset[ends], dead_offset=hits.dead_offset[ends])
         run(part, geometry, settings, begin[rows], Fitted(*(column[rows] for column in found)))
-    return _table(events, found, context, name)
+    return _table(events, found, signal_of_events(events, pulses), context, name)
 
 
 def energy_of(context: Context, s_ref: np.ndarray, zenith: np.ndarray) -> np.ndarray:
@@ -128,8 +129,20 @@ def energy_error_of(
         return energy_of(context, s_ref, zenith) * np.sqrt(variance)
 
 
-def _table(events: Events, found: Fitted, context: Context, name: str) -> Reconstruction:
-    """The reconstruction table: angles, biases taken away, flags, energy."""
+def signal_of_events(events: Events, pulses: Pulses) -> np.ndarray:
+    """(n_events,) summed signal [VEM] of the hits that a fit could use: those with a time and at
+    least SMALLEST_SIGNAL.
+    """
+    signal = pulses.signal.mean(axis=1)
+    usable = (signal >= SMALLEST_SIGNAL) & np.isfinite(pulses.arrival_time)
+    return np.bincount(events.hit_event[usable], signal[usable], events.n_events)
+
+
+def _table(events: Events, found: Fitted, signal, context: Context, name: str) -> Reconstruction:
+    """The reconstruction table: angles, biases taken away, flags, energy.
+
+    signal : of `signal_of_events`
+    """
     calibration = context.calibration
     p, covariance = to_angles(found.p, found.covariance)
     if name in calibration.pulls:
@@ -137,8 +150,9 @@ def _table(events: Events, found: Fitted, context: Context, name: str) -> Recons
         width = np.asarray(pulls.width)
         p, covariance = correct_bias(p, pulls), covariance * (width[:, None] * width)
     chi2, good = found.sums[:, 0], found.sums[:, 4] > 0
-    ndof, used, rejected, _, silent = found.sums[:, 1:].astype(np.int32).T
-    sums = FitSums(chi2, ndof, used, good, rejected, silent)
+    ndof, used, rejected, _, silent = found.sums[:, 1:6].astype(np.int32).T
+    left_out = signal - found.sums[:, 7] * float(events.array.detector.area)
+    sums = FitSums(chi2, ndof, used, good, rejected, silent, found.sums[:, 6], signal, left_out)
     flags = quality_flags(events.array, p, covariance, sums, context)
     invalid = (flags & 1) != 0
     for column in (p, covariance, chi2):

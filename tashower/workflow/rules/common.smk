@@ -8,7 +8,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 import tashower
-from tashower.config import as_dict, load_config, plain_scalars
+from tashower.config import as_dict, load_config, missing_files, plain_scalars
 from tashower.errors import InputError
 from tashower.io.stages import chunk_names, products
 
@@ -28,19 +28,19 @@ if (
 # A checkout has a file of all keys beside its Snakefile; without one the defaults are those of the package.
 DEFAULTS = Path(workflow.basedir, "config/config.yaml")
 try:
-    CONFIG = as_dict(
-        load_config(
-            DEFAULTS if DEFAULTS.is_file() else None,
-            *workflow.overwrite_configfiles,
-            plain_scalars(dict(workflow.config_settings.config)),
-        )
+    complete = load_config(
+        DEFAULTS if DEFAULTS.is_file() else None,
+        *workflow.overwrite_configfiles,
+        plain_scalars(dict(workflow.config_settings.config)),
     )
+    # What a storage holds is not here.
+    local = not workflow.storage_settings.default_storage_provider
+    absent = missing_files(complete, data=local)
+    if absent:
+        raise InputError("\n".join(absent))
+    CONFIG = as_dict(complete)
 except InputError as error:
     raise WorkflowError(str(error))
-
-for name, settings in CONFIG["networks"].items():
-    if settings["model"].endswith(".py") and not Path(settings["model"]).is_file():
-        raise WorkflowError(f"networks.{name}.model: {settings['model']}: no such file")
 
 # As Snakemake writes a path: with a slash at its end or two inside it would be another one at every start.
 RESULTS = os.path.normpath(CONFIG["results"])

@@ -1,0 +1,41 @@
+"""The files that a configuration names: are they there?"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from tashower.config.models import Config
+
+
+def files_of(config: Config) -> Iterator[tuple[str, str]]:
+    """(key, path) of every file that a configuration names; what is built in is none."""
+    array, data = config.array, config.data
+    yield "array.stations", array.stations
+    yield "array.lateral", "" if array.lateral == "telescope_array" else array.lateral
+    for name, network in config.networks.items():
+        yield f"networks.{name}.model", network.model if network.model.endswith(".py") else ""
+    yield "data.stations", data.stations
+    yield "data.calibration", data.calibration
+    for key in ("files", "checkpoints"):
+        for position, path in enumerate(getattr(data, key)):
+            yield f"data.{key}.{position}", path
+
+
+def missing_files(config: Config, data: bool = True) -> list[str]:
+    """A line, with key and folder, for every file of a configuration that is not there.
+
+    What lies in the folder of the results the workflow may make itself.
+
+    data : look for those of section `data` as well
+    """
+    return [
+        f"{key}: {path}: no such file{'' if Path(path).is_absolute() else f' in {Path.cwd()}'}"
+        for key, path in files_of(config)
+        if path
+        and not Path(path).is_file()
+        and not (key.startswith("data.") and (not data or _below(path, config.results)))
+    ]
+
+
+def _below(path: str, folder: str) -> bool:
+    return Path(os.path.abspath(path)).is_relative_to(os.path.abspath(folder))
