@@ -1,0 +1,27 @@
+"""Mutate files of every foreign format, convert and fit them; say what came of it.
+
+    python tests/mutate_foreign.py [n] [seed] [format, or a part of its name] [first]
+
+Exit status 1 where anything but "accepted" or "refused" came.
+"""
+
+import logging
+import sys
+
+from chaos.foreign import MUTATIONS, mutate
+from chaos.trials import told
+
+
+def main(n: str = "100", seed: str = "1", part: str = "", first: str = "0") -> int:
+    """Print counts and faults of every format; returns the exit status."""
+    logging.disable(logging.WARNING)
+    names = tuple(name for name in MUTATIONS if part.lower() in name.lower())
+    faults = 0
+    for name, outcome in mutate(int(n), int(seed), names, int(first)).items():
+        faults += len(outcome.faults)
+        print(f"{name}: {outcome.seconds:.0f} s {told(outcome)}", flush=True)
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
