@@ -33,15 +33,16 @@ def check_size_claimed(items: Sequence[h5py.Dataset], path: FilePath) -> None:
         raise InputError(f"{path}: claims to hold more than {MOST_COMPRESSION} times its own size")
 
 
-def numbers_of(dataset: h5py.Dataset, path: FilePath) -> np.ndarray:
-    """The array of a dataset of real numbers with at least one axis.
+def numbers_of(dataset: h5py.Dataset, path: FilePath, kinds: str = "fiub") -> np.ndarray:
+    """The array of a dataset of real numbers with at least one axis; kinds: that are taken, as
+    numpy names them.
 
     Raises
     ------
     InputError : names file and dataset: text, records, complex numbers, a single number, nothing.
     """
     name = str(dataset.name).lstrip("/")
-    if dataset.shape is None or dataset.dtype.kind not in "fiub":
+    if dataset.shape is None or dataset.dtype.kind not in kinds:
         raise InputError(f"{path}: {name} does not hold numbers")
     if not dataset.shape:
         raise InputError(f"{path}: {name} is a single number, where a list of them is needed")

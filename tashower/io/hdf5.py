@@ -21,7 +21,7 @@ import numpy as np
 from tashower.errors import InputError
 from tashower.io import provenance
 from tashower.io.atomic import written_aside
-from tashower.io.foreign_hdf5 import check_readable, check_size_claimed, items_of
+from tashower.io.foreign_hdf5 import check_readable, check_size_claimed, items_of, numbers_of
 from tashower.types import FilePath
 
 _STAMP, _STAMP_SIZE = "tashower file", 512
@@ -269,7 +269,10 @@ def read_arrays(
             check_size_claimed(items, path)
             groups = {
                 g: {
-                    name: item[()] for name, item in group.items() if f"{g}/{name}" not in leave_out
+                    # Names of stations are bytes, all else are numbers.
+                    name: numbers_of(item, path, "fiubS")
+                    for name, item in group.items()
+                    if f"{g}/{name}" not in leave_out
                 }
                 for g, group in groups.items()
                 if g not in leave_out
@@ -277,6 +280,24 @@ def read_arrays(
     except OSError as error:
         raise InputError(f"{path}: cannot be read as HDF5 ({str(error).splitlines()[0]})") from None
     return groups, attributes
+
+
+def json_of(attributes: dict, name: str, path: FilePath, default: str | None = None) -> dict:
+    """The dictionary that a root attribute states in JSON.
+
+    Raises
+    ------
+    KeyError : it is missing, and there is no default.
+    InputError : names the file and the attribute.
+    """
+    text = attributes[name] if default is None else attributes.get(name, default)
+    try:
+        found = json.loads(text)
+    except (ValueError, TypeError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise InputError(f"{path}: attribute {name} is not a dictionary in JSON")
+    return found
 
 
 def read_attributes(path: FilePath) -> dict[str, str]:

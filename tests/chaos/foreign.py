@@ -9,6 +9,8 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -30,7 +32,7 @@ from tashower.convert.ta_export import write_dst
 from tashower.convert.ta_text import write_text
 from tashower.errors import InputError
 from tashower.events.model import select_events
-from tashower.io.event_file import read_events
+from tashower.io.event_file import read_events, write_events
 from tashower.reconstruction.pulses import find_pulses
 from tashower.reconstruction.reconstruct import reconstruct
 
@@ -38,6 +40,15 @@ ROOT = Path(__file__).resolve().parents[2]
 SAMPLES = ROOT / "data" / "samples"
 #: Words of `trial` that are no faults.
 GOOD = ("accepted", "refused")
+#: Kind of a `Call` for a file that needs no conversion.
+EVENT_FILE = "event file"
+#: What stands in a root attribute.
+ATTRIBUTES = (
+    *("", "x", "nan", "irregular", "hexagonal", "tashower reconstruction", "2.0", "1.99", -1, 0),
+    *(np.nan, np.inf, 1e300, 1e-300, 2**62, np.arange(3), h5py.Empty("f8"), np.void(b"12"), b"x"),
+    *("[" * 60_000, "{", "[]", "{}", "null", '{"area": null}', '{"area": -1, "n_layers": 2}'),
+    *('{"n_layers": 1}', '{"n_bins": 0}', '{"n_bins": 1e999}', '{"area": "x", "n_bins": 128}'),
+)
 
 
 class Call(NamedTuple):
@@ -59,6 +70,17 @@ def _of_sample() -> dict:
         write_text(path / "a.txt", events, find_pulses(events))
         banks = [(n, version, bytes(payload)) for n, version, payload in read_banks(path / "a.dst")]
         return {"dst": banks, "text": (path / "a.txt").read_text()}
+
+
+@cache
+def _of_event_file() -> tuple[dict, dict]:
+    """({group/name: array}, root attributes) of an event file of the sample's first two events."""
+    events = select_events(read_events(ROOT / "data" / "sample.h5"), np.arange(50) < 2)
+    with tempfile.TemporaryDirectory() as folder:
+        write_events(Path(folder) / "a.h5", replace(events, pulses=find_pulses(events)), {})
+        with h5py.File(Path(folder) / "a.h5") as file:
+            columns = {f"{g}/{name}": item[()] for g in file for name, item in file[g].items()}
+            return columns, dict(file.attrs)
 
 
 @cache
@@ -186,6 +208,24 @@ def _hisparc(rng, folder) -> Call:
     return _json(rng, folder, "hisparc")
 
 
+def _event_file(rng, folder) -> Call:
+    """An event file without a stamp, as others write it."""
+    columns, attributes = _of_event_file()
+    path = folder / "x.h5"
+    if rng.random() < 0.7:
+        columns = nasty_columns(rng, columns)
+    if rng.random() < 0.4:
+        attributes, name = dict(attributes), str(rng.choice(sorted(attributes)))
+        attributes[name] = ATTRIBUTES[rng.integers(len(ATTRIBUTES))]
+    with h5py.File(path, "w") as file:
+        for name, column in columns.items():
+            file[name] = column.astype("S") if column.dtype.kind == "O" else column
+        file.attrs.update(attributes)
+    if rng.random() < 0.2:
+        path.write_bytes(corrupted(rng, path.read_bytes()))
+    return Call([path], EVENT_FILE)
+
+
 #: What makes a mutated input of each format.
 MUTATIONS: dict[str, Callable[[np.random.Generator, Path], Call]] = {
     "TA DST": _dst,
@@ -197,6 +237,7 @@ MUTATIONS: dict[str, Callable[[np.random.Generator, Path], Call]] = {
     "YAML header": _yaml,
     "Auger JSON": _auger,
     "HiSPARC JSON": _hisparc,
+    "event file by others": _event_file,
 }
 
 
@@ -214,8 +255,9 @@ def where_of(error: BaseException) -> str:
 
 def _fit(path) -> None:
     """Read what was converted, and fit it."""
-    events = read_events(path)
-    reconstruct(events, read_calibration(DEFAULT), load_config().reconstruction)
+    events = read_events(path)  # what conversion wrote has to be readable
+    with suppress(InputError):  # made for another array than the calibration
+        reconstruct(events, read_calibration(DEFAULT), load_config().reconstruction)
 
 
 def trial(name: str, seed: int, k: int, folder: Path) -> tuple[str, str]:
@@ -231,7 +273,11 @@ def trial(name: str, seed: int, k: int, folder: Path) -> tuple[str, str]:
         # A number that cannot be whole, and became one all the same.
         warnings.filterwarnings("error", message=".*invalid value encountered in cast")
         try:
-            convert_file(call.paths, to, call.kind, call.stations, call.options, force=force)
+            if call.kind == EVENT_FILE:
+                read_events(call.paths[0])
+                to = call.paths[0]
+            else:
+                convert_file(call.paths, to, call.kind, call.stations, call.options, force=force)
         except InputError as error:
             word, text = _refused(str(error), folder)
         except OSError as error:  # one line of the command's, if it says where
