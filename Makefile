@@ -9,7 +9,9 @@ CORES ?= all
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-CONFIGFILE := $(if $(CONFIG),--configfile $(CONFIG))
+# A name may have spaces and quotes in it.
+QUOTED := '$(subst ','\'',$(CONFIG))'
+CONFIGFILE := $(if $(CONFIG),--configfile $(QUOTED))
 # The rules call `tashower`: that of this environment, whatever else is in the path.
 SNAKEMAKE := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake
 
@@ -21,7 +23,7 @@ help:
 	@echo "others: test-all mutants smoke chaos bench calibration-table config api sample samples lint lock clean"
 
 run: $(READY)
-	$(if $(CONFIG),@$(BIN)/tashower config --check $(CONFIG))
+	$(if $(CONFIG),@$(BIN)/tashower config --check $(QUOTED))
 	$(SNAKEMAKE) --cores $(CORES) $(CONFIGFILE)
 
 test: $(READY)
@@ -77,7 +79,7 @@ samples: $(READY)
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/snakefmt --check Snakefile tashower/workflow
 	$(SNAKEMAKE) --lint
 
 # The lock holds no build of torch for a graphics card: where the build that the index gives needs such libraries, they are

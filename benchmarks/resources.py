@@ -1,7 +1,7 @@
 """What the rules of the workflow need, from the benchmark files of a small and a large run:
-workflow/resources.json.
+tashower/workflow/resources.json.
 
-    python benchmarks/resources.py RESULTS_SMALL RESULTS_LARGE > workflow/resources.json
+    python benchmarks/resources.py RESULTS_SMALL RESULTS_LARGE > tashower/workflow/resources.json
 
 Memory and seconds of a job are taken to be a constant and a slope with the showers that it handles:
     the largest job of each rule in

@@ -20,10 +20,14 @@ CONDA_NAMES = {
 }
 
 
+def specifiers(words) -> dict[str, str]:
+    return {r.name: str(r.specifier) for r in map(Requirement, words)}
+
+
 def ranges():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     words = project["dependencies"] + project["optional-dependencies"]["test"]
-    return {r.name: str(r.specifier) for r in map(Requirement, words)}, project["requires-python"]
+    return specifiers(words), project["requires-python"]
 
 
 def locked():
@@ -34,21 +38,40 @@ def locked():
     }
 
 
-def test_environment_agrees_with_pyproject():
+def conda(path) -> dict:
+    """A conda environment, checked to be one that conda can solve: a name and a range for each
+    package, and no section for pip, which would take neither flags nor a path.
+    """
+    environment = yaml.safe_load((ROOT / path).read_text())
+    assert set(environment) <= {"name", "channels", "dependencies"}
+    bioconda = ["bioconda"] if "name" in environment else []  # Snakemake's home
+    assert environment["channels"] == ["conda-forge", *bioconda, "nodefaults"]
+    entry = re.compile(r"[a-z0-9][a-z0-9_-]*([<>=]=?[0-9.]+(,[<>]=?[0-9.]+)*)?")
+    assert all(entry.fullmatch(word) for word in environment["dependencies"])
+    found = specifiers(environment["dependencies"])
+    return {CONDA_NAMES.get(name, name): specifier for name, specifier in found.items()}
+
+
+def test_environments_agree_with_pyproject():
     wanted, python = ranges()
-    entries = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
-    found = {
-        r.name: str(r.specifier) for r in (Requirement(e) for e in entries if isinstance(e, str))
-    }
-    found.pop("pip")
-    assert sorted(found.pop("python").split(",")) == sorted(python.split(","))
-    assert {CONDA_NAMES.get(name, name): spec for name, spec in found.items()} == wanted
+    pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    build = specifiers(pyproject["build-system"]["requires"])
+    develop, jobs = conda("environment.yml"), conda("tashower/workflow/environment.yml")
+    for found in (develop, jobs):
+        assert sorted(found.pop("python").split(",")) == sorted(python.split(","))
+    assert develop == wanted | build | {"pip": ""}
+    # A job is started by Snakemake, and starts none.
+    run = specifiers(pyproject["project"]["dependencies"])
+    assert jobs == {name: specifier for name, specifier in run.items() if name != "snakemake"}
 
 
 def test_lock_is_within_the_ranges():
     wanted, _ = ranges()
+    pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    build = specifiers(pyproject["build-system"]["requires"])
+    assert build == {"setuptools": ">=77"}  # the first that reads a license expression (PEP 639)
     lock = locked()
-    for name, specifier in wanted.items():
+    for name, specifier in (wanted | build).items():
         pins = list(lock[name.lower()].specifier)
         assert len(pins) == 1, name
         assert pins[0].operator == "==", name

@@ -274,12 +274,11 @@ def test_lint():
 @pytest.fixture
 def copy(tmp_path):
     """A copy of what a run needs, in which code can be changed."""
-    for name in ("tashower", "workflow", "config", "profiles", "tests/config"):
+    for name in ("tashower", "config", "profiles", "tests/config"):
         shutil.copytree(
             ROOT / name, tmp_path / "copy" / name, ignore=shutil.ignore_patterns("__pycache__")
         )
-    for name in ("Snakefile", "environment.yml"):
-        shutil.copy(ROOT / name, tmp_path / "copy" / name)
+    shutil.copy(ROOT / "Snakefile", tmp_path / "copy")
     return tmp_path / "copy"
 
 

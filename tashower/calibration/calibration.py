@@ -19,6 +19,7 @@ from tashower.io import provenance
 from tashower.io.atomic import written_aside
 from tashower.io.event_file import with_present_names
 from tashower.io.hdf5 import made_from
+from tashower.io.stages import stated
 from tashower.types import FilePath
 
 VERSION = 1
@@ -50,9 +51,13 @@ class Calibration:
 
 
 def write_calibration(
-    path: FilePath, calibration: Calibration, configuration: dict, inputs: Sequence[FilePath] = ()
+    path: FilePath,
+    calibration: Calibration,
+    configuration: dict,
+    inputs: Sequence[FilePath] = (),
+    stage: str = "",
 ) -> None:
-    """Write a calibration as JSON with what made it."""
+    """Write a calibration as JSON with what made it; stage : of `stages.STAGES`, or ""."""
     table = {
         name: getattr(calibration.energy, name).tolist()
         for name in ("secant", "log10_s_ref", "log10_energy")
@@ -68,7 +73,7 @@ def write_calibration(
         "versions": provenance.versions(),
         "inputs": [Path(p).name for p in inputs],
         "made_from": made_from(inputs),
-        "configuration": configuration,
+        **stated(stage, configuration),
         "errors": calibration.errors._asdict(),
         "curvature_coefficients": list(calibration.curvature_coefficients),
         "curvature_width": calibration.curvature_width,

@@ -11,13 +11,14 @@ import sys
 from collections.abc import Sequence
 
 from tashower import __version__
-from tashower.cli import convert, evaluate, fit, network, show, simulate
+from tashower.cli import convert, evaluate, fit, network, run, show, simulate
 from tashower.cli.messages import log, messages_to_stderr
+from tashower.cli.orphan import end_with_workflow
 from tashower.errors import InputError
 from tashower.io.paths import check_arguments
 
 #: Modules of commands, in the order in which `tashower --help` lists them.
-_GROUPS = (simulate, convert, fit, network, evaluate, show)
+_GROUPS = (run, simulate, convert, fit, network, evaluate, show)
 #: Exit status of a command that was interrupted: 128 + SIGINT, as shells count.
 INTERRUPTED = 130
 
@@ -36,9 +37,13 @@ def _parser() -> argparse.ArgumentParser:
 def main(words: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status: 0, 2 for bad input, 130 when interrupted."""
     words = sys.argv[1:] if words is None else list(words)
-    args = _parser().parse_args(words)
-    args.words = words
+    parser = _parser()
+    args, further = parser.parse_known_args(words)
+    if further and not hasattr(args, "further"):
+        parser.error(f"unrecognized arguments: {' '.join(further)}")
+    args.words, args.further = words, further
     messages_to_stderr()
+    end_with_workflow()
     one_of_several = "LOCAL_RANK" in os.environ  # torchrun ends them with SIGTERM
     if one_of_several:
         signal.signal(signal.SIGTERM, signal.default_int_handler)

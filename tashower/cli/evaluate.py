@@ -28,7 +28,8 @@ def _report(args) -> None:
     from tashower.config import load_config
     from tashower.evaluation.report import write_report
 
-    write_report(load_config(args.config), args.scores, args.benchmarks, args.output)
+    config = None if args.config is None else load_config(args.config)
+    write_report(config, args.scores, args.benchmarks, args.output)
     say(f"{args.output}: {Path(args.output).stat().st_size / 1e6:.1f} MB")
 
 

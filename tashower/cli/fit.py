@@ -16,7 +16,11 @@ def _calibrate(args) -> None:
     config = load_config(args.config)
     events = concatenate_events([read_events(path) for path in args.events])
     write_calibration(
-        args.output, calibrate(events, config.reconstruction), as_dict(config), args.events
+        args.output,
+        calibrate(events, config.reconstruction),
+        as_dict(config),
+        args.events,
+        "calibrate",
     )
     say(f"{args.output}: from {events.n_events} events")
 
@@ -35,7 +39,7 @@ def _fit(args) -> None:
         events, calibration, config.reconstruction, args.minimiser, primary=args.primary
     )
     inputs = (args.events, args.calibration)
-    write_reconstruction(args.output, tables, as_dict(config), pulses, features, inputs)
+    write_reconstruction(args.output, tables, as_dict(config), pulses, features, inputs, "fit")
     valid = ", ".join(f"{name} {table.valid.mean():.1%}" for name, table in tables.items())
     say(f"{args.output}: {events.n_events} events, valid: {valid}")
 

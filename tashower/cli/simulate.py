@@ -1,6 +1,7 @@
 """`tashower simulate`."""
 
 import argparse
+import json
 
 from tashower.cli.messages import say
 from tashower.cli.words import add_command
@@ -10,25 +11,25 @@ from tashower.errors import InputError
 def _simulate(args) -> None:
     from tashower.config import as_dict, load_config
     from tashower.io.event_file import write_events
+    from tashower.io.stages import showers_of
     from tashower.simulation.simulate import simulate_events
 
     config = load_config(args.config)
     if args.truth:
         _simulate_given(args, config)
         return
-    size = config.samples.chunk_size
-    total = getattr(config.samples, args.split)
+    configuration = as_dict(config)
+    size, total = config.samples.chunk_size, getattr(config.samples, args.split)
     first, last = (
-        (0, total)
-        if args.chunk is None
-        else (args.chunk * size, min((args.chunk + 1) * size, total))
+        (0, total) if args.chunk is None else showers_of(configuration, args.split, args.chunk)
     )
-    if first >= last:
+    if not 0 <= first < last:
         raise InputError(
             f"--chunk {args.chunk}: {args.split} has {total} showers in chunks of {size}"
         )
     events = simulate_events(config, args.split, first, last - first)
-    write_events(args.output, events, as_dict(config))
+    showers = {"showers": json.dumps([args.split, first, last])}
+    write_events(args.output, events, configuration, (), "simulate", showers)
     say(
         f"{args.output}: {events.n_events} of {last - first} showers triggered, "
         f"{events.n_hits} hits"
@@ -46,7 +47,7 @@ def _simulate_given(args, config) -> None:
         raise InputError("--chunk: given showers are simulated together")
     truth = read_truth(args.truth, config)
     events = simulate(truth, config, config.seed)
-    write_events(args.output, events, as_dict(config), [args.truth])
+    write_events(args.output, events, as_dict(config), [args.truth], "simulate")
     say(
         f"{args.output}: {events.n_events} of {len(truth.zenith)} showers triggered, "
         f"{events.n_hits} hits"

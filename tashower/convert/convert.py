@@ -353,7 +353,7 @@ def convert_file(
     notes: Counter = Counter()
     found = _parts(paths, kind, stations, options, notes)
     signals: list[np.ndarray] = []
-    with event_file(to, {}, paths) as file:
+    with event_file(to, {}, paths, "convert") as file:
         with progress("convert") as advance:
             for part in found.parts:
                 file.append(part)

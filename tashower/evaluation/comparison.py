@@ -96,17 +96,23 @@ def _switches(config: Config, name: str) -> dict | None:
     return {"waveforms": inputs.waveforms, "event_features": inputs.event_features}
 
 
-def _histories(networks) -> dict:
-    """Training curves of the networks, from history.json beside their checkpoints, two folders
-    above their results.
+def history_paths(networks: Mapping[str, list]) -> dict[str, Path]:
+    """{network: its history.json}, beside the checkpoint, two folders above the network's results;
+    without those that have none.
     """
     found = {}
     for name, paths in networks.items():
         for folder in list(Path(paths[0]).parents)[:3] if paths else ():
             if (folder / "history.json").is_file():
-                found[name] = json.loads((folder / "history.json").read_text())["epochs"]
+                found[name] = folder / "history.json"
                 break
     return found
+
+
+def _histories(networks) -> dict:
+    """Training curves of the networks."""
+    paths = history_paths(networks)
+    return {name: json.loads(path.read_text())["epochs"] for name, path in paths.items()}
 
 
 def _clean(value):

@@ -19,13 +19,13 @@ from tashower.evaluation.figures.methods import differences, distributions
 from tashower.evaluation.figures.residuals import residuals
 from tashower.evaluation.figures.style import save
 from tashower.evaluation.names import BASELINES, short
-from tashower.evaluation.page import pictures, render
+from tashower.evaluation.page import pictures, render, statement
 from tashower.evaluation.sample import drawn, read_methods
 from tashower.events.model import Events, Pulses, Reconstruction
 from tashower.io import provenance
 from tashower.io.atomic import written_aside
 from tashower.io.event_file import read_events
-from tashower.io.hdf5 import read_attributes
+from tashower.io.hdf5 import made_from, read_attributes
 from tashower.io.reconstruction_file import read_reconstruction
 from tashower.reconstruction.residuals import time_pulls
 from tashower.types import FilePath
@@ -153,6 +153,8 @@ def report_data(
         "residuals": residuals(measured.station_residuals(events, pulses, reference, pull)),
         **_event_figures(max(config.scores.examples, 1), events, methods, pulses, networks),
     }
+    inputs = [events_path, fits_path, *networks.values(), *simulated_fits]
+    inputs += [calibration] if calibration else []
     output = Path(output)
     paths = {name: output.parent / "figures" / f"{name}.png" for name in figures}
     for name, figure in figures.items():
@@ -169,6 +171,7 @@ def report_data(
         truth=_truth(config, methods, events, networks),
         pictures=pictures(paths.values()),
         configuration=json.dumps(as_dict(config), indent=1),
+        statement=statement("report-data", as_dict(config), made_from(inputs)),
     )
     with written_aside(output) as aside:
         aside.write_text(text)

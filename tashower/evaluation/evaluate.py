@@ -6,13 +6,15 @@ from pathlib import Path
 
 from tashower.config import Config
 from tashower.evaluation import tables
-from tashower.evaluation.comparison import score
+from tashower.evaluation.comparison import history_paths, score
 from tashower.evaluation.figures.event import event_figure
-from tashower.evaluation.figures.of_scores import figures_of
+from tashower.evaluation.figures.of_scores import figures_of, names_of
 from tashower.evaluation.figures.style import save
+from tashower.evaluation.page import scores_source
 from tashower.evaluation.sample import read_sample
 from tashower.io.atomic import written_aside
 from tashower.io.hdf5 import made_from, read_attributes
+from tashower.io.stages import stated
 from tashower.types import FilePath
 
 
@@ -42,21 +44,25 @@ def evaluate(
     scores, scored = score(config, sample.methods, sample.truth, networks)
     scores["inputs"] = [Path(p).name for p in (*events_paths, *fits_paths)]
     networks_paths = [path for paths in networks.values() for path in paths]
-    scores["made_from"] = made_from(
-        [*events_paths, *fits_paths, *networks_paths, *([calibration] if calibration else [])]
-    )
+    others = [*history_paths(networks).values(), *([calibration] if calibration else [])]
+    scores["made_from"] = made_from([*events_paths, *fits_paths, *networks_paths, *others])
     scores["calibration"] = (
         None if calibration is None else json.loads(Path(calibration).read_text())["errors"]
     )
     scores["simulation_commit"] = read_attributes(events_paths[0])["commit"]
+    examples = {f"event_{number}": one for number, one in enumerate(sample.examples, 1)}
+    scores["figures"] = [*names_of(scores), *examples]
+    scores |= stated("score", scores["configuration"])
     output = Path(output)
-    figures = output.parent / "figures"
+    content = (json.dumps(scores, indent=1, allow_nan=False) + "\n").encode()
+    source = scores_source(output.name, content)
     for name, figure in figures_of(scores, scored):
-        save(figure, figures / f"{name}.png")
-    for number, (event, methods, pulses) in enumerate(sample.examples, 1):
-        save(event_figure(event, 0, methods, pulses), figures / f"event_{number}.png")
+        save(figure, output.parent / "figures" / f"{name}.png", source)
+    for name, (event, methods, pulses) in examples.items():
+        picture = output.parent / "figures" / f"{name}.png"
+        save(event_figure(event, 0, methods, pulses), picture, source)
     with written_aside(output.with_name("scores.md")) as aside:
-        aside.write_text(tables.as_markdown(scores))
+        aside.write_text(f"{tables.as_markdown(scores)}\nMade from {source}.\n")
     with written_aside(output) as aside:
-        aside.write_text(json.dumps(scores, indent=1, allow_nan=False) + "\n")
+        aside.write_bytes(content)
     return scores

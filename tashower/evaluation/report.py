@@ -4,16 +4,22 @@ import csv
 import json
 import os
 import platform
+from collections.abc import Sequence
 from pathlib import Path
 
-from tashower.config import Config
+from tashower.config import Config, as_dict
 from tashower.errors import InputError
 from tashower.evaluation import tables
 from tashower.evaluation.names import LOOKS, baselines, short
-from tashower.evaluation.page import pictures, render
+from tashower.evaluation.page import is_picture_of, pictures, render, scores_source, statement
 from tashower.io import provenance
 from tashower.io.atomic import written_aside
+from tashower.io.hdf5 import made_from
+from tashower.io.stages import flat, part_of
 from tashower.types import FilePath
+
+#: Samples in the order in which they are used.
+_SPLITS = ("calibration", "train", "validation", "test")
 
 
 def _seconds(text: str) -> float:
@@ -44,20 +50,18 @@ def read_times(folder: FilePath | None) -> list[list[str]]:
     ]
 
 
-def _what_was_run(config: Config, scores) -> list[list[str]]:
-    samples = config.samples
-    thrown = {
-        "calibration": samples.calibration,
-        "training": samples.train,
-        "validation": samples.validation,
-        "test": samples.test,
-    }
+def _what_was_run(scores, made_from) -> list[list[str]]:
+    thrown = scores["configuration"].get("samples", {})
     return [
         ["", ""],
         ["commit", scores["commit"]],
         ["made", f"{scores['created']} by {scores['software']}"],
-        ["seed", str(config.seed)],
-        ["showers thrown", ", ".join(f"{name} {n:,}" for name, n in thrown.items())],
+        ["made from", ", ".join(f"{name} (crc32 {checksum})" for name, checksum in made_from)],
+        ["seed", str(scores["configuration"].get("seed", "-"))],
+        [
+            "showers thrown",
+            ", ".join(f"{name} {thrown[name]:,}" for name in _SPLITS if name in thrown),
+        ],
         [
             "scored",
             f"{scores['n_scored']:,} of {scores['n_triggered']:,} triggered events: "
@@ -78,15 +82,19 @@ def _in_words(names) -> str:
 
 
 def report_text(
-    config: Config, scores: dict, figures: Path, benchmarks: FilePath | None = None
+    scores: dict,
+    figures: Sequence[Path],
+    made_from: Sequence[Sequence[str]] = (),
+    benchmarks: FilePath | None = None,
 ) -> str:
     """The report of scores as HTML.
 
-    figures : folder of their figures; those that are not there are left out
+    figures : pictures of them
+    made_from : [[name, checksum]] of the file of the scores, which the report states
     benchmarks : folder of Snakemake's benchmark files, for the times; None: no times
     """
     fits = baselines(scores)
-    found = sorted(figures.glob("*.png"), key=lambda path: (len(path.stem), path.stem))
+    found = sorted(figures, key=lambda path: (len(path.stem), path.stem))
     with_times = benchmarks and Path(benchmarks).is_dir()
     return render(
         "report.html.j2",
@@ -102,20 +110,44 @@ def report_text(
             if name in LOOKS and LOOKS[name].meaning
         ],
         pictures=pictures(found),
-        run=_what_was_run(config, scores),
+        run=_what_was_run(scores, made_from),
+        statement=statement("report", scores["configuration"], made_from),
         times=read_times(benchmarks) if with_times else None,
         configuration=json.dumps(scores["configuration"], indent=1),
     )
 
 
+def _check_configuration(path: Path, stated: dict, wanted: dict) -> None:
+    made, wanted = (dict(flat(part_of("report", each))) for each in (stated, wanted))
+    differs = [key for key in sorted({*made, *wanted}) if made.get(key) != wanted.get(key)]
+    if differs:
+        key = differs[0]
+        more = f" (and {len(differs) - 1} more keys)" if len(differs) > 1 else ""
+        raise InputError(
+            f"{path}: was made with {key} {made.get(key)}, the configuration says "
+            f"{wanted.get(key)}{more}: score again"
+        )
+
+
+def _check_figures(paths: Sequence[Path], source: str) -> None:
+    for path in paths:
+        if not path.is_file():
+            raise InputError(f"{path}: no such file, and the scores name it: score again")
+        if not is_picture_of(path, source):
+            raise InputError(f"{path}: was not drawn from {source}: score again")
+
+
 def write_report(
-    config: Config, scores_path: FilePath, benchmarks: FilePath | None, output: FilePath
+    config: Config | None, scores_path: FilePath, benchmarks: FilePath | None, output: FilePath
 ) -> None:
     """Write the report of a scores.json, with the figures beside it, as one HTML file.
 
+    config : which the scores must have been made with; None: any
+
     Raises
     ------
-    InputError : no such file, not scores.
+    InputError : no such file, not scores, scores of another configuration, figures that are
+        missing or were drawn from other scores.
     """
     scores_path = Path(scores_path)
     if not scores_path.is_file():
@@ -126,6 +158,12 @@ def write_report(
         scores = None
     if not isinstance(scores, dict) or scores.get("format") != "tashower scores":
         raise InputError(f"{scores_path}: not a tashower scores file")
-    text = report_text(config, scores, scores_path.parent / "figures", benchmarks)
+    if "figures" not in scores:
+        raise InputError(f"{scores_path}: of an earlier version: score again")
+    if config is not None:
+        _check_configuration(scores_path, scores["configuration"], as_dict(config))
+    figures = [scores_path.parent / "figures" / f"{name}.png" for name in scores["figures"]]
+    _check_figures(figures, scores_source(scores_path.name, scores_path.read_bytes()))
+    text = report_text(scores, figures, made_from([scores_path]), benchmarks)
     with written_aside(output) as aside:
         aside.write_text(text)

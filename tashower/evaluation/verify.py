@@ -1,18 +1,39 @@
-"""Do the files of a folder belong together? Every one whole, and made from the others as they
-are.
+"""Do the files of a folder belong together? Every one whole, made from the others as they are, by
+one configuration and one code, and all there.
 """
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tashower.errors import InputError
+from tashower.evaluation.page import is_picture_of, scores_source, statement_of
 from tashower.io.hdf5 import checksum_of, read_attributes
+from tashower.io.stages import STAGES, code_of_stage, flat, products
 from tashower.types import FilePath
 
+#: Folders that only the workflow makes: where one is, all products of a run must be.
+_OF_A_RUN = ("reconstructions", "networks", "logs")
+#: Keys that may differ along a chain: a network may serve events of another seed.
+_FREE = ("seed",)
 
-def _described(path: Path) -> dict | None:
-    """made_from, commit and seed of a file of tashower; None for other files.
+
+@dataclass(frozen=True)
+class _Stated:
+    """What a file of tashower states of how it was made."""
+
+    kind: str
+    made_from: list | None
+    commit: str | None
+    stage: str
+    code: str
+    configuration: dict = field(default_factory=dict)
+
+
+def _content(path: Path) -> dict | None:
+    """What a file of tashower holds about itself; None for other files.
 
     Raises
     ------
@@ -20,39 +41,151 @@ def _described(path: Path) -> dict | None:
     """
     if path.suffix == ".h5":
         content = read_attributes(path)
-        content = content | {
+        return content | {
             key: json.loads(content.get(key, "null")) for key in ("made_from", "configuration")
         }
-    elif path.suffix == ".pt":
+    if path.suffix == ".pt":
         from tashower.network.checkpoint import load_checkpoint
 
-        content = load_checkpoint(path)
-    elif path.suffix == ".json":
+        return load_checkpoint(path)
+    if path.suffix == ".html":
+        return statement_of(path)
+    if path.suffix == ".json":
         try:
             content = json.loads(path.read_text())
         except (UnicodeDecodeError, json.JSONDecodeError) as error:
             raise InputError(f"{path}: not JSON ({error})") from None
-        if not isinstance(content, dict) or not str(content.get("format", "")).startswith(
-            "tashower "
-        ):
-            return None
-    else:
+        if isinstance(content, dict) and str(content.get("format", "")).startswith("tashower "):
+            return content
+    return None
+
+
+def _stated(path: Path) -> _Stated | None:
+    content = _content(path)
+    if content is None:
         return None
-    configuration = content.get("configuration") or {}
-    return {
-        "made_from": content.get("made_from"),
-        "commit": content.get("commit"),
-        "seed": configuration.get("seed"),
-    }
+    stage = content.get("stage", "")
+    return _Stated(
+        content.get("format", ""),
+        content.get("made_from"),
+        content.get("commit"),
+        stage if stage in STAGES else "",
+        content.get("code", ""),
+        content.get("configuration") or {},
+    )
+
+
+def _inputs(found: dict[Path, _Stated], checksums: dict) -> tuple[dict, list[str], Counter]:
+    """({file: files that it was made from}, problems, {name: how many files were made from one of
+    that name that is not here}).
+    """
+    paths: dict[str, list[Path]] = defaultdict(list)
+    for path, checksum in checksums.items():
+        paths[checksum].append(path)
+    names = {path.name for path in found}
+    problems, elsewhere, inputs = [], Counter(), {}
+    for path, stated in found.items():
+        inputs[path] = []
+        if stated.made_from is None:
+            problems.append(f"{path}: does not say what it was made from")
+            continue
+        for name, checksum in stated.made_from:
+            if checksum in paths:
+                inputs[path] += paths[checksum]
+            elif name in names:
+                problems.append(f"{path}: was made from another {name} than any that is here")
+            else:
+                elsewhere[name] += 1
+    return inputs, problems, elsewhere
+
+
+def _above(path: Path, inputs: dict[Path, list[Path]]) -> list[Path]:
+    """All files that one was made from, and what those were made from, and so on."""
+    above: dict[Path, None] = {}
+    left = list(inputs[path])
+    while left:
+        one = left.pop()
+        if one != path and one not in above:
+            above[one] = None
+            left += inputs[one]
+    return sorted(above)
+
+
+def _disagreements(found: dict[Path, _Stated], inputs: dict) -> Iterator[str]:
+    """Files whose configuration is not that of a file which they were made from, and stages that
+    made the files above one with different code.
+    """
+    seen = set()
+    for path, stated in found.items():
+        own, said = dict(flat(stated.configuration)), set()
+        codes: dict[tuple, dict[str, Path]] = defaultdict(dict)
+        for one in (path, *_above(path, inputs)):
+            other = found[one]
+            if other.stage:
+                who = (other.stage, tuple(other.configuration.get("networks", ())))
+                codes[who if other.stage in ("train", "apply") else who[:1]][other.code] = one
+            for key, value in flat(other.configuration) if stated.stage and other.stage else ():
+                if key in own and own[key] != value and key not in (*_FREE, *said):
+                    said.add(key)
+                    yield (
+                        f"{path}: says {key} {json.dumps(own[key])}, and was made from {one}, "
+                        f"which says {json.dumps(value)}"
+                    )
+        for (stage, *_), by_code in codes.items():
+            files = tuple(sorted(by_code.values()))
+            if len(files) > 1 and files not in seen:
+                seen.add(files)
+                yield f"{', '.join(map(str, files))}: `{stage}` made them with different code"
+
+
+def _of_scores(path: Path) -> Iterator[str]:
+    """Figures and tables beside scores that are missing or of other scores."""
+    source = scores_source(path.name, path.read_bytes())
+    for name in json.loads(path.read_text()).get("figures", ()):
+        picture = path.parent / "figures" / f"{name}.png"
+        if not picture.is_file():
+            yield f"{picture}: is missing"
+        elif not is_picture_of(picture, source):
+            yield f"{picture}: was not drawn from {path}"
+    tables = path.with_name("scores.md")
+    if tables.is_file() and source not in tables.read_text(errors="replace"):
+        yield f"{tables}: was not made from {path}"
+
+
+def _roots(found: dict[Path, _Stated]) -> dict[Path, _Stated]:
+    """{folder of a run of the workflow: scores or report that state its configuration}."""
+    roots: dict[Path, _Stated] = {}
+    for path, stated in found.items():
+        if stated.stage not in ("score", "report", "report-data"):
+            continue
+        root = path.parent.parent if stated.stage == "report-data" else path.parent
+        if any((root / name).is_dir() for name in _OF_A_RUN) and (
+            root not in roots or stated.stage == "score"
+        ):
+            roots[root] = stated
+    return roots
+
+
+def _missing(root: Path, configuration: dict, found: dict) -> tuple[list[str], list[str]]:
+    """(products of a whole run that are missing, files that are none of them)."""
+    wanted = [root / name for name in products(configuration)]
+    missing = [f"{path}: is missing" for path in wanted if not path.exists()]
+    rooms = [root / "reconstructions", root / "networks"]
+    left = [path for path in found if any(room in path.parents for room in rooms)]
+    over = [f"{path}: belongs to no part of the run" for path in left if path not in wanted]
+    return missing, over
 
 
 def problems_of(folder: FilePath) -> tuple[list[str], list[str]]:
-    """(problems, remarks) of all event, reconstruction, calibration, score files and checkpoints
-    below a folder.
+    """(problems, remarks) of all event, reconstruction, calibration, score files, checkpoints and
+    reports below a folder.
 
-    A problem is a damaged file, a file that was made from another version of one that is here, or
-    that states nothing of what it was made from. A remark: files of different commits or seeds,
-    inputs that are not in the folder.
+    A problem is a damaged file; one that was made from another version of one that is here, or by
+    another configuration than a file that it was made from, or that does not say from what; files
+    of a stage that different code made, where one file depends on both; figures and tables of other
+    scores; a product of a run of the workflow that is missing. A remark: files of different commits
+    or seeds, of other code than this package's, inputs that are not in the folder, files that are
+    no part of the run.
 
     Raises
     ------
@@ -61,44 +194,46 @@ def problems_of(folder: FilePath) -> tuple[list[str], list[str]]:
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder")
-    problems, described = [], {}
+    problems, found = [], {}
     for path in sorted(p for p in folder.rglob("*") if p.is_file() and ".snakemake" not in p.parts):
         try:
-            found = _described(path)
+            stated = _stated(path)
         except InputError as error:
             problems.append(str(error))
             continue
-        if found is not None:
-            described[path] = found
-    if not described and not problems:
+        if stated is not None:
+            found[path] = stated
+    if not found and not problems:
         raise InputError(f"{folder}: holds no file of tashower")
-    checksums = {path: checksum_of(path) for path in described}
-    known = set(checksums.values())
-    by_name: dict[str, list[Path]] = {}
-    for path in described:
-        by_name.setdefault(path.name, []).append(path)
-    elsewhere: Counter = Counter()
-    for path, found in described.items():
-        if found["made_from"] is None:
-            problems.append(f"{path}: does not say what it was made from")
-            continue
-        for name, checksum in found["made_from"]:
-            if checksum in known:
-                continue
-            if name in by_name:
-                problems.append(f"{path}: was made from another {name} than any that is here")
-            else:
-                elsewhere[name] += 1
+    inputs, others, elsewhere = _inputs(found, {path: checksum_of(path) for path in found})
+    problems += [*others, *_disagreements(found, inputs)]
+    for path, stated in found.items():
+        if stated.kind == "tashower scores":
+            problems += _of_scores(path)
+        if stated.stage == "report" and not inputs[path]:
+            problems.append(f"{path}: the scores that it was made from are not here")
     remarks = []
-    for key in ("commit", "seed"):
-        counts = Counter(str(found[key]) for found in described.values() if found[key] is not None)
+    for root, stated in _roots(found).items():
+        missing, over = _missing(root, stated.configuration, found)
+        problems += [line for line in missing if line not in problems]
+        remarks += over
+    return problems, [f"{len(found)} files looked at", *_remarks(found, elsewhere), *remarks]
+
+
+def _remarks(found: dict[Path, _Stated], elsewhere: Counter) -> Iterator[str]:
+    seeds = [stated.configuration.get("seed") for stated in found.values()]
+    commits = [stated.commit for stated in found.values()]
+    for key, values in (("commit", commits), ("seed", seeds)):
+        counts = Counter(str(value) for value in values if value is not None)
         if len(counts) > 1:
-            remarks.append(
-                f"{key}s differ: "
-                + ", ".join(f"{value} ({n} files)" for value, n in counts.most_common())
-            )
-    remarks += [
-        f"{name}: {n} files were made from it, and it is not in this folder"
-        for name, n in elsewhere.most_common()
-    ]
-    return problems, [f"{len(described)} files looked at", *remarks]
+            several = (f"{value} ({n} files)" for value, n in counts.most_common())
+            yield f"{key}s differ: {', '.join(several)}"
+    old = Counter(
+        stated.stage
+        for stated in found.values()
+        if stated.stage and stated.code != code_of_stage(stated.stage, stated.configuration)
+    )
+    for stage, n in old.items():
+        yield f"{n} files were made by other code of `{stage}` than that of this package"
+    for name, n in elsewhere.most_common():
+        yield f"{name}: {n} files were made from it, and it is not in this folder"

@@ -92,8 +92,8 @@ class EventFile:
 
 @contextmanager
 def event_file(
-    path: FilePath, configuration: dict, inputs: Sequence[FilePath] = ()
+    path: FilePath, configuration: dict, inputs: Sequence[FilePath] = (), stage: str = ""
 ) -> Iterator[EventFile]:
     """An `EventFile` that takes its name when the block ends well, after `finish`."""
-    with new_file(path, "events", EVENT_VERSION, configuration, inputs) as file:
+    with new_file(path, "events", EVENT_VERSION, configuration, inputs, stage) as file:
         yield EventFile(file)

@@ -102,13 +102,21 @@ def event_attributes(array: Array) -> dict:
 
 
 def write_events(
-    path: FilePath, events: Events, configuration: dict, inputs: Sequence[FilePath] = ()
+    path: FilePath,
+    events: Events,
+    configuration: dict,
+    inputs: Sequence[FilePath] = (),
+    stage: str = "",
+    attributes: dict | None = None,
 ) -> None:
-    """Write an event file (docs/event_format.md)."""
+    """Write an event file (docs/event_format.md).
+
+    stage : of `stages.STAGES`; "": a program of one's own
+    attributes : further root attributes
+    """
     groups = {"array": array_columns(events.array), **event_groups(events)}
-    write_arrays(
-        path, "events", EVENT_VERSION, groups, configuration, inputs, event_attributes(events.array)
-    )
+    further = event_attributes(events.array) | (attributes or {})
+    write_arrays(path, "events", EVENT_VERSION, groups, configuration, inputs, further, stage)
 
 
 def with_present_names(columns: dict) -> dict:

@@ -2,7 +2,7 @@
 say so.
 
 Every file has root attributes `format`, `version`, `software`, `commit`, `created`, `versions`,
-`configuration` (JSON) and `inputs` (JSON).
+`configuration` (JSON) and `inputs` (JSON); those of a stage also `stage` and `code`.
 It is written under a temporary name and renamed: a file that has its name is whole.
 """
 
@@ -22,6 +22,7 @@ from tashower.errors import InputError
 from tashower.io import provenance
 from tashower.io.atomic import written_aside
 from tashower.io.foreign_hdf5 import check_readable, check_size_claimed, items_of, numbers_of
+from tashower.io.stages import stated
 from tashower.types import FilePath
 
 _STAMP, _STAMP_SIZE = "tashower file", 512
@@ -57,6 +58,7 @@ def write_arrays(
     configuration: dict,
     inputs: Sequence[FilePath] = (),
     attributes: dict | None = None,
+    stage: str = "",
 ) -> None:
     """Write named arrays as an HDF5 file.
 
@@ -68,8 +70,9 @@ def write_arrays(
     configuration : stored as JSON
     inputs : paths of the files it was made from; their names and provenance are stored
     attributes : further root attributes
+    stage : one of `stages.STAGES` that makes the file; "": a program of one's own
     """
-    with new_file(path, kind, version, configuration, inputs) as file:
+    with new_file(path, kind, version, configuration, inputs, stage) as file:
         file.attrs.update(attributes or {})
         for group_name, columns in groups.items():
             group = file.create_group(group_name)
@@ -80,7 +83,12 @@ def write_arrays(
 
 @contextmanager
 def new_file(
-    path: FilePath, kind: str, version: str, configuration: dict, inputs: Sequence[FilePath] = ()
+    path: FilePath,
+    kind: str,
+    version: str,
+    configuration: dict,
+    inputs: Sequence[FilePath] = (),
+    stage: str = "",
 ) -> Iterator[h5py.File]:
     """An HDF5 file open for writing that says what made it; it takes its name when the block ends
     well.
@@ -96,7 +104,9 @@ def new_file(
             file.attrs["commit"] = provenance.commit()
             file.attrs["created"] = provenance.now()
             file.attrs["versions"] = json.dumps(provenance.versions())
-            file.attrs["configuration"] = json.dumps(configuration, sort_keys=True)
+            how = stated(stage, configuration)
+            file.attrs["configuration"] = json.dumps(how.pop("configuration"), sort_keys=True)
+            file.attrs.update(how)
             file.attrs["inputs"] = json.dumps([Path(p).name for p in inputs])
             file.attrs["made_from"] = json.dumps(made_from(inputs))
             yield file

@@ -10,28 +10,44 @@ from pathlib import Path
 
 from tashower import __version__
 
+#: Of a checkout, beside the package: what decides the result of a run.
+_DECIDES = (
+    *("Snakefile", "workflow", "profiles", "config", "environment.yml"),
+    *("pyproject.toml", "requirements.lock.txt"),
+)
+#: New files that count as a change though git does not know them yet.
+_CODE = (".py", ".smk", ".j2")
+
 
 @functools.cache
 def commit() -> str:
-    """Commit of the checkout that the package runs from, with `+changes` where it differs;
-    "unknown" outside of git.
+    """Commit of the checkout that the package runs from, with `+changes` where the package, the
+    workflow, a profile or a requirement differs from it, or the package has a module that git does
+    not know; "unknown" outside of git.
     """
-    folder = Path(__file__).resolve().parent
+    return commit_of(Path(__file__).resolve().parent.parent)
+
+
+def commit_of(package: Path) -> str:
+    """`commit` of the package in a folder."""
 
     def git(*words):
-        return subprocess.run(
-            ["git", "-C", str(folder), *words], capture_output=True, text=True, check=False
-        )
+        command = ["git", "-C", str(package), *words]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
 
     try:
         head = git("rev-parse", "HEAD")
-        if head.returncode:
+        # An installed package may lie in a checkout of something else.
+        if head.returncode or git("ls-files", "--error-unmatch", "__init__.py").returncode:
             return "unknown"
-        changed = git(
-            "status", "--porcelain", "--untracked-files=no", "--", str(folder)
-        ).stdout.strip()
+        paths = [".", *(f":/{name}" for name in _DECIDES)]
+        status = git("status", "--porcelain", "--untracked-files=all", "--", *paths).stdout
     except OSError:
         return "unknown"
+    changed = any(
+        not line.startswith("??") or line.rstrip('"').endswith(_CODE)
+        for line in status.splitlines()
+    )
     return head.stdout.strip() + ("+changes" if changed else "")
 
 
@@ -69,7 +85,18 @@ def versions(
     return found
 
 
-def of_picture(suffix: str = ".png") -> dict[str, str]:
-    """What made a picture, for matplotlib's `metadata`; empty for formats that hold none of it."""
-    key = {".png": "Software", ".pdf": "Creator", ".svg": "Creator"}.get(suffix)
-    return {key: f"{software()}, commit {commit()}, {now()}"} if key else {}
+def of_picture(suffix: str = ".png", source: str = "") -> dict[str, str]:
+    """What made a picture, for matplotlib's `metadata`; empty for formats that hold none of it.
+
+    source : what it shows, for pictures of scores their fingerprint
+    """
+    keys = {
+        ".png": ("Software", "Source"),
+        ".pdf": ("Creator", "Subject"),
+        ".svg": ("Creator", "Source"),
+    }
+    if suffix not in keys:
+        return {}
+    creator, of = keys[suffix]
+    made = {creator: f"{software()}, commit {commit()}, {now()}"}
+    return made | ({of: source} if source else {})

@@ -24,11 +24,12 @@ def write_reconstruction(
     pulses: Pulses | None = None,
     features: dict | None = None,
     inputs: Sequence[FilePath] = (),
+    stage: str = "",
 ) -> None:
     """Write reconstructions {method: Reconstruction} of one event file, with the pulses and event
     features behind them.
 
-    `features` is {name: (n_events,) array}.
+    `features` is {name: (n_events,) array}; `stage` one of `stages.STAGES`, or "".
     """
     groups = {f"{method}": columns_of(table) for method, table in reconstructions.items()}
     groups["pulses"] = columns_of(pulses)
@@ -38,9 +39,8 @@ def write_reconstruction(
         "parameters": PARAMETERS,
         "flags": FLAGS,
     }
-    write_arrays(
-        path, "reconstruction", RECONSTRUCTION_VERSION, groups, configuration, inputs, attributes
-    )
+    how = (configuration, inputs, attributes, stage)
+    write_arrays(path, "reconstruction", RECONSTRUCTION_VERSION, groups, *how)
 
 
 def read_reconstruction(

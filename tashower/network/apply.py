@@ -156,5 +156,6 @@ def apply_network(
         {content["name"]: table},
         content["configuration"],
         inputs=(checkpoint, events_path, fits_path),
+        stage="apply",
     )
     _log.info(f"apply: {len(sample.rows):,} of {len(table.event_id):,} events corrected")

@@ -143,15 +143,18 @@ def check_array(content: dict, array: Array, where: object) -> None:
         )
 
 
-def write_history(path: FilePath, history: list[dict], configuration: dict, inputs: list) -> None:
-    """Write the training curve as JSON, `epochs`, with what made it; inputs: [[name, checksum]]."""
+def write_history(path: FilePath, history: list[dict], how: dict, inputs: list) -> None:
+    """Write the training curve as JSON, `epochs`, with what made it.
+
+    how : of `stages.stated`; inputs : [[name, checksum]]
+    """
     content = {
         "format": "tashower history",
         "software": provenance.software(),
         "commit": provenance.commit(),
         "created": provenance.now(),
         "versions": provenance.versions(),
-        "configuration": configuration,
+        **how,
         "made_from": inputs,
         "epochs": history,
     }

@@ -2,29 +2,14 @@
 training.
 """
 
-import hashlib
 import json
 from pathlib import Path
 
 import numpy as np
 import torch
 
-import tashower
 from tashower.errors import InputError
 from tashower.network.checkpoint import save_aside
-
-#: Folders of the package that decide what a training makes of its files.
-CODE = ("physics", "events", "io", "calibration", "reconstruction", "network")
-
-
-def code_fingerprint(*folders: str) -> str:
-    """sha256 of the sources in folders of the package."""
-    package = Path(tashower.__file__).parent
-    digest = hashlib.sha256()
-    for folder in folders:
-        for path in sorted((package / folder).rglob("*.py")):
-            digest.update(str(path.relative_to(package)).encode() + path.read_bytes())
-    return digest.hexdigest()
 
 
 def load_state(

@@ -14,6 +14,7 @@ import torch
 from tashower.config import Config, NetworkSettings, as_dict
 from tashower.errors import InputError
 from tashower.io.hdf5 import made_from
+from tashower.io.stages import code_of_stage, stated
 from tashower.network.checkpoint import (
     array_description,
     check_array,
@@ -33,7 +34,7 @@ from tashower.network.normalisation import measure
 from tashower.network.predict import Trained
 from tashower.network.processes import join_processes, leave_processes, together, told
 from tashower.network.sample import Sample, map_sample, read_sample, store_sample
-from tashower.network.state import CODE, code_fingerprint, load_state, save_state
+from tashower.network.state import load_state, save_state
 from tashower.network.tiles import STATION_FEATURES, TARGETS
 from tashower.reconstruction.features import EVENT_FEATURES
 from tashower.types import FilePath
@@ -137,9 +138,9 @@ def train_network(
         content = _train(run, folder, array, inputs, state_path)
         if processes.first:
             array.pop("n_layers")
-            history, whole = content.pop("history"), as_dict(config)
-            content |= {"array": array, "made_from": inputs, "configuration": whole}
-            write_history(Path(output).with_name("history.json"), history, whole, inputs)
+            history, how = content.pop("history"), stated("train", as_dict(config), name)
+            content |= {"array": array, "made_from": inputs, **how}
+            write_history(Path(output).with_name("history.json"), history, how, inputs)
             save_checkpoint(output, content)
             state_path.unlink(missing_ok=True)
     except torch.OutOfMemoryError:
@@ -155,9 +156,10 @@ def train_network(
 
 def _identity(run: Run, inputs: list) -> dict:
     """What a state must agree in for the training to go on from it."""
+    code = code_of_stage("train", {"networks": {run.name: _plain(run.settings)}})
     return {
         "configuration": [run.seed, run.name, _plain(run.settings), run.processes.world],
-        "code": [code_fingerprint(*CODE), run.model.sha256],
+        "code": [code, run.model.sha256],
         "inputs": inputs,
     }
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from tashower.config import load_config
 from tashower.evaluation.page import render
 from tashower.evaluation.report import read_times, report_text
 from tashower.evaluation.tables import pulls_key
@@ -85,7 +84,7 @@ def test_report_is_whole_and_escapes_names(scores, tmp_path):
     (tmp_path / "pulls.png").write_bytes(b"\x89PNG")
     for number in (10, 2, 1):
         (tmp_path / f"event_{number}.png").write_bytes(b"\x89PNG")
-    text = report_text(load_config(None), scores, tmp_path)
+    text = report_text(scores, list(tmp_path.glob("*.png")))
     page = parsed(text)
     assert "script" not in page.met
     assert f"network: {NASTY}" in page.text
@@ -103,8 +102,8 @@ def test_times_of_the_workflow(scores, tmp_path):
     (tmp_path / "b" / "fit" / "0.tsv").write_text(header + "2.0\t10\t1.5\n")
     (tmp_path / "b" / "fit" / "1.tsv").write_text(header + "4.0\t30\t-\n")
     assert read_times(tmp_path / "b")[1:] == [["fit", "2", "6", "2", "30"]]
-    assert "<h3>Times" in report_text(load_config(None), scores, tmp_path, tmp_path / "b")
-    assert "<h3>Times" not in report_text(load_config(None), scores, tmp_path)
+    assert "<h3>Times" in report_text(scores, [], benchmarks=tmp_path / "b")
+    assert "<h3>Times" not in report_text(scores, [])
 
 
 def test_report_of_measured_events_is_whole_and_escapes_names():

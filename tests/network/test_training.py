@@ -256,7 +256,7 @@ def test_a_training_that_is_no_longer_the_same_starts_anew(trained, monkeypatch,
     if what == "configuration":
         config = load_config(SMALL, {"training": {"weight_decay": 0.5}})
     elif what == "code":
-        monkeypatch.setattr("tashower.network.training.code_fingerprint", lambda *_: "another")
+        monkeypatch.setattr("tashower.network.training.code_of_stage", lambda *_: "another")
     else:
         swapped = {"train": paths["train"], "validation": paths["train"]}
         monkeypatch.setitem(paths, "validation", swapped["validation"])

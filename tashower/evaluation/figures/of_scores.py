@@ -15,6 +15,17 @@ from tashower.evaluation.figures.resolution import (
 )
 from tashower.evaluation.figures.training import training_curves
 
+#: Figures of scores, in the order in which they are drawn.
+FIGURES = (
+    *("angular_resolution", "energy_resolution", "zenith_bias", "opening_angles"),
+    *("residual_maps", "explained_variance", "training_curves", "pulls"),
+)
+
+
+def names_of(scores: dict) -> list[str]:
+    """Names of the figures that `figures_of` makes of scores."""
+    return [name for name in FIGURES if name != "training_curves" or scores["histories"]]
+
 
 def figures_of(scores: dict, scored: Scored) -> Iterator[tuple[str, Figure]]:
     """(name, figure) of all figures of scores, made one after the other."""

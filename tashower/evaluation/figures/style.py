@@ -43,8 +43,10 @@ def figure_in_style(function: Callable[..., Figure]) -> Callable[..., Figure]:
     return made
 
 
-def save(figure: Figure, path: FilePath) -> None:
+def save(figure: Figure, path: FilePath, source: str = "") -> None:
     """Write a figure as a picture that says what made it; an old one is replaced by a whole one.
+
+    source : what it was drawn from, which the picture states
 
     Raises
     ------
@@ -55,5 +57,6 @@ def save(figure: Figure, path: FilePath) -> None:
     kind = path.suffix.removeprefix(".").lower()
     if kind not in kinds:
         raise InputError(f"{path}: ends like no picture ({', '.join(sorted(kinds))})")
+    metadata = provenance.of_picture(path.suffix.lower(), source)
     with _style(), written_aside(path) as aside:
-        figure.savefig(aside, format=kind, metadata=provenance.of_picture(path.suffix.lower()))
+        figure.savefig(aside, format=kind, metadata=metadata)

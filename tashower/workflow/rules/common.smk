@@ -10,13 +10,25 @@ import tashower
 from tashower.config import as_dict, load_config, plain_scalars
 from tashower.errors import InputError
 
+# The package that this file lies in; in a job elsewhere (a pod) it may be a copy.
+PACKAGE = Path(tashower.__file__).resolve().parent
+if (
+    workflow.is_main_process
+    and PACKAGE / "workflow/rules" != Path(workflow.current_basedir).resolve()
+):
+    raise WorkflowError(
+        f"the workflow in {workflow.current_basedir} belongs to another tashower than that of this"
+        f" Python, {PACKAGE}: use `tashower run`, or `snakemake` in the checkout"
+    )
+
 # Read by the package, not taken from Snakemake's `config`: Snakemake takes 1e-3 for text, and adds a user's networks and
 # primaries to the default ones instead of replacing them.
+# A checkout has a file of all keys beside its Snakefile; without one the defaults are those of the package.
 DEFAULTS = Path(workflow.basedir, "config/config.yaml")
 try:
     CONFIG = as_dict(
         load_config(
-            DEFAULTS,
+            DEFAULTS if DEFAULTS.is_file() else None,
             *workflow.overwrite_configfiles,
             plain_scalars(dict(workflow.config_settings.config)),
         )
@@ -98,9 +110,7 @@ def chunks(path, split):
 
 
 # Memory and seconds of the rules, measured (benchmarks/resources.py).
-MEASURED = json.loads(Path(workflow.basedir, "workflow/resources.json").read_text())[
-    "rules"
-]
+MEASURED = json.loads((PACKAGE / "workflow/resources.json").read_text())["rules"]
 SAMPLES = CONFIG["samples"]
 # Showers that a job handles; a job of measured events is taken for one of a chunk.
 SHOWERS = {

@@ -8,7 +8,7 @@ rule calibrate_fit:
     benchmark:
         f"{RESULTS}/benchmarks/calibrate_fit.tsv"
     conda:
-        "../../environment.yml"
+        "../environment.yml"
     resources:
         mem_mb=memory("calibrate_fit"),
         runtime=minutes("calibrate_fit"),
@@ -16,7 +16,7 @@ rule calibrate_fit:
         config=section("reconstruction"),
         code=package_code("physics", "events", "io", "reconstruction", "calibration"),
     shell:
-        "tashower calibrate {input} --config {params.config:q} --output {output} 2>&1 | tee {log}"
+        "tashower calibrate {input:q} --config {params.config:q} --output {output:q} 2>&1 | tee {log:q}"
 
 
 rule reconstruct_events:
@@ -30,7 +30,7 @@ rule reconstruct_events:
     benchmark:
         f"{RESULTS}/benchmarks/reconstruct_events/{{split}}-{{chunk}}.tsv"
     conda:
-        "../../environment.yml"
+        "../environment.yml"
     resources:
         mem_mb=memory("reconstruct_events"),
         runtime=minutes("reconstruct_events"),
@@ -38,5 +38,5 @@ rule reconstruct_events:
         config=section("reconstruction"),
         code=package_code("physics", "events", "io", "reconstruction", "calibration"),
     shell:
-        "tashower fit {input.events} --calibration {input.calibration} --config {params.config:q}"
-        " --output {output} 2>&1 | tee {log}"
+        "tashower fit {input.events:q} --calibration {input.calibration:q} --config {params.config:q}"
+        " --output {output:q} 2>&1 | tee {log:q}"

@@ -13,7 +13,7 @@ rule score_methods:
     benchmark:
         f"{RESULTS}/benchmarks/score_methods.tsv"
     conda:
-        "../../environment.yml"
+        "../environment.yml"
     resources:
         mem_mb=memory("score_methods"),
         runtime=minutes("score_methods"),
@@ -24,8 +24,8 @@ rule score_methods:
         ),
         code=package_code("physics", "events", "io", "evaluation"),
     shell:
-        "tashower score --config {params.config:q} --events {input.events} --fits {input.fits}"
-        " --network {params.networks} --calibration {input.calibration} --output {output.scores} 2>&1 | tee {log}"
+        "tashower score --config {params.config:q} --events {input.events:q} --fits {input.fits:q}"
+        " --network {params.networks:q} --calibration {input.calibration:q} --output {output.scores:q} 2>&1 | tee {log:q}"
 
 
 rule write_report:
@@ -41,7 +41,7 @@ rule write_report:
     benchmark:
         f"{RESULTS}/benchmarks/write_report.tsv"
     conda:
-        "../../environment.yml"
+        "../environment.yml"
     resources:
         mem_mb=memory("write_report"),
         runtime=minutes("write_report"),
@@ -50,5 +50,5 @@ rule write_report:
         benchmarks=f"{RESULTS}/benchmarks",
         code=package_code("evaluation"),
     shell:
-        "tashower report --config {params.config:q} --scores {input.scores} --benchmarks {params.benchmarks}"
-        " --output {output} 2>&1 | tee {log}"
+        "tashower report --config {params.config:q} --scores {input.scores:q} --benchmarks {params.benchmarks:q}"
+        " --output {output:q} 2>&1 | tee {log:q}"

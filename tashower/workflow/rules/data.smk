@@ -9,7 +9,7 @@ rule convert_data:
     benchmark:
         f"{RESULTS}/benchmarks/convert_data.tsv"
     conda:
-        "../../environment.yml"
+        "../environment.yml"
     resources:
         mem_mb=memory("reconstruct_events"),
         runtime=minutes("reconstruct_events"),
@@ -30,7 +30,7 @@ rule convert_data:
         lateral_code=lateral_code(),
         code=package_code("physics", "events", "io", "convert"),
     shell:
-        "tashower convert {input.files:q} {params.stations:q} {params.format:q} {params.lateral:q} --to {output} 2>&1 | tee {log}"
+        "tashower convert {input.files:q} {params.stations:q} {params.format:q} {params.lateral:q} --to {output:q} 2>&1 | tee {log:q}"
 
 
 rule fit_data:
@@ -44,7 +44,7 @@ rule fit_data:
     benchmark:
         f"{RESULTS}/benchmarks/fit_data.tsv"
     conda:
-        "../../environment.yml"
+        "../environment.yml"
     resources:
         mem_mb=memory_of_files("reconstruct_events"),
         runtime=minutes("reconstruct_events"),
@@ -52,8 +52,8 @@ rule fit_data:
         config=section("reconstruction"),
         code=package_code("physics", "events", "io", "reconstruction", "calibration"),
     shell:
-        "tashower fit {input.events} --calibration {input.calibration:q} --config {params.config:q}"
-        " --output {output} 2>&1 | tee {log}"
+        "tashower fit {input.events:q} --calibration {input.calibration:q} --config {params.config:q}"
+        " --output {output:q} 2>&1 | tee {log:q}"
 
 
 rule apply_to_data:
@@ -68,7 +68,7 @@ rule apply_to_data:
     benchmark:
         f"{RESULTS}/benchmarks/apply_to_data/{{network}}.tsv"
     conda:
-        "../../environment.yml"
+        "../environment.yml"
     threads: CONFIG["training"]["threads"]
     resources:
         mem_mb=memory_of_files("apply_network"),
@@ -77,8 +77,8 @@ rule apply_to_data:
     params:
         code=package_code("io", "calibration", "reconstruction", "network"),
     shell:
-        "tashower apply {input.checkpoint:q} --events {input.events} --fits {input.fits}"
-        " --output {output} 2>&1 | tee {log}"
+        "tashower apply {input.checkpoint:q} --events {input.events:q} --fits {input.fits:q}"
+        " --output {output:q} 2>&1 | tee {log:q}"
 
 
 rule report_data:
@@ -99,7 +99,7 @@ rule report_data:
     benchmark:
         f"{RESULTS}/benchmarks/report_data.tsv"
     conda:
-        "../../environment.yml"
+        "../environment.yml"
     resources:
         mem_mb=memory_of_files("score_methods"),
         runtime=minutes("score_methods"),
@@ -110,5 +110,5 @@ rule report_data:
             "physics", "events", "io", "calibration", "reconstruction", "evaluation"
         ),
     shell:
-        "tashower report-data --config {params.config:q} --events {input.events} --fits {input.fits}"
-        " --network {params.networks} --calibration {input.calibration:q} --simulated-fits {input.simulated} --output {output} 2>&1 | tee {log}"
+        "tashower report-data --config {params.config:q} --events {input.events:q} --fits {input.fits:q}"
+        " --network {params.networks:q} --calibration {input.calibration:q} --simulated-fits {input.simulated:q} --output {output:q} 2>&1 | tee {log:q}"

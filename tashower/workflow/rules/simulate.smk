@@ -6,7 +6,7 @@ rule simulate_events:
     benchmark:
         f"{RESULTS}/benchmarks/simulate_events/{{split}}-{{chunk}}.tsv"
     conda:
-        "../../environment.yml"
+        "../environment.yml"
     resources:
         mem_mb=memory("simulate_events"),
         runtime=minutes("simulate_events"),
@@ -18,4 +18,4 @@ rule simulate_events:
         code=package_code("physics", "events", "io", "simulation"),
     shell:
         "tashower simulate --config {params.config:q} --split {wildcards.split} --chunk {params.chunk}"
-        " --output {output} 2>&1 | tee {log}"
+        " --output {output:q} 2>&1 | tee {log:q}"

@@ -17,7 +17,7 @@ rule train_network:
             10 if CONFIG["networks"][wildcards.network]["inputs"]["waveforms"] else 0
         )
     conda:
-        "../../environment.yml"
+        "../environment.yml"
     threads:
         lambda wildcards: TRAINING[wildcards.network]["threads"]
         * TRAINING[wildcards.network]["processes"]
@@ -42,7 +42,7 @@ rule train_network:
         "tashower train --config {params.config:q} --network {wildcards.network}"
         " --train-events {params.train_events} --train-fits {params.train_fits}"
         " --validation-events {params.validation_events} --validation-fits {params.validation_fits}"
-        " --output {output.checkpoint} 2>&1 | tee {log}"
+        " --output {output.checkpoint:q} 2>&1 | tee {log:q}"
 
 
 rule apply_network:
@@ -57,7 +57,7 @@ rule apply_network:
     benchmark:
         f"{RESULTS}/benchmarks/apply_network/{{network}}-{{split}}-{{chunk}}.tsv"
     conda:
-        "../../environment.yml"
+        "../environment.yml"
     threads: lambda wildcards: TRAINING[wildcards.network]["threads"]
     resources:
         mem_mb=memory("apply_network"),
@@ -66,5 +66,5 @@ rule apply_network:
     params:
         code=package_code("io", "calibration", "reconstruction", "network"),
     shell:
-        "tashower apply {input.checkpoint} --events {input.events} --fits {input.fits}"
-        " --output {output} 2>&1 | tee {log}"
+        "tashower apply {input.checkpoint:q} --events {input.events:q} --fits {input.fits:q}"
+        " --output {output:q} 2>&1 | tee {log:q}"

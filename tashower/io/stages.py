@@ -1,0 +1,231 @@
+"""The stages from a configuration to a report: which modules each runs, which keys it reads, which
+files it makes. Workflow, files, resumed trainings and `tashower verify` all ask here.
+
+A key that is missing here would leave old results behind a change of it; one too many would repeat
+work. tests/test_stages.py runs every stage and compares both with what it reads and imports.
+"""
+
+import copy
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tashower.io.code import code_of
+
+
+class Stage(NamedTuple):
+    """What decides the output of a stage, beside its input files."""
+
+    modules: tuple[str, ...]  #: that its command calls, without "tashower."
+    keys: tuple[str, ...]  #: of the configuration, or whole sections
+    files: tuple[str, ...] = ()  #: patterns of files of the package that the modules load
+
+
+_SHOWERS = ("seed", "array", "detector", "showers", "front")
+_FIT = tuple(
+    f"reconstruction.{key}"
+    for key in (
+        *("distance", "min_stations", "max_chi2_per_ndof", "max_zenith_deg"),
+        *("min_border_distance_m", "max_pointing_error_deg", "max_s800_error"),
+    )
+)
+_FILES = ("io.event_file", "io.reconstruction_file")
+#: What the scores record: all that decides them.
+_SCORED = (*_SHOWERS, "samples", "reconstruction", "networks", "scores")
+_TEMPLATES = ("evaluation/templates/*.j2",)
+
+STAGES = {
+    # Which showers of which sample is not here: it is a job's own.
+    "simulate": Stage(("simulation.simulate", "simulation.given", "io.event_file"), _SHOWERS),
+    "convert": Stage(
+        ("convert.convert", "events.array"),
+        (
+            *("data.format", "data.stations", "array.lateral", "array.reference_m"),
+            *("array.front_distance_m", "array.front_power", "array.front_density_power"),
+        ),
+    ),
+    "calibrate": Stage(
+        ("reconstruction.calibrate", "calibration.calibration", *_FILES), ("reconstruction",)
+    ),
+    "fit": Stage(("reconstruction.reconstruct", "calibration.calibration", *_FILES), _FIT),
+    "train": Stage(("network.training",), ("seed", "networks")),
+    "apply": Stage(("network.apply",), ("seed", "networks")),
+    "score": Stage(("evaluation.evaluate",), _SCORED),
+    "report": Stage(("evaluation.report",), _SCORED, _TEMPLATES),
+    "report-data": Stage(("evaluation.data_report",), (*_SCORED, "data"), _TEMPLATES),
+}
+#: Keys that decide where and not what is computed.
+_WHERE = ("networks.*.training.device",)
+#: Keys that may name a file of the user's, whose content counts.
+_USERS_FILES = ("array.lateral", "array.stations", "networks.*.model", "data.stations")
+
+
+def _found(values: Any, key: str, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple, Any]]:
+    """(path, value) of a key in nested maps; "*" stands for every key."""
+    first, _, rest = key.partition(".")
+    for name in list(values) if first == "*" else [first]:
+        if not isinstance(values, Mapping) or name not in values:
+            continue
+        here = (*path, name)
+        if rest:
+            yield from _found(values[name], rest, here)
+        else:
+            yield here, values[name]
+
+
+def flat(values: Mapping, path: str = "") -> Iterator[tuple[str, Any]]:
+    """(dotted key, value) of everything in nested maps."""
+    for name, value in values.items():
+        here = f"{path}.{name}" if path else name
+        if isinstance(value, Mapping) and value:
+            yield from flat(value, here)
+        else:
+            yield here, value
+
+
+def part_of(stage: str, configuration: Mapping, network: str | None = None) -> dict:
+    """The part of a configuration that decides what a stage makes.
+
+    Parameters
+    ----------
+    configuration : nested maps, as `config.as_dict` gives them; missing keys stay missing
+    network : the one that is trained or applied; None: all
+    """
+    part: dict = {}
+    for key in STAGES[stage].keys:
+        for path, value in _found(configuration, key):
+            place = part
+            for name in path[:-1]:
+                place = place.setdefault(name, {})
+            place[path[-1]] = copy.deepcopy(value)
+    if network is not None and "networks" in part:
+        part["networks"] = {network: part["networks"][network]}
+    for key in _WHERE:
+        for path, _ in list(_found(part, key)):
+            place = part
+            for name in path[:-1]:
+                place = place[name]
+            del place[path[-1]]
+    return part
+
+
+def code_of_stage(stage: str, configuration: Mapping) -> str:
+    """Fingerprint of the code that a stage runs (`code.code_of`).
+
+    configuration : of which `train` and `apply` take the models and heads of the networks, which
+        are found by their names
+    """
+    modules, files = list(STAGES[stage].modules), STAGES[stage].files
+    if stage in ("train", "apply"):
+        for network in configuration.get("networks", {}).values():
+            modules.append(f"network.heads.{network['head']}")
+            if not network["model"].endswith(".py"):
+                modules.append(f"network.models.{network['model']}")
+    return code_of(tuple(sorted(set(modules))), files)
+
+
+def stated(stage: str, configuration: Mapping, network: str | None = None) -> dict:
+    """What a file states of how it was made: `configuration`, and with a stage `stage`, `code` and
+    of the configuration only what that stage reads; network : the one that is trained.
+    """
+    if not stage:
+        return {"configuration": dict(configuration)}
+    part = part_of(stage, configuration, network)
+    return {"stage": stage, "code": code_of_stage(stage, part), "configuration": part}
+
+
+def _fingerprint(value: object) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def content_of(path: str | Path) -> str:
+    """Twelve hexadecimal digits of a file's content; empty where there is no such file."""
+    path = Path(path)
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:12] if path.is_file() else ""
+
+
+def made_by(
+    stage: str,
+    configuration: Mapping,
+    above: Sequence[Mapping] = (),
+    network: str | None = None,
+    **own: object,
+) -> dict:
+    """What decides the output of one job: its configuration, code, files of the user's and, in
+    `above`, the same of all jobs whose files it reads. It changes when any of these does.
+
+    Parameters
+    ----------
+    above : what this function gave for those jobs
+    network : the one that is trained or applied
+    own : what else is this job's own
+    """
+    part = part_of(stage, configuration, network)
+    files = {
+        str(value): content_of(value)
+        for key in _USERS_FILES
+        for _, value in _found(part, key)
+        if content_of(value)
+    }
+    return {
+        "configuration": part,
+        "code": code_of_stage(stage, part),
+        **({"files": files} if files else {}),
+        **own,
+        **({"above": _fingerprint(list(above))} if above else {}),
+    }
+
+
+#: Samples that the networks never see, and those that they do.
+_SPLITS = ("calibration", "train", "validation", "test")
+
+
+def chunk_names(configuration: Mapping, split: str) -> list[str]:
+    """Names of the chunks of a sample: numbers with as many digits as the last, at least three."""
+    samples = configuration["samples"]
+    n_chunks = -(-samples[split] // samples["chunk_size"])
+    digits = max(3, len(str(n_chunks - 1)))
+    return [f"{chunk:0{digits}d}" for chunk in range(n_chunks)]
+
+
+def showers_of(configuration: Mapping, split: str, chunk: int) -> list[int]:
+    """[first, one after the last] shower of a chunk; the two are equal where there is none."""
+    size, total = configuration["samples"]["chunk_size"], configuration["samples"][split]
+    return [min(chunk * size, total), min((chunk + 1) * size, total)]
+
+
+def products(configuration: Mapping) -> list[str]:
+    """Files that a whole run makes below its folder, the report last; events, which are large and
+    which only the next stage reads, are not among them.
+    """
+    data = configuration.get("data", {})
+    if data.get("files"):
+        names = [Path(path).parent.name for path in data["checkpoints"]]
+        return [
+            *([] if data["calibration"] else ["calibration.json"]),
+            "data/fits.h5",
+            *(f"data/networks/{name}.h5" for name in names),
+            "data/report.html",
+        ]
+    networks = list(configuration["networks"])
+    return [
+        "calibration.json",
+        *(
+            f"reconstructions/{split}/{chunk}.h5"
+            for split in _SPLITS[1:]
+            for chunk in chunk_names(configuration, split)
+        ),
+        *(
+            f"networks/{name}/{file}"
+            for name in networks
+            for file in ("checkpoint.pt", "history.json")
+        ),
+        *(
+            f"networks/{name}/test/{chunk}.h5"
+            for name in networks
+            for chunk in chunk_names(configuration, "test")
+        ),
+        *("scores.json", "scores.md", "figures", "report.html"),
+    ]

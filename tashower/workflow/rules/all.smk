@@ -1,0 +1,44 @@
+"""All rules, and what is said at the end: included by the package's Snakefile and by that of a checkout."""
+
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+include: "common.smk"
+include: "jobs.smk"
+include: "simulate.smk"
+include: "reconstruct.smk"
+include: "train.smk"
+include: "evaluate.smk"
+include: "data.smk"
+
+
+# What a run is for: the input of `rule all`, which has to stand in the file that Snakemake is
+# given (the default target of an included file does not count).
+PRODUCTS = [REPORT]
+
+
+rule reconstructed:
+    """Everything before the networks: all samples simulated and fitted."""
+    input:
+        [
+            path
+            for split in ("calibration", "train", "validation", "test")
+            for path in chunks(FITS, split)
+        ],
+
+
+onsuccess:
+    scores = "" if DATA["files"] else f" (scores: {RESULTS}/scores.json)"
+    print(f"\nThe report: {REPORT}{scores}")
+
+
+onerror:
+    print(
+        "\nSomething failed: the message stands above, the whole log at the path that the failed rule names."
+    )
+    print(
+        "What was finished is kept: run the same command again to go on. After a kill -9 it may ask for"
+    )
+    print("`snakemake --unlock` first.")
