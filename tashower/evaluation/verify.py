@@ -11,6 +11,7 @@ from pathlib import Path
 from tashower.errors import InputError
 from tashower.evaluation.page import is_picture_of, scores_source, statement_of
 from tashower.io.hdf5 import checksum_of, read_attributes
+from tashower.io.json_file import parsed_json
 from tashower.io.stages import STAGES, code_of_stage, flat, products
 from tashower.types import FilePath
 
@@ -51,10 +52,7 @@ def _content(path: Path) -> dict | None:
     if path.suffix == ".html":
         return statement_of(path)
     if path.suffix == ".json":
-        try:
-            content = json.loads(path.read_text())
-        except (UnicodeDecodeError, json.JSONDecodeError) as error:
-            raise InputError(f"{path}: not JSON ({error})") from None
+        content = parsed_json(path)
         if isinstance(content, dict) and str(content.get("format", "")).startswith("tashower "):
             return content
     return None
