@@ -14,8 +14,6 @@ from pathlib import Path
 
 from scaling import rows_of
 
-from tashower.io.hdf5 import read_attributes
-
 
 def showers_of(configuration: dict) -> dict[str, float]:
     """Showers that a job of each rule handles; for the training times the passes over them in
@@ -38,8 +36,8 @@ def measured(folder: Path) -> tuple[dict, dict, str]:
     """({rule: (showers, MB)}, {rule: (showers and passes, s)}, commit) of the largest job of each
     rule.
     """
-    about = read_attributes(next(folder.glob("events/*/*.h5")))
-    configuration = json.loads(about["configuration"])
+    about = json.loads((folder / "scores.json").read_text())
+    configuration = about["configuration"]
     showers, memory, seconds = showers_of(configuration), {}, {}
     history = [
         json.loads(path.read_text())["epochs"] for path in folder.glob("networks/*/history.json")

@@ -305,7 +305,7 @@ def test_smoke_run_from_start_to_report(copy):
         ("simulation", RULES),
     ):
         with (copy / "tashower" / room / "__init__.py").open("a") as file:
-            file.write("# changed\n")
+            file.write("CHANGED = 1\n")
         assert jobs(snakemake("--dry-run", *words, folder=copy).all) == rerun, room
 
 

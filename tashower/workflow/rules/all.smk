@@ -6,6 +6,7 @@ min_version("9.0")
 
 
 include: "common.smk"
+include: "chain.smk"
 include: "jobs.smk"
 include: "simulate.smk"
 include: "reconstruct.smk"
@@ -16,7 +17,9 @@ include: "data.smk"
 
 # What a run is for: the input of `rule all`, which has to stand in the file that Snakemake is
 # given (the default target of an included file does not count).
-PRODUCTS = [REPORT]
+# Every product, not the report alone: Snakemake does not make again what is missing between the two,
+# as long as the report is there.
+PRODUCTS = [f"{RESULTS}/{name}" for name in products(CONFIG)]
 
 
 rule reconstructed:

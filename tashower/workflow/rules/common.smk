@@ -1,5 +1,6 @@
 import hashlib
 import json
+import os
 import shlex
 import shutil
 from pathlib import Path
@@ -9,6 +10,7 @@ from snakemake.exceptions import WorkflowError
 import tashower
 from tashower.config import as_dict, load_config, plain_scalars
 from tashower.errors import InputError
+from tashower.io.stages import chunk_names, products
 
 # The package that this file lies in; in a job elsewhere (a pod) it may be a copy.
 PACKAGE = Path(tashower.__file__).resolve().parent
@@ -40,7 +42,8 @@ for name, settings in CONFIG["networks"].items():
     if settings["model"].endswith(".py") and not Path(settings["model"]).is_file():
         raise WorkflowError(f"networks.{name}.model: {settings['model']}: no such file")
 
-RESULTS = CONFIG["results"]
+# As Snakemake writes a path: with a slash at its end or two inside it would be another one at every start.
+RESULTS = os.path.normpath(CONFIG["results"])
 TRAINING = {name: settings["training"] for name, settings in CONFIG["networks"].items()}
 
 
@@ -59,54 +62,10 @@ wildcard_constraints:
     network="[a-z][a-z0-9_]*",
 
 
-def section(*names):
-    """The named sections of the configuration as JSON: a rule runs again when they change, and only then."""
-    return json.dumps({name: CONFIG[name] for name in ("seed", *names)}, sort_keys=True)
-
-
-def section_of(network):
-    """What decides one network as JSON: it is trained again when that changes, and only then."""
-    settings = {network: CONFIG["networks"][network]}
-    return json.dumps({"seed": CONFIG["seed"], "networks": settings}, sort_keys=True)
-
-
-def model_code(network):
-    """Fingerprint of the file that defines the model of a network; empty for a built-in one."""
-    path = Path(CONFIG["networks"][network]["model"])
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:12] if path.is_file() else ""
-
-
-def package_code(*rooms):
-    """Fingerprint of the sources in the named folders of the package: a rule runs again when its code changes."""
-    package = Path(tashower.__file__).parent
-    digest = hashlib.sha256()
-    for room in rooms:
-        for path in sorted(
-            p for p in (package / room).rglob("*") if p.suffix in (".py", ".j2")
-        ):
-            digest.update(path.name.encode() + path.read_bytes())
-    return digest.hexdigest()[:12]
-
-
-def fingerprint_of(name):
-    """Twelve digits of a file's content; empty where there is no such file."""
-    path = Path(name)
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:12] if path.is_file() else ""
-
-
-def lateral_code():
-    """Fingerprint of the file that defines the lateral distribution; empty for the built-in one."""
-    return fingerprint_of(CONFIG["array"]["lateral"])
-
-
 def chunks(path, split):
     """`path` for every chunk of a split, with {chunk} filled in."""
-    n_chunks = -(-CONFIG["samples"][split] // CONFIG["samples"]["chunk_size"])
-    digits = max(3, len(str(n_chunks - 1)))  # all alike, as `counted` needs them
-    return [
-        path.format(split=split, chunk=f"{chunk:0{digits}d}")
-        for chunk in range(n_chunks)
-    ]
+    names = chunk_names(CONFIG, split)
+    return [path.format(split=split, chunk=chunk) for chunk in names]
 
 
 # Memory and seconds of the rules, measured (benchmarks/resources.py).

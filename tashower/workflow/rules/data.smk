@@ -27,8 +27,7 @@ rule convert_data:
                 ),
             ],
         ],
-        lateral_code=lateral_code(),
-        code=package_code("physics", "events", "io", "convert"),
+        made_by=converted(),
     shell:
         "tashower convert {input.files:q} {params.stations:q} {params.format:q} {params.lateral:q} --to {output:q} 2>&1 | tee {log:q}"
 
@@ -49,8 +48,8 @@ rule fit_data:
         mem_mb=memory_of_files("reconstruct_events"),
         runtime=minutes("reconstruct_events"),
     params:
-        config=section("reconstruction"),
-        code=package_code("physics", "events", "io", "reconstruction", "calibration"),
+        config=handed("fit"),
+        made_by=fitted_data(),
     shell:
         "tashower fit {input.events:q} --calibration {input.calibration:q} --config {params.config:q}"
         " --output {output:q} 2>&1 | tee {log:q}"
@@ -75,10 +74,11 @@ rule apply_to_data:
         runtime=minutes("apply_network"),
         gpu=gpus(),
     params:
-        code=package_code("io", "calibration", "reconstruction", "network"),
+        device=device,
+        made_by=lambda wildcards: corrected_data(wildcards.network),
     shell:
         "tashower apply {input.checkpoint:q} --events {input.events:q} --fits {input.fits:q}"
-        " --output {output:q} 2>&1 | tee {log:q}"
+        " --device {params.device} --output {output:q} 2>&1 | tee {log:q}"
 
 
 rule report_data:
@@ -104,11 +104,9 @@ rule report_data:
         mem_mb=memory_of_files("score_methods"),
         runtime=minutes("score_methods"),
     params:
-        config=json.dumps(CONFIG, sort_keys=True),
+        config=handed("report-data"),
+        made_by=reported_data(),
         networks=lambda wildcards, input: named(CHECKPOINTS, input.networks),
-        code=package_code(
-            "physics", "events", "io", "calibration", "reconstruction", "evaluation"
-        ),
     shell:
         "tashower report-data --config {params.config:q} --events {input.events:q} --fits {input.fits:q}"
         " --network {params.networks:q} --calibration {input.calibration:q} --simulated-fits {input.simulated:q} --output {output:q} 2>&1 | tee {log:q}"

@@ -4,6 +4,7 @@ rule score_methods:
         fits=chunks(FITS, "test"),
         calibration=f"{RESULTS}/calibration.json",
         networks=[path for name in NETWORKS for path in applied(name)],
+        histories=[f"{RESULTS}/networks/{name}/history.json" for name in NETWORKS],
     output:
         scores=f"{RESULTS}/scores.json",
         tables=f"{RESULTS}/scores.md",
@@ -18,11 +19,11 @@ rule score_methods:
         mem_mb=memory("score_methods"),
         runtime=minutes("score_methods"),
     params:
-        config=json.dumps(CONFIG, sort_keys=True),
+        config=handed("score"),
+        made_by=scored(),
         networks=lambda wildcards, input: named(
             [name for name in NETWORKS for _ in applied(name)], input.networks
         ),
-        code=package_code("physics", "events", "io", "evaluation"),
     shell:
         "tashower score --config {params.config:q} --events {input.events:q} --fits {input.fits:q}"
         " --network {params.networks:q} --calibration {input.calibration:q} --output {output.scores:q} 2>&1 | tee {log:q}"
@@ -46,9 +47,9 @@ rule write_report:
         mem_mb=memory("write_report"),
         runtime=minutes("write_report"),
     params:
-        config=json.dumps(CONFIG, sort_keys=True),
+        config=handed("report"),
+        made_by=reported(),
         benchmarks=f"{RESULTS}/benchmarks",
-        code=package_code("evaluation"),
     shell:
         "tashower report --config {params.config:q} --scores {input.scores:q} --benchmarks {params.benchmarks:q}"
         " --output {output:q} 2>&1 | tee {log:q}"

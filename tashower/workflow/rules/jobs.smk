@@ -46,7 +46,11 @@ tashower() {
 
 shell.prefix(
     "set -euo pipefail; "
-    + (f"export PYTHONUTF8=1 PYTHONFAULTHANDLER=1; {job_python()}{ENDED}")
+    + (
+        # Commands end with the workflow that started them (tashower/cli/orphan.py).
+        f"export PYTHONUTF8=1 PYTHONFAULTHANDLER=1 TASHOWER_WORKFLOW={os.getpid()};"
+        f" {job_python()}{ENDED}"
+    )
     .replace("{", "{{")
     .replace("}", "}}")
 )

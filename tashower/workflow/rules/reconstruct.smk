@@ -13,8 +13,8 @@ rule calibrate_fit:
         mem_mb=memory("calibrate_fit"),
         runtime=minutes("calibrate_fit"),
     params:
-        config=section("reconstruction"),
-        code=package_code("physics", "events", "io", "reconstruction", "calibration"),
+        config=handed("calibrate"),
+        made_by=calibrated(),
     shell:
         "tashower calibrate {input:q} --config {params.config:q} --output {output:q} 2>&1 | tee {log:q}"
 
@@ -35,8 +35,8 @@ rule reconstruct_events:
         mem_mb=memory("reconstruct_events"),
         runtime=minutes("reconstruct_events"),
     params:
-        config=section("reconstruction"),
-        code=package_code("physics", "events", "io", "reconstruction", "calibration"),
+        config=handed("fit"),
+        made_by=lambda wildcards: fitted(wildcards.split, wildcards.chunk),
     shell:
         "tashower fit {input.events:q} --calibration {input.calibration:q} --config {params.config:q}"
         " --output {output:q} 2>&1 | tee {log:q}"

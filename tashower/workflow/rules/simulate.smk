@@ -11,11 +11,9 @@ rule simulate_events:
         mem_mb=memory("simulate_events"),
         runtime=minutes("simulate_events"),
     params:
-        config=section("array", "detector", "showers", "front", "samples"),
-        lateral=lateral_code(),
-        stations=fingerprint_of(CONFIG["array"]["stations"]),
+        config=handed("simulate"),
         chunk=lambda wildcards: int(wildcards.chunk),
-        code=package_code("physics", "events", "io", "simulation"),
+        made_by=lambda wildcards: simulated(wildcards.split, wildcards.chunk),
     shell:
         "tashower simulate --config {params.config:q} --split {wildcards.split} --chunk {params.chunk}"
         " --output {output:q} 2>&1 | tee {log:q}"

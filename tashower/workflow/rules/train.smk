@@ -29,11 +29,8 @@ rule train_network:
         gpu=lambda wildcards: gpus(wildcards.network)
         * TRAINING[wildcards.network]["processes"],
     params:
-        config=lambda wildcards: section_of(wildcards.network),
-        model_code=lambda wildcards: model_code(wildcards.network),
-        code=package_code(
-            "physics", "events", "io", "calibration", "reconstruction", "network"
-        ),
+        config=handed("train"),
+        made_by=lambda wildcards: trained(wildcards.network),
         train_events=lambda wildcards, input: counted(input.train_events),
         train_fits=lambda wildcards, input: counted(input.train_fits),
         validation_events=lambda wildcards, input: counted(input.validation_events),
@@ -64,7 +61,10 @@ rule apply_network:
         runtime=minutes("apply_network"),
         gpu=lambda wildcards: gpus(wildcards.network),
     params:
-        code=package_code("io", "calibration", "reconstruction", "network"),
+        device=device,
+        made_by=lambda wildcards: corrected(
+            wildcards.network, wildcards.split, wildcards.chunk
+        ),
     shell:
         "tashower apply {input.checkpoint:q} --events {input.events:q} --fits {input.fits:q}"
-        " --output {output:q} 2>&1 | tee {log:q}"
+        " --device {params.device} --output {output:q} 2>&1 | tee {log:q}"
