@@ -17,7 +17,8 @@ def main(n: str = "100", seed: str = "1", part: str = "", first: str = "0") -> i
     logging.disable(logging.WARNING)
     names = tuple(name for name in MUTATIONS if part.lower() in name.lower())
     faults = 0
-    for name, outcome in mutate(int(n), int(seed), names, int(first)).items():
+    for name in names:
+        outcome = mutate(int(n), int(seed), (name,), int(first))[name]
         faults += len(outcome.faults)
         print(f"{name}: {outcome.seconds:.0f} s {told(outcome)}", flush=True)
     return 1 if faults else 0

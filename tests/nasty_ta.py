@@ -184,7 +184,7 @@ def _write_nasty_group(rng, file, name, column) -> None:
     published.sparse(file, name, np.asarray(column, float), bool(rng.integers(2)))
     group = file[name]
     part = str(rng.choice(sorted(group)))
-    values = np.array(group[part])
+    values = np.array(group[part], float if part == "nz_data" else np.int64)
     del group[part]
     kind = rng.integers(5)
     if kind == 0:
@@ -194,6 +194,6 @@ def _write_nasty_group(rng, file, name, column) -> None:
     elif kind == 2:
         values = values.astype(float)
     if values.size:
-        wrong = (*WHOLE, 2**40, 2**62, -(2**62))
+        wrong = (*WHOLE, 2**40, 2**62, -(2**62), 2**63 - 1)
         values[int(rng.integers(values.size))] = wrong[rng.integers(len(wrong))]
     group[part] = values
