@@ -2,12 +2,14 @@
 
 import os
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 from chaos.flips import flips
 from chaos.foreign import MUTATIONS, mutate
 from chaos.trials import run_trials, told
+from chaos.writers import JSON, two_runs, writers_of_one_file
 
 
 @pytest.mark.parametrize("n", [30, pytest.param(1000, marks=pytest.mark.slow)])
@@ -23,6 +25,30 @@ def test_mutated_foreign_files_are_read_or_refused(n):
 def test_every_flipped_bit_in_our_files_is_noticed(n):
     for kind, outcome in flips(n).items():
         assert outcome.counts == {"refused": n}, f"{kind}: {told(outcome)}"
+
+
+@pytest.mark.parametrize(("n", "rounds"), [(3, 3), pytest.param(8, 20, marks=pytest.mark.slow)])
+def test_of_several_writers_of_one_file_one_wins(n, rounds):
+    assert set(writers_of_one_file(n, rounds).values()) == {()}
+
+
+def test_a_writer_that_is_not_atomic_is_noticed(monkeypatch):
+    """The trial itself: a file that grows under its name is seen half."""
+
+    def in_place(source, target):
+        data = Path(source).read_bytes()
+        with open(target, "wb", buffering=0) as file:
+            for k in range(0, len(data), 1 + len(data) // 20):
+                file.write(data[k : k + 1 + len(data) // 20])
+                time.sleep(0.002)
+
+    monkeypatch.setattr("tashower.io.atomic.os.replace", in_place)
+    assert any("checksum" in fault or "JSON" in fault for fault in writers_of_one_file(2, 5)[JSON])
+
+
+@pytest.mark.slow
+def test_second_runs_in_one_folder_say_so_and_harm_nothing():
+    assert two_runs(2) == []
 
 
 def test_trials_that_crash_hang_or_want_all_memory_are_counted():

@@ -15,6 +15,8 @@ from test_trust import NETWORKS, all_content, over
 
 from chaos import workflow
 
+#: What begins the fault of a product that an earlier configuration or code had made.
+STALE = "stale"
 #: Fewer jobs than there: every one takes a second or two to start.
 CONFIG = over(TINY, {"samples": {"chunk_size": 300}})
 #: Changes of the configuration, one of each line at a time.
@@ -98,7 +100,7 @@ class _Run:
         found = all_content(self.folder / "broken", self.config)
         stale = sorted(name for name in {*wanted, *found} if wanted.get(name) != found.get(name))
         if stale:
-            self.fault(f"stale: {', '.join(stale)}")
+            self.fault(f"{STALE}: {', '.join(stale)}")
         left = workflow.unfinished(results)
         if left:
             self.fault(f"left behind: {', '.join(map(str, left))}")
