@@ -24,12 +24,29 @@ _WHOLE = {
     },
     "hits": {"hit_station": np.int32},
 }
+#: How other columns that compiled loops read are kept.
+_REAL = {
+    "array": {"position": np.float64},
+    "hits": {
+        "hit_time": np.float64,
+        "pedestal": np.float32,
+        "counts_per_vem": np.float32,
+        "saturated": np.bool_,
+    },
+    "pulses": {
+        "arrival_time": np.float64,
+        "signal": np.float64,
+        "saturated": np.bool_,
+        "area_over_peak": np.float64,
+    },
+}
+_POSITIVE = ("lateral_reference", "lateral_scale", "front_distance")
 _TEXT = ("array", "station_name")
 
 
 def checked_columns(groups: dict, path: FilePath) -> dict:
-    """{group: {name: array}} of an event file: all but names are numbers, and what leads from one
-    column to another are whole numbers of the kind that it has in our files.
+    """{group: {name: array}} of an event file: all but names are numbers, in the kinds that they
+    have in our files; waveforms that are not uint16 become float32.
 
     Raises
     ------
@@ -47,11 +64,18 @@ def checked_columns(groups: dict, path: FilePath) -> dict:
                 if ((whole < limits.min) | (whole > limits.max)).any():
                     raise InputError(f"{path}: {where} holds a number beyond {limits.max}")
                 result[group][name] = whole.astype(kind)
+            kind = _REAL.get(group, {}).get(name)
+            if (group, name) == ("hits", "waveform") and column.dtype != np.uint16:
+                kind = np.float32
+            if kind is not None and column.dtype != kind:
+                with np.errstate(over="ignore"):
+                    result[group][name] = column.astype(kind)
     return result
 
 
 def number_of(attributes: dict, name: str, path: FilePath, default: float | None = None) -> float:
-    """A root attribute that is a finite number.
+    """A root attribute that is a finite number, and positive where it is a length that formulas
+    divide by.
 
     Raises
     ------
@@ -65,6 +89,8 @@ def number_of(attributes: dict, name: str, path: FilePath, default: float | None
         number = np.nan
     if not np.isfinite(number):
         raise InputError(f"{path}: attribute {name} is {str(value)[:24]!r}, which is not a number")
+    if name in _POSITIVE and number <= 0:
+        raise InputError(f"{path}: attribute {name} is {number:g}, which is not positive")
     return number
 
 

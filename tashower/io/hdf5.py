@@ -260,12 +260,12 @@ def read_arrays(
             found = str(attributes.get("format", ""))
             if found != f"tashower {kind}":
                 raise InputError(
-                    f"{path}: holds {found or 'no tashower data'!r}, where 'tashower {kind}' is "
-                    "needed"
+                    f"{path}: holds {found[:40] or 'no tashower data'!r}, where 'tashower {kind}' "
+                    "is needed"
                 )
             if str(attributes.get("version", "0")).split(".")[0] != version.split(".")[0]:
                 raise InputError(
-                    f"{path}: version {attributes.get('version')}; this software reads version "
+                    f"{path}: version {str(attributes.get('version'))[:24]}; this software reads version "
                     f"{version}"
                 )
             groups = {

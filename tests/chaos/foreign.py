@@ -267,7 +267,11 @@ def trial(name: str, seed: int, k: int, folder: Path) -> tuple[str, str]:
     rng = np.random.default_rng([seed, sorted(MUTATIONS).index(name), k])
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "out").mkdir(parents=True)
-    call, to, force = MUTATIONS[name](rng, folder), folder / "out" / "events.h5", rng.random() < 0.3
+    try:
+        call = MUTATIONS[name](rng, folder)
+    except Exception as error:
+        return "no mutation", f"{type(error).__name__}: {error}"
+    to, force = folder / "out" / "events.h5", rng.random() < 0.3
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         # A number that cannot be whole, and became one all the same.
