@@ -263,10 +263,10 @@ def read_arrays(
                     f"{path}: holds {found[:40] or 'no tashower data'!r}, where 'tashower {kind}' "
                     "is needed"
                 )
-            if str(attributes.get("version", "0")).split(".")[0] != version.split(".")[0]:
+            written = str(attributes.get("version", "0"))[:24]
+            if written.split(".")[0] != version.split(".")[0]:
                 raise InputError(
-                    f"{path}: version {str(attributes.get('version'))[:24]}; this software reads version "
-                    f"{version}"
+                    f"{path}: version {written}; this software reads version {version}"
                 )
             groups = {
                 g: items_of(item, path)
