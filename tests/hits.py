@@ -5,7 +5,7 @@ from dataclasses import fields
 import numpy as np
 
 from tashower.events.array import regular_array
-from tashower.events.model import Events, Pulses, Reconstruction, Truth
+from tashower.events.model import PARAMETERS, Events, Pulses, Reconstruction, Truth
 
 
 def same(a, b):
@@ -74,8 +74,7 @@ def make_reconstruction(rng, events):
     """A reconstruction with random content, of which the first event is invalid."""
     n = events.n_events
     columns = {
-        name: rng.uniform(0.1, 1.0, n)
-        for name in "core_x core_y zenith azimuth s_ref t0 curvature energy chi2".split()
+        name: rng.uniform(0.1, 1.0, n) for name in (*PARAMETERS, "energy", "energy_error", "chi2")
     }
     covariance = np.broadcast_to(np.eye(7) * 0.01, (n, 7, 7)).copy()
     flags = np.zeros(n, np.uint16)

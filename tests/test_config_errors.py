@@ -31,6 +31,11 @@ def said(*sources):
         ("{showres: {}}", "showres: unknown; did you mean showers?"),
         ("{columns: 9}", "columns: unknown; did you mean array.columns?"),
         ("{qqq: 9}", "qqq: unknown"),
+        (
+            "{networks: {features: {}}}",
+            "networks.features: features is the name of something else: another one for the "
+            "network",
+        ),
         ("{seed: {a: 1}}", "seed: must be a whole number, not {a: 1}"),
         ("{seed: {a: [1]}}", "seed: must be a whole number, not a map of maps or lists"),
         ("{seed: " + 70 * "a" + "}", f'seed: must be a whole number, not "{56 * "a"}...'),

@@ -169,7 +169,17 @@ class NetworkSettings(NetworkConfig):
     training: TrainingConfig = Field(default_factory=TrainingConfig)
 
 
-NetworkName = Annotated[Text, Field(pattern="^[a-z][a-z0-9_]*$")]
+#: Names that mean something else in files and scores.
+TAKEN = ("constrained", "features", "free", "plane", "pulses", "standard", "truth")
+
+
+def _not_taken(name: str) -> str:
+    if name in TAKEN:
+        raise ValueError(f"{name} is the name of something else: another one for the network")
+    return name
+
+
+NetworkName = Annotated[Text, Field(pattern="^[a-z][a-z0-9_]*$"), AfterValidator(_not_taken)]
 
 #: The four inputs of the published table, as they stand in the configuration.
 NETWORKS = {

@@ -92,6 +92,8 @@ def problem_of(error: dict) -> tuple[tuple, str]:
     words = _WORDS[kind].format(**context | numbers) if kind in _WORDS else None
     if path[-1:] == ("[key]",):
         path = path[:-1]
+        if kind == "value_error":
+            return path, str(context["error"])
         if kind == "literal_error":
             return path, f"unknown; known are {context['expected']}"
         return path, f"the name {words}" if words else error["msg"]

@@ -33,6 +33,7 @@ class Record:
         float32, (h, L), (h, L); None without waveforms
     signal : (h, L) [VEM]; used without waveforms
     saturated : (h,) bool; None where only the waveforms say it
+    rejected : (h,) bool, hits that are no measurement, whose numbers may be anything; None: none
     dead : numbers of the stations out of service; those that the array does not have are left out
     truth : fields of Truth that are known
     standard : fields of Reconstruction that the file's own reconstruction states; empty where it
@@ -48,6 +49,7 @@ class Record:
     counts_per_vem: np.ndarray | None = None
     signal: np.ndarray | None = None
     saturated: np.ndarray | None = None
+    rejected: np.ndarray | None = None
     dead: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
     truth: dict | None = None
     standard: dict | None = None
@@ -71,6 +73,7 @@ class Batch:
     counts_per_vem: np.ndarray | None = None
     signal: np.ndarray | None = None
     saturated: np.ndarray | None = None
+    rejected: np.ndarray | None = None
     truth: Truth | None = None
     standard: Reconstruction | None = None
 
@@ -190,6 +193,7 @@ def batch_of(records: list[Record], array: Array) -> Batch:
         "counts_per_vem": float,
         "signal": float,
         "saturated": bool,
+        "rejected": bool,
     }
     return Batch(
         [r.where for r in records],
@@ -214,6 +218,8 @@ def check_size(n_hits: int, where: str) -> None:
 def _check_numbers(batch: Batch, event: np.ndarray) -> None:
     """Refuse what is not a number; event: (h,) event of each hit."""
 
+    measured = True if batch.rejected is None else ~batch.rejected
+
     def refuse(bad, text):
         if bad.any():
             first = int(np.flatnonzero(bad)[0])
@@ -223,10 +229,12 @@ def _check_numbers(batch: Batch, event: np.ndarray) -> None:
     for name in ("pedestal", "counts_per_vem", "signal"):
         column = getattr(batch, name)
         if column is not None:
-            refuse(~np.isfinite(column).all(axis=1), f"{name} is not a number")
-            refuse((np.abs(column) > LARGEST).any(axis=1), f"{name} is larger than {LARGEST:g}")
+            refuse(measured & ~np.isfinite(column).all(axis=1), f"{name} is not a number")
+            large = (np.abs(column) > LARGEST).any(axis=1)
+            refuse(measured & large, f"{name} is larger than {LARGEST:g}")
     if batch.counts_per_vem is not None:
-        refuse(~(batch.counts_per_vem > 0).all(axis=1), "counts per VEM that are not positive")
+        positive = (batch.counts_per_vem > 0).all(axis=1)
+        refuse(measured & ~positive, "counts per VEM that are not positive")
 
 
 def _indices(numbers, array: Array) -> np.ndarray:
@@ -283,6 +291,7 @@ def assemble(batch: Batch | list[Record], array: Array) -> Events:
     if (np.diff(order) == 1).all():
         order = slice(None)  # nothing to sort
     columns = {"waveform": None, "pedestal": None, "counts_per_vem": None, "pulses": None}
+    columns["rejected"] = None if batch.rejected is None else batch.rejected[order]
     if batch.waveform is not None:
         columns["waveform"] = batch.waveform[order]
         for name in ("pedestal", "counts_per_vem"):

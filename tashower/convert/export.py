@@ -100,9 +100,9 @@ def result_columns(tables: dict[str, Reconstruction]) -> dict[str, np.ndarray]:
     """{column: (rows,)} with a row for every event and method, events in their order.
 
     Errors are one standard deviation. `opening_angle_error_deg` is that of the direction in space,
-    sqrt(s_zenith^2 + sin^2(zenith) s_azimuth^2). Energies of the fit have no error of their own:
-    `energy_error_eev` is there where a method states it. NaN: no result, or not known. `flags`
-    names the cuts that the event fails, divided by blanks; empty: none.
+    sqrt(s_zenith^2 + sin^2(zenith) s_azimuth^2). `energy_error_eev`: of the measurement alone,
+    without how showers of one energy differ. NaN: no result, or not known. `flags` names the cuts
+    that the event fails, divided by blanks; empty: none.
     """
     parts: dict[str, list] = {}
 
@@ -120,8 +120,7 @@ def result_columns(tables: dict[str, Reconstruction]) -> dict[str, np.ndarray]:
             )
             for i, name in enumerate(PARAMETERS)
         }
-        stated = getattr(table, "energy_error", None)
-        error["energy"] = np.full(n, np.nan) if stated is None else stated
+        error["energy"] = table.energy_error
         for name, error_name, key, unit in _COLUMNS:
             put(name, getattr(table, key) / unit)
             put(error_name, error[key] / unit)

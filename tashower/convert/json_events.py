@@ -248,7 +248,7 @@ def _is_saturated(entry: dict, where: str) -> bool:
 
 
 def read_auger(path: str | PathLike, content: dict, k: int = 0) -> tuple[Record, _Places]:
-    """(record, {station: position [m]}); stations that are not selected are left out and named."""
+    """(record, {station: position [m]}); stations that are not selected are rejected, and named."""
     info = content.get("info")
     given = info["id"] if isinstance(info, dict) and "id" in info else None
     event, at = _numbered(
@@ -262,25 +262,24 @@ def read_auger(path: str | PathLike, content: dict, k: int = 0) -> tuple[Record,
         place = tuple(_number(entry, key, where) for key in ("x", "y"))
         without_altitude += not any(name in entry for name in _NAMES["z"])
         places[station] = (*place, _number(entry, "z", where, 0.0))
-        if not _as_number(entry.get("isSelected", 1), "isSelected", where):
-            rejected.append(station)
-            continue
         signal = _find(entry, "signal", where, "")
         if signal is None:
             dead.append(station)
             continue
+        rejected.append(not _as_number(entry.get("isSelected", 1), "isSelected", where))
         signals.append(_number(entry, "signal", where))
         stations.append(station)
         saturated.append(_is_saturated(entry, where))
         kept.append(entry)
     if 0 < without_altitude < len(places):
         raise InputError(f"{at}: {without_altitude} stations have no altitude z, the others have")
-    if rejected:
+    left = [station for station, out in zip(stations, rejected, strict=True) if out]
+    if left:
         _LOG.warning(
-            "%s: %d stations are not selected and left out: %s",
+            "%s: %d stations are not selected and not used: %s",
             at,
-            len(rejected),
-            ", ".join(map(str, rejected[:20])),
+            len(left),
+            ", ".join(map(str, left[:20])),
         )
     record = Record(
         at,
@@ -289,6 +288,7 @@ def read_auger(path: str | PathLike, content: dict, k: int = 0) -> tuple[Record,
         _times(kept, at),
         signal=np.array(signals, float)[:, None],
         saturated=np.array(saturated, bool),
+        rejected=np.array(rejected, bool),
         dead=np.array(dead, np.int64),
         standard=_auger_standard(content, at),
     )

@@ -5,9 +5,9 @@ Frame: CLF, x east, y north [m]; the file's directions of travel become directio
 
 Hits are those of bank rufptn, with its pedestals and counts per VEM; of two hits of a station the
 one that is further into the event (isgood), of equal ones that with the most signal. Hits with
-isgood 0 and those of stations that bsdinfo lists are no measurements: they are left out, and their
-stations are out of service. Of the windows of a hit the first ones are kept, one as in the
-simulation or as many as asked for. Without rufptn hits are groups of windows that follow each
+isgood 0 and those of stations that bsdinfo lists are no measurements: they are kept as rejected,
+and their stations are out of service. Of the windows of a hit the first ones are kept, one as in
+the simulation or as many as asked for. Without rufptn hits are groups of windows that follow each
 other, of a station the group with the most signal, and the counts per VEM have to be given: the mip
 of rusdraw is the peak of a histogram, not counts per VEM.
 """
@@ -115,9 +115,7 @@ def _name_stations(numbers, event, where, named: dict) -> None:
 
 
 class _Hits(NamedTuple):
-    """Hits of some events, before those that are no measurements are left out; (h,) each, (h, 2)
-    lower layer first.
-    """
+    """Hits of some events, (h,) each, (h, 2) lower layer first."""
 
     event: np.ndarray
     xxyy: np.ndarray
@@ -266,15 +264,15 @@ def _batch(events: list, where: list[str], first_number: int, named: dict, optio
     dead = _out_of_service(events, where, hits, named)
     bad = np.isin(hits.event * STATION_NUMBERS + hits.xxyy, dead)
     used, notes = select_hits(hits.event, hits.xxyy, hits.good, hits.signal, bad)
-    hits = _Hits(*(column[used] for column in hits))
+    hits, bad = _Hits(*(column[used] for column in hits)), bad[used]
     place = np.arange(options.windows)
     keep = np.where(place < hits.n_windows[:, None], hits.window[:, None] + place, -1)
     waveform = np.empty((len(keep), N_BINS * options.windows, 2), np.uint16)
     start = window_starts(time, keep)
-    bad = put_waveforms(raw.window["fadc"], keep, start, hits.pedestal, waveform)
-    if bad >= 0:
+    wrong = put_waveforms(raw.window["fadc"], keep, start, hits.pedestal, bad, waveform)
+    if wrong >= 0:
         raise InputError(
-            f"{where[hits.event[bad]]}: station {hits.xxyy[bad]}: "
+            f"{where[hits.event[wrong]]}: station {hits.xxyy[wrong]}: "
             "a FADC count outside of 0 to 65535"
         )
     number = raw.header["event_num"]
@@ -290,6 +288,7 @@ def _batch(events: list, where: list[str], first_number: int, named: dict, optio
         waveform,
         hits.pedestal[:, ::-1],
         hits.vem[:, ::-1],
+        rejected=bad,
         truth=_truth_of(events, where, event_id),
         standard=_standard(events, found, where, event_id),
     )

@@ -1,5 +1,7 @@
 """Events as Telescope Array DST files."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 from tashower.convert.dst import EVENT_BEGIN, EVENT_END, write_banks
@@ -21,12 +23,13 @@ from tashower.convert.ta_windows import (
     DATE,
     SECOND,
     USEC,
+    isgood,
     lower_layer_first,
     window_clocks,
     windows_of,
 )
 from tashower.errors import InputError
-from tashower.events.model import PARAMETERS, Events, Pulses, Reconstruction
+from tashower.events.model import PARAMETERS, Events, Pulses, Reconstruction, Truth
 from tashower.types import FilePath
 
 #: CLOCK_TIME in seconds since midnight.
@@ -62,18 +65,44 @@ def _rufldf(table: Reconstruction, i: int) -> bytes:
     )
 
 
-def _export_one(events: Events, pulses: Pulses, i: int) -> list[tuple[int, int, bytes]]:
-    rows = slice(*events.hit_offset[i : i + 2])
-    array = events.array
-    station = array.station_id[events.hit_station[rows]]
-    windows = array.detector.n_bins // N_BINS
-    clkcnt, mclkcnt = window_clocks(events.hit_time[rows], windows)
-    lower_first = lower_layer_first(events.waveform[rows], windows).astype(np.int32)
-    pedestal, vem = (
-        events.pedestal[rows][:, ::-1].astype(float),
-        events.counts_per_vem[rows][:, ::-1].astype(float),
+class _Stated(NamedTuple):
+    """What an event's banks say of its hits, (h,) each, (h, 2) lower layer first; of rejected hits
+    0 where nothing is known.
+    """
+
+    station: np.ndarray
+    pedestal: np.ndarray
+    vem: np.ndarray  # counts per VEM
+    signal: np.ndarray  # [VEM]
+
+
+def _stated(events: Events, pulses: Pulses, rows: slice) -> _Stated:
+    layers = (events.pedestal, events.counts_per_vem, pulses.signal)
+    return _Stated(
+        events.array.station_id[events.hit_station[rows]],
+        *(np.nan_to_num(column[rows][:, ::-1].astype(float)) for column in layers),
     )
-    number = int(events.event_id[i]) % 2**31
+
+
+def _truth_bank(truth: Truth, i: int, number: int) -> bytes:
+    """Payload of rusdmc of event i."""
+    return pack_rusdmc(
+        event_num=number,
+        parttype=PARTICLES.get(int(truth.mass_number[i]), 0),
+        corecounter=0,
+        tc=0,
+        energy=truth.energy[i],
+        height=0.0,
+        theta=truth.zenith[i],
+        phi=(truth.azimuth[i] + np.pi) % (2 * np.pi),
+        corexyz=np.array([truth.core_x[i], truth.core_y[i], 0.0]) * 100.0,
+    )
+
+
+def _raw_bank(events: Events, rows: slice, hits: _Stated, number: int) -> bytes:
+    """Payload of rusdraw of one event."""
+    windows = events.array.detector.n_bins // N_BINS
+    clkcnt, mclkcnt = window_clocks(events.hit_time[rows], windows)
     header = {
         "event_num": number,
         "event_code": 0 if events.truth is not None else 1,
@@ -83,72 +112,55 @@ def _export_one(events: Events, pulses: Pulses, i: int) -> list[tuple[int, int, 
         "monyymmdd": DATE,
         "monhhmmss": CLOCK_TIME,
     }
-    banks = [(EVENT_BEGIN, 0, b"")]
-    if events.truth is not None:
-        t = events.truth
-        banks.append(
-            (
-                RUSDMC,
-                0,
-                pack_rusdmc(
-                    event_num=number,
-                    parttype=PARTICLES.get(int(t.mass_number[i]), 0),
-                    corecounter=0,
-                    tc=0,
-                    energy=t.energy[i],
-                    height=0.0,
-                    theta=t.zenith[i],
-                    phi=(t.azimuth[i] + np.pi) % (2 * np.pi),
-                    corexyz=np.array([t.core_x[i], t.core_y[i], 0.0]) * 100.0,
-                ),
-            )
-        )
-    banks.append(
-        (
-            RUSDRAW,
-            1,
-            pack_rusdraw(
-                header,
-                np.repeat(station, windows),
-                clkcnt,
-                mclkcnt,
-                lower_first,
-                *(
-                    np.repeat(column, windows, axis=0)
-                    for column in (np.rint(vem), np.rint(8 * pedestal), vem)
-                ),
-            ),
-        )
+    per_window = (np.rint(hits.vem), np.rint(8 * hits.pedestal), hits.vem)
+    return pack_rusdraw(
+        header,
+        np.repeat(hits.station, windows),
+        clkcnt,
+        mclkcnt,
+        lower_layer_first(events.waveform[rows], windows).astype(np.int32),
+        *(np.repeat(column, windows, axis=0) for column in per_window),
     )
+
+
+def _pulse_bank(events: Events, pulses: Pulses, rows: slice, hits: _Stated) -> bytes:
+    """Payload of rufptn of one event."""
+    n = len(hits.station)
+    windows = events.array.detector.n_bins // N_BINS
     time = pulses.arrival_time[rows]
     earliest = np.nanmin(time) if np.isfinite(time).any() else 0.0
-    start = SECONDS + USEC * 1e-6 + earliest / SECOND
-    time = np.nan_to_num(time - earliest, nan=0.0) / TIME_UNIT
-    banks.append(
-        (
-            RUFPTN,
-            1,
-            pack_rufptn(
-                len(station),
-                len(station),
-                0,
-                isgood=np.where(pulses.saturated[rows], 5, 4),
-                wfindex=windows * np.arange(len(station)),
-                xxyy=station,
-                nfold=np.full(len(station), windows),
-                xyzclf=array.position[events.hit_station[rows]] / UNIT,
-                reltime=np.repeat(time[:, None], 2, axis=1),
-                tearliest=start,
-                pulsa=pulses.signal[rows][:, ::-1],
-                fadcpa=pulses.signal[rows][:, ::-1] * vem,
-                ped=pedestal,
-                vem=vem,
-            ),
-        )
+    relative = np.nan_to_num(time - earliest, nan=0.0) / TIME_UNIT
+    return pack_rufptn(
+        n,
+        n,
+        0,
+        isgood=isgood(pulses, rows, events.rejected),
+        wfindex=windows * np.arange(n),
+        xxyy=hits.station,
+        nfold=np.full(n, windows),
+        xyzclf=events.array.position[events.hit_station[rows]] / UNIT,
+        reltime=np.repeat(relative[:, None], 2, axis=1),
+        tearliest=SECONDS + USEC * 1e-6 + earliest / SECOND,
+        pulsa=hits.signal,
+        fadcpa=hits.signal * hits.vem,
+        ped=hits.pedestal,
+        vem=hits.vem,
     )
+
+
+def _export_one(events: Events, pulses: Pulses, i: int) -> list[tuple[int, int, bytes]]:
+    """(number, version, payload) of the banks of event i, with the markers around them."""
+    rows = slice(*events.hit_offset[i : i + 2])
+    hits = _stated(events, pulses, rows)
+    number = int(events.event_id[i]) % 2**31
+    banks = [(EVENT_BEGIN, 0, b"")]
+    if events.truth is not None:
+        banks.append((RUSDMC, 0, _truth_bank(events.truth, i, number)))
+    banks.append((RUSDRAW, 1, _raw_bank(events, rows, hits, number)))
+    banks.append((RUFPTN, 1, _pulse_bank(events, pulses, rows, hits)))
     if events.standard is not None and events.standard.valid[i]:
         banks.append((RUFLDF, 1, _rufldf(events.standard, i)))
-    dead = array.station_id[events.dead_station[slice(*events.dead_offset[i : i + 2])]]
+    dead = events.array.station_id[events.dead_station[slice(*events.dead_offset[i : i + 2])]]
     banks.append((BSDINFO, 0, pack_bsdinfo(DATE, CLOCK_TIME, USEC, dead)))
     banks.append((EVENT_END, 0, b""))
     return banks

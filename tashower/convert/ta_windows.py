@@ -8,7 +8,7 @@ import numpy as np
 
 from tashower.convert.ta_banks import N_BINS
 from tashower.errors import InputError
-from tashower.events.model import Events
+from tashower.events.model import Events, Pulses
 from tashower.physics.compiled import compiled
 from tashower.types import FilePath
 
@@ -23,18 +23,19 @@ STATION_NUMBERS = 10_000  # all are smaller
 #: BEFORE before the first to AFTER behind the last that is ABOVE it. Choices: against the true
 #: pedestals of simulated windows this is unbiased within 0.1 VEM, with 0.3 to 0.5 VEM rms.
 FIRST_BINS, NEAR, ABOVE, BEFORE, AFTER = 16, 2.5, 3.75, 3, 15
-#: What was left out, for messages.
-OUT_OF_SERVICE = "hits of stations out of service (listed, or isgood 0)"
-FURTHER = "further hits of a station in an event"
+#: What is not used, for messages.
+OUT_OF_SERVICE = "hits of stations out of service (listed, or isgood 0): kept, and marked"
+FURTHER = "further hits of a station in an event: left out"
 
 
 @compiled
-def put_waveforms(fadc, keep, start, pedestal, waveform):
+def put_waveforms(fadc, keep, start, pedestal, rejected, waveform):
     """Windows (w, 2, bins) to (h, T, 2) counts, upper layer first.
 
     keep, start : (h, k), the windows of each hit, -1: none, and the bins where they begin. Between
         and behind them stands the pedestal (h, 2), in whole numbers whose sum over any bins is less
         than a count off.
+    rejected : (h,) bool, hits that are no measurement: what cannot be a count is cut off
 
     Returns the index of the first hit with a count outside of 0 to 65535, or -1.
     """
@@ -43,7 +44,9 @@ def put_waveforms(fadc, keep, start, pedestal, waveform):
         for layer in range(2):
             base = pedestal[h, layer]
             if not 0.0 <= base <= 65535.0:
-                return h
+                if not rejected[h]:
+                    return h
+                base = 0.0
             if keep.shape[1] > 1:
                 before = 0.0
                 for i in range(length):
@@ -56,7 +59,9 @@ def put_waveforms(fadc, keep, start, pedestal, waveform):
                 for i in range(min(n_bins, length - start[h, k])):
                     value = fadc[keep[h, k], layer, i]
                     if value < 0 or value > 65535:
-                        return h
+                        if not rejected[h]:
+                            return h
+                        value = min(max(value, 0), 65535)
                     waveform[h, start[h, k] + i, 1 - layer] = value
     return -1
 
@@ -125,18 +130,25 @@ def within_half(seconds: np.ndarray) -> np.ndarray:
 def select_hits(
     event: np.ndarray, xxyy: np.ndarray, good: np.ndarray, signal: np.ndarray, bad: np.ndarray
 ) -> tuple[np.ndarray, Counter]:
-    """(indices of the hits to use, sorted by event and station, one of each station of an event:
-    the one with the highest isgood, of equal ones with the most signal; how many were left out).
+    """(indices of the hits to keep, sorted by event and station, one of each station of an event:
+    a measurement before one that is none, then the one with the highest isgood, of equal ones with
+    the most signal; how many are not used, by reason).
 
     event, xxyy, good, signal : (h,); bad : (h,) bool, no measurement
     """
     if not bad.any() and (np.diff(event * STATION_NUMBERS + xxyy) > 0).all():
         return np.arange(len(event)), Counter()
-    order = np.lexsort((-signal, -good, xxyy, event, bad))
-    used = order[: int((~bad).sum())]
-    first = np.ones(len(used), bool)
-    first[1:] = (np.diff(event[used]) != 0) | (np.diff(xxyy[used]) != 0)
-    return used[first], Counter({OUT_OF_SERVICE: int(bad.sum()), FURTHER: int((~first).sum())})
+    order = np.lexsort((-signal, -good, bad, xxyy, event))
+    first = np.ones(len(order), bool)
+    first[1:] = (np.diff(event[order]) != 0) | (np.diff(xxyy[order]) != 0)
+    kept = order[first]
+    return kept, Counter({OUT_OF_SERVICE: int(bad[kept].sum()), FURTHER: int((~first).sum())})
+
+
+def isgood(pulses: Pulses, rows: slice, rejected: np.ndarray | None) -> np.ndarray:
+    """isgood of the hits of an event: 4 part of it, 5 saturated, 0 no measurement."""
+    good = np.where(pulses.saturated[rows], 5, 4)
+    return good if rejected is None else np.where(rejected[rows], 0, good)
 
 
 def windows_of(events: Events, path: FilePath) -> int:

@@ -36,7 +36,7 @@ HEADER = {
     "hits": (
         "hits.csv",
         "hits: event, station, time_ns, signal_vem (or signal_upper_vem, signal_lower_vem); "
-        "gps_second, saturated, true_... where known",
+        "gps_second, saturated, rejected, true_... where known",
     ),
     "waveforms": (
         None,
@@ -270,6 +270,8 @@ def read_tables(
         columns["saturated"] = (
             truths(table, "saturated") if "saturated" in table.columns else np.zeros(n, bool)
         )
+    if "rejected" in table.columns:
+        columns["rejected"] = truths(table, "rejected")
     altitude = float(np.mean(listed.position[:, 2]))
     position = listed.position - [0.0, 0.0, altitude if np.isfinite(altitude) else 0.0]
     try:
@@ -288,6 +290,8 @@ def read_tables(
         where = f"{path}: event {number}"
         out = np.union1d(always, dead.get(number, always[:0]))
         both = np.isin(station[rows], out)
+        if "rejected" in columns:
+            both &= ~columns["rejected"][rows]
         if both.any():
             called = table.columns["station"][rows[both][0]]
             raise InputError(f"{where}: station {called} has a hit, but is out of service")

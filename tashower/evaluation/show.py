@@ -34,12 +34,14 @@ def _range(values, factor=1.0) -> str:
 def _describe_events(path) -> list[str]:
     events = read_events(path)
     detector = events.array.detector
+    rejected = 0 if events.rejected is None else events.rejected.sum()
     lines = [
         f"array: {events.array.n_stations} stations, {events.array.spacing:g} m apart, "
         f"{detector.area:g} m2, {detector.n_layers} layers, "
         f"{detector.n_bins} bins of {detector.bin_width:g} ns",
         f"events: {events.n_events:,}, hits: {events.n_hits:,}"
-        + (f" ({events.n_hits / events.n_events:.1f} per event)" if events.n_events else ""),
+        + (f" ({events.n_hits / events.n_events:.1f} per event)" if events.n_events else "")
+        + (f", {rejected} of them no measurement" if rejected else ""),
         f"waveforms: {'no' if events.waveform is None else 'yes'}, "
         f"truth: {'no' if events.truth is None else 'yes'}",
     ]

@@ -7,7 +7,8 @@ dtype of hits (`structured_hits`): `event` (int64, position among the events), `
 `station_id` (int32), `x`, `y`, `z` [m] and `time` (start of the waveform [ns]) float64; where there
 are pulses, their columns (`arrival_time` [ns], `signal` [VEM] (n_layers,), `saturated`, `n_peaks`
 (n_layers,), `area_over_peak` [ns]); where there are waveforms, `pedestal` and `counts_per_vem`
-(n_layers,) float32. The waveforms themselves are not in it: row k is that of `events.waveform[k]`.
+(n_layers,) float32; where there are any, `rejected` (hits that are no measurement). The waveforms
+themselves are not in it: row k is that of `events.waveform[k]`.
 
 In a pandas table what has several entries a row is one column per entry: `signal_0`, `signal_1`;
 instead of the covariance it has the errors, `core_x_error` ... (root of the diagonal).
@@ -96,7 +97,7 @@ def hit_columns(events: "Events", pulses: "Pulses | None" = None) -> dict[str, n
                 f"pulses of {len(pulses.arrival_time)} hits, where there are {events.n_hits}"
             )
         columns |= {f.name: getattr(pulses, f.name) for f in fields(pulses)}
-    for name in ("pedestal", "counts_per_vem"):
+    for name in ("pedestal", "counts_per_vem", "rejected"):
         if getattr(events, name) is not None:
             columns[name] = getattr(events, name)
     return columns

@@ -103,6 +103,8 @@ class Events:
     standard: "Reconstruction | None" = None  #: that came with the data, made by other software
     #: (n_hits,) bool, hits that came as saturated beside their waveforms
     saturated: np.ndarray | None = None
+    #: (n_hits,) bool, hits that the experiment says are no measurement: kept, and used by nothing
+    rejected: np.ndarray | None = None
 
     @property
     def n_events(self) -> int:
@@ -178,6 +180,7 @@ class Reconstruction:
     t0: np.ndarray  #: [ns]
     curvature: np.ndarray  #: [ns]
     energy: np.ndarray  #: [EeV]
+    energy_error: np.ndarray  #: [EeV], of the measurement alone; NaN where not known
     covariance: np.ndarray  #: (n_events, 7, 7) in the order of PARAMETERS; NaN where not known
     chi2: np.ndarray
     ndof: np.ndarray  #: int32
@@ -283,6 +286,7 @@ def select_events(events: Events, rows: np.ndarray | slice) -> Events:
         pedestal=take(events.pedestal),
         counts_per_vem=take(events.counts_per_vem),
         saturated=take(events.saturated),
+        rejected=take(events.rejected),
         dead_offset=dead_offset,
         dead_station=dead_station,
         pulses=None if events.pulses is None else select_rows(events.pulses, index),
@@ -336,6 +340,7 @@ def concatenate_events(parts: list[Events]) -> Events:
         "pedestal",
         "counts_per_vem",
         "saturated",
+        "rejected",
         "dead_station",
     )
     return replace(

@@ -51,8 +51,8 @@ class EventFile:
         """Write the array; index_of: the index in it of every station index of the parts, where
         that differs.
 
-        Tables of truth and of the standard reconstruction in which no event has anything are left
-        out again.
+        Tables of truth and of the standard reconstruction in which no event has anything, and marks
+        of rejected hits where there are none, are left out again.
         """
         for name, column in array_columns(array).items():
             create_column(self._file.require_group("array"), name, np.asarray(column))
@@ -65,19 +65,32 @@ class EventFile:
         for name in {"truth", "standard"} & self._known:
             if not self._says_something(self._file[name]):
                 del self._file[name]
+        if "hits/rejected" in self._file and not self._any("hits/rejected"):
+            del self._file["hits/rejected"]
+
+    def _any(self, name: str) -> bool:
+        """Whether a column of truths has one that is true."""
+        column = self._file[name]
+        return any(column[k : k + _ROWS].any() for k in range(0, len(column), _ROWS))
 
     def hits(self) -> Iterator[tuple]:
-        """(event_id, hit_offset from 0, hit_station, hit_time) of some events after each other."""
+        """(event_id, hit_offset from 0, hit_station, hit_time) of some events after each other,
+        without rejected hits.
+        """
         offset = self._file["events/hit_offset"]
         for begin in range(0, self.n_events, _EVENTS):
             end = min(begin + _EVENTS, self.n_events)
             here = offset[begin : end + 1]
             rows = slice(int(here[0]), int(here[-1]))
+            used = np.ones(rows.stop - rows.start, bool)
+            if "hits/rejected" in self._file:
+                used = ~self._file["hits/rejected"][rows]
+            before = np.concatenate([[0], np.cumsum(used)])
             yield (
                 self._file["events/event_id"][begin:end],
-                here - here[0],
-                self._file["hits/hit_station"][rows],
-                self._file["hits/hit_time"][rows],
+                before[here - here[0]],
+                self._file["hits/hit_station"][rows][used],
+                self._file["hits/hit_time"][rows][used],
             )
 
     @staticmethod

@@ -32,6 +32,7 @@ _REAL = {
         "pedestal": np.float32,
         "counts_per_vem": np.float32,
         "saturated": np.bool_,
+        "rejected": np.bool_,
     },
     "pulses": {
         "arrival_time": np.float64,
@@ -187,8 +188,10 @@ def check_events(events: Events, path: FilePath) -> None:
         _check_list(path, where, offset, station, events.n_events, events.array.n_stations)
     if events.hit_time.shape != (events.n_hits,) or not np.isfinite(events.hit_time).all():
         raise InputError(f"{path}: hits/hit_time is not {events.n_hits} finite numbers")
-    if events.saturated is not None and events.saturated.shape != (events.n_hits,):
-        raise InputError(f"{path}: hits/saturated is not ({events.n_hits},)")
+    for name in ("saturated", "rejected"):
+        column = getattr(events, name)
+        if column is not None and column.shape != (events.n_hits,):
+            raise InputError(f"{path}: hits/{name} is not ({events.n_hits},)")
     layers, parameters = (events.array.detector.n_layers,), len(PARAMETERS)
     _check_shapes(events.pulses, events.n_hits, path, {"signal": layers, "n_peaks": layers})
     for table in (events.truth, events.standard):

@@ -18,9 +18,11 @@ from tashower.types import FilePath
 
 #: Version of the event file. The first number changes when an old reader would go wrong, the second
 #: when something is added.
-EVENT_VERSION = "1.5"
+EVENT_VERSION = "1.6"
 #: What columns of older files are called now.
 FORMER_NAMES = {"s800": "s_ref", "log_s800": "log_s_ref", "log10_s800": "log10_s_ref"}
+#: Columns that older files do not have: not known, NaN.
+SINCE = {"energy_error"}
 _NAMES_OF_PART = {
     "waveforms": ("hits/waveform", "hits/pedestal", "hits/counts_per_vem"),
     "pulses": ("pulses",),
@@ -74,6 +76,7 @@ def event_groups(events: Events) -> dict[str, dict]:
             "pedestal": events.pedestal,
             "counts_per_vem": events.counts_per_vem,
             "saturated": events.saturated,
+            "rejected": events.rejected,
         },
     }
     tables = {name: getattr(events, name) for name in ("pulses", "truth", "standard")}
@@ -139,6 +142,8 @@ def table_of(
     if columns is None:
         return None
     columns = with_present_names(columns)
+    for name in SINCE & {f.name for f in fields(kind)}:
+        columns.setdefault(name, np.full(n_rows, np.nan))
     for f in fields(kind):
         if f.name not in columns:
             raise InputError(f"{path}: {kind.__name__.lower()}/{f.name} is missing")
@@ -264,7 +269,7 @@ def read_events(path: FilePath, only: Iterable[str] = PARTS) -> Events:
             **{name: hits[name] for name in ("hit_station", "hit_time")},
             **{
                 name: hits.get(name)
-                for name in ("waveform", "pedestal", "counts_per_vem", "saturated")
+                for name in ("waveform", "pedestal", "counts_per_vem", "saturated", "rejected")
             },
             **{name: columns[name] for name in ("dead_offset", "dead_station")},
             pulses=table_of(Pulses, groups.get("pulses"), path, n_hits),

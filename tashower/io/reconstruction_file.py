@@ -14,7 +14,7 @@ from tashower.io.hdf5 import read_arrays, write_arrays
 from tashower.types import FilePath
 
 #: Version of the reconstruction file.
-RECONSTRUCTION_VERSION = "1.1"
+RECONSTRUCTION_VERSION = "1.2"
 
 
 def write_reconstruction(

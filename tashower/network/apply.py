@@ -41,7 +41,7 @@ def corrected(
     covariance is NaN. S800, t0 and curvature are the fit's. `_covariance` says which elements of
     the covariance are known; without one all are NaN.
     """
-    names = ("core_x", "core_y", "zenith", "azimuth", "energy")
+    names = ("core_x", "core_y", "zenith", "azimuth", "energy", "energy_error")
     columns = {name: np.full(len(fit.event_id), np.nan) for name in names}
     # Back from the frame of the lattice.
     axis_x, axis_y = in_lattice_frame(correction[:, 0], correction[:, 1], -heading)
@@ -63,6 +63,9 @@ def corrected(
         known = _covariance(axis, fit.s_ref[rows], covariance, heading)
         known[sine >= 1.0] = np.nan
         columns["covariance"][rows] = known
+        log10_energy = TARGETS.index("log10_energy")
+        relative = np.log(10.0) * np.sqrt(covariance[:, log10_energy, log10_energy])
+        columns["energy_error"][rows] = columns["energy"][rows] * relative
     return replace(fit, **columns, flags=flags)
 
 

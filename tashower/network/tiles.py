@@ -245,6 +245,8 @@ def make_tiles(
     features |= {"exists": exists, "working": _working(events, place)}
     event = events.hit_event
     cell, inside = place.cells_of(array.lattice[events.hit_station], event)
+    if events.rejected is not None:
+        inside &= ~events.rejected
     chosen = np.flatnonzero(inside)
     at = (event[chosen], cell[chosen, 0], cell[chosen, 1])
     of_hits = _hit_features(

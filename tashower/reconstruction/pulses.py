@@ -2,6 +2,7 @@
 measured data.
 """
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -128,7 +129,8 @@ def _find(traces, limits, found):
 
 
 def find_pulses(events: Events) -> Pulses:
-    """Pulses of every hit; `events.pulses` where the events come without waveforms.
+    """Pulses of every hit; `events.pulses` where the events come without waveforms. Those of
+    rejected hits (`events.rejected`) say nothing: NaN.
 
     arrival_time : mean over the layers of the leading edge, interpolated within the bin; NaN
         without one. Noise, threshold and linear range are those of `events.array.detector`.
@@ -139,7 +141,7 @@ def find_pulses(events: Events) -> Pulses:
     Not included: unfolding of the pulse shape, correction of saturated signals, second windows.
     """
     if events.waveform is None:
-        return events.pulses
+        return without_rejected(events.pulses, events.rejected)
     n_hits, _, n_layers = events.waveform.shape
     detector = events.array.detector
     pulses = Pulses(
@@ -161,4 +163,25 @@ def find_pulses(events: Events) -> Pulses:
         int(detector.edge_bins),
     )
     _find(traces, limits, _Found(*(getattr(pulses, name) for name in _Found._fields)))
-    return pulses
+    return without_rejected(pulses, events.rejected)
+
+
+def without_rejected(pulses: Pulses, rejected: np.ndarray | None) -> Pulses:
+    """The pulses, of which those of rejected hits say nothing: time, signal and area over peak
+    NaN, no peaks, not saturated.
+
+    rejected : (n_hits,) bool; None: none are
+    """
+    if rejected is None or not rejected.any():
+        return pulses
+    nothing = {
+        "arrival_time": np.nan,
+        "signal": np.nan,
+        "saturated": False,
+        "n_peaks": 0,
+        "area_over_peak": np.nan,
+    }
+    columns = {name: getattr(pulses, name).copy() for name in nothing}
+    for name, value in nothing.items():
+        columns[name][rejected] = value
+    return replace(pulses, **columns)

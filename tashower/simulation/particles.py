@@ -47,9 +47,6 @@ PHOTOELECTRONS_PER_VEM = 18.5
 #: Relative spread of the light that a particle gives, by where it crosses the station (same
 #: source).
 LIGHT_SPREAD = 0.07
-#: Power of r/800 m with which the ratio of muonic to electromagnetic signal grows. Model choice:
-#: muons spread wider.
-MUON_SPREADING = 0.5
 #: Shape of the gamma distribution of muon delays.
 MUON_SHAPE = 2
 #: Power of the signal density in the local fluctuation of the front (as in the Telescope Array's

@@ -14,6 +14,8 @@ from tashower.convert.convert import convert, tell_format
 from tashower.convert.json_events import east_north_up
 from tashower.errors import InputError
 from tashower.physics.geometry import axis_components, plane_delay
+from tashower.reconstruction.methods.plane import fit_planes
+from tashower.reconstruction.pulses import find_pulses
 
 ORIGIN = (4.951, 52.356, 55.0)
 
@@ -223,7 +225,7 @@ def test_auger_release(tmp_path):
     assert (events.standard.core_x[0], events.standard.s_ref[0]) == (0.0, 60.0)
 
 
-def test_stations_that_are_not_selected_are_left_out_and_named(tmp_path, caplog):
+def test_stations_that_are_not_selected_are_kept_named_and_not_used(tmp_path, caplog):
     """Event 081847956000 of the open data: five stations, whose plane is 53.41, 53.75 deg."""
     content = copy.deepcopy(AUGER)
     for station in content["stations"]:
@@ -240,9 +242,16 @@ def test_stations_that_are_not_selected_are_left_out_and_named(tmp_path, caplog)
         }
     )
     events = convert([write(tmp_path / "a.json", content)])
-    assert events.n_hits == 5
-    assert 999 not in events.array.station_id[events.hit_station]
+    assert events.array.station_id[events.hit_station[events.rejected]].tolist() == [999]
+    assert (events.n_hits, int(events.rejected.sum())) == (6, 1)
     assert "999" in caplog.text
+    found = find_pulses(events)
+    np.testing.assert_array_equal(np.isnan(found.arrival_time), events.rejected)
+    fit = fit_planes(events, found)
+    assert fit.n_stations[0] == 5
+    without = convert([write(tmp_path / "b.json", AUGER)])
+    alone = fit_planes(without, find_pulses(without))
+    assert fit.zenith[0] == pytest.approx(alone.zenith[0], abs=1e-9)
 
 
 def test_null_signal_is_a_station_out_of_service(tmp_path):
@@ -388,7 +397,8 @@ CASES = Path(__file__).resolve().parents[3] / "shared" / "cases"
 def test_cases():
     release = convert([CASES / "auger" / "release_schema.json"])
     assert release.event_id.tolist() == [71656066300]
-    assert convert([CASES / "auger" / "with_rejected_station.json"]).n_hits == 5
+    rejected = convert([CASES / "auger" / "with_rejected_station.json"])
+    assert (rejected.n_hits, int(rejected.rejected.sum())) == (6, 1)
     found = convert([CASES / "hisparc" / "sentinels.json"])
     np.testing.assert_allclose(found.pulses.signal[:, 0], [7, 10, 8, 0.5])
     assert convert([CASES / "hisparc" / "list_of_events.json"]).n_events == 2

@@ -57,23 +57,26 @@ def test_hits_are_those_of_rufptn(tmp_path):
     """Hit by hit, its windows, pedestal, counts per VEM and place."""
     events = convert([written(tmp_path / "p.dst")])
     assert events.event_id.tolist() == [335]
-    assert stations_of(events, events.hit_station) == [1010, 1013, 1014]
-    np.testing.assert_allclose(events.pedestal, [PED[::-1]] * 3)
-    np.testing.assert_allclose(events.counts_per_vem, [VEM[::-1]] * 3)
-    height = [100, 80, 60]
-    np.testing.assert_array_equal(events.waveform[:, 30, 1], 6 + np.array(height))
-    np.testing.assert_array_equal(events.waveform[:, 30, 0], 5 + 2 * np.array(height))
-    start = np.array([0, 1000, 60]) / CLOCK * 1e9
+    assert stations_of(events, events.hit_station) == [1010, 1011, 1012, 1013, 1014]
+    assert events.rejected.tolist() == [False, True, True, False, False]
+    good = ~events.rejected
+    np.testing.assert_allclose(events.pedestal[good], [PED[::-1]] * 3)
+    np.testing.assert_allclose(events.counts_per_vem[good], [VEM[::-1]] * 3)
+    height = np.array([100, 90, 70, 80, 60])
+    np.testing.assert_array_equal(events.waveform[:, 30, 1], 6 + height)
+    np.testing.assert_array_equal(events.waveform[:, 30, 0], 5 + 2 * height)
+    start = np.array([0, 20, 15, 1000, 60]) / CLOCK * 1e9
     np.testing.assert_allclose(events.hit_time - events.hit_time[0], start, atol=1e-3)
+    assert np.isnan(find_pulses(events).signal[~good]).all()
     first = 4_728_300 / CLOCK * 1e9 - USEC * 1e3
     assert events.hit_time[0] == pytest.approx(first, abs=1e-3)
-    place = np.array([PLACE[s] for s in (1010, 1013, 1014)]) * 1200.0
+    place = np.array([PLACE[s] for s in range(1010, 1015)]) * 1200.0
     np.testing.assert_allclose(
         events.array.position[events.hit_station][:, :2], place[:, :2], atol=1e-6
     )
 
 
-def test_what_is_no_measurement_is_counted_and_out_of_service(tmp_path, capsys):
+def test_what_is_no_measurement_is_kept_and_out_of_service(tmp_path, capsys):
     """isgood 0, vem -1 and stations that bsdinfo lists; second hits are only counted."""
     path = written(tmp_path / "p.dst")
     notes = Counter()
@@ -85,6 +88,7 @@ def test_what_is_no_measurement_is_counted_and_out_of_service(tmp_path, capsys):
     assert "not used: 1 further hits of a station" in said
     events = read_events(tmp_path / "e.h5")
     assert stations_of(events, events.dead_station) == [1011, 1012, 2411]
+    assert stations_of(events, events.hit_station[events.rejected]) == [1011, 1012]
 
 
 def test_rufptn_without_its_end_is_refused(tmp_path):
@@ -125,10 +129,12 @@ def test_without_rufptn_the_calibration_has_to_be_given(tmp_path, capsys):
     events = read_events(tmp_path / "e.h5")
     np.testing.assert_array_equal(events.counts_per_vem, 42.5)
     np.testing.assert_array_equal(events.pedestal, [[6.0, 5.0]] * len(events.pedestal))
-    assert stations_of(events, events.hit_station) == [1010, 1011, 1013, 1014]
+    assert stations_of(events, events.hit_station) == [1010, 1011, 1012, 1013, 1014]
+    assert stations_of(events, events.hit_station[events.rejected]) == [1012]
     # rufptn has the last word where it is there.
     with_pulses = convert([written(tmp_path / "q.dst")], counts_per_vem=42.5)
-    np.testing.assert_allclose(with_pulses.counts_per_vem, [VEM[::-1]] * 3)
+    measured = ~with_pulses.rejected
+    np.testing.assert_allclose(with_pulses.counts_per_vem[measured], [VEM[::-1]] * 3)
     for value in ("0", "-40", "nan"):
         assert main([*words[:-1], value]) == 2
         assert "ounts" in capsys.readouterr().err.splitlines()[-1]
@@ -154,7 +160,12 @@ def test_padding_is_less_than_a_count_off_over_any_bins(base):
     keep = np.full((1, 10), -1)
     assert (
         put_waveforms(
-            np.zeros((1, 2, 128), np.int32), keep, keep * 0, np.full((1, 2), base), waveform
+            np.zeros((1, 2, 128), np.int32),
+            keep,
+            keep * 0,
+            np.full((1, 2), base),
+            np.zeros(1, bool),
+            waveform,
         )
         < 0
     )
@@ -173,7 +184,7 @@ def test_an_event_across_the_border_of_a_second(tmp_path):
     """The later windows count from the next second."""
     begin = CLOCK - 30
     events = convert([written(tmp_path / "p.dst", first=begin, usec=999_990)])
-    start = np.array([0, 1000, 60]) / CLOCK * 1e9
+    start = np.array([0, 20, 15, 1000, 60]) / CLOCK * 1e9
     np.testing.assert_allclose(events.hit_time - events.hit_time[0], start, atol=1e-3)
     np.testing.assert_allclose(within_half(np.array([0.75, -0.75, 0.25])), [-0.25, 0.25, 0.25])
 
@@ -245,10 +256,10 @@ def test_an_event_without_hits(tmp_path, capsys):
     empty += [(13103, 1, published.rufptn([])), (published.STOP, 0, b"")]
     (tmp_path / "p.dst").write_bytes(published.dst(banks() + empty))
     assert main(["convert", str(tmp_path / "p.dst"), "--to", str(tmp_path / "e.h5")]) == 0
-    assert np.diff(read_events(tmp_path / "e.h5").hit_offset).tolist() == [3, 0]
+    assert np.diff(read_events(tmp_path / "e.h5").hit_offset).tolist() == [5, 0]
     capsys.readouterr()
     assert main(["show", str(tmp_path / "e.h5")]) == 0
-    assert "events: 2, hits: 3" in capsys.readouterr().out
+    assert "hits: 5 (2.5 per event), 2 of them no measurement" in capsys.readouterr().out
     without = [(13101, 1, published.rusdraw(7, USEC, []))]
     (tmp_path / "q.dst").write_bytes(published.dst(without))
     assert convert([tmp_path / "q.dst"]).n_hits == 0
@@ -275,7 +286,8 @@ def test_the_fit_of_real_events(real):
 
 
 def test_hits_of_real_events(real):
-    assert np.diff(real.hit_offset).tolist() == [37, 30]
+    assert np.diff(real.hit_offset).tolist() == [39, 30]
+    assert int(real.rejected.sum()) == 2
     out = [set(stations_of(real, real.dead_station[a:b])) for a, b in ((0, 46), (46, 98))]
     assert {1119, 1815} <= out[0]
 
@@ -322,4 +334,4 @@ def test_positions_that_cannot_be_name_the_file(tmp_path):
 def test_options_are_used_by_the_reader(tmp_path):
     path = written(tmp_path / "p.dst")
     (batch,) = read_batches(path, {}, Options(windows=2))
-    assert batch.waveform.shape == (3, 256, 2)
+    assert batch.waveform.shape == (5, 256, 2)

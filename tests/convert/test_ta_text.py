@@ -31,13 +31,15 @@ def test_one_hit_of_a_station_is_used(tmp_path, layout):
     assert tell_format([tmp_path / "e.txt"]) == "ta_text"
     assert events.n_events == 2
     station = events.array.station_id[events.hit_station]
-    assert station.tolist() == [711, 810, 711, 810]
-    np.testing.assert_array_equal(events.waveform[:, 30, 1], [66, 56] * 2)
-    np.testing.assert_array_equal(events.waveform[:, 30, 0], [125, 105] * 2)
-    np.testing.assert_array_equal(events.pedestal, [[5.0, 6.0]] * 4)
-    np.testing.assert_array_equal(events.counts_per_vem, [[41.0, 40.0]] * 4)
+    assert station.tolist() == [711, 810, 1119, 711, 810, 1119]
+    assert events.rejected.tolist() == [False, False, True] * 2
+    good = ~events.rejected
+    np.testing.assert_array_equal(events.waveform[good, 30, 1], [66, 56] * 2)
+    np.testing.assert_array_equal(events.waveform[good, 30, 0], [125, 105] * 2)
+    np.testing.assert_array_equal(events.pedestal[good], [[5.0, 6.0]] * 4)
+    np.testing.assert_array_equal(events.counts_per_vem[good], [[41.0, 40.0]] * 4)
     time = (4_728_300 + np.array([10, 0])) / CLOCK * 1e9 - USEC * 1e3
-    np.testing.assert_allclose(events.hit_time, np.tile(time, 2), atol=1e-3)
+    np.testing.assert_allclose(events.hit_time[good], np.tile(time, 2), atol=1e-3)
     assert events.array.station_id[events.dead_station].tolist() == [1119, 1119]
     notes = Counter()
     list(read_records(tmp_path / "e.txt", notes=notes))
@@ -48,7 +50,9 @@ def test_one_hit_of_a_station_is_used(tmp_path, layout):
 
 def test_hits_of_stations_that_are_listed_are_not_used(tmp_path):
     events = read(tmp_path, per_event(dump_sections(bad="0711 65535 0310 65535")))
-    assert events.array.station_id[events.hit_station].tolist() == [810]
+    station = events.array.station_id[events.hit_station]
+    assert station.tolist() == [711, 810, 1119]
+    assert events.rejected.tolist() == [True, False, True]
     assert events.array.station_id[events.dead_station].tolist() == [711, 1119]
 
 
@@ -89,7 +93,7 @@ def test_an_event_without_hits(tmp_path):
     empty = [dump_line(fit=False), "", "", "0310 65535"]
     for layout in (per_event, per_file):
         events = read(tmp_path, layout(dump_sections(), empty))
-        assert np.diff(events.hit_offset).tolist() == [2, 0]
+        assert np.diff(events.hit_offset).tolist() == [3, 0]
 
 
 @pytest.mark.parametrize(
@@ -157,4 +161,8 @@ def test_cases():
     base, stripped = (convert([SHARED / f"{name}.txt"]) for name in ("base", "stripped"))
     np.testing.assert_array_equal(base.hit_offset, stripped.hit_offset)
     np.testing.assert_array_equal(base.waveform, stripped.waveform)
-    assert convert([SHARED / "isgood0.txt"]).n_hits == base.n_hits - 1
+    broken = convert([SHARED / "isgood0.txt"])
+    assert broken.n_hits == base.n_hits
+    assert int(broken.rejected.sum()) == 1
+    at = broken.hit_station[broken.rejected]
+    assert np.isin(at, broken.dead_station).all()

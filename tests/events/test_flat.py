@@ -28,6 +28,7 @@ def table():
         event_id=np.array([7, 3, 9, 1]),
         **columns,
         energy=np.array([1.0, 2.0, 30.0, np.nan]),
+        energy_error=np.array([0.1, 0.2, 3.0, np.nan]),
         covariance=covariance,
         chi2=number,
         ndof=np.arange(n, dtype=np.int32),

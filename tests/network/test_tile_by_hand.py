@@ -148,6 +148,7 @@ def the_event(heading):
         event_id=events.event_id,
         **{name: np.array([value]) for name, value in FIT.items()},
         energy=np.array([10.0]),
+        energy_error=np.array([1.0]),
         covariance=np.full((1, 7, 7), np.nan),
         chi2=np.zeros(1),
         ndof=np.ones(1, np.int32),
@@ -251,3 +252,11 @@ def test_an_event_without_a_correction_is_invalid():
     found = corrected(fit, np.zeros(0, int), np.zeros((0, 5)))
     assert found.flags[0] & 1
     assert np.isnan([found.zenith[0], found.azimuth[0], found.core_x[0], found.energy[0]]).all()
+
+
+def test_the_error_of_the_energy_is_that_of_its_logarithm():
+    fit = the_event(0.0)[2]
+    covariance = np.diag([1e-4, 1e-4, 900.0, 900.0, 0.05**2])[None]
+    found = corrected(fit, np.array([0]), np.zeros((1, 5)), 0.3, covariance)
+    assert found.energy_error[0] == pytest.approx(found.energy[0] * 0.05 * math.log(10))
+    assert np.isnan(corrected(fit, np.array([0]), np.zeros((1, 5))).energy_error[0])

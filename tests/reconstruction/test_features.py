@@ -25,6 +25,7 @@ def vertical(event_id, core=(0.0, 0.0), s_ref=10.0):
             ("t0", 0.0),
             ("curvature", 1.7),
             ("energy", 9.0),
+            ("energy_error", 1.0),
             ("chi2", 12.0),
         )
     }

@@ -78,18 +78,28 @@ def event_figure(
     position = array.position[hits]
     r, plane = np.zeros((2, len(hits)))
     # Accidental hits stay in the footprint; in the other panels they would squeeze everything else.
-    near = np.ones(len(hits), bool)
+    measured = np.ones(len(hits), bool) if events.rejected is None else ~events.rejected[rows]
+    near = measured
     if reference:
         expected = expected_of(reference, position, array)
         r, plane = expected.distance, expected.plane_time - reference["t0"]
-        near = _near(expected, time)
+        near = measured & _near(expected, time)
     # Without waveforms their column is left out.
     columns = 2 if events.waveform is None else 3
     figure = Figure(figsize=(5.4 * columns, 9.5), dpi=100)
     grid = figure.add_gridspec(
         4, columns, height_ratios=(3, 1, 3, 1.6), width_ratios=(1.25, 1.0, 1.0)[:columns]
     )
-    footprint(figure.add_subplot(grid[0:3, 0]), events, index, hits, time, signal, showers)
+    footprint(
+        figure.add_subplot(grid[0:3, 0]),
+        events,
+        index,
+        hits[measured],
+        time[measured],
+        signal[measured],
+        showers,
+        hits[~measured],
+    )
     if events.waveform is not None and len(rows):
         order = np.flatnonzero(near)[np.argsort(r[near])]
         waveforms(figure.add_subplot(grid[0:4, 2]), events, order, rows, r, plane, reference)
@@ -100,7 +110,9 @@ def event_figure(
         curves(axes, r[near], near_hits, showers, array)
     parameter_table(figure.add_subplot(grid[3, 0]), showers, array.size_name)
     title = f"event {int(events.event_id[index])}, {len(rows)} stations with a hit"
-    if not near.all():
-        title += f"; {(~near).sum()} of them far from the front, not drawn on the right"
+    if not measured.all():
+        title += f", {(~measured).sum()} of them no measurement"
+    if (far := int((measured & ~near).sum())) > 0:
+        title += f"; {far} of them far from the front, not drawn on the right"
     figure.suptitle(title)
     return figure

@@ -49,9 +49,10 @@ def footprint(
     time: np.ndarray,
     signal: np.ndarray,
     showers: list[Shower],
+    rejected: np.ndarray,
 ) -> None:
     """Stations, times and signals of an event seen from above, and the showers' cores and axes;
-    hits : indices of the stations with a hit.
+    hits, rejected : indices of the stations with a hit, and with one that is no measurement.
     """
     position = events.array.position
     dead = events.dead_station[slice(*events.dead_offset[index : index + 2])]
@@ -66,6 +67,15 @@ def footprint(
         ms=6,
         label="out of service",
     )
+    if len(rejected):
+        axis.plot(
+            *position[rejected, :2].T / 1e3,
+            "s",
+            mfc="none",
+            color="#888888",
+            ms=8,
+            label="hit that is no measurement",
+        )
     where = position[hits] / 1e3
     points = axis.scatter(
         where[:, 0],

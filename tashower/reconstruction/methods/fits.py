@@ -9,7 +9,7 @@ from tashower.calibration.calibration import Calibration
 from tashower.calibration.energy import PRIMARIES, energy_of_primary, look_up_energy
 from tashower.errors import InputError
 from tashower.events.array import Array, description_of
-from tashower.events.model import Events, Pulses, Reconstruction
+from tashower.events.model import PARAMETERS, Events, Pulses, Reconstruction
 from tashower.progress import blocks
 from tashower.reconstruction.joint.fit import Fitted, fit_all
 from tashower.reconstruction.joint.model import FitSettings
@@ -18,6 +18,7 @@ from tashower.reconstruction.methods import TABLE, Context
 from tashower.reconstruction.quality import FitSums, quality_flags, to_angles
 
 _BLOCK = 2000  # events between two reports of progress
+_STEP = 1e-4  # of ln S800 and zenith [rad], for the slope of the energy
 
 
 def fit_settings(
@@ -101,6 +102,32 @@ def energy_of(context: Context, s_ref: np.ndarray, zenith: np.ndarray) -> np.nda
     return energy_of_primary(s_ref, zenith, PRIMARIES[context.primary])
 
 
+def energy_error_of(
+    context: Context, s_ref: np.ndarray, zenith: np.ndarray, covariance: np.ndarray
+) -> np.ndarray:
+    """Error [EeV] of `energy_of`, from those of S800 and zenith and their correlation.
+
+    covariance : (n, 7, 7) in the order of PARAMETERS
+
+    Not included: how showers of one energy differ; the errors of the relation itself.
+    """
+    size, angle = PARAMETERS.index("s_ref"), PARAMETERS.index("zenith")
+    with np.errstate(invalid="ignore"):
+        by_size = np.log(
+            energy_of(context, s_ref * (1 + _STEP), zenith)
+            / energy_of(context, s_ref * (1 - _STEP), zenith)
+        ) / (2 * _STEP * s_ref)
+        by_angle = np.log(
+            energy_of(context, s_ref, zenith + _STEP) / energy_of(context, s_ref, zenith - _STEP)
+        ) / (2 * _STEP)
+        variance = (
+            by_size**2 * covariance[:, size, size]
+            + by_angle**2 * covariance[:, angle, angle]
+            + 2 * by_size * by_angle * covariance[:, size, angle]
+        )
+        return energy_of(context, s_ref, zenith) * np.sqrt(variance)
+
+
 def _table(events: Events, found: Fitted, context: Context, name: str) -> Reconstruction:
     """The reconstruction table: angles, biases taken away, flags, energy."""
     calibration = context.calibration
@@ -120,6 +147,7 @@ def _table(events: Events, found: Fitted, context: Context, name: str) -> Recons
         events.event_id,
         *p.T.copy(),
         energy=energy_of(context, p[:, 4], p[:, 2]),
+        energy_error=energy_error_of(context, p[:, 4], p[:, 2], covariance),
         covariance=covariance,
         chi2=chi2,
         ndof=ndof,

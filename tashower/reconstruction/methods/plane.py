@@ -165,6 +165,7 @@ def fit_planes(events: Events, pulses: Pulses, context: Context | None = None) -
         t0=p[:, 5].copy(),
         curvature=nothing.copy(),
         energy=nothing.copy(),
+        energy_error=nothing.copy(),
         covariance=covariance,
         chi2=chi2,
         ndof=ndof,
