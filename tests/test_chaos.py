@@ -9,7 +9,7 @@ import pytest
 from chaos.flips import flips
 from chaos.foreign import MUTATIONS, mutate
 from chaos.trials import run_trials, told
-from chaos.writers import JSON, two_runs, writers_of_one_file
+from chaos.writers import JSON, writers_of_one_file
 
 
 @pytest.mark.parametrize("n", [30, pytest.param(1000, marks=pytest.mark.slow)])
@@ -44,11 +44,6 @@ def test_a_writer_that_is_not_atomic_is_noticed(monkeypatch):
 
     monkeypatch.setattr("tashower.io.atomic.os.replace", in_place)
     assert any("checksum" in fault or "JSON" in fault for fault in writers_of_one_file(2, 5)[JSON])
-
-
-@pytest.mark.slow
-def test_second_runs_in_one_folder_say_so_and_harm_nothing():
-    assert two_runs(2) == []
 
 
 def test_trials_that_crash_hang_or_want_all_memory_are_counted():

@@ -56,12 +56,12 @@ def numbers() -> Numbers:
     return Numbers(*(chosen[name] for name in WHOLE))
 
 
-def mutations(n: int, seed: int) -> list[Row]:
+def mutations(found: Numbers, seed: int) -> list[Row]:
     """Mutated files of every foreign format."""
     from chaos.foreign import mutate
     from chaos.trials import told
 
-    rows = []
+    rows, n = [], found.mutations
     for name in MUTATIONS:
         outcome = mutate(n, seed, (name,))[name]
         counts = outcome.counts
@@ -71,12 +71,12 @@ def mutations(n: int, seed: int) -> list[Row]:
     return rows
 
 
-def flipped(n: int, seed: int) -> list[Row]:
+def flipped(found: Numbers, seed: int) -> list[Row]:
     """Flipped bits in every kind of file of ours."""
     from chaos.flips import flips
     from chaos.trials import told
 
-    rows = []
+    rows, n = [], found.flips
     for kind, outcome in flips(n, seed).items():
         say(f"flips: {kind}: {told(outcome)}")
         said = f"{outcome.counts['refused']} refused"
@@ -84,38 +84,37 @@ def flipped(n: int, seed: int) -> list[Row]:
     return rows
 
 
-def writers(n: int, _seed: int) -> list[Row]:
+def writers(found: Numbers, _seed: int) -> list[Row]:
     """Several writers of one file."""
     from chaos.writers import writers_of_one_file
 
-    found = writers_of_one_file(n)
-    say(f"writers: {found}")
+    n = found.writers
+    outcome = writers_of_one_file(n)
+    say(f"writers: {outcome}")
     said = "one wins, whole, at every moment"
     return [
-        Row("Writers of one file", kind, n, said, list(faults)) for kind, faults in found.items()
+        Row("Writers of one file", kind, n, said, list(faults)) for kind, faults in outcome.items()
     ]
 
 
-def second_runs(n: int, _seed: int) -> list[Row]:
-    """Second runs in the folder of a first."""
-    from chaos.writers import two_runs
-
-    faults = two_runs(n, say)
-    said = "each said so and ended, the first one whole"
-    return [Row("Two runs in one folder", "second runs", n, said, faults)]
-
-
-def killed(n: int, seed: int) -> list[Row]:
+def killed(found: Numbers, seed: int) -> list[Row]:
     """Kills with changes in between."""
     from chaos.kills import STALE, kills
 
-    outcome = kills(n, seed, say)
+    outcome = kills(found.kills, seed, found.second_runs, say)
     ends = f"{outcome.ends} ends, each equal to a fresh run to the bit"
     stale = [fault for fault in outcome.faults if fault.startswith(STALE)]
     others = [fault for fault in outcome.faults if fault not in stale]
     return [
         Row("Kills", _counted(outcome.kills), outcome.kills.total(), ends, others),
         Row("Stale results", _counted(outcome.changes), outcome.changes.total(), "none", stale),
+        Row(
+            "Two runs in one folder",
+            "second runs",
+            outcome.second_runs,
+            "each said why and ended; the first one is that of a fresh run",
+            list(outcome.of_second_runs),
+        ),
     ]
 
 
@@ -123,25 +122,25 @@ def _counted(counts: Counter) -> str:
     return ", ".join(f"{name} {n}" for name, n in sorted(counts.items()))
 
 
-def configurations(n: int, seed: int) -> list[Row]:
+def configurations(found: Numbers, seed: int) -> list[Row]:
     """Random valid configurations through simulation and fit, where there is what makes them."""
     try:
         from random_configurations import run
     except ImportError:
         say("configurations: not tried (tests/random_configurations.py is not here)")
         return []
+    n = found.configurations
     faults = [str(failure) for failure in run(n, seed)]
     said = "simulated and fitted, or refused in one line"
     return [Row("Random configurations", "all sections", n, said, faults)]
 
 
-PARTS: dict[str, tuple[Callable[[int, int], list[Row]], str]] = {
-    "mutations": (mutations, "mutations"),
-    "flips": (flipped, "flips"),
-    "writers": (writers, "writers"),
-    "configurations": (configurations, "configurations"),
-    "runs": (second_runs, "second_runs"),
-    "kills": (killed, "kills"),
+PARTS: dict[str, Callable[[Numbers, int], list[Row]]] = {
+    "flips": flipped,
+    "writers": writers,
+    "mutations": mutations,
+    "configurations": configurations,
+    "kills": killed,
 }
 
 
@@ -153,9 +152,8 @@ def main() -> int:
     rows: list[Row] = []
     began = time.monotonic()
     for name in chosen:
-        part, number = PARTS[name]
         start = time.monotonic()
-        rows += part(getattr(found, number), seed)
+        rows += PARTS[name](found, seed)
         say(f"{name}: {time.monotonic() - start:.0f} s\n")
     say(tabled(rows))
     whole = found == Numbers(*WHOLE.values()) and chosen == list(PARTS)

@@ -7,6 +7,7 @@ import shutil
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -50,13 +51,17 @@ class Outcome(NamedTuple):
     changes: Counter  #: by what was changed: "configuration", "code"
     ends: int  #: runs that came to their end and were compared with a fresh one
     faults: list[str]
+    second_runs: int = 0  #: that were tried in the folder of a fresh run, while it went on
+    of_second_runs: Sequence[str] = ()  #: their faults
 
 
 class _Run:
     """A run that is killed and changed; every method keeps to its folder."""
 
-    def __init__(self, folder: Path, seed: int, say):
-        self.folder, self.draw, self.say = folder, random.Random(seed), say
+    def __init__(self, folder: Path, seed: int, second_runs: int):
+        self.folder, self.draw = folder, random.Random(seed)
+        self.second_runs, self.tried = second_runs, 0
+        self.of_second_runs: list[str] = []
         self.config, self.edits = CONFIG, set()
         self.faults: list[str] = []
         self.fresh: dict[str, dict] = {}
@@ -87,7 +92,12 @@ class _Run:
         key = repr((self.config, sorted(self.edits)))
         if key not in self.fresh:
             shutil.rmtree(self.folder / "fresh", ignore_errors=True)
-            if workflow.start(self.folder, self.config, "fresh").wait():
+            process = workflow.start(self.folder, self.config, "fresh")
+            left = self.second_runs - self.tried
+            tried, faults = workflow.second_runs(self.folder, "fresh", process, left)
+            self.tried += tried
+            self.of_second_runs += faults
+            if process.wait():
                 raise RuntimeError(
                     f"a fresh run fails: {workflow.last_lines(self.folder, 'fresh')}"
                 )
@@ -117,11 +127,13 @@ class _Run:
             self.fault(f"after kill {number}: {said[-500:]}")
 
 
-def kills(n: int, seed: int = 1, say=print) -> Outcome:
-    """n kills of a run, and the comparison at each of its ends."""
+def kills(n: int, seed: int = 1, second_runs: int = 0, say: Callable = print) -> Outcome:
+    """n kills of a run, and the comparison at each of its ends; beside the first fresh runs that
+    it is compared with, second runs are tried in their folder.
+    """
     killed, changed, ends = Counter(), Counter(), 0
     with tempfile.TemporaryDirectory(prefix="chaos-") as name:
-        run = _Run(Path(name), seed, say)
+        run = _Run(Path(name), seed, second_runs)
         while not run.faults:
             process = workflow.start(run.folder, run.config, "broken")
             more = sum(killed.values()) < n
@@ -152,4 +164,4 @@ def kills(n: int, seed: int = 1, say=print) -> Outcome:
             if not more:
                 break
             changed[run.change()] += 1
-        return Outcome(killed, changed, ends, run.faults)
+        return Outcome(killed, changed, ends, run.faults, run.tried, run.of_second_runs)

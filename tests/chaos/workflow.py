@@ -143,6 +143,21 @@ def unlocked(folder: Path, room: str) -> bool:
     return "--unlock" in said and run(words("--unlock"), folder, room)[0] == 0
 
 
+def second_runs(folder: Path, room: str, first: subprocess.Popen, n: int) -> tuple[int, list[str]]:
+    """(how many were tried, faults) of up to n runs in the room of one that goes on: each ends at
+    once and says why, without a traceback.
+    """
+    faults: list[str] = []
+    reached(first, folder / f"{room}.log", 0.0)
+    for k in range(n):
+        status, said = run(words(), folder, room)
+        if first.poll() is not None:
+            return k, faults  # there was nothing to disturb any more
+        if not status or "cannot be locked" not in said or "Traceback" in said:
+            faults.append(f"second run: status {status}: {said[-300:]}")
+    return n, faults
+
+
 def unfinished(results: Path) -> list[Path]:
     """Files of a run that has ended which should be gone."""
     return [path for path in results.rglob("*") if path.name.endswith(UNFINISHED)]

@@ -1,8 +1,7 @@
-"""Two runs in one folder, and several writers of one file: one wins, and what it made is whole."""
+"""Several writers of one file: one wins, and what it made is whole."""
 
 import multiprocessing
 import tempfile
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +10,6 @@ from typing import NamedTuple
 import numpy as np
 
 from chaos import workflow
-from chaos.kills import CONFIG
 from tashower.errors import InputError
 from tashower.events.model import select_events
 from tashower.io.event_file import read_events, write_events
@@ -101,31 +99,3 @@ def _not_whole(kind: Kind, path: Path, n: int) -> list[str]:
     except InputError as error:
         return [str(error)]
     return [] if 0 <= writer < n else [f"of writer {writer}"]
-
-
-def two_runs(n: int, say=print) -> list[str]:
-    """Faults of n second runs that are started beside a first one in the same folder: each ends at
-    once and says why, without a traceback, and the first one is unharmed.
-    """
-    faults = []
-    with tempfile.TemporaryDirectory(prefix="two-runs-") as name:
-        folder = Path(name)
-        workflow.copy_package(folder)
-        first = workflow.start(folder, CONFIG, "broken")
-        if workflow.reached(first, folder / "broken.log", 0.0) is not None:
-            return [f"the first run fails: {workflow.last_lines(folder, 'broken')}"]
-        for k in range(n):
-            status, said = workflow.run(workflow.words(), folder, "broken")
-            if first.poll() is not None:
-                break  # the first run is at its end: there is nothing to see any more
-            if not status or "cannot be locked" not in said or "Traceback" in said:
-                faults.append(f"second run {k}: status {status}: {said[-300:]}")
-            time.sleep(1.0)
-        if first.wait():
-            faults.append(f"the first run fails: {workflow.last_lines(folder, 'broken')}")
-        else:
-            status, said = workflow.verify(folder, "broken")
-            if status:
-                faults.append(f"verify of the first run: {said[-500:]}")
-        say(f"two runs in one folder: {k + 1} second runs")
-    return faults

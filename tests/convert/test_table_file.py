@@ -151,10 +151,11 @@ def test_stations_by_name(read, tmp_path):
         read(hits, stations.replace("West", "Noord"))
 
 
-def test_large_station_numbers_are_names(read):
-    stations = STATIONS.replace("11,", f"{2**40},")
-    events = read(HITS.replace("7,11", f"7,{2**40}"), stations)
-    assert str(2**40) in events.array.station_name.tolist()
+@pytest.mark.parametrize("number", [2**31, 2**40, 2**63, -(2**31), -(2**63), 10**400])
+def test_large_station_numbers_are_names(read, number):
+    stations = STATIONS.replace("11,", f"{number},")
+    events = read(HITS.replace("7,11", f"7,{number}"), stations)
+    assert str(number) in events.array.station_name.tolist()
 
 
 def test_stations_out_of_service(read, tmp_path):
