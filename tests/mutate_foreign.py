@@ -8,7 +8,8 @@ Exit status 1 where anything but "accepted" or "refused" came.
 import logging
 import sys
 
-from chaos.foreign import MUTATIONS, mutate
+from chaos.foreign import mutate
+from chaos.inputs import MUTATIONS
 from chaos.trials import told
 
 

@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from chaos.foreign import MUTATIONS, ROOT
+from chaos.inputs import MUTATIONS, ROOT
 from chaos.report import Row, page, tabled
 
 #: Numbers of a whole run.

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from chaos.foreign import ROOT, where_of
+from chaos.foreign import where_of
+from chaos.inputs import ROOT
 from chaos.trials import Outcome, run_trials
 from tashower.calibration.calibration import DEFAULT, read_calibration, write_calibration
 from tashower.config import load_config

@@ -2,14 +2,15 @@
 
 import json
 import multiprocessing
+import os
 import resource
 import time
 from collections import Counter
 from collections.abc import Callable
 from typing import NamedTuple
 
-#: Longest time of a trial [s], and memory that it may take beside what its process has [bytes]
-#: (choices).
+#: Longest time of a trial [s of the processor; ten times that by the clock], and memory that it may
+#: take beside what its process has [bytes] (choices).
 SECONDS, MEMORY = 60.0, 2_000_000_000
 
 
@@ -25,6 +26,28 @@ def _limit_memory(more: int) -> None:
     with open("/proc/self/statm") as file:
         now = int(file.read().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (now + more, now + more))
+
+
+def _of_processor(process: int) -> float:
+    """Seconds that a process has computed, its own ended children included."""
+    try:
+        with open(f"/proc/{process}/stat", "rb") as file:
+            ticks = file.read().rpartition(b")")[2].split()[11:15]
+    except OSError:  # it ended meanwhile
+        return 0.0
+    return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
+
+
+def _answers(pipe, child, seconds: float) -> bool:
+    """Whether something comes from a child before it has computed for that long: other programs
+    may hold the processor for a while.
+    """
+    began, computed = time.monotonic(), _of_processor(child.pid)
+    while not pipe.poll(seconds / 10):
+        passed = time.monotonic() - began
+        if passed > 10 * seconds or _of_processor(child.pid) - computed > seconds:
+            return False
+    return True
 
 
 def _work(one: Callable, numbers, pipe, memory: int) -> None:
@@ -67,8 +90,8 @@ def run_trials(
         current, ended = numbers[position], False
         while not ended:
             try:
-                if not here.poll(seconds):
-                    note("hang", current, f"no end after {seconds:.0f} s")
+                if not _answers(here, child, seconds):
+                    note("hang", current, f"no end after {seconds:g} s")
                     break
                 word, k, text = here.recv()
             except EOFError:

@@ -13,7 +13,7 @@ import sys
 import time
 from pathlib import Path
 
-from chaos.foreign import ROOT
+from chaos.inputs import ROOT
 
 #: What is said of a file that is not whole.
 DAMAGED = ("cannot be read", "checksum", "not JSON", "not a checkpoint", "bytes,")

@@ -56,19 +56,24 @@ def _checkpoint() -> Kind:
     return Kind(write, lambda path: int(load_checkpoint(path)["weights"]["w"][-1]))
 
 
+KINDS = {"event file": _event_file, JSON: _json, "checkpoint": _checkpoint}
+
+
 def _write_often(kind: Kind, path: Path, k: int, rounds: int) -> None:
     for _ in range(rounds):
         kind.write(path, k)
 
 
-def writers_of_one_file(n: int, rounds: int = 10) -> dict[str, tuple[str, ...]]:
+def writers_of_one_file(n: int, rounds: int = 10, only: str = "") -> dict[str, tuple[str, ...]]:
     """{kind of file: faults} of n processes that write one file `rounds` times each, while it is
-    read: whoever was last, a file that has its name is that of one writer, whole.
+    read: whoever was last, a file that has its name is that of one writer, whole; only: a word in
+    the name of the kinds.
     """
     context = multiprocessing.get_context("fork")
     faults: dict[str, tuple[str, ...]] = {}
-    kinds = {"event file": _event_file, JSON: _json, "checkpoint": _checkpoint}
-    for name, make in kinds.items():
+    for name, make in KINDS.items():
+        if only not in name:
+            continue
         kind, found = make(), []
         with tempfile.TemporaryDirectory(prefix="writers-") as folder:
             path = Path(folder) / "file"
