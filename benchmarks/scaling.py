@@ -33,15 +33,13 @@ def rows_of(folder: Path) -> dict[str, list[dict]]:
 
 
 def showers_in(folder: Path) -> float:
-    """Thrown showers of a run, from the configuration that one of its files states."""
+    """Thrown showers of a run, from what its event files state."""
     import json
 
     from tashower.io.hdf5 import read_attributes
 
-    configuration = json.loads(read_attributes(next(folder.glob("events/*/*.h5")))["configuration"])
-    return sum(
-        configuration["samples"][split] for split in ("calibration", "train", "validation", "test")
-    )
+    chunks = (json.loads(read_attributes(path)["showers"]) for path in folder.glob("events/*/*.h5"))
+    return sum(end - first for _, first, end in chunks)
 
 
 def main(results: str, cores: int = 2) -> None:

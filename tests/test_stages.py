@@ -114,8 +114,9 @@ dataclasses.asdict = asdict
 from tashower.cli import main
 for words in json.loads(sys.argv[1]):
     assert main(words) == 0, words
-print(json.dumps([sorted(name for name in sys.modules if name.startswith("tashower")),
-                  sorted(READ)]))
+files = {name: getattr(module, "__file__", None) for name, module in sys.modules.items()}
+found = sorted(name for name, file in files.items() if name.startswith("tashower") and file)
+print(json.dumps([found, sorted(READ)]))
 """
 
 

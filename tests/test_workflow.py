@@ -343,5 +343,6 @@ def test_workflow_on_files_of_another_experiment(tmp_path):
         ):
             assert words in report
         assert not (results / "networks").exists()
+        assert main(["verify", str(results)]) == 0
     finally:
         shutil.rmtree(results, ignore_errors=True)

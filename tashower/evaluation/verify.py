@@ -10,13 +10,16 @@ from pathlib import Path
 
 from tashower.errors import InputError
 from tashower.evaluation.page import is_picture_of, scores_source, statement_of
-from tashower.io.hdf5 import checksum_of, read_attributes
-from tashower.io.json_file import parsed_json
+from tashower.io.hdf5 import checksum_of
 from tashower.io.stages import STAGES, code_of_stage, flat, products
+from tashower.io.statements import statement_in
 from tashower.types import FilePath
 
 #: Folders that only the workflow makes: where one is, all products of a run must be.
 _OF_A_RUN = ("reconstructions", "networks", "logs")
+#: Stages at the end of a run, and those that build a network.
+_LAST = ("score", "report", "report-data")
+_NETWORK = ("train", "apply")
 #: Keys that may differ along a chain: a network may serve events of another seed.
 _FREE = ("seed",)
 
@@ -40,22 +43,13 @@ def _content(path: Path) -> dict | None:
     ------
     InputError : a damaged file.
     """
-    if path.suffix == ".h5":
-        content = read_attributes(path)
-        return content | {
-            key: json.loads(content.get(key, "null")) for key in ("made_from", "configuration")
-        }
     if path.suffix == ".pt":
         from tashower.network.checkpoint import load_checkpoint
 
         return load_checkpoint(path)
     if path.suffix == ".html":
         return statement_of(path)
-    if path.suffix == ".json":
-        content = parsed_json(path)
-        if isinstance(content, dict) and str(content.get("format", "")).startswith("tashower "):
-            return content
-    return None
+    return statement_in(path)
 
 
 def _stated(path: Path) -> _Stated | None:
@@ -109,31 +103,50 @@ def _above(path: Path, inputs: dict[Path, list[Path]]) -> list[Path]:
     return sorted(above)
 
 
+def _other_keys(path: Path, above: list[Path], found: dict[Path, _Stated]) -> Iterator[str]:
+    """Keys of a file that a file which it was made from states otherwise, each once."""
+    stated = found[path]
+    own, said = dict(flat(stated.configuration)), set(_FREE)
+    for one in above if stated.stage else ():
+        other = found[one]
+        # Measured events may be given to networks of any configuration.
+        if not other.stage or (stated.stage == "report-data" and other.stage in _NETWORK):
+            continue
+        for key, value in flat(other.configuration):
+            if key in own and own[key] != value and key not in said:
+                said.add(key)
+                yield (
+                    f"{path}: says {key} {json.dumps(own[key])}, and was made from {one}, "
+                    f"which says {json.dumps(value)}"
+                )
+
+
+def _other_code(above: list[Path], found: dict[Path, _Stated]) -> Iterator[str]:
+    """Stages that made some of the files with different code."""
+    codes: dict[tuple, dict[str, Path]] = defaultdict(dict)
+    for one in above:
+        stage, configuration = found[one].stage, found[one].configuration
+        # Each network runs its own model and head.
+        networks = tuple(configuration.get("networks", ())) if stage in _NETWORK else ()
+        if stage:
+            codes[stage, networks][found[one].code] = one
+    for (stage, _), by_code in codes.items():
+        if len(by_code) > 1:
+            files = ", ".join(map(str, sorted(by_code.values())))
+            yield f"{files}: `{stage}` made them with different code"
+
+
 def _disagreements(found: dict[Path, _Stated], inputs: dict) -> Iterator[str]:
-    """Files whose configuration is not that of a file which they were made from, and stages that
-    made the files above one with different code.
+    """What a file says otherwise than those which it was made from. Scores and reports are compared
+    with all that stands above them, other files with their own inputs.
     """
     seen = set()
     for path, stated in found.items():
-        own, said = dict(flat(stated.configuration)), set()
-        codes: dict[tuple, dict[str, Path]] = defaultdict(dict)
-        for one in (path, *_above(path, inputs)):
-            other = found[one]
-            if other.stage:
-                who = (other.stage, tuple(other.configuration.get("networks", ())))
-                codes[who if other.stage in ("train", "apply") else who[:1]][other.code] = one
-            for key, value in flat(other.configuration) if stated.stage and other.stage else ():
-                if key in own and own[key] != value and key not in (*_FREE, *said):
-                    said.add(key)
-                    yield (
-                        f"{path}: says {key} {json.dumps(own[key])}, and was made from {one}, "
-                        f"which says {json.dumps(value)}"
-                    )
-        for (stage, *_), by_code in codes.items():
-            files = tuple(sorted(by_code.values()))
-            if len(files) > 1 and files not in seen:
-                seen.add(files)
-                yield f"{', '.join(map(str, files))}: `{stage}` made them with different code"
+        above = _above(path, inputs) if stated.stage in _LAST else sorted(set(inputs[path]))
+        for line in (*_other_keys(path, above, found), *_other_code([*above, path], found)):
+            if line not in seen:
+                seen.add(line)
+                yield line
 
 
 def _of_scores(path: Path) -> Iterator[str]:
@@ -154,7 +167,7 @@ def _roots(found: dict[Path, _Stated]) -> dict[Path, _Stated]:
     """{folder of a run of the workflow: scores or report that state its configuration}."""
     roots: dict[Path, _Stated] = {}
     for path, stated in found.items():
-        if stated.stage not in ("score", "report", "report-data"):
+        if stated.stage not in _LAST:
             continue
         root = path.parent.parent if stated.stage == "report-data" else path.parent
         if any((root / name).is_dir() for name in _OF_A_RUN) and (

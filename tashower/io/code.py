@@ -16,7 +16,7 @@ PACKAGE = Path(__file__).resolve().parent.parent
 #: gets its name; `tashower` itself holds names and the version.
 NOT_COUNTED = (
     *("", "cli", "config", "errors", "front_door", "progress", "types"),
-    *("io.atomic", "io.code", "io.paths", "io.provenance", "io.stages"),
+    *("io.atomic", "io.code", "io.paths", "io.provenance", "io.stages", "io.statements"),
 )
 
 

@@ -162,7 +162,7 @@ def made_by(
     network : the one that is trained or applied
     own : what else is this job's own
     """
-    part = part_of(stage, configuration, network)
+    part = json.loads(json.dumps(part_of(stage, configuration, network), sort_keys=True))
     files = {
         str(value): content_of(value)
         for key in _USERS_FILES

@@ -5,9 +5,11 @@ a change above it, whatever became of the jobs between. Which keys and which cod
 
 import functools
 import json
+from base64 import urlsafe_b64encode
 from pathlib import Path
 
-from tashower.io.stages import content_of, made_by, part_of, showers_of
+from tashower.io.stages import content_of, made_by, part_of, products, showers_of
+from tashower.io.statements import is_made_by
 
 
 def handed(stage):
@@ -79,7 +81,9 @@ def scored():
     names = chunk_names(CONFIG, "test")
     networks = [trained(network) for network in NETWORKS]
     networks += [corrected(network, "test", c) for network in NETWORKS for c in names]
-    return made_by("score", CONFIG, [*sample("test"), calibrated(), *networks])
+    above = [*sample("test"), calibrated(), *networks]
+    # Tables and figures hold the networks in the order of the configuration.
+    return made_by("score", CONFIG, above, order=NETWORKS)
 
 
 def reported():
@@ -119,3 +123,44 @@ def reported_data():
     return made_by(
         "report-data", CONFIG, above + ([] if DATA["calibration"] else sample("test"))
     )
+
+
+def of_product(name):
+    """What makes a product, of those that state it; None for others."""
+    room, *parts = name.removesuffix(".h5").split("/")
+    if room == "reconstructions":
+        return fitted(*parts)
+    if room == "networks" and parts[1:] != ["checkpoint.pt"]:
+        return trained(parts[0]) if parts[1] == "history.json" else corrected(*parts)
+    if room == "data" and parts != ["report.html"]:
+        return fitted_data() if parts == ["fits"] else None
+    return {"calibration.json": calibrated, "scores.json": scored}.get(
+        name, lambda: None
+    )()
+
+
+def without_record():
+    """Products that Snakemake has no record of, and that do not state this configuration and code: it would take them for
+    finished."""
+    for name in products(CONFIG):
+        path = f"{RESULTS}/{name}"
+        record = urlsafe_b64encode(path.encode()).decode()
+        if (
+            Path(path).is_file()
+            and len(record) < 200  # longer ones lie elsewhere
+            and not Path(".snakemake/metadata", record).exists()
+            and not Path(".snakemake/incomplete", record).exists()
+            and (made := of_product(name))
+            and not is_made_by(path, made)
+        ):
+            yield path
+
+
+# Records are files here, unless a database was asked for.
+BACKEND = getattr(workflow.workflow_settings, "persistence_backend", None)
+if workflow.is_main_process and getattr(BACKEND, "name", "FILE") == "FILE":
+    if found := list(without_record()):
+        raise WorkflowError(
+            f"{found[0]}: was made by another configuration or code, and Snakemake's record of it is gone"
+            f" ({len(found)} such files): remove it, or take another folder for the results"
+        )
