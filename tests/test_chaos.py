@@ -1,14 +1,17 @@
 """A few of the trials of `make chaos`, in the fast suite."""
 
 import os
+import re
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from chaos.__main__ import PARTS, WHOLE, Numbers, main, numbers
 from chaos.flips import flips
 from chaos.foreign import mutate
 from chaos.inputs import MUTATIONS
+from chaos.report import SECTIONS, Row
 from chaos.trials import run_trials, told
 from chaos.writers import JSON, writers_of_one_file
 
@@ -68,3 +71,31 @@ def test_trials_that_crash_hang_or_want_all_memory_are_counted():
     found = [(k, word) for k, word, _ in outcome.faults]
     assert found == [(1, "crash"), (3, "hang"), (4, "memory"), (6, "hang")]
     assert "1 x crash: its process ended with status 3 (trial 1)" in told(outcome)
+
+
+def test_numbers_are_scaled_with_the_kills_or_given(monkeypatch):
+    for name in (*WHOLE, "KILLS"):
+        monkeypatch.delenv(name, raising=False)
+    assert numbers() == Numbers(*WHOLE.values())
+    monkeypatch.setenv("KILLS", "4")
+    monkeypatch.setenv("FLIPS", "7")
+    assert numbers() == Numbers(4, 100, 7, 20, 2, 4)
+
+
+def test_the_page_says_what_was_tried_and_what_failed(monkeypatch, tmp_path):
+    rows = [
+        Row("Kills", "all 3", 3, "1 end", []),
+        Row("Flipped bits", "event file", 5, "4 refused", ["byte 7 of 9"]),
+    ]
+    monkeypatch.setitem(PARTS, "flips", lambda *_: rows)
+    monkeypatch.setenv("PARTS", "flips")
+    monkeypatch.setenv("REPORT", str(tmp_path / "page.md"))
+    assert main() == 1
+    text = (tmp_path / "page.md").read_text()
+    assert "| Kills | all 3 | 3 | 1 end | 0 |" in text
+    assert "| Flipped bits | event file | 5 | 4 refused | 1 |" in text
+    assert "Flipped bits, event file: byte 7 of 9" in text
+    assert all(f"## {section}" in text for section in SECTIONS)
+    assert re.search(r"^20\d\d-\d\d-\d\d, commit [0-9a-f+a-z]+, seed 1, 0 minutes\.$", text, re.M)
+    monkeypatch.setitem(PARTS, "flips", lambda *_: rows[:1])
+    assert main() == 0

@@ -7,7 +7,6 @@ its own: MUTATIONS, FLIPS, CONFIGURATIONS, SECOND_RUNS, WRITERS; SEED (1); PARTS
 to run (all); REPORT, a file to write instead of docs/reliability.md, which only whole runs replace.
 """
 
-import logging
 import os
 import subprocess
 import sys
@@ -146,7 +145,6 @@ PARTS: dict[str, Callable[[Numbers, int], list[Row]]] = {
 
 def main() -> int:
     """Run the parts, print the table, write the page; exit status 1 where something failed."""
-    logging.disable(logging.WARNING)
     found, seed = numbers(), int(os.environ.get("SEED", "1"))
     chosen = os.environ.get("PARTS", " ".join(PARTS)).split()
     rows: list[Row] = []

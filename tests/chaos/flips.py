@@ -1,6 +1,5 @@
 """Bits flipped one at a time in files of every kind of ours: each is refused when it is read."""
 
-import logging
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,7 +10,7 @@ import numpy as np
 
 from chaos.foreign import where_of
 from chaos.inputs import ROOT
-from chaos.trials import Outcome, run_trials
+from chaos.trials import Outcome, quiet, run_trials
 from tashower.calibration.calibration import DEFAULT, read_calibration, write_calibration
 from tashower.config import load_config
 from tashower.errors import InputError
@@ -90,12 +89,8 @@ def flip(path: Path, read: Callable, seed: int, k: int) -> tuple[str, str]:
 
 def flips(n: int, seed: int = 1) -> dict[str, Outcome]:
     """{kind of file: outcome} of n flipped bits in each."""
-    logging.disable(logging.WARNING)
-    try:
-        with tempfile.TemporaryDirectory(prefix="flips-") as folder:
-            return {
-                kind: run_trials(partial(flip, path, read, seed), range(n), GOOD)
-                for kind, (path, read) in files_in(Path(folder)).items()
-            }
-    finally:
-        logging.disable(logging.NOTSET)
+    with quiet(), tempfile.TemporaryDirectory(prefix="flips-") as folder:
+        return {
+            kind: run_trials(partial(flip, path, read, seed), range(n), GOOD)
+            for kind, (path, read) in files_in(Path(folder)).items()
+        }

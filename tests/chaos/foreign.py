@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from chaos.inputs import EVENT_FILE, MUTATIONS, SAMPLES, unharmed
-from chaos.trials import Outcome, run_trials
+from chaos.trials import Outcome, quiet, run_trials
 from tashower.calibration.calibration import DEFAULT, read_calibration
 from tashower.config import load_config
 from tashower.convert.convert import convert_file
@@ -107,7 +107,7 @@ def mutate(
     n: int, seed: int = 1, names: tuple[str, ...] = tuple(MUTATIONS), first: int = 0
 ) -> dict[str, Outcome]:
     """{format: outcome} of n mutations of each format, from number `first` on."""
-    with tempfile.TemporaryDirectory(prefix="mutations-") as folder:
+    with quiet(), tempfile.TemporaryDirectory(prefix="mutations-") as folder:
         (Path(folder) / "warm").mkdir()
         _warm(Path(folder) / "warm")
         return {

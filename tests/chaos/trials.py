@@ -1,12 +1,14 @@
 """Many trials in a process of their own, which may crash, hang, or want all memory."""
 
 import json
+import logging
 import multiprocessing
 import os
 import resource
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 #: Longest time of a trial [s of the processor; ten times that by the clock], and memory that it may
@@ -20,6 +22,17 @@ class Outcome(NamedTuple):
     counts: Counter  #: how often each word came
     faults: list[tuple[int, str, str]]  #: (number of the trial, word, what was said)
     seconds: float
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without warnings in the log: there would be one of every second trial."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)
 
 
 def _limit_memory(more: int) -> None:
