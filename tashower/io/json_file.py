@@ -20,7 +20,6 @@ _KEY, _NONE = "crc32", "00000000"
 _END = re.compile(rb'"crc32": "([0-9a-f]{8})"\n\}\n\Z')
 #: First version of each kind that ends with a checksum; earlier ones are read all the same.
 _SINCE = {"tashower calibration": 2, "tashower scores": 2, "tashower history": 1}
-_ON_PURPOSE = f' (to use a file that you changed on purpose, take out "{_KEY}" and write version 1)'
 
 
 def as_json(content: dict, finite: bool = False) -> bytes:
@@ -60,17 +59,20 @@ def parsed_json(path: FilePath) -> Any:
 
 def _check(content: dict, data: bytes, path: Path) -> None:
     """Refuse a file of tashower whose checksum is wrong, or which should have one."""
+    kind, version = content.get("format"), content.get("version", 0)
+    since = _SINCE.get(kind) if isinstance(kind, str) else None
+    cure = f'take out "{_KEY}" and write version {(since or 1) - 1}'
+    on_purpose = f"damaged, or changed (to use a file that you changed on purpose, {cure})"
     found = _END.search(data)
     if found:
         begin, end = found.span(1)
         if zlib.crc32(data[:begin] + _NONE.encode() + data[end:]) != int(found[1], 16):
-            raise InputError(f"{path}: its checksum is wrong: damaged, or changed{_ON_PURPOSE}")
+            raise InputError(f"{path}: its checksum is wrong: {on_purpose}")
         return
-    kind, version = content.get("format"), content.get("version", 0)
-    if kind not in _SINCE:
+    if since is None:
         return
-    if _KEY in content or not isinstance(version, int) or version >= _SINCE[kind]:
-        raise InputError(f"{path}: without its checksum: damaged, or changed{_ON_PURPOSE}")
+    if _KEY in content or not isinstance(version, int) or version >= since:
+        raise InputError(f"{path}: without its checksum: {on_purpose}")
     _LOG.warning("%s: of an earlier version, has no checksum: damage is not seen", path)
 
 

@@ -47,6 +47,16 @@ def test_files_of_before_and_of_others_are_read(tmp_path, caplog):
         read_json(tmp_path / "a.json", "tashower scores", (1, 2))
 
 
+def test_the_cure_that_is_named_helps(tmp_path):
+    for kind, version in (("tashower history", 1), ("tashower scores", 2)):
+        content = {"format": kind, "version": version, "epochs": []}
+        (tmp_path / "a.json").write_text(json.dumps(content))
+        with pytest.raises(InputError, match=f"write version {version - 1}"):
+            parsed_json(tmp_path / "a.json")
+        (tmp_path / "a.json").write_text(json.dumps(content | {"version": version - 1}))
+        assert parsed_json(tmp_path / "a.json")["epochs"] == []
+
+
 def test_infinities_are_refused_where_that_is_asked():
     assert b"Infinity" in as_json({"x": float("inf")})
     with pytest.raises(ValueError, match="JSON"):
