@@ -2,6 +2,7 @@
 wrong counts, numbers or order; dumps and HDF5 files with numbers that cannot be.
 """
 
+import re
 import struct
 
 import h5py
@@ -197,3 +198,25 @@ def _write_nasty_group(rng, file, name, column) -> None:
         wrong = (*WHOLE, 2**40, 2**62, -(2**62), 2**63 - 1)
         values[int(rng.integers(values.size))] = wrong[rng.integers(len(wrong))]
     group[part] = values
+
+
+def damaged_structure(rng, data: bytes) -> bytes:
+    """The bytes of an HDF5 file with a number of its structure wrong: sizes of chunks and shapes,
+    addresses, kinds; what stands around the places that HDF5 marks with a word.
+    """
+    data = bytearray(data)
+    marks = [m.start() for m in re.finditer(rb"TREE|SNOD|HEAP|OHDR|OCHK|GCOL|FRHP|BTHD", data)]
+    for _ in range(few(rng)):
+        begin = marks[rng.integers(len(marks))] if marks else 0
+        at = min(max(begin + int(rng.integers(-400, 400)), 0), len(data) - 8)
+        kind, size = rng.integers(4), int(rng.choice((1, 2, 4, 8)))
+        if kind == 0:
+            data[at : at + size] = bytes(size)
+        elif kind == 1:
+            data[at : at + size] = b"\xff" * size
+        elif kind == 2:
+            data[at] ^= 1 << int(rng.integers(8))
+        else:
+            value = int.from_bytes(data[at : at + size], "little") + int(rng.choice((-1, 1)))
+            data[at : at + size] = (value % 256**size).to_bytes(size, "little")
+    return bytes(data)

@@ -15,7 +15,14 @@ import numpy as np
 import published
 from damage import corrupted
 from nasty import few, nasty_json, nasty_npy, nasty_table, nasty_yaml
-from nasty_ta import damaged_banks, damaged_text, nasty_columns, whole_banks, write_nasty_hdf5
+from nasty_ta import (
+    damaged_banks,
+    damaged_structure,
+    damaged_text,
+    nasty_columns,
+    whole_banks,
+    write_nasty_hdf5,
+)
 
 from tashower.convert.dst import read_banks
 from tashower.convert.ta_dst import Options
@@ -116,11 +123,12 @@ def _text(rng, folder) -> Call:
 
 def _hdf5(rng, folder, columns) -> Call:
     path = folder / "x.h5"
-    if rng.random() < 0.8:
+    if rng.random() < 0.7:
         write_nasty_hdf5(rng, path, nasty_columns(rng, columns))
     else:
         published.lists(path, columns)
-        path.write_bytes(corrupted(rng, path.read_bytes()))
+        damage = corrupted if rng.random() < 0.3 else damaged_structure
+        path.write_bytes(damage(rng, path.read_bytes()))
     return Call([path], "ta_dnn" if rng.random() < 0.3 else None)
 
 
@@ -209,7 +217,7 @@ def _event_file(rng, folder) -> Call:
             file[name] = column.astype("S") if column.dtype.kind == "O" else column
         file.attrs.update(attributes)
     if rng.random() < 0.2:
-        path.write_bytes(corrupted(rng, path.read_bytes()))
+        path.write_bytes(damaged_structure(rng, path.read_bytes()))
     return Call([path], EVENT_FILE)
 
 

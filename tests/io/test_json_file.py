@@ -79,6 +79,10 @@ def test_a_flipped_weight_is_noticed(tmp_path, caplog):
         load_checkpoint(path)
     data[at + 2] ^= 1
     begin = bytes(data).index(b"tashower file")
+    for old, new in ((b"file, ", b"file, 1"), (b"tashower", b"Tashower"), (b"crc32 ", b"crc32  ")):
+        path.write_bytes(bytes(data[:begin]) + bytes(data[begin:]).replace(old, new))
+        with pytest.raises(InputError, match=r"a\.pt: .*damaged"):
+            load_checkpoint(path)
     path.write_bytes(bytes(data[: begin - 2]) + b"\0\0")  # as earlier versions wrote it
     with caplog.at_level(logging.WARNING):
         assert load_checkpoint(path)["weights"]["w"][500] == 500.0
