@@ -11,9 +11,8 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 # A name may have spaces and quotes in it.
 QUOTED := '$(subst ','\'',$(CONFIG))'
-CONFIGFILE := $(if $(CONFIG),--configfile $(QUOTED))
-# The rules call `tashower`: that of this environment, whatever else is in the path.
-SNAKEMAKE := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake
+# With the Snakefile of the checkout, which reads config/config.yaml.
+RUN := $(BIN)/tashower run --snakefile Snakefile --cores $(CORES)
 
 .PHONY: run test test-all mutants smoke chaos bench calibration-table config api sample samples lint lock clean help
 .DEFAULT_GOAL := help
@@ -23,8 +22,7 @@ help:
 	@echo "others: test-all mutants smoke chaos bench calibration-table config api sample samples lint lock clean"
 
 run: $(READY)
-	$(if $(CONFIG),@$(BIN)/tashower config --check $(QUOTED))
-	$(SNAKEMAKE) --cores $(CORES) $(CONFIGFILE)
+	@$(RUN) $(if $(CONFIG),--config $(QUOTED))
 
 test: $(READY)
 	$(BIN)/python -m pytest -n 2 -m "not slow" -q
@@ -37,7 +35,7 @@ mutants: $(READY)
 	$(BIN)/python tests/mutants.py $(ONLY)
 
 smoke: $(READY)
-	$(SNAKEMAKE) --cores $(CORES) --configfile tests/config/smoke.yaml
+	$(RUN) --config tests/config/smoke.yaml
 
 # Kill, change, flip, mutate: all figures of docs/reliability.md, which it writes. KILLS=3 scales all of them down.
 chaos: $(READY)
@@ -80,7 +78,7 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile tashower/workflow
-	$(SNAKEMAKE) --lint
+	$(BIN)/snakemake --lint
 
 # The lock holds no build of torch for a graphics card: where the build that the index gives needs such libraries, they are
 # added afterwards, so that a machine without a card is not made to fetch them.

@@ -65,7 +65,10 @@ def said(*sources):
             "array.lattice: must be 'square' or 'hexagonal', not \"round\"",
         ),
         ("{training: {augment: 1}}", "training.augment: must be true or false, not 1"),
-        ('{results: "a b"}', 'results: must match ^[A-Za-z0-9._/-]+$, not "a b"'),
+        (
+            "{results: ~/a}",
+            r"""results: must match ^[^{}<>|&;*?"'`$~:\\\x00-\x1f]+$, not """ + '"~/a"',
+        ),
         ("{data: {files: mine.h5}}", 'data.files: must be a list, not "mine.h5"'),
         ('{data: {files: [a, ""]}}', 'data.files.1: must not be empty, not ""'),
         (
@@ -118,6 +121,13 @@ def test_one_line_for_each_wrong_value(text, line, tmp_path):
     assert lines[0].startswith(str(path))
     if "networks.no" not in line:
         assert len(lines) == 1
+
+
+@pytest.mark.parametrize("sign", list("{}<>|&;*?\"'`$~:\\\t"))
+def test_a_folder_for_results_has_no_sign_of_shells(sign, tmp_path):
+    with pytest.raises(InputError, match=r"results: must match"):
+        load_config({"results": f"a{sign}b"})
+    assert load_config({"results": "Ergebnisse für TA (2)/a-b_c.d"}).results
 
 
 def test_everything_is_said_at_once(tmp_path):

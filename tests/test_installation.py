@@ -57,7 +57,7 @@ def built(tmp_path_factory) -> Path:
         target = folder / "source" / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, target)
-    shutil.copytree(ROOT / "profiles", folder / "source" / "profiles", dirs_exist_ok=True)
+    (folder / "source" / "profiles").symlink_to("tashower/workflow/profiles")
     for kind in ("wheel", "sdist"):
         code = f"from setuptools import build_meta as b; b.build_{kind}({str(folder)!r})"
         done = run(sys.executable, "-c", code, folder=folder / "source")
@@ -93,6 +93,15 @@ def test_the_sdist_holds_what_git_holds(built):
     assert names - made == wanted | profiles
     for name in ("Snakefile", "config/config.yaml", "data/sample.h5", "profiles/slurm/config.yaml"):
         assert name in names
+
+
+def test_profiles_of_a_checkout_are_those_of_the_package():
+    of_package = ROOT / "tashower" / "workflow" / "profiles"
+    names = [path.relative_to(of_package) for path in of_package.glob("*/*")]
+    assert names
+    assert {p.relative_to(ROOT / "profiles") for p in ROOT.glob("profiles/*/*")} == set(names)
+    for name in names:
+        assert (ROOT / "profiles" / name).read_bytes() == (of_package / name).read_bytes()
 
 
 def new_environment(folder: Path) -> Path:

@@ -95,12 +95,13 @@ def test_everything_wrong_in_a_file_is_said_by_snakemake(tmp_path):
 @pytest.mark.parametrize("content", [None, b"seed: [1\n", "seed: 1\n".encode("utf-16")])
 def test_make_run_says_in_one_line_that_it_cannot_read_the_configuration(content, tmp_path):
     """Snakemake by itself ends in a traceback, before it reads the Snakefile."""
-    path = tmp_path / "mine.yaml"
+    path = tmp_path / "it's mine ü.yaml"
     if content:
         path.write_bytes(content)
-    binaries = Path(sys.executable).parent
+    binaries, ready = Path(sys.executable).parent, tmp_path / "ready"
+    ready.touch()  # newer than all that it is made from, so that nothing is set up
     done = subprocess.run(
-        ["make", "run", f"CONFIG={path}", f"BIN={binaries}", "READY=Makefile"],
+        ["make", "run", f"CONFIG={path}", f"BIN={binaries}", f"READY={ready}"],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -27,6 +27,9 @@ def messages_to_stderr() -> None:
     if not any(isinstance(handler, _ToStderr) for handler in log.handlers):
         log.addHandler(_ToStderr())
     log.setLevel(logging.INFO)
+    if getattr(sys.stdout, "errors", None) == "strict":
+        # A name that the locale cannot write must not end a command after its work.
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def say(text: object) -> None:

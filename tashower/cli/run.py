@@ -1,10 +1,12 @@
 """`tashower run`: the whole workflow, that of the package that this command belongs to."""
 
 import argparse
+import getpass
 import os
 import sys
 from pathlib import Path
 
+from tashower.caches import cache_folder, home, temporary_home, why_not_writable
 from tashower.cli.words import add_command
 from tashower.errors import InputError
 
@@ -34,6 +36,27 @@ def snakemake_command(
     return command + (["--configfile", *configurations] if configurations else [])
 
 
+def _environment() -> dict[str, str]:
+    """That of this process, with a user, a home and a cache folder where Snakemake would end for
+    want of one.
+    """
+    # Files that are named in UTF-8, whatever the locale (a cluster's is often C).
+    environment = os.environ | {"PYTHONUTF8": "1"}
+    environment.pop("PYTHONIOENCODING", None)
+    try:
+        getpass.getuser()
+    except (KeyError, OSError):  # no entry in passwd
+        environment["USER"] = f"user-{os.geteuid()}"
+    hidden = os.path.join(home(), ".cache") if home() else None
+    chosen = environment.get("XDG_CACHE_HOME") or hidden
+    if (not home() or why_not_writable(chosen)) and temporary_home():
+        if not home():
+            environment["HOME"] = temporary_home()
+        if not chosen or why_not_writable(chosen):
+            environment["XDG_CACHE_HOME"] = os.path.join(temporary_home(), ".cache")
+    return environment
+
+
 def _run(args) -> None:
     from tashower.config import load_config
 
@@ -44,7 +67,8 @@ def _run(args) -> None:
     load_config(*args.config)
     command = snakemake_command(args.config, args.cores, args.further)
     # In the place of this process: status, signals and terminal are Snakemake's.
-    os.execv(command[0], command)
+    cache_folder()  # says it where that is a temporary one
+    os.execve(command[0], command, _environment())
 
 
 def add_commands(commands: "argparse._SubParsersAction") -> None:

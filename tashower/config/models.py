@@ -35,7 +35,8 @@ class Config:
         ge=0,
         description="Root of every random number; [seed, split, event] decides an event.",
     )
-    results: Annotated[Text, Field(pattern="^[A-Za-z0-9._/-]+$")] = Field(
+    # Without what Snakemake reads in a name ({}: a wildcard; a scheme: a storage), or a shell.
+    results: Annotated[Text, Field(pattern=r"""^[^{}<>|&;*?"'`$~:\\\x00-\x1f]+$""")] = Field(
         "results", description="Folder for everything that the workflow makes."
     )
     array: ArrayConfig = Field(default_factory=ArrayConfig)

@@ -29,6 +29,7 @@ from tashower.io.foreign_hdf5 import (
     check_readable,
     items_of,
     numbers_of,
+    open_to_read,
     wholes_of,
 )
 from tashower.types import FilePath
@@ -59,7 +60,7 @@ def read_arrays(path: FilePath, known: Sequence[str] = _KNOWN) -> dict[str, np.n
     InputError : not readable.
     """
     check_readable(path)
-    with h5py.File(path, "r") as file:
+    with open_to_read(path) as file:
         items = items_of(file, path)
         kinds = (h5py.Dataset, h5py.Group)
         found = {name: items[name] for name in known if isinstance(items.get(name), kinds)}

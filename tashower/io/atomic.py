@@ -6,7 +6,7 @@ import platform
 import re
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tashower.types import FilePath
@@ -33,7 +33,8 @@ def written_aside(path: FilePath) -> Iterator[Path]:
                 raise
             # The name that the user knows, not the temporary one.
             raise OSError(error.errno, error.strerror or str(error), str(path)) from None
-        os.chmod(aside, 0o666 & ~_umask())
+        with suppress(OSError):  # mounts of CIFS and S3 have one mode for all files
+            os.chmod(aside, 0o666 & ~_umask())
         os.replace(aside, path)
     finally:
         Path(aside).unlink(missing_ok=True)

@@ -21,6 +21,13 @@ MOST_COMPRESSION = 3000
 PATIENCE = 10.0
 
 
+def open_to_read(path: FilePath) -> h5py.File:
+    """Open an HDF5 file that nobody writes any more: without a lock, which some file systems refuse
+    (NFS, Lustre) and others grant to one reader only.
+    """
+    return h5py.File(path, "r", locking=False)
+
+
 def check_size_claimed(items: Sequence[h5py.Dataset], path: FilePath) -> None:
     """Refuse datasets that claim more than the file can hold: a few bytes can claim an array of any
     size.
@@ -88,7 +95,7 @@ def items_of(group: h5py.Group, path: FilePath) -> dict:
 
 def _read_all(path, pipe) -> None:
     try:
-        with h5py.File(path, "r") as file:
+        with open_to_read(path) as file:
             top = items_of(file, path)
             groups = [item for item in top.values() if isinstance(item, h5py.Group)]
             items = [
@@ -146,5 +153,5 @@ def has_item(path: FilePath, name: str) -> bool:
     InputError : as of `check_readable`.
     """
     check_readable(path)
-    with h5py.File(path, "r") as file:
+    with open_to_read(path) as file:
         return name in file

@@ -21,7 +21,13 @@ import numpy as np
 from tashower.errors import InputError
 from tashower.io import provenance
 from tashower.io.atomic import written_aside
-from tashower.io.foreign_hdf5 import check_readable, check_size_claimed, items_of, numbers_of
+from tashower.io.foreign_hdf5 import (
+    check_readable,
+    check_size_claimed,
+    items_of,
+    numbers_of,
+    open_to_read,
+)
 from tashower.io.stages import stated
 from tashower.types import FilePath
 
@@ -255,7 +261,7 @@ def read_arrays(
         raise InputError(f"{path}: no such file")
     check_whole(path)
     try:
-        with h5py.File(path, "r") as file:
+        with open_to_read(path) as file:
             attributes = dict(file.attrs)
             found = str(attributes.get("format", ""))
             if found != f"tashower {kind}":
@@ -321,7 +327,7 @@ def read_attributes(path: FilePath) -> dict[str, str]:
         raise InputError(f"{path}: no such file")
     check_whole(path)
     try:
-        with h5py.File(path, "r") as file:
+        with open_to_read(path) as file:
             attributes = {name: str(value) for name, value in file.attrs.items()}
     except OSError as error:
         raise InputError(f"{path}: cannot be read as HDF5 ({str(error).splitlines()[0]})") from None

@@ -18,7 +18,9 @@ from pathlib import Path
 import numba
 from numba.extending import register_jitable
 
-_CHOSEN_BY_USER = "NUMBA_CACHE_DIR" in os.environ
+from tashower.caches import cache_folder, say_once, why_not_writable
+
+_CHOSEN_BY_USER = os.environ.get("NUMBA_CACHE_DIR")
 
 #: Decorator of a formula: ordinary Python on arrays, compiled when called from a `compiled` loop.
 formula = register_jitable
@@ -38,27 +40,69 @@ def source_fingerprint(room: str) -> str:
     return digest.hexdigest()[:12]
 
 
-def _cache_folder(module: str) -> str:
+@cache
+def _cache_root() -> str | None:
+    """Folder of the compiled loops; None where there is none that can be written."""
+    if _CHOSEN_BY_USER:
+        reason = why_not_writable(_CHOSEN_BY_USER)
+        if reason is None:
+            return _CHOSEN_BY_USER
+        say_once(f"NUMBA_CACHE_DIR={_CHOSEN_BY_USER}: {reason}: not used")
+    return cache_folder()
+
+
+def _cache_folder(module: str) -> str | None:
     parts = module.split(".")
     # A loop outside of the package may call any room.
     room = parts[1] if parts[0] == "tashower" and len(parts) > 2 else ""
-    home = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    return os.path.join(home, "tashower", f"{room or 'other'}-{source_fingerprint(room)}")
+    root = _cache_root()
+    return root and os.path.join(root, f"{room or 'other'}-{source_fingerprint(room)}")
+
+
+def _usable(folder: str | None) -> bool:
+    """Whether a folder for compiled loops can be written; if not, that is said."""
+    if folder is None:
+        return False
+    reason = why_not_writable(folder)
+    if reason is not None:
+        say_once(f"{os.path.dirname(folder)}: {reason}: compiled loops are not kept")
+    return reason is None
+
+
+def _tolerant(save: Callable) -> Callable:
+    """A method that keeps a compiled loop, which goes on where that fails: on a full disk."""
+
+    def saved(*args):
+        try:
+            save(*args)
+        except OSError as error:
+            say_once(f"{_cache_root()}: {error.strerror or error}: compiled loops are not kept")
+
+    return saved
 
 
 def compiled(function: Callable | None = None, **options: object) -> Callable:
     """Decorator of a loop: compiled by numba, cached between processes, releases the interpreter
     lock.
 
-    Division by zero gives inf or NaN, as in numpy. `options` go to `numba.njit`.
+    Division by zero gives inf or NaN, as in numpy. `options` go to `numba.njit`. The cache is left
+    out where it has no place, and no longer written where its disk is full.
     """
 
     def decorate(function):
-        if not _CHOSEN_BY_USER:
-            numba.config.CACHE_DIR = _cache_folder(function.__module__)
-        return numba.njit(
-            function, **{"cache": True, "nogil": True, "error_model": "numpy", **options}
-        )
+        folder, before = _cache_folder(function.__module__), numba.config.CACHE_DIR
+        # Else numba falls back to folders of its own, which a changed formula does not move.
+        kept = _usable(folder)
+        numba.config.CACHE_DIR = folder if kept else before
+        try:
+            loop = numba.njit(
+                function, **{"cache": kept, "nogil": True, "error_model": "numpy", **options}
+            )
+        finally:
+            numba.config.CACHE_DIR = before
+        if kept and hasattr(loop, "_cache"):
+            loop._cache.save_overload = _tolerant(loop._cache.save_overload)
+        return loop
 
     return decorate if function is None else decorate(function)
 

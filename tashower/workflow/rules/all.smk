@@ -44,4 +44,4 @@ onerror:
     print(
         "What was finished is kept: run the same command again to go on. After a kill -9 it may ask for"
     )
-    print("`snakemake --unlock` first.")
+    print("`tashower run --unlock` first.")

@@ -1,4 +1,4 @@
-"""Why a job runs again. Every rule has one parameter that Snakemake compares, `made_by`: the keys that its stage reads, its
+"""Why a job runs again. All rules have one parameter that Snakemake compares, `made_by`: the keys that its stage reads, its
 code, files of yours that it names and, in `above`, the same of all jobs whose files it reads. A product can thus not outlive
 a change above it, whatever became of the jobs between. Which keys and which code: tashower/io/stages.py.
 """
