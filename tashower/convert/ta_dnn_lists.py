@@ -103,7 +103,8 @@ def read_lists(path: FilePath) -> tuple[Array, list[Record]]:
     if not np.isfinite(vem).all():
         raise InputError(f"{path}: time_traces is not a number")
     signal = columns["pulse_area"].mean(axis=1)
-    used, _ = select_hits(event, number, columns["status"], signal, np.zeros(len(event), bool))
+    status = wholes_of(columns["status"], "status", path)
+    used, _ = select_hits(event, number, status, signal, np.zeros(len(event), bool))
     layers = [counts_of(vem[used, layer]) for layer in (1, 0)]
     counts, pedestal, per_vem = (np.stack([part[k] for part in layers], axis=-1) for k in range(3))
     time = columns["arrival_times"][used][:, ::-1] * TIME_UNIT

@@ -283,6 +283,7 @@ def test_lists_of_hits(tmp_path):
         ("arrival_times", np.full((6, 2), np.nan), "arrival_times holds a number"),
         ("time_traces", np.full((7, 2, 128), np.inf, np.float32), "time_traces is not a number"),
         ("status", np.array([b"4"] * 6), "status does not hold numbers"),
+        ("status", np.array([4, 4, 5, 4, 4, np.nan]), "status holds nan"),
         ("detector_ids", np.array([1010.5, 1011, 1012, 1010, 1013, 1013]), "detector_ids holds"),
         ("mass_number", np.array([1, np.inf]), "event 1: true mass_number is inf"),
     ],
