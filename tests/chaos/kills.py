@@ -136,22 +136,22 @@ def kills(n: int, seed: int = 1, second_runs: int = 0, say: Callable = print) ->
         run = _Run(Path(name), seed, second_runs)
         while not run.faults:
             process = workflow.start(run.folder, run.config, "broken")
-            more = sum(killed.values()) < n
+            more = killed.total() < n
             share = run.draw.random() if more else 2.0
             status = workflow.reached(process, run.folder / "broken.log", share)
             if status is None:
                 time.sleep(run.draw.uniform(0.0, 3.0))
                 status = process.poll()
             if status is None:
-                what = run.draw.choice(("all", "Snakemake", "job"))
+                what = ("all", "job", "Snakemake")[killed.total() % 3]
                 if workflow.kill(process, what, run.draw):
                     killed[what] += 1
-                    say(f"kills: {sum(killed.values())} of {n}: {what} at {share:.0%}")
+                    say(f"kills: {killed.total()} of {n}: {what} at {share:.0%}")
                 if what == "job":
                     process.wait()  # the others go on; it says which failed
                 elif not workflow.end_of_jobs(process):
                     run.fault("jobs of a killed run go on")
-                run.after_kill(sum(killed.values()))
+                run.after_kill(killed.total())
                 changed[run.change()] += 1
                 continue
             if status and workflow.unlocked(run.folder, "broken"):

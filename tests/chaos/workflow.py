@@ -90,8 +90,12 @@ def kill(process: subprocess.Popen, what: str, draw: random.Random) -> int:
     """SIGKILL to "all" processes of a run, to "Snakemake" alone, or to one "job"; returns how many
     there were.
     """
-    found = processes_of(process.pid)
-    jobs = [pid for pid, line in found if b"\0-m\0tashower\0" in line and pid != process.pid]
+    for _ in range(100):
+        found = processes_of(process.pid)
+        jobs = [pid for pid, line in found if b"\0-m\0tashower\0" in line and pid != process.pid]
+        if what != "job" or jobs or process.poll() is not None:
+            break
+        time.sleep(0.1)  # between two jobs
     chosen = {"all": [pid for pid, _ in found], "Snakemake": [process.pid]}.get(what)
     if chosen is None:
         chosen = [draw.choice(jobs)] if jobs else []
