@@ -103,7 +103,9 @@ def read(path: FilePath, *more: FilePath) -> Any:
     if kind == "checkpoint":
         return _describe_checkpoint(path)
     if kind in ("tashower scores", "tashower history"):
-        return _json(path)
+        from tashower.io.json_file import parsed_json
+
+        return parsed_json(path)
     if kind is not None:
         raise InputError(f"{path}: holds {kind!r}, which is not known")
     from tashower.convert.convert import convert

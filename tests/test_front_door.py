@@ -16,6 +16,7 @@ from tashower.cli import main
 from tashower.config import load_config
 from tashower.events.model import select_rows
 from tashower.io.event_file import read_events, write_events
+from tashower.io.json_file import as_json
 from tashower.io.reconstruction_file import read_reconstruction, write_reconstruction
 from tashower.reconstruction.reconstruct import reconstruct
 
@@ -77,7 +78,7 @@ def test_the_default_calibration_is_said_and_a_given_one_is_used(events, caplog,
     content["energy"]["log10_energy"] = (
         np.array(content["energy"]["log10_energy"]) + np.log10(2)
     ).tolist()
-    (tmp_path / "c.json").write_text(json.dumps(content))
+    (tmp_path / "c.json").write_bytes(as_json(content))
     other = ts.fit(events[:3], tmp_path / "c.json")
     assert caplog.text == ""
     np.testing.assert_allclose(other.free.energy, 2 * default.free.energy, rtol=1e-6)

@@ -18,6 +18,7 @@ import pytest
 from tashower.cli import main
 from tashower.evaluation.verify import problems_of
 from tashower.io.hdf5 import checksum_of
+from tashower.io.json_file import as_json
 from tashower.io.stages import products
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -133,8 +134,9 @@ def planned(folder, config, root=ROOT):
     return {row[0]: int(row[1]) for row in rows if len(row) == 2 and row[0] in RULES}
 
 
-#: What says when and how fast a file was made; who works here may commit meanwhile.
-OF_THE_TIME = ("created", "seconds", "commit", "simulation_commit")
+#: What says when and how fast a file was made, and a checksum of that and the rest; who works here
+#: may commit meanwhile.
+OF_THE_TIME = ("created", "seconds", "crc32", "commit", "simulation_commit")
 
 
 def content(path):
@@ -413,7 +415,7 @@ def test_products_without_a_record_are_looked_at(folder):
 
 
 def edit(path, **changes):
-    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    path.write_bytes(as_json(json.loads(path.read_text()) | changes))
 
 
 @pytest.mark.slow

@@ -3,7 +3,6 @@
 Nothing here sees the samples that networks are trained on or methods are scored with.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,13 +15,14 @@ from tashower.calibration.errors import ErrorModel
 from tashower.errors import InputError
 from tashower.events.described import TELESCOPE_ARRAY_DESCRIBED, Described, described_from
 from tashower.io import provenance
-from tashower.io.atomic import written_aside
 from tashower.io.event_file import with_present_names
 from tashower.io.hdf5 import made_from
+from tashower.io.json_file import read_json, write_json
 from tashower.io.stages import stated
 from tashower.types import FilePath
 
-VERSION = 1
+#: Version of the file; those before 2 have no checksum.
+VERSION = 2
 #: Calibration of the default configuration, made by `make sample`; for a first look at an event.
 DEFAULT = Path(__file__).with_name("default_calibration.json")
 
@@ -81,8 +81,7 @@ def write_calibration(
         "pulls": {name: asdict(entry) for name, entry in calibration.pulls.items()},
         **calibration.described.as_dict(),
     }
-    with written_aside(path) as aside:
-        aside.write_text(json.dumps(content, indent=1) + "\n")
+    write_json(path, content)
 
 
 def read_calibration(path: FilePath) -> Calibration:
@@ -90,15 +89,10 @@ def read_calibration(path: FilePath) -> Calibration:
 
     Raises
     ------
-    InputError : no such file, not a calibration, another version, a missing entry.
+    InputError : no such file, damaged, not a calibration, another version, a missing entry.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise InputError(f"{path}: no such file")
+    content = read_json(path, "tashower calibration", (1, VERSION))
     try:
-        content = json.loads(path.read_text())
-        if content.get("format") != "tashower calibration" or content.get("version") != VERSION:
-            raise InputError(f"{path}: not a tashower calibration of version {VERSION}")
         return Calibration(
             errors=ErrorModel(**{name: float(value) for name, value in content["errors"].items()}),
             curvature_coefficients=tuple(float(c) for c in content["curvature_coefficients"]),
@@ -120,5 +114,5 @@ def read_calibration(path: FilePath) -> Calibration:
             },
             described=described_from(content),
         )
-    except (UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
         raise InputError(f"{path}: not a calibration ({error})") from None

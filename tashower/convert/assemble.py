@@ -106,6 +106,12 @@ def empty_standard(event_id: np.ndarray) -> Reconstruction:
     return Reconstruction(**columns)
 
 
+def _fits(value, kind: np.dtype) -> bool:
+    """Whether a number is whole and small enough for a kind of whole numbers."""
+    limits = np.iinfo(kind)
+    return bool(limits.min <= value <= limits.max and value == np.floor(value))
+
+
 def _truth(records: list[Record], event_id) -> Truth | None:
     """Truth of all events, NaN where not known; None where no event has any."""
     if not any(r.truth for r in records):
@@ -113,12 +119,13 @@ def _truth(records: list[Record], event_id) -> Truth | None:
     table = empty_truth(event_id)
     for i, record in enumerate(records):
         for name, value in (record.truth or {}).items():
-            try:
-                getattr(table, name)[i] = value
-            except (OverflowError, ValueError):  # no whole number, or one too large
+            column = getattr(table, name)
+            # What is no whole number, or too large, must not become one.
+            if column.dtype.kind == "i" and not _fits(value, column.dtype):
                 raise InputError(
                     f"{record.where}: true {name} is {str(value)[:24]}, which it cannot be"
-                ) from None
+                )
+            column[i] = value
     return table
 
 

@@ -134,6 +134,8 @@ def _convert_json(paths, kind: str, stations) -> tuple[Events, float]:
         position = position - [0.0, 0.0, altitude]
     if stations:
         listed = read_stations(stations)
+        if listed.name is not None:
+            raise InputError(f"{stations}: stations are numbers in files of this format")
         numbers, altitude = listed.number, float(listed.position[:, 2].mean())
         position = listed.position - [0.0, 0.0, altitude]
         out = listed.number[listed.out_of_service]

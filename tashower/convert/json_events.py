@@ -99,7 +99,7 @@ def _number(entry: dict, key: str, where: str, default=None) -> float:
 
 
 def _as_whole(value, key: str, where: str, below: int = 2**63) -> int:
-    if isinstance(value, str) and value.strip().lstrip("-").isdigit():
+    if isinstance(value, str) and value.strip().lstrip("-").isdecimal():
         value = int(value) if len(value) < 30 else np.inf
     if isinstance(value, float) and value.is_integer():
         value = int(value)

@@ -24,7 +24,14 @@ from tashower.convert.ta_standard import TIME_UNIT, UNIT
 from tashower.convert.ta_vem import counts_of, window_begin
 from tashower.errors import InputError
 from tashower.events.array import Array, Detector, array_from_positions
-from tashower.io.foreign_hdf5 import MOST_COMPRESSION, check_readable, items_of, open_to_read
+from tashower.io.foreign_hdf5 import (
+    MOST_COMPRESSION,
+    check_readable,
+    items_of,
+    numbers_of,
+    open_to_read,
+    wholes_of,
+)
 from tashower.types import FilePath
 
 BIN_WIDTH = 20.0
@@ -58,7 +65,9 @@ def read_arrays(path: FilePath, known: Sequence[str] = _KNOWN) -> dict[str, np.n
         kinds = (h5py.Dataset, h5py.Group)
         found = {name: items[name] for name in known if isinstance(items.get(name), kinds)}
         return {
-            name: item[()] if isinstance(item, h5py.Dataset) else _dense(item, name, path)
+            name: numbers_of(item, path)
+            if isinstance(item, h5py.Dataset)
+            else _dense(item, name, path)
             for name, item in found.items()
         }
 
@@ -66,7 +75,7 @@ def read_arrays(path: FilePath, known: Sequence[str] = _KNOWN) -> dict[str, np.n
 def _dense(group, name: str, path) -> np.ndarray:
     """The array of a group without zeros."""
     items = items_of(group, path)
-    parts = {k: v[()] for k, v in items.items() if isinstance(v, h5py.Dataset)}
+    parts = {k: numbers_of(v, path) for k, v in items.items() if isinstance(v, h5py.Dataset)}
 
     def refuse(text):
         raise InputError(f"{path}: {name}: {text}")
@@ -75,32 +84,31 @@ def _dense(group, name: str, path) -> np.ndarray:
         refuse("a group without nz_data and shape")
     if not {"nz_idxs"} <= set(parts) and not {"ic_info", "ic_idxs", "ic_data"} <= set(parts):
         refuse("neither nz_idxs nor ic_info, ic_idxs, ic_data")
-    if any(part.dtype.kind not in "iub" for k, part in parts.items() if k != "nz_data"):
-        refuse("its indices are no whole numbers")
-    data, shape = parts["nz_data"].ravel(), parts["shape"].ravel().astype(float)
+    data = parts.pop("nz_data").ravel()
+    parts = {k: wholes_of(part.ravel(), f"{name}/{k}", path) for k, part in parts.items()}
+    shape = parts["shape"].astype(float)
     size = float(np.prod(shape))
-    if (shape < 0).any() or len(shape) > 8 or data.dtype.kind not in "fiub":
-        refuse("it has no shape or does not hold numbers")
+    if (shape < 0).any() or not 1 <= len(shape) <= 8:
+        refuse("it has no shape")
     if size * data.itemsize > MOST_COMPRESSION * Path(path).stat().st_size:
         raise InputError(f"{path}: claims to hold more than {MOST_COMPRESSION} times its own size")
     if "nz_idxs" in parts:
-        index = parts["nz_idxs"].ravel().astype(np.int64)
+        index = parts["nz_idxs"]
     else:
-        place = parts["ic_idxs"].ravel().astype(np.int64)
-        step, info = parts["ic_data"].ravel().astype(np.int64), parts["ic_info"].ravel()
+        place, step, info = (parts[f"ic_{k}"] for k in ("idxs", "data", "info"))
         if len(info) != 2 or info[0] != len(data) or len(step) != len(place):
             refuse("its indices do not fit together")
         if len(place) and not (place.min() >= 0 and place.max() < len(data)):
             refuse("its indices do not fit together")
         steps = np.ones(len(data), np.int64)
         steps[place] = step
-        steps[:1] = np.int64(info[1])
+        steps[:1] = info[1]
         index = np.cumsum(steps)
     if len(index) != len(data) or (len(index) and not (index.min() >= 0 and index.max() < size)):
         refuse("its indices do not fit its shape")
     array = np.zeros(int(size), data.dtype)
     array[index] = data
-    return array.reshape(shape.astype(int))
+    return array.reshape(parts["shape"])
 
 
 def _layers(columns, name, path) -> np.ndarray | None:
@@ -129,8 +137,6 @@ def _check(columns, path) -> tuple[int, int]:
         )
     n, side = shape[:2]
     for name, column in columns.items():
-        if column.dtype.kind not in "fiub":
-            raise InputError(f"{path}: {name} does not hold numbers")
         vector = name in (
             "shower_axis",
             "shower_core",
@@ -176,7 +182,7 @@ def _truth(columns, i, side) -> dict | None:
     xmax = float(columns["xmax"][i]) if "xmax" in columns else np.nan
     return {
         "energy": float(columns["energy"][i]),
-        "mass_number": int(columns["mass_number"][i]),
+        "mass_number": columns["mass_number"][i],
         "zenith": zenith,
         "azimuth": azimuth,
         "core_x": float(core[0]),
@@ -226,7 +232,11 @@ def read_events_of(path: FilePath) -> tuple[Array, list[Record]]:
     if not np.isfinite(position[exists]).all():
         raise InputError(f"{path}: detector_positions_abs holds a position that is not finite")
     if "detector_positions_id" in columns:
-        number = columns["detector_positions_id"].reshape(n * side * side, -1)[:, 0].astype(int)
+        named = columns["detector_positions_id"].reshape(len(position), -1)
+        if not named.shape[1]:
+            raise InputError(f"{path}: detector_positions_id holds no numbers")
+        number = np.full(len(position), -1)
+        number[exists] = wholes_of(named[exists, 0], "detector_positions_id", path)
     else:
         number = np.full(len(position), -1)
         number[exists] = (

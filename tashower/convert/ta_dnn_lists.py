@@ -20,6 +20,7 @@ from tashower.convert.ta_vem import counts_of, window_begin
 from tashower.convert.ta_windows import select_hits
 from tashower.errors import InputError
 from tashower.events.array import Array
+from tashower.io.foreign_hdf5 import wholes_of
 from tashower.types import FilePath
 
 _HITS = {"arrival_times": (2,), "pulse_area": (2,), "detector_positions": (3,)}
@@ -37,8 +38,6 @@ def _check(columns, path) -> None:
 
     for name in (*_HITS, *_OFFSETS, "time_traces"):
         refuse(name not in columns, f"{name} is missing")
-    for name, column in columns.items():
-        refuse(column.dtype.kind not in "fiub", f"{name} does not hold numbers")
     traces = columns["time_traces"]
     n, h, w = len(columns["hit_offsets"]) - 1, len(columns["detector_ids"]), len(traces)
     shapes = {name: (h, *shape) for name, shape in _HITS.items()}
@@ -72,7 +71,7 @@ def _fields(columns, i: int) -> tuple[dict | None, dict]:
         x, y = (float(value) / 100.0 for value in columns["shower_core"][i, :2])
         truth = {"zenith": zenith, "azimuth": azimuth, "core_x": x, "core_y": y}
         truth |= {"energy": float(columns["energy"][i])}
-        truth |= {"mass_number": int(columns["mass_number"][i])}
+        truth |= {"mass_number": columns["mass_number"][i]}
         truth |= {"xmax": float(columns["xmax"][i])} if "xmax" in columns else {}
     if {"std_recon_shower_axis", "std_recon_shower_core"} <= set(columns):
         zenith, azimuth = direction_of(columns["std_recon_shower_axis"][i])
@@ -96,7 +95,7 @@ def read_lists(path: FilePath) -> tuple[Array, list[Record]]:
     """
     columns = read_arrays(path, LISTS)
     _check(columns, path)
-    number = columns["detector_ids"].astype(np.int64)
+    number = wholes_of(columns["detector_ids"], "detector_ids", path)
     offset = columns["hit_offsets"].astype(np.int64)
     event = np.repeat(np.arange(len(offset) - 1), np.diff(offset))
     window = columns["hit_tt_offsets"].astype(np.int64)[:-1]
@@ -104,7 +103,8 @@ def read_lists(path: FilePath) -> tuple[Array, list[Record]]:
     if not np.isfinite(vem).all():
         raise InputError(f"{path}: time_traces is not a number")
     signal = columns["pulse_area"].mean(axis=1)
-    used, _ = select_hits(event, number, columns["status"], signal, np.zeros(len(event), bool))
+    status = wholes_of(columns["status"], "status", path)
+    used, _ = select_hits(event, number, status, signal, np.zeros(len(event), bool))
     layers = [counts_of(vem[used, layer]) for layer in (1, 0)]
     counts, pedestal, per_vem = (np.stack([part[k] for part in layers], axis=-1) for k in range(3))
     time = columns["arrival_times"][used][:, ::-1] * TIME_UNIT

@@ -243,6 +243,9 @@ def _record(path, k: int, lines, most: int) -> tuple[Record, Counter]:
     if (windows[:, 0] != np.repeat(hits[:, 0], folds)).any():
         raise InputError(f"{where}: windows and hits name different stations")
     counts = windows[:, 3:].reshape(-1, 2, N_BINS)
+    clock = windows[:, 1:3]
+    if not ((clock >= 0) & (clock < 2**31)).all():
+        raise InputError(f"{where}: a clock of a window is no number that a clock counts to")
     if not ((counts >= 0) & (counts <= 65535)).all() or not (windows[:, 2] > 0).all():
         raise InputError(f"{where}: a FADC count outside of 0 to 65535, or a clock without counts")
     time = within_half(windows[:, 1] / windows[:, 2] - 1e-6 * event[11])

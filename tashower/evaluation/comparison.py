@@ -1,7 +1,6 @@
 """Scores of the fits and of the networks on the same events."""
 
 import itertools
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -22,6 +21,7 @@ from tashower.evaluation.scores import (
 from tashower.evaluation.tables import pulls_key
 from tashower.events.model import PARAMETERS, Reconstruction, Truth, pulls, select_rows
 from tashower.io import provenance
+from tashower.io.json_file import parsed_json
 from tashower.physics.geometry import direction
 from tashower.progress import counted
 
@@ -112,7 +112,7 @@ def history_paths(networks: Mapping[str, list]) -> dict[str, Path]:
 def _histories(networks) -> dict:
     """Training curves of the networks."""
     paths = history_paths(networks)
-    return {name: json.loads(path.read_text())["epochs"] for name, path in paths.items()}
+    return {name: parsed_json(path)["epochs"] for name, path in paths.items()}
 
 
 def _clean(value):
@@ -197,7 +197,7 @@ def score(
     ]
     scores = {
         "format": "tashower scores",
-        "version": 1,
+        "version": 2,
         "software": provenance.software(),
         "commit": provenance.commit(),
         "created": provenance.now(),

@@ -1,6 +1,5 @@
 """From the files of a test sample to scores, tables and figures."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from tashower.evaluation.page import scores_source
 from tashower.evaluation.sample import read_sample
 from tashower.io.atomic import written_aside
 from tashower.io.hdf5 import made_from, read_attributes
+from tashower.io.json_file import as_json, parsed_json
 from tashower.io.stages import stated
 from tashower.types import FilePath
 
@@ -46,15 +46,13 @@ def evaluate(
     networks_paths = [path for paths in networks.values() for path in paths]
     others = [*history_paths(networks).values(), *([calibration] if calibration else [])]
     scores["made_from"] = made_from([*events_paths, *fits_paths, *networks_paths, *others])
-    scores["calibration"] = (
-        None if calibration is None else json.loads(Path(calibration).read_text())["errors"]
-    )
+    scores["calibration"] = None if calibration is None else parsed_json(calibration)["errors"]
     scores["simulation_commit"] = read_attributes(events_paths[0])["commit"]
     examples = {f"event_{number}": one for number, one in enumerate(sample.examples, 1)}
     scores["figures"] = [*names_of(scores), *examples]
     scores |= stated("score", scores["configuration"])
     output = Path(output)
-    content = (json.dumps(scores, indent=1, allow_nan=False) + "\n").encode()
+    content = as_json(scores, finite=True)
     source = scores_source(output.name, content)
     for name, figure in figures_of(scores, scored):
         save(figure, output.parent / "figures" / f"{name}.png", source)

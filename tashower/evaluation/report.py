@@ -15,6 +15,7 @@ from tashower.evaluation.page import is_picture_of, pictures, render, scores_sou
 from tashower.io import provenance
 from tashower.io.atomic import written_aside
 from tashower.io.hdf5 import made_from
+from tashower.io.json_file import read_json
 from tashower.io.stages import flat, part_of
 from tashower.types import FilePath
 
@@ -150,14 +151,7 @@ def write_report(
         missing or were drawn from other scores.
     """
     scores_path = Path(scores_path)
-    if not scores_path.is_file():
-        raise InputError(f"{scores_path}: no such file")
-    try:
-        scores = json.loads(scores_path.read_text())
-    except (json.JSONDecodeError, UnicodeDecodeError):
-        scores = None
-    if not isinstance(scores, dict) or scores.get("format") != "tashower scores":
-        raise InputError(f"{scores_path}: not a tashower scores file")
+    scores = read_json(scores_path, "tashower scores", (1, 2))
     if "figures" not in scores:
         raise InputError(f"{scores_path}: of an earlier version: score again")
     if config is not None:

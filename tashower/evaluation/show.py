@@ -1,6 +1,5 @@
 """What a file holds, in a few lines, or one of its events as a picture."""
 
-import json
 import logging
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from tashower.evaluation.tables import ev_rows, markdown_table, method_rows, sum
 from tashower.events.model import FLAGS, Events, Pulses, Reconstruction, select_events
 from tashower.io.event_file import read_events
 from tashower.io.hdf5 import read_attributes
+from tashower.io.json_file import parsed_json
 from tashower.io.reconstruction_file import read_reconstruction
 from tashower.types import FilePath
 
@@ -85,12 +85,12 @@ def _made(kind: str, content) -> str:
 
 def _describe_json(path) -> list[str]:
     try:
-        content = json.loads(Path(path).read_text())
+        content = parsed_json(path)
         kind = content["format"]
         missing = {"version", "software", "commit", "created"} - set(content)
         if missing:
             raise KeyError(missing)
-    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError):
+    except (KeyError, TypeError):
         raise InputError(f"{path}: not a file of tashower") from None
     lines = [_made(kind, content)]
     if kind == "tashower scores":
@@ -114,7 +114,7 @@ def _describe_checkpoint(path) -> list[str]:
     lines = [f"checkpoint of a network, {path.stat().st_size:,} bytes"]
     history = path.with_name("history.json")
     if history.is_file():
-        epochs = json.loads(history.read_text())["epochs"]
+        epochs = parsed_json(history)["epochs"]
         best = min(epochs, key=lambda h: h["validation_loss"])
         lines.append(
             f"{len(epochs)} epochs; best: epoch {best['epoch']}, "

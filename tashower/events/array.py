@@ -177,9 +177,11 @@ def array_from_positions(
     Raises
     ------
     InputError : a station number twice, a position that is not finite, two stations at the same
-        place, or farther apart than LARGEST_EXTENT.
+        place, or farther apart than LARGEST_EXTENT, a number beyond 2^31.
     """
     station_id, position = np.asarray(station_id), np.asarray(position, dtype=float)
+    if len(station_id) and not -(2**31) <= min(station_id) <= max(station_id) < 2**31:
+        raise InputError(f"station {max(station_id, key=abs)}: numbers of stations are below 2^31")
     if len(np.unique(station_id)) < len(station_id):
         values, counts = np.unique(station_id, return_counts=True)
         raise InputError(f"station {values[counts > 1][0]} is there twice")
@@ -268,6 +270,8 @@ def neighbour_table(array: Array, corners: bool = True) -> np.ndarray:
     steps = lattice_steps(array.kind)
     if array.kind == "square" and not corners:
         steps = tuple(step for step in steps if 0 in step)
+    if not array.n_stations:
+        return np.zeros((0, len(steps)), np.int32)
     low = array.lattice.min(axis=0)
     place = array.lattice - low + 1  # a border of nobody around the lattice
     index = np.full(place.max(axis=0) + 2, -1, np.int32)
@@ -316,14 +320,17 @@ def border_distance(array: Array, x: ArrayLike, y: ArrayLike) -> np.ndarray:
     negative outside.
 
     The distance to the nearest edge line of the convex hull of the stations. NaN stays NaN;
-    stations on one line have no inside: -inf.
+    fewer than three stations, or stations on one line, have no inside: -inf.
     """
     from scipy.spatial import ConvexHull, QhullError
 
+    nothing = np.where(np.isnan(x) | np.isnan(y), np.nan, -np.inf)
+    if array.n_stations < 3:
+        return nothing
     try:
         hull = ConvexHull(array.position[:, :2])
     except QhullError:
-        return np.where(np.isnan(x) | np.isnan(y), np.nan, -np.inf)
+        return nothing
     # equations: n.x + d <= 0 inside, |n| = 1
     x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
     normal, offset = hull.equations[:, :2], hull.equations[:, 2]

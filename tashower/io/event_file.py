@@ -9,7 +9,8 @@ import numpy as np
 from tashower.errors import InputError
 from tashower.events.array import DETECTOR_SHAPE, Array, Detector
 from tashower.events.model import Events, Pulses, Reconstruction, Truth
-from tashower.io.hdf5 import read_arrays, write_arrays
+from tashower.io.event_checks import check_detector, check_events, checked_columns, number_of
+from tashower.io.hdf5 import json_of, read_arrays, write_arrays
 from tashower.physics.constants import LATERAL_SCALE, REFERENCE_DISTANCE
 from tashower.physics.lateral import Lateral, telescope_array_lateral
 from tashower.physics.shower_front import Front
@@ -154,28 +155,12 @@ def table_of(
     return kind(**{f.name: columns[f.name] for f in fields(kind)})
 
 
-def _check_list(path, name, offset, station, n_events, n_stations) -> None:
-    if (
-        len(offset) != n_events + 1
-        or offset[0] != 0
-        or offset[-1] != len(station)
-        or np.any(np.diff(offset) < 0)
-    ):
-        raise InputError(
-            f"{path}: {name} does not divide {len(station)} entries among {n_events} events"
-        )
-    if len(station) and (station.min() < 0 or station.max() >= n_stations):
-        raise InputError(
-            f"{path}: {name} names a station that the array of {n_stations} does not have"
-        )
-
-
 def _lateral(columns, attributes, path) -> Lateral:
     """The lateral distribution of an event file; before version 1.2 the Telescope Array's."""
     if "lateral_table" not in columns:
         return telescope_array_lateral(
-            float(attributes.get("lateral_reference", REFERENCE_DISTANCE)),
-            float(attributes.get("lateral_scale", LATERAL_SCALE)),
+            number_of(attributes, "lateral_reference", path, REFERENCE_DISTANCE),
+            number_of(attributes, "lateral_scale", path, LATERAL_SCALE),
         )
     log_r, eta, table = (
         np.asarray(columns[f"lateral_{name}"], dtype=float) for name in ("log_r", "eta", "table")
@@ -196,8 +181,8 @@ def _lateral(columns, attributes, path) -> Lateral:
             f"{path}: array/lateral_table is not a table of finite numbers with increasing nodes"
         )
     return Lateral(
-        float(attributes["lateral_reference"]),
-        float(attributes["lateral_scale"]),
+        number_of(attributes, "lateral_reference", path),
+        number_of(attributes, "lateral_scale", path),
         0.0,
         0.0,
         log_r,
@@ -221,12 +206,9 @@ def _station_name(columns, path) -> np.ndarray | None:
 
 def _detector(attributes, path) -> Detector:
     """The detector of an event file; before version 1.4 with the Telescope Array's electronics."""
-    try:
-        found = json.loads(attributes["detector"]) | json.loads(attributes.get("electronics", "{}"))
-        found = {name: np.inf if value is None else value for name, value in found.items()}
-        return Detector(**{f.name: found[f.name] for f in fields(Detector) if f.name in found})
-    except (ValueError, TypeError):
-        raise InputError(f"{path}: its description of the detector is not JSON") from None
+    found = json_of(attributes, "detector", path) | json_of(attributes, "electronics", path, "{}")
+    found = {name: np.inf if value is None else value for name, value in found.items()}
+    return check_detector(found, path)
 
 
 def _array(columns: dict, attributes: dict, path) -> Array:
@@ -238,15 +220,15 @@ def _array(columns: dict, attributes: dict, path) -> Array:
     InputError : positions that are no positions.
     """
     front = Front()._asdict() | {
-        name: float(attributes[f"front_{name}"])
+        name: number_of(attributes, f"front_{name}", path)
         for name in Front._fields
         if f"front_{name}" in attributes
     }
-    array = Array(
+    return Array(
         station_id=columns["station_id"],
         position=columns["position"],
         lattice=columns["lattice"],
-        spacing=float(attributes["spacing"]),
+        spacing=number_of(attributes, "spacing", path),
         detector=_detector(attributes, path),
         kind=str(attributes.get("lattice_kind", "square")),
         lateral=_lateral(columns, attributes, path),
@@ -254,35 +236,6 @@ def _array(columns: dict, attributes: dict, path) -> Array:
         front=Front(**front),
         station_name=_station_name(columns, path),
     )
-    n = array.n_stations
-    if array.position.shape != (n, 3) or not np.isfinite(array.position).all():
-        raise InputError(f"{path}: array/position is not ({n}, 3) finite numbers")
-    return array
-
-
-def _check_events(events: Events, path) -> None:
-    for name in ("hit", "dead"):
-        offset, station = getattr(events, f"{name}_offset"), getattr(events, f"{name}_station")
-        where = f"events/{name}_offset"
-        _check_list(path, where, offset, station, events.n_events, events.array.n_stations)
-    if events.hit_time.shape != (events.n_hits,) or not np.isfinite(events.hit_time).all():
-        raise InputError(f"{path}: hits/hit_time is not {events.n_hits} finite numbers")
-    for name in ("saturated", "rejected"):
-        column = getattr(events, name)
-        if column is not None and column.shape != (events.n_hits,):
-            raise InputError(f"{path}: hits/{name} is not ({events.n_hits},)")
-    if events.waveform is None:
-        return
-    layers = events.array.detector.n_layers
-    needed = (events.n_hits, events.array.detector.n_bins, layers)
-    if events.waveform.shape != needed:
-        raise InputError(
-            f"{path}: hits/waveform has shape {events.waveform.shape}, {needed} needed"
-        )
-    for name in ("pedestal", "counts_per_vem"):
-        column = getattr(events, name)
-        if column is None or column.shape != (events.n_hits, layers):
-            raise InputError(f"{path}: hits/{name} is missing or not ({events.n_hits}, {layers})")
 
 
 def read_events(path: FilePath, only: Iterable[str] = PARTS) -> Events:
@@ -306,6 +259,7 @@ def read_events(path: FilePath, only: Iterable[str] = PARTS) -> Events:
         raise ValueError(f"read_events: no part {', '.join(sorted(unknown))}; there are {PARTS}")
     leave_out = {name for part in set(PARTS) - set(only) for name in _NAMES_OF_PART[part]}
     groups, attributes = read_arrays(path, "events", EVENT_VERSION, leave_out)
+    groups = checked_columns(groups, path)
     try:
         columns, hits = groups["events"], groups["hits"]
         n_events, n_hits = len(columns["event_id"]), len(hits["hit_station"])
@@ -324,7 +278,7 @@ def read_events(path: FilePath, only: Iterable[str] = PARTS) -> Events:
         )
     except KeyError as error:
         raise InputError(f"{path}: {error.args[0]} is missing") from None
-    _check_events(events, path)
+    check_events(events, path)
     if {"waveforms", "pulses"} <= set(only) and events.waveform is None and events.pulses is None:
         raise InputError(f"{path}: neither waveforms nor pulses")
     return events

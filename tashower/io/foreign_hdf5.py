@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import h5py
+import numpy as np
 
 from tashower.errors import InputError
 from tashower.types import FilePath
@@ -37,6 +38,42 @@ def check_size_claimed(items: Sequence[h5py.Dataset], path: FilePath) -> None:
     """
     if sum(item.nbytes for item in items) > MOST_COMPRESSION * (Path(path).stat().st_size + 1):
         raise InputError(f"{path}: claims to hold more than {MOST_COMPRESSION} times its own size")
+
+
+def numbers_of(dataset: h5py.Dataset, path: FilePath, kinds: str = "fiub") -> np.ndarray:
+    """The array of a dataset of real numbers with at least one axis; kinds: that are taken, as
+    numpy names them.
+
+    Raises
+    ------
+    InputError : names file and dataset: text, records, complex numbers, a single number, nothing.
+    """
+    name = str(dataset.name).lstrip("/")
+    if dataset.shape is None or dataset.dtype.kind not in kinds:
+        raise InputError(f"{path}: {name} does not hold numbers")
+    if not dataset.shape:
+        raise InputError(f"{path}: {name} is a single number, where a list of them is needed")
+    return dataset[()]
+
+
+def wholes_of(column: np.ndarray, name: str, path: FilePath) -> np.ndarray:
+    """An array of numbers as int64; 3.0 is 3.
+
+    Raises
+    ------
+    InputError : names file and array: a number that is not whole, not finite, or too large.
+    """
+    if column.dtype.kind in "ib":
+        return column.astype(np.int64)
+    if column.dtype.kind == "u":
+        fits = column < 2**63
+    else:
+        with np.errstate(invalid="ignore"):
+            fits = (np.abs(column) <= 2.0**53) & (np.rint(column) == column)
+    if not fits.all():
+        wrong = column[~fits].ravel()[0]
+        raise InputError(f"{path}: {name} holds {wrong:g}, where a whole number is needed")
+    return column.astype(np.int64)
 
 
 def items_of(group: h5py.Group, path: FilePath) -> dict:

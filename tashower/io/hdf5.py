@@ -21,7 +21,13 @@ import numpy as np
 from tashower.errors import InputError
 from tashower.io import provenance
 from tashower.io.atomic import written_aside
-from tashower.io.foreign_hdf5 import check_readable, check_size_claimed, items_of, open_to_read
+from tashower.io.foreign_hdf5 import (
+    check_readable,
+    check_size_claimed,
+    items_of,
+    numbers_of,
+    open_to_read,
+)
 from tashower.io.stages import stated
 from tashower.types import FilePath
 
@@ -260,13 +266,13 @@ def read_arrays(
             found = str(attributes.get("format", ""))
             if found != f"tashower {kind}":
                 raise InputError(
-                    f"{path}: holds {found or 'no tashower data'!r}, where 'tashower {kind}' is "
-                    "needed"
+                    f"{path}: holds {found[:40] or 'no tashower data'!r}, where 'tashower {kind}' "
+                    "is needed"
                 )
-            if str(attributes.get("version", "0")).split(".")[0] != version.split(".")[0]:
+            written = str(attributes.get("version", "0"))[:24]
+            if written.split(".")[0] != version.split(".")[0]:
                 raise InputError(
-                    f"{path}: version {attributes.get('version')}; this software reads version "
-                    f"{version}"
+                    f"{path}: version {written}; this software reads version {version}"
                 )
             groups = {
                 g: items_of(item, path)
@@ -279,7 +285,10 @@ def read_arrays(
             check_size_claimed(items, path)
             groups = {
                 g: {
-                    name: item[()] for name, item in group.items() if f"{g}/{name}" not in leave_out
+                    # Names of stations are bytes, all else are numbers.
+                    name: numbers_of(item, path, "fiubS")
+                    for name, item in group.items()
+                    if f"{g}/{name}" not in leave_out
                 }
                 for g, group in groups.items()
                 if g not in leave_out
@@ -287,6 +296,24 @@ def read_arrays(
     except OSError as error:
         raise InputError(f"{path}: cannot be read as HDF5 ({str(error).splitlines()[0]})") from None
     return groups, attributes
+
+
+def json_of(attributes: dict, name: str, path: FilePath, default: str | None = None) -> dict:
+    """The dictionary that a root attribute states in JSON.
+
+    Raises
+    ------
+    KeyError : it is missing, and there is no default.
+    InputError : names the file and the attribute.
+    """
+    text = attributes[name] if default is None else attributes.get(name, default)
+    try:
+        found = json.loads(text)
+    except (ValueError, TypeError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise InputError(f"{path}: attribute {name} is not a dictionary in JSON")
+    return found
 
 
 def read_attributes(path: FilePath) -> dict[str, str]:

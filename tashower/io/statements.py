@@ -5,6 +5,7 @@ from pathlib import Path
 
 from tashower.errors import InputError
 from tashower.io.hdf5 import read_attributes
+from tashower.io.json_file import parsed_json
 from tashower.types import FilePath
 
 
@@ -19,14 +20,13 @@ def statement_in(path: FilePath) -> dict | None:
     path = Path(path)
     if path.suffix == ".h5":
         content = read_attributes(path)
-        return content | {
-            key: json.loads(content.get(key, "null")) for key in ("made_from", "configuration")
-        }
-    if path.suffix == ".json":
+        keys = ("made_from", "configuration")
         try:
-            content = json.loads(path.read_text())
-        except (UnicodeDecodeError, json.JSONDecodeError) as error:
-            raise InputError(f"{path}: not JSON ({error})") from None
+            return content | {key: json.loads(content.get(key, "null")) for key in keys}
+        except (ValueError, RecursionError):
+            raise InputError(f"{path}: what it states of how it was made is not JSON") from None
+    if path.suffix == ".json":
+        content = parsed_json(path)
         if isinstance(content, dict) and str(content.get("format", "")).startswith("tashower "):
             return content
     return None

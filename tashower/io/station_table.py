@@ -22,14 +22,15 @@ def station_numbers(table: Table) -> np.ndarray | None:
     """Column `station` as int64; None where it holds names."""
     column = column_of(table, "station")
     if column.dtype.kind in "iu":
-        number = column.astype(np.int64)
+        # Of unsigned numbers those beyond 2^63 would come out negative.
+        number = np.minimum(column, 2**62).astype(np.int64)
     else:
         words = labels(table, "station")
         try:
             number = np.array([int(word) for word in words], np.int64)
         except (ValueError, OverflowError):
             return None
-    return number if np.abs(number).max(initial=0) < 2**31 else None
+    return number if ((number > -(2**31)) & (number < 2**31)).all() else None
 
 
 def read_stations(path: str | PathLike) -> Stations:

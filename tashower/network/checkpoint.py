@@ -3,7 +3,6 @@ nothing: a user's model is kept as text, and run from its file alone (`contracts
 """
 
 import io
-import json
 import os
 from pathlib import Path
 
@@ -14,6 +13,8 @@ from tashower.errors import InputError
 from tashower.events.array import DETECTOR_SHAPE, Array
 from tashower.io import provenance
 from tashower.io.atomic import written_aside
+from tashower.io.json_file import write_json
+from tashower.io.zip_stamp import check_stamp, with_stamp
 from tashower.network.contracts import ModelInputs, build_model, kept_model
 from tashower.types import FilePath
 
@@ -72,13 +73,26 @@ def save_checkpoint(path: FilePath, content: dict) -> None:
 
 
 def save_aside(path: FilePath, content: dict) -> None:
-    """torch.save to a file that has its name when it is whole; a full disk is an OSError like that
-    of any other file.
+    """torch.save, with a checksum, to a file that has its name when it is whole; a full disk is an
+    OSError like that of any other file.
     """
     buffer = io.BytesIO()
     torch.save(content, buffer)
+    data = with_stamp(buffer.getvalue())
     with written_aside(path) as aside:
-        aside.write_bytes(buffer.getbuffer())
+        aside.write_bytes(data)
+
+
+def load_saved(path: FilePath, device: torch.device | str) -> dict:
+    """What `save_aside` wrote; only tensors and plain values are accepted.
+
+    Raises
+    ------
+    InputError : damaged.
+    Exception : whatever torch raises for what is no file of its own.
+    """
+    check_stamp(path)
+    return torch.load(path, map_location=device, weights_only=True)
 
 
 def load_checkpoint(path: FilePath, device: torch.device | str = "cpu") -> dict:
@@ -86,12 +100,14 @@ def load_checkpoint(path: FilePath, device: torch.device | str = "cpu") -> dict:
 
     Raises
     ------
-    InputError : no such file, not a checkpoint, another version.
+    InputError : no such file, damaged, not a checkpoint, another version.
     """
     if not Path(path).is_file():
         raise InputError(f"{path}: no such file")
     try:
-        content = torch.load(path, map_location=device, weights_only=True)
+        content = load_saved(path, device)
+    except InputError:
+        raise
     except Exception as error:  # torch raises many kinds for a damaged file
         raise InputError(f"{path}: not a checkpoint ({str(error).splitlines()[0][:100]})") from None
     if (
@@ -150,6 +166,7 @@ def write_history(path: FilePath, history: list[dict], how: dict, inputs: list) 
     """
     content = {
         "format": "tashower history",
+        "version": 1,
         "software": provenance.software(),
         "commit": provenance.commit(),
         "created": provenance.now(),
@@ -158,5 +175,4 @@ def write_history(path: FilePath, history: list[dict], how: dict, inputs: list) 
         "made_from": inputs,
         "epochs": history,
     }
-    with written_aside(path) as aside:
-        aside.write_text(json.dumps(content, indent=1) + "\n")
+    write_json(path, content)

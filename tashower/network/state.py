@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from tashower.errors import InputError
-from tashower.network.checkpoint import save_aside
+from tashower.network.checkpoint import load_saved, save_aside
 
 
 def load_state(
@@ -31,7 +31,7 @@ def load_state(
     if not path.is_file():
         return *new, None
     try:
-        state = torch.load(path, map_location=device, weights_only=True)
+        state = load_saved(path, device)
         begun = json.loads(state["identity"])
         differs = [key for key in identity if begun.get(key) != identity[key]]
         if differs:

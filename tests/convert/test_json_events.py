@@ -342,6 +342,9 @@ def test_silent_stations_come_from_a_list(tmp_path):
     (tmp_path / "s.csv").write_text(text.replace("603,", "604,"))
     with pytest.raises(InputError, match=r"a\.json: event 71656066300: station 603"):
         convert([path], stations=tmp_path / "s.csv")
+    (tmp_path / "s.csv").write_text(text.replace("603,", "Cristalino,"))
+    with pytest.raises(InputError, match=r"s\.csv: stations are numbers"):
+        convert([path], stations=tmp_path / "s.csv")
 
 
 @pytest.mark.parametrize("pack", [lambda b: b"\xef\xbb\xbf" + b, gzip.compress])
@@ -361,6 +364,9 @@ def test_byte_order_mark_and_gzip(tmp_path, pack):
         ("signal", 1e20, "signal"),
         ("id", 2**40, "whole number"),
         ("id", "Cristalino", "whole number"),
+        ("id", "²", "whole number"),
+        ("id", 10**400, "whole number"),
+        ("t", "9" * 5000, "nanoseconds"),
         ("sat", None, "sat"),
         ("isSelected", "no", "isSelected"),
     ],

@@ -12,14 +12,11 @@ import h5py
 import numpy as np
 import published
 import pytest
-from published import FITS, PAIRS, SINGLE, banks, dump_sections, lists_of_hits, per_event
+from nasty_ta import damaged_banks, damaged_columns, damaged_text, whole_banks
+from published import dump_sections, lists_of_hits, per_event
 
 from tashower.convert.convert import convert
 from tashower.errors import InputError
-
-WHOLE = (0, 1, -1, 2, 127, 128, 19_999, 20_001, 2**31 - 1, -(2**31), 99, 9999, 100_000)
-REAL = (np.nan, np.inf, -np.inf, 0.0, -1.0, 1e300, 1e-300, 91.0, -1e9)
-WORDS = ("1e999", "-1e999", "nan", "1e300", "\x00", "0", "-1", "9" * 40, "2147483648", "x", "")
 
 
 def outcome(paths, **options):
@@ -38,72 +35,6 @@ def outcome(paths, **options):
         assert len(message) < 400
         assert "\n" not in message
     return bool(message)
-
-
-def damaged_banks(rng, whole):
-    """Banks with one thing wrong, the rest as it was."""
-    found = [list(bank) for bank in whole]
-    k = int(rng.integers(len(found)))
-    payload, kind = bytearray(found[k][2]), rng.integers(6)
-    if kind == 0:  # a count, or another of the first numbers
-        at = 4 * int(rng.integers(16))
-        payload[at : at + 4] = struct.pack("<i", int(rng.choice(WHOLE)))
-    elif kind == 1 and len(payload) >= 4:  # off by one somewhere
-        at = 4 * int(rng.integers(len(payload) // 4))
-        value = struct.unpack_from("<i", payload, at)[0] + int(rng.choice((-1, 1)))
-        payload[at : at + 4] = struct.pack("<i", max(min(value, 2**31 - 1), -(2**31)))
-    elif kind == 2 and len(payload) >= 8:
-        at = 4 * int(rng.integers(len(payload) // 4 - 1))
-        payload[at : at + 8] = struct.pack("<d", float(rng.choice(REAL)))
-    elif kind == 3:
-        payload = payload[: int(rng.integers(len(payload) + 1))]
-    elif kind == 4:
-        found.insert(int(rng.integers(len(found))), found[k])  # twice, or out of order
-    else:
-        found[k][int(rng.integers(2))] = int(rng.choice((0, 1, 7, 13101, 13103, 13107, 13112)))
-    if kind < 4:
-        found[k][2] = bytes(payload)
-    return found
-
-
-def damaged_text(rng, text):
-    """A dump with a word, a line or a section wrong."""
-    lines = text.split("\n")
-    k, kind = int(rng.integers(len(lines))), rng.integers(4)
-    words = lines[k].split(" ")
-    if kind == 0:
-        words[int(rng.integers(len(words)))] = str(rng.choice(WORDS))
-        lines[k] = " ".join(words)
-    elif kind == 1:
-        lines.insert(int(rng.integers(len(lines))), lines[k])
-    elif kind == 2:
-        del lines[k]
-    else:
-        lines[k] = " ".join(words + words[: int(rng.integers(20))])
-    return "\n".join(lines)
-
-
-def damaged_columns(rng, columns):
-    """Columns with a number, a length, a kind or a name wrong."""
-    found = dict(columns)
-    name = str(rng.choice(sorted(found)))
-    column, kind = found[name].copy(), rng.integers(4)
-    if kind == 0 and column.size:
-        values = REAL if column.dtype.kind == "f" else WHOLE
-        column.ravel()[int(rng.integers(column.size))] = rng.choice(values)
-    elif kind == 1:
-        column = column[: int(rng.integers(len(column) + 1))]
-    elif kind == 2:
-        column = np.concatenate([column, column[-1:]])
-    else:
-        column = column.astype(str(rng.choice(("i1", "u8", "f4", "S3"))))
-    found[name] = column
-    return found
-
-
-def whole_banks():
-    more = [(13104, 1, published.rusdgeom([1, 2, 1], FITS, (7, 7, 6)))]
-    return banks(more=[*more, (13107, 1, published.rufldf(PAIRS, SINGLE, (5, 14)))])
 
 
 @pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning", "ignore:overflow:RuntimeWarning")

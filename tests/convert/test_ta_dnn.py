@@ -87,6 +87,14 @@ def test_averaged_layers_and_no_traces(copy):
         ("total_signals_up", None, "total_signals or arrival_times is missing"),
         ("time_traces_low", np.full((8, 7, 7, 128), np.inf), "event 0: time_traces"),
         ("mass_number", np.array([b"p"] * 8), "mass_number does not hold numbers"),
+        ("mass_number", np.full(8, np.nan), "event 0: true mass_number is nan"),
+        ("mass_number", np.full(8, 1.5), "event 0: true mass_number is 1.5"),
+        ("mass_number", np.full(8, 2**15), "event 0: true mass_number is 32768"),
+        ("energy", h5py.Empty("f8"), "energy does not hold numbers"),
+        ("energy", 3.0, "energy is a single number"),
+        ("detector_positions_id", np.full((8, 7, 7), np.inf), "detector_positions_id holds inf"),
+        ("detector_positions_id", np.full((8, 7, 7), 0.5), "detector_positions_id holds 0.5"),
+        ("detector_positions_id", np.zeros((8, 7, 7, 0)), "detector_positions_id holds no"),
     ],
 )
 def test_wrong_content_is_named(copy, tmp_path, capsys, name, column, message):
@@ -153,6 +161,8 @@ def test_arrays_without_their_zeros(tmp_path, packed):
         ("nz_idxs", -1, "do not fit its shape"),
         ("shape", 10**6, "claims to hold more"),
         ("shape", -8, "it has no shape"),
+        ("nz_idxs", 0.5, "nz_idxs holds 0.5, where a whole number"),
+        ("shape", np.nan, "shape holds nan"),
     ],
 )
 def test_groups_that_do_not_fit(tmp_path, name, value, message):
@@ -162,6 +172,7 @@ def test_groups_that_do_not_fit(tmp_path, name, value, message):
         column = group[name][()]
         del group[name]
         if value is not None:
+            column = column.astype(np.result_type(column, type(value)))
             column[0] = value
             group[name] = column
     with pytest.raises(InputError, match=message):
@@ -272,6 +283,9 @@ def test_lists_of_hits(tmp_path):
         ("arrival_times", np.full((6, 2), np.nan), "arrival_times holds a number"),
         ("time_traces", np.full((7, 2, 128), np.inf, np.float32), "time_traces is not a number"),
         ("status", np.array([b"4"] * 6), "status does not hold numbers"),
+        ("status", np.array([4, 4, 5, 4, 4, np.nan]), "status holds nan"),
+        ("detector_ids", np.array([1010.5, 1011, 1012, 1010, 1013, 1013]), "detector_ids holds"),
+        ("mass_number", np.array([1, np.inf]), "event 1: true mass_number is inf"),
     ],
 )
 def test_lists_that_do_not_fit(tmp_path, name, value, message):

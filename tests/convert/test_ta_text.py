@@ -111,6 +111,8 @@ def test_an_event_without_hits(tmp_path):
             "'badsdinfo' has 2 events, section 'EVENT DATA' has 1",
         ),
         (lambda e: [e[0], e[1], e[2].replace("49999500", "0"), e[3]], "a clock without counts"),
+        (lambda e: [e[0], e[1], e[2].replace("49999500", "1e999"), e[3]], "a clock of a window"),
+        (lambda e: [e[0], e[1], e[2].replace("49999500", "1e300"), e[3]], "a clock of a window"),
         (lambda e: [e[0], e[1], e[2].replace("0711", "0712"), e[3]], "name different stations"),
         (lambda e: [e[0].replace("20.11", "é"), *e[1:]], "not text"),
     ],

@@ -4,6 +4,7 @@ cure.
 
 import gzip
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +15,8 @@ from tashower.cli import main
 from tashower.convert.convert import convert
 from tashower.errors import InputError
 from tashower.io.event_file import read_events
+from tashower.io.station_table import station_numbers
+from tashower.io.table_file import Table
 
 STATIONS = "station,x_m,y_m\n" + "".join(
     f"{10 * i + j},{i * 100},{j * 100}\n" for i in range(4) for j in range(4)
@@ -151,10 +154,19 @@ def test_stations_by_name(read, tmp_path):
         read(hits, stations.replace("West", "Noord"))
 
 
-def test_large_station_numbers_are_names(read):
-    stations = STATIONS.replace("11,", f"{2**40},")
-    events = read(HITS.replace("7,11", f"7,{2**40}"), stations)
-    assert str(2**40) in events.array.station_name.tolist()
+@pytest.mark.parametrize("number", [2**31, 2**40, 2**63, -(2**31), -(2**63), 10**400])
+def test_large_station_numbers_are_names(read, number):
+    stations = STATIONS.replace("11,", f"{number},")
+    events = read(HITS.replace("7,11", f"7,{number}"), stations)
+    assert str(number) in events.array.station_name.tolist()
+
+
+def test_unsigned_station_numbers_do_not_come_out_negative():
+    """As Parquet may hold them."""
+    for last, numbered in ((2**31 - 1, True), (2**31, False), (2**64 - 5, False)):
+        columns = {"station": np.array([1, last], np.uint64)}
+        found = station_numbers(Table(Path("s.parquet"), columns, np.arange(2)))
+        assert (found is not None) == numbered
 
 
 def test_stations_out_of_service(read, tmp_path):

@@ -8,6 +8,7 @@ from hits import make_events
 
 from tashower.cli import main
 from tashower.io.event_file import write_events
+from tashower.io.json_file import as_json
 
 
 @pytest.fixture
@@ -24,7 +25,7 @@ def folder(tmp_path, rng):
     )
     write_events(tmp_path / "none.h5", nothing, {})
     (tmp_path / "text.pt").write_text("hello")
-    (tmp_path / "history.json").write_text('{"format": "tashower history", "epochs": []}')
+    (tmp_path / "history.json").write_bytes(as_json({"format": "tashower history", "epochs": []}))
     (tmp_path / "list.json").write_text("[1, 2]")
     return tmp_path
 

@@ -14,6 +14,7 @@ from tashower.evaluation.figures.style import save
 from tashower.evaluation.page import scores_source, statement
 from tashower.evaluation.verify import problems_of
 from tashower.io.hdf5 import checksum_of
+from tashower.io.json_file import as_json
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +29,7 @@ def made(tmp_path_factory):
     )
     shutil.copy(DEFAULT, folder / "calibration.json")
     content = json.loads((folder / "calibration.json").read_text())
-    (folder / "calibration.json").write_text(json.dumps(content | {"made_from": []}))
+    (folder / "calibration.json").write_bytes(as_json(content | {"made_from": []}))
     words = ["fit", str(folder / "events.h5"), "--calibration", str(folder / "calibration.json")]
     assert main([*words, "--output", str(folder / "fits.h5")]) == 0
     return folder
@@ -86,7 +87,7 @@ def test_an_input_that_is_elsewhere_is_a_remark(folder, capsys):
 def test_a_file_that_says_nothing(folder, capsys):
     content = json.loads((folder / "calibration.json").read_text())
     del content["made_from"]
-    (folder / "calibration.json").write_text(json.dumps(content))
+    (folder / "calibration.json").write_bytes(as_json(content))
     assert main(["verify", str(folder)]) == 2
     assert "does not say what it was made from" in capsys.readouterr().out
 

@@ -297,7 +297,7 @@ def test_files_before_1_4_have_the_electronics_of_the_telescope_array(tmp_path, 
     )
     with h5py.File(tmp_path / "e.h5", "r+") as file:
         file.attrs["electronics"] = "{"
-    with pytest.raises(InputError, match="description of the detector"):
+    with pytest.raises(InputError, match="electronics is not a dictionary"):
         read_events(tmp_path / "e.h5")
 
 
