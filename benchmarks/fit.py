@@ -31,7 +31,7 @@ def prepared(events, pulses, calibration, n):
     """(Observed, start, prior) of the first n events that have five stations or more, and
     settings.
     """
-    settings = fit_settings(calibration, events.array, False)
+    settings = fit_settings(calibration, events.array, "free")
     found = []
     for observed in observed_events(events, pulses):
         if (observed.use & 1).sum() < 5:
@@ -86,7 +86,7 @@ def main() -> None:
     pulses = find_pulses(events)
     print("joint fit, default configuration, one core     events/s   ratio")
     rates = {}
-    for curvature in ("free", "constrained"):
+    for curvature in ("free", "constrained", "complete"):
         seconds = []
         for _ in range(8):  # the first one compiles
             started = time.perf_counter()
