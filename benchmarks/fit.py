@@ -100,6 +100,10 @@ def main() -> None:
         f"  tashower, constrained curvature              {rates['constrained']:8.0f}   "
         f"{ours / rates['constrained']:5.2f}"
     )
+    print(
+        f"  tashower, complete                           {rates['complete']:8.0f}   "
+        f"{ours / rates['complete']:5.2f}"
+    )
     scipy = max(with_scipy(cases[:N_SCIPY], settings) for _ in range(3))
     print(f"  scipy.optimize.least_squares, numeric        {scipy:8.0f}   {ours / scipy:5.0f}")
     minuit = max((with_minuit(cases, settings) for _ in range(3)), key=lambda rate: rate or 0.0)

@@ -98,7 +98,7 @@ def test_chi2_counts_what_was_trusted_less(rng):
     events, pulses, context, _ = with_a_late_station(rng, 3.2)
     fits = [fit(events, pulses, context) for fit in (fit_complete, fit_constrained)]
     kept = (fits[0].n_excluded == 0) & (fits[1].n_excluded == 0)
-    assert (fits[0].chi2[kept] > 0.99 * fits[1].chi2[kept]).all()
+    assert (fits[0].chi2[kept] > 0.95 * fits[1].chi2[kept]).all()
 
 
 def test_weights_are_those_of_its_own_result():
