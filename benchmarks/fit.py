@@ -31,7 +31,7 @@ def prepared(events, pulses, calibration, n):
     """(Observed, start, prior) of the first n events that have five stations or more, and
     settings.
     """
-    settings = fit_settings(calibration, events.array, False)
+    settings = fit_settings(calibration, events.array, "free")
     found = []
     for observed in observed_events(events, pulses):
         if (observed.use & 1).sum() < 5:
@@ -86,7 +86,7 @@ def main() -> None:
     pulses = find_pulses(events)
     print("joint fit, default configuration, one core     events/s   ratio")
     rates = {}
-    for curvature in ("free", "constrained"):
+    for curvature in ("free", "constrained", "complete"):
         seconds = []
         for _ in range(8):  # the first one compiles
             started = time.perf_counter()
@@ -99,6 +99,10 @@ def main() -> None:
     print(
         f"  tashower, constrained curvature              {rates['constrained']:8.0f}   "
         f"{ours / rates['constrained']:5.2f}"
+    )
+    print(
+        f"  tashower, complete                           {rates['complete']:8.0f}   "
+        f"{ours / rates['complete']:5.2f}"
     )
     scipy = max(with_scipy(cases[:N_SCIPY], settings) for _ in range(3))
     print(f"  scipy.optimize.least_squares, numeric        {scipy:8.0f}   {ours / scipy:5.0f}")

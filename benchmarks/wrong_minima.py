@@ -79,14 +79,11 @@ def main(n_events: int = 20_000) -> None:
     pulses = find_pulses(events)
     all_observed = observed_events(events, pulses)
     position = events.array.position
-    for constrained in (False, True):
-        settings = fit_settings(calibration, events.array, constrained)
+    for kind in ("free", "constrained", "complete"):
+        settings = fit_settings(calibration, events.array, kind)
         wrong, near, n, n_near = 0, 0, 0, 0
         claimed = fit_events(
-            events,
-            pulses,
-            Context(calibration, config.reconstruction),
-            "constrained" if constrained else "free",
+            events, pulses, Context(calibration, config.reconstruction), kind
         ).passes_cuts
         started = time.monotonic()
         for i, observed in enumerate(all_observed):
@@ -103,7 +100,6 @@ def main(n_events: int = 20_000) -> None:
                 n + 1,
                 n_near + is_near,
             )
-        kind = "constrained" if constrained else "free"
         print(
             f"{kind}: {wrong} of {n:,} events in a wrong minimum ({1e3 * wrong / n:.2f} per "
             "1,000); core within 60 m of a station: "

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tashower.calibration.asymmetry import Asymmetry, Completion
 from tashower.calibration.biases import FitPulls
 from tashower.calibration.energy import EnergyTable
 from tashower.calibration.errors import ErrorModel
@@ -40,6 +41,7 @@ class Calibration:
     energy : energy table
     pulls : {"free" or "constrained": FitPulls}
     described : lateral distribution and front that it was made with
+    completion : what the complete fit takes beside; None: unknown (files before 0.3)
     """
 
     errors: ErrorModel
@@ -48,6 +50,33 @@ class Calibration:
     energy: EnergyTable
     pulls: dict
     described: Described = TELESCOPE_ARRAY_DESCRIBED
+    completion: Completion | None = None
+
+
+def _completion_as_dict(completion: Completion | None) -> dict:
+    if completion is None:
+        return {}
+    return {
+        "completion": {
+            "errors": completion.errors._asdict(),
+            "asymmetry": completion.asymmetry._asdict(),
+        }
+    }
+
+
+def _completion_from(content: dict | None) -> Completion | None:
+    if content is None:
+        return None
+    stated = content["asymmetry"]
+    asymmetry = Asymmetry(
+        bool(stated["used"]),
+        float(stated["share"]),
+        tuple(float(x) for x in stated["attenuation"]),
+        float(stated["length"]),
+        float(stated["correlation"]),
+    )
+    errors = ErrorModel(**{name: float(value) for name, value in content["errors"].items()})
+    return Completion(errors, asymmetry)
 
 
 def write_calibration(
@@ -78,6 +107,7 @@ def write_calibration(
         "curvature_coefficients": list(calibration.curvature_coefficients),
         "curvature_width": calibration.curvature_width,
         "energy": table,
+        **_completion_as_dict(calibration.completion),
         "pulls": {name: asdict(entry) for name, entry in calibration.pulls.items()},
         **calibration.described.as_dict(),
     }
@@ -113,6 +143,7 @@ def read_calibration(path: FilePath) -> Calibration:
                 for name, entry in content["pulls"].items()
             },
             described=described_from(content),
+            completion=_completion_from(content.get("completion")),
         )
     except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
         raise InputError(f"{path}: not a calibration ({error})") from None

@@ -100,7 +100,7 @@ class NetworkConfig:
     head: Literal["mean", "gaussian"] = Field(
         "mean", description="What the network says: the correction, or also its covariance."
     )
-    corrects: Literal["free", "constrained"] = Field(
+    corrects: Literal["free", "constrained", "complete"] = Field(
         "free",
         description="Which fit the network corrects; the published network corrects the free one.",
     )
@@ -170,7 +170,7 @@ class NetworkSettings(NetworkConfig):
 
 
 #: Names that mean something else in files and scores.
-TAKEN = ("constrained", "features", "free", "plane", "pulses", "standard", "truth")
+TAKEN = ("complete", "constrained", "features", "free", "plane", "pulses", "standard", "truth")
 
 
 def _not_taken(name: str) -> str:

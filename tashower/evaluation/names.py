@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 #: Fits that everything is compared with. The first is the published comparison: its quality cuts
 #: choose the events, and it must be there. The last is the strongest fit of ours.
-BASELINES = ("free", "constrained")
+BASELINES = ("free", "constrained", "complete")
 
 
 class Look(NamedTuple):
@@ -37,6 +37,14 @@ LOOKS = {
         "#0072B2",
         "D",
         "the seven-parameter fit with a prior on the curvature of the front from simulation",
+    ),
+    "complete": Look(
+        "fit, complete",
+        "complete fit",
+        "#000000",
+        "^",
+        "the constrained fit that knows early and late stations, shifts times where more was seen "
+        "than expected, and trusts far-off times less",
     ),
     "plane": Look("plane front", "plane front"),
     "standard": Look("standard reconstruction (of the file)", "standard"),

@@ -205,7 +205,7 @@ def _against(scores, full: str, fit: str) -> str:
     better = sum(m < f for m, f in bins)
     whole = methods[full]["all"][key]["value"] / methods[fit]["all"][key]["value"]
     return (
-        f"Its 68 % opening angle is smaller than that of the {label(fit)} in {better} of "
+        f"The network's 68 % opening angle is smaller than that of the {label(fit)} in {better} of "
         f"{len(bins)} energy bins, and {whole:.3f} times as large over all events."
     )
 

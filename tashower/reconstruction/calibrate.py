@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from tashower.calibration.asymmetry import fit_completion
 from tashower.calibration.biases import correct_bias, measure_pulls, parameters_of
 from tashower.calibration.calibration import Calibration
 from tashower.calibration.energy import EnergyTable, make_energy_table
@@ -16,7 +17,7 @@ from tashower.reconstruction.pulses import find_pulses
 from tashower.reconstruction.residuals import true_residuals
 
 #: Methods whose biases are measured; the first makes the energy table.
-CALIBRATED = ("free", "constrained")
+CALIBRATED = ("free", "constrained", "complete")
 #: Fewest events that a calibration can be made from.
 FEWEST_EVENTS = 200
 
@@ -35,12 +36,13 @@ def calibrate(events: Events, settings: ReconstructionConfig) -> Calibration:
             f"a calibration needs at least {FEWEST_EVENTS} events: these are {events.n_events}"
         )
     found_pulses = find_pulses(events)
-    errors = fit_errors(
-        true_residuals(events, found_pulses), events.array.detector.area, settings.errors
-    )
+    residuals, area = true_residuals(events, found_pulses), events.array.detector.area
+    errors = fit_errors(residuals, area, settings.errors)
+    share = float(np.mean(events.truth.muon_share))
+    completion = fit_completion(residuals, area, share, settings.errors)
     coefficients, width = fit_curvature_prior(events.truth)
     flat = EnergyTable(np.array([1.0, 3.0]), np.array([-1.0, 4.0]), np.zeros((2, 2)))
-    raw = Calibration(errors, coefficients, width, flat, {})
+    raw = Calibration(errors, coefficients, width, flat, {}, completion=completion)
     found = {}
     for name in CALIBRATED:
         fitted = fit_events(events, found_pulses, Context(raw, settings), name)
@@ -54,4 +56,6 @@ def calibrate(events: Events, settings: ReconstructionConfig) -> Calibration:
         if name == CALIBRATED[0]:
             p = correct_bias(parameters_of(fitted)[good], found[name])
             table = make_energy_table(p[:, 4], p[:, 2], events.truth.energy[good])
-    return Calibration(errors, coefficients, width, table, found, events.array.described)
+    return Calibration(
+        errors, coefficients, width, table, found, events.array.described, completion
+    )

@@ -6,6 +6,7 @@ import numpy as np
 
 from tashower.calibration.errors import SMALLEST_SIGNAL, ErrorModel, time_error, time_shift
 from tashower.events.model import Events, Pulses, Reconstruction, expected_at_hits
+from tashower.physics.constants import SPEED_OF_LIGHT
 from tashower.physics.shower_front import curvature_zenith_dependence
 
 #: Hits farther than this from the true front [ns] are not of the shower.
@@ -17,12 +18,13 @@ def true_residuals(events: Events, pulses: Pulses) -> dict[str, np.ndarray]:
     accidental.
 
     Returns (n,) arrays: r [m], zenith [rad], true density [VEM/m^2], time residual [ns], density
-        residual [VEM/m^2].
+        residual [VEM/m^2], distance downstream [m], delay of the true front [ns].
     """
     truth, hit = events.truth, events.hit_event
     expected = expected_at_hits(truth, events)
     r, density = expected.distance, expected.density
     residual = pulses.arrival_time - expected.time
+    along = (expected.plane_time - truth.t0[hit]) * SPEED_OF_LIGHT
     signal = pulses.signal.mean(axis=1)
     with np.errstate(invalid="ignore"):
         keep = (
@@ -36,6 +38,8 @@ def true_residuals(events: Events, pulses: Pulses) -> dict[str, np.ndarray]:
         "density": density[keep],
         "time": residual[keep],
         "signal": signal[keep] / events.array.detector.area - density[keep],
+        "along": along[keep],
+        "delay": expected.delay[keep],
     }
 
 

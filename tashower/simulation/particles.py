@@ -13,6 +13,7 @@ import numpy as np
 from tashower.config import FrontConfig
 from tashower.physics.compiled import formula, inner
 from tashower.physics.description import Description
+from tashower.physics.early_late import muon_share_at
 from tashower.physics.lateral import log_lateral_distribution
 from tashower.physics.shower_front import TELESCOPE_ARRAY_FRONT, front_delay, thickness_shape
 from tashower.simulation.random_numbers import (
@@ -52,14 +53,6 @@ MUON_SHAPE = 2
 #: Power of the signal density in the local fluctuation of the front (as in the Telescope Array's
 #: timing error, Ivanov 2012).
 LOCAL_POWER = -0.3
-#: Early-late asymmetry: length that divides the distance along the axis [m], and power, of the time
-#: factor (physics of the distance to the source; model choice), attenuation [g/cm^2] of the two
-#: components, and density of the air [g/cm^2 per m].
-LATE_LENGTH = 12_000.0
-LATE_POWER = 1.05
-LATE_ATTENUATION_ELECTRONS = 175.0
-LATE_ATTENUATION_MUONS = 1000.0
-AIR_DENSITY = 0.105
 #: S800 [VEM/m^2] that the onset of the front refers to: a proton of 10 EeV at 30 degrees.
 ONSET_S800 = 27.0
 #: More particles of a kind than this are drawn per bin instead of one by one.
@@ -95,15 +88,6 @@ def particle_delays(front: FrontConfig) -> ParticleDelays:
 
 
 @formula
-def muon_share_at(r, share):
-    """Muon share of the signal at distance r [m], for a share at 800 m: share/(1 - share) (r/800
-    m)^0.5 in odds.
-    """
-    odds = share / (1.0 - share) * np.sqrt(r / 800.0)
-    return odds / (1.0 + odds)
-
-
-@formula
 def mean_numbers(signal, share, zenith_cosine):
     """Mean numbers (muons, electromagnetic particles) in a station for a mean signal [VEM per
     layer] and a local muon share.
@@ -113,27 +97,6 @@ def mean_numbers(signal, share, zenith_cosine):
     return signal * share * zenith_cosine / MUON_MEAN_LOSS, signal * (
         1.0 - share
     ) / ELECTRON_MEAN_LOSS
-
-
-@formula
-def late_signal_factor(along, r_tangent, attenuation):
-    """exp(-l/Lambda) / I0(r tan z/Lambda): signal factor at distance l [m] downstream; its mean
-    around the axis is 1.
-
-    along = l [m], r_tangent = r tan z [m], the largest l at that r on level ground; attenuation =
-    Lambda [g/cm^2]. I0 is the modified Bessel function, here its series to the eighth order.
-    """
-    q = (r_tangent * AIR_DENSITY / attenuation) ** 2 / 4.0
-    bessel = 1.0 + q * (1.0 + q * (0.25 + q * (1.0 / 36.0 + q / 576.0)))
-    return np.exp(-along * AIR_DENSITY / attenuation) / bessel
-
-
-@formula
-def late_time_factor(along):
-    """(1 - l/12 km)^1.05: delays shrink downstream, farther from the shower's maximum; l = along
-    [m], kept below 10 km.
-    """
-    return (1.0 - np.minimum(along, 10_000.0) / LATE_LENGTH) ** LATE_POWER
 
 
 @formula

@@ -6,6 +6,13 @@ from typing import NamedTuple
 import numpy as np
 
 from tashower.physics.compiled import compiled, inner
+from tashower.physics.early_late import (
+    LATE_ATTENUATION_ELECTRONS,
+    LATE_ATTENUATION_MUONS,
+    late_signal_factor,
+    late_time_factor,
+    muon_share_at,
+)
 from tashower.physics.geometry import (
     axis_components,
     axis_distance,
@@ -29,18 +36,13 @@ from tashower.simulation.electronics import (
     shape_pulses,
 )
 from tashower.simulation.particles import (
-    LATE_ATTENUATION_ELECTRONS,
-    LATE_ATTENUATION_MUONS,
     LOCAL_POWER,
     MUON_SHAPE,
     ONSET_S800,
     Component,
     ParticleDelays,
     draw_number,
-    late_signal_factor,
-    late_time_factor,
     mean_numbers,
-    muon_share_at,
     put_component,
     put_muon,
 )

@@ -214,7 +214,7 @@ def test_no_calibration_is_refused(tmp_path, content):
 
 def test_the_one_of_the_package_is_there():
     calibration = read_calibration(DEFAULT)
-    assert set(calibration.pulls) == {"free", "constrained"}
+    assert set(calibration.pulls) == {"free", "constrained", "complete"}
     assert 0 < calibration.curvature_width < 0.5
 
 

@@ -107,6 +107,7 @@ PROMISES = {
     ),
     "free": Promise(0.05, 8.0, 0.02, 6.0, 0.03),
     "constrained": Promise(0.05, 8.0, 0.02, 6.0, 0.02),
+    "complete": Promise(0.05, 8.0, 0.02, 6.0, 0.02),
     "scipy": Promise(0.05, 8.0, 0.02, 6.0, 0.03),
     "network": Promise(0.4, 40.0, 0.02, 6.0, 0.03, covariance=(), refuses_a_line=True),
 }

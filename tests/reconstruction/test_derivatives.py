@@ -115,6 +115,8 @@ def stations(p, on_ground, lateral, front, exact):
         shift,
         contained,
         density,
+        rng.uniform(0.8, 1.2, 16) if not exact else np.ones(16),
+        np.ones(16),
     )
 
 
@@ -207,6 +209,8 @@ def test_sum_of_one_station_by_hand():
         shift=10.0 * one,
         contained=0.9 * one,
         expected=one,
+        late=one,
+        trust=one,
     )
     m, k = 2.7 * AREA / DISPERSION, 2.0 * AREA / DISPERSION
     poisson = 2.0 * (m - k + k * np.log(k / m))
@@ -247,6 +251,8 @@ def test_lower_bound_by_hand(bound, expected_term):
         shift=one,
         contained=one,
         expected=one,
+        late=one,
+        trust=one,
     )
     p = np.array([0.0, 0.0, 0.0, 0.0, np.log(2.0), 40.0, 1.1])  # 1.1: the prior's mean
     total, _, _ = evaluated(p, observed, False, TELESCOPE_ARRAY, TELESCOPE_ARRAY_FRONT)

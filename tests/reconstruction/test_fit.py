@@ -9,6 +9,7 @@ import pytest
 from reconstruction import toy
 from reconstruction.toy import calibration, draw_truth, toy_events
 
+from tashower.calibration.asymmetry import Asymmetry, Completion
 from tashower.config import load_config
 from tashower.events.array import Array, Detector, regular_array
 from tashower.events.model import FLAGS, PARAMETERS, pulls, select_events, select_rows
@@ -141,19 +142,24 @@ def test_inputs_stay_as_they_are(rng):
         np.testing.assert_array_equal(copy, column)
 
 
+def asymmetric(found):
+    """The calibration with early and late stations in its complete fit."""
+    return replace(found, completion=Completion(found.errors, Asymmetry(correlation=-0.5)))
+
+
 @pytest.mark.parametrize("distance", ["axis", "ground"])
-@pytest.mark.parametrize("constrained", [False, True])
-def test_same_minimum_as_scipy(rng, constrained, distance):
+@pytest.mark.parametrize("name", ["free", "constrained", "complete"])
+def test_same_minimum_as_scipy(rng, name, distance):
     """Compiled Levenberg-Marquardt and scipy's least squares on the same sums: the same minimum."""
     truth = draw_truth(rng, 25)
     events, pulse = toy_events(rng, truth)
-    settings = fit_settings(calibration(truth), events.array, constrained, distance)
+    settings = fit_settings(asymmetric(calibration(truth)), events.array, name, distance)
     scratch, information = scratch_space(), np.empty((7, 7))
     for observed in observed_events(events, pulse):
         start = start_of(observed, settings)
         set_weights(start, observed, settings)
         prior = prior_of(start, settings)
-        assert (prior.weight > 0) == constrained
+        assert (prior.weight > 0) == (name != "free")
         ours = start.copy()
         total, good = minimise(ours, observed, settings, prior, 1e-7, information, scratch)
         assert good

@@ -4,6 +4,7 @@ that the fit assumes.
 
 import numpy as np
 
+from tashower.calibration.asymmetry import Asymmetry, Completion
 from tashower.calibration.calibration import Calibration
 from tashower.calibration.energy import EnergyTable
 from tashower.calibration.errors import (
@@ -30,10 +31,19 @@ TABLE = EnergyTable(
 )
 
 
+#: The complete fit's expectation without early and late stations: that of the symmetric formulas.
+NO_ASYMMETRY = Asymmetry(attenuation=(1e12, 1e12), length=1e15)
+
+
 def calibration(truth, width=0.1):
     """A calibration whose prior on the curvature is the truth's mean."""
     return Calibration(
-        ERRORS, (float(np.log(truth.curvature).mean()), 0.0, 0.0, 0.0, 0.0), width, TABLE, {}
+        ERRORS,
+        (float(np.log(truth.curvature).mean()), 0.0, 0.0, 0.0, 0.0),
+        width,
+        TABLE,
+        {},
+        completion=Completion(ERRORS, NO_ASYMMETRY),
     )
 
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tashower.calibration.asymmetry import SYMMETRIC, Asymmetry, signal_shift
 from tashower.calibration.errors import (
     POISSON_DENSITY,
     ErrorModel,
@@ -20,10 +21,13 @@ from tashower.calibration.errors import (
 )
 from tashower.calibration.prior import prior_log_curvature
 from tashower.physics.compiled import inner
+from tashower.physics.constants import SPEED_OF_LIGHT
 from tashower.physics.description import SOFTENING, Description
+from tashower.physics.early_late import late_time_factor, lighter_factor
+from tashower.physics.geometry import distance_along_axis
 from tashower.physics.lateral import SLOPE_BY_SECANT, log_lateral_distribution, slope_of_secant
-from tashower.physics.shower_front import curvature_zenith_dependence
-from tashower.reconstruction.clusters import BOUND, SILENT, TIME
+from tashower.physics.shower_front import curvature_zenith_dependence, front_delay
+from tashower.reconstruction.clusters import BOUND, SIGNAL, SILENT, TIME
 
 N_PARAMETERS = 7
 #: What the compiler may do to sums and quotients of the inner loops: change the rounding, but not
@@ -31,6 +35,8 @@ N_PARAMETERS = 7
 ROUNDING = {"contract", "arcp", "reassoc"}
 #: Largest n_x^2 + n_y^2 that the fit may try: a zenith of 75 degrees.
 LARGEST_SINE2 = 0.933
+#: A time so many standard deviations from the front has half its weight (choice).
+TRUSTED = 4.0
 _SMALLEST_DENSITY = 0.1  # [VEM/m^2], for the error of a lower bound
 _ZENITH_TABLE = curvature_zenith_dependence(np.arccos(np.linspace(0.0, 1.0, 1001)).clip(0.0, 1.3))
 
@@ -49,6 +55,8 @@ class Observed(NamedTuple):
     shift: np.ndarray  #: expected time minus the formula [ns]
     contained: np.ndarray  #: expected density over the formula
     expected: np.ndarray  #: density that the model of the weights expects [VEM/m^2]
+    late: np.ndarray  #: delay of the front over the symmetric formula's
+    trust: np.ndarray  #: what the weight of the time was lowered by
 
 
 class FitSettings(NamedTuple):
@@ -60,6 +68,8 @@ class FitSettings(NamedTuple):
     #: coefficients of <ln a> in (1, s, s^2, ln S800, s ln S800), s = sec z - 1
     prior: np.ndarray
     prior_width: float  #: rms of ln a
+    asymmetry: Asymmetry = SYMMETRIC  #: what the symmetric formulas lack
+    passes: int = 1  #: most passes after the first
 
 
 class Prior(NamedTuple):
@@ -149,6 +159,23 @@ def prior_of(p, settings):
     return Prior(mean, (mean * settings.prior_width) ** -2.0 if settings.constrained else 0.0)
 
 
+@inner
+def _trust_late_times(p, observed, i, place, settings):
+    """Lower the weight of a time that is far from the model p, as Cauchy's distribution would:
+    1/(1 + (z/TRUSTED)^2). place : (r, eta) of station i.
+    """
+    description = settings.description
+    n_z = zenith_cosine(p)
+    along = distance_along_axis(
+        observed.x[i] - p[0], observed.y[i] - p[1], observed.z[i], p[2], p[3], n_z
+    )
+    log_ldf = log_lateral_distribution(place[0], place[1], description.lateral)
+    delay = observed.late[i] * front_delay(place[0], log_ldf, p[6], description.front)
+    off = observed.time[i] - p[5] - along / SPEED_OF_LIGHT - delay - observed.shift[i]
+    observed.trust[i] = 1.0 / (1.0 + off * off * observed.time_weight[i] / (TRUSTED * TRUSTED))
+    observed.time_weight[i] *= observed.trust[i]
+
+
 @inner(inline=False, fastmath=ROUNDING)
 def set_weights(p, observed, settings):
     """Weights, time shift, contained part and expected density of every station from the model p;
@@ -159,19 +186,33 @@ def set_weights(p, observed, settings):
     n_z = math.sqrt(max(1.0 - n_x * n_x - n_y * n_y, 1.0 - LARGEST_SINE2))
     factor = zenith_factor(n_z)
     eta = slope_of_secant(1.0 / n_z)
+    asymmetry = settings.asymmetry
+    tangent = math.sqrt(1.0 / (n_z * n_z) - 1.0)
     for i in range(len(observed.x)):
         dx, dy = observed.x[i] - p[0], observed.y[i] - p[1]
         r, _ = soft_distance(dx, dy, observed.z[i], (n_x, n_y, n_z), description.on_ground)
         log_density = min(p[4] + log_lateral_distribution(r, eta, description.lateral), 20.0)
-        density = math.exp(log_density)
+        late = lighter = observed.trust[i] = 1.0
+        if asymmetry.used:
+            along = distance_along_axis(dx, dy, observed.z[i], n_x, n_y, n_z)
+            late = late_time_factor(along, asymmetry.length)
+            lighter = lighter_factor(along, r, tangent, asymmetry.share, asymmetry.attenuation)
+            log_density += math.log(lighter)
+        observed.late[i] = late
+        observed.contained[i] = lighter * contained_fraction(r, factor, errors)
+        density = math.exp(log_density) / lighter * observed.contained[i]
         if observed.use[i] & TIME:
             spread = time_spread(r, log_density, factor, errors)
             observed.time_weight[i] = 1.0 / time_variance_of(spread, errors)
             observed.shift[i] = time_shift_of(spread, log_density, errors)
+            if asymmetry.used:
+                if observed.use[i] & SIGNAL:
+                    observed.shift[i] += spread * signal_shift(
+                        observed.density[i], density, asymmetry
+                    )
+                _trust_late_times(p, observed, i, (r, eta), settings)
         else:
             observed.time_weight[i] = observed.shift[i] = 0.0
-        observed.contained[i] = contained_fraction(r, factor, errors)
-        density *= observed.contained[i]
         observed.expected[i] = density
         gaussian = observed.use[i] & BOUND or (
             density >= POISSON_DENSITY and observed.use[i] != SILENT

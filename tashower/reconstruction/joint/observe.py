@@ -33,7 +33,7 @@ class Work(NamedTuple):
     label: np.ndarray  #: (n_stations,) int32
     chosen: np.ndarray
     use: np.ndarray
-    columns: np.ndarray  #: (10, n_stations)
+    columns: np.ndarray  #: (12, n_stations)
 
 
 def hit_columns(events: Events, pulses: Pulses) -> HitColumns:
@@ -62,7 +62,7 @@ def work_space(n_stations):
         np.empty(n_stations, np.int32),
         np.empty(n_stations, np.int32),
         np.empty(n_stations, np.int32),
-        np.empty((10, n_stations)),
+        np.empty((12, n_stations)),
     )
 
 
@@ -108,6 +108,8 @@ def observe(event, hits, geometry, area, work):
             columns[7, :n],
             columns[8, :n],
             columns[9, :n],
+            columns[10, :n],
+            columns[11, :n],
         ),
         origin,
     )

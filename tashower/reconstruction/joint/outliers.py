@@ -58,8 +58,10 @@ def worst_station(p, observed, settings, information, scratch):
     for i in range(len(observed.x)):
         if not observed.use[i] & TIME:
             continue
-        _, _, chi2 = station_terms(here, observed, i, settings.description)
-        total += max(chi2, 0.0)  # a Poisson term of exact data is 0 but for rounding
+        times, _, chi2 = station_terms(here, observed, i, settings.description)
+        # What was lowered counts in full: chi2 is to tell whether the model fits.
+        lowered = times[5] * times[6] * times[6] * (1.0 / observed.trust[i] - 1.0)
+        total += max(chi2 + lowered, 0.0)  # a Poisson term of exact data is 0 but for rounding
         if chi2 < 0.25 * OUTLIER_CHI2:
             continue
         evaluate(p, observed, (i, i + 1), settings, free, quadratic)

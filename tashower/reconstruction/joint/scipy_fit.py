@@ -48,7 +48,7 @@ def residual_vector(
     r = softened(ground2 if description.on_ground else ground2 + dz**2 - q**2)
     log_ldf = log_lateral_distribution(r, slope_of_secant(1.0 / n_z), description.lateral)
     timed, seen = (observed.use & TIME) > 0, (observed.use & (SIGNAL | SILENT)) > 0
-    delay = front_delay(r, log_ldf, p[6], description.front)
+    delay = observed.late * front_delay(r, log_ldf, p[6], description.front)
     expected_time = p[5] - q / SPEED_OF_LIGHT + delay + observed.shift
     times = np.where(timed, np.sqrt(observed.time_weight) * (expected_time - observed.time), 0.0)
     density = np.exp(p[4] + log_ldf) * observed.contained

@@ -60,7 +60,7 @@ def station_terms(trial, observed, i, description):
     l_by_ny = l_by_r * r_by_ny + l_by_eta * trial.eta_by_nz * nz_by_ny
     t_by_x = t_by_y = t_by_nx = t_by_ny = unit = time_weight = residual = terms = 0.0
     if use & TIME:
-        unit = front_delay(r, log_ldf, 1.0, front)
+        unit = observed.late[i] * front_delay(r, log_ldf, 1.0, front)
         delay = trial.curvature * unit
         d_by_r, d_by_l = delay * log_delay_derivative(r, front), -front.density_power * delay
         t_by_x = n_x / SPEED_OF_LIGHT + d_by_r * r_by_x + d_by_l * l_by_x

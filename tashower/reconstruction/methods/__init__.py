@@ -32,7 +32,12 @@ Method = Callable[[Events, Pulses, Context], Reconstruction]
 
 def methods() -> dict[str, Method]:
     """{name: method}, in the order in which they are run and shown."""
-    from tashower.reconstruction.methods.fits import fit_constrained, fit_free
+    from tashower.reconstruction.methods.fits import fit_complete, fit_constrained, fit_free
     from tashower.reconstruction.methods.plane import fit_planes
 
-    return {"free": fit_free, "constrained": fit_constrained, "plane": fit_planes}
+    return {
+        "free": fit_free,
+        "constrained": fit_constrained,
+        "complete": fit_complete,
+        "plane": fit_planes,
+    }

@@ -18,21 +18,37 @@ from tashower.reconstruction.joint.observe import geometry_of, hit_columns
 from tashower.reconstruction.methods import TABLE, Context
 from tashower.reconstruction.quality import FitSums, quality_flags, to_angles
 
+#: Most passes of the complete fit. Choice: 2 in 1000 events still change then.
+MOST_PASSES = 6
 _BLOCK = 2000  # events between two reports of progress
 _STEP = 1e-4  # of ln S800 and zenith [rad], for the slope of the energy
 
 
 def fit_settings(
-    calibration: Calibration, array: Array, constrained: bool, distance: str = "axis"
+    calibration: Calibration, array: Array, name: str, distance: str = "axis"
 ) -> FitSettings:
-    """What the compiled fit is told; distance: "axis" or "ground", where distances are measured."""
-    return FitSettings(
-        description_of(array, distance),
-        calibration.errors,
-        constrained,
+    """What the compiled fit is told.
+
+    name : "free", "constrained" or "complete"
+    distance : "axis" or "ground", where distances are measured
+
+    Raises
+    ------
+    InputError : a calibration without what the complete fit needs.
+    """
+    prior = (
         np.asarray(calibration.curvature_coefficients, dtype=float),
         float(calibration.curvature_width),
     )
+    description = description_of(array, distance)
+    if name != "complete":
+        return FitSettings(description, calibration.errors, name == "constrained", *prior)
+    if calibration.completion is None:
+        raise InputError(
+            "the calibration is older than the complete fit: make it again (tashower calibrate)"
+        )
+    errors, asymmetry = calibration.completion
+    return FitSettings(description, errors, True, *prior, asymmetry, MOST_PASSES)
 
 
 def fit_free(
@@ -49,6 +65,16 @@ def fit_constrained(
     return fit_events(events, pulses, context, "constrained", start)
 
 
+def fit_complete(
+    events: Events, pulses: Pulses, context: Context, start: np.ndarray | None = None
+) -> Reconstruction:
+    """The constrained fit with what the symmetric formulas lack (`calibration.asymmetry`): signals
+    and delays of early and late stations, earlier times where more was seen; weights that are those
+    of its own result, and less weight for times far from the front; see `fit_events`.
+    """
+    return fit_events(events, pulses, context, "complete", start)
+
+
 def fit_events(
     events: Events,
     pulses: Pulses,
@@ -62,7 +88,8 @@ def fit_events(
     ----------
     events, pulses : hits and what `find_pulses` found in them
     context : calibration, section `reconstruction` of the configuration, minimiser
-    name : "free" or "constrained" (a prior on the curvature `a`): whose biases are taken away
+    name : "free", "constrained" (a prior on the curvature `a`) or "complete": whose biases are
+        taken away
     start : (n_events, 7) core x, y, n_x, n_y, ln S800, t0, a to begin with; NaN rows: a plane front
 
     Returns
@@ -71,7 +98,7 @@ def fit_events(
         flagged invalid, all NaN.
     """
     array, n, calibration = events.array, events.n_events, context.calibration
-    settings = fit_settings(calibration, array, name == "constrained", context.settings.distance)
+    settings = fit_settings(calibration, array, name, context.settings.distance)
     found = Fitted(np.full((n, 7), np.nan), np.full((n, 7, 7), np.nan), np.zeros((n, 8)))
     begin = np.full((n, 7), np.nan) if start is None else np.asarray(start, dtype=float)
     run = fit_all

@@ -1,0 +1,118 @@
+"""Early and late stations, and times that know the signal: formulas by hand, and found again."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from reconstruction.toy import calibration, draw_truth, toy_events
+
+from tashower.calibration.asymmetry import (
+    Asymmetry,
+    Completion,
+    completed,
+    fit_completion,
+    signal_shift,
+)
+from tashower.calibration.calibration import read_calibration, write_calibration
+from tashower.calibration.errors import (
+    ErrorModel,
+    contained_fraction,
+    density_error,
+    time_error,
+    time_shift,
+    time_spread,
+)
+from tashower.config import load_config
+from tashower.errors import InputError
+from tashower.physics.early_late import late_signal_factor, late_time_factor, lighter_factor
+from tashower.physics.shower_front import curvature_zenith_dependence
+from tashower.reconstruction.methods import Context, methods
+
+AREA = 3.0
+
+
+def test_shift_by_the_signal_by_hand():
+    """-0.5 ln 2 where twice as much was seen; bounded at ln ratios of 2; earlier where more."""
+    asymmetry = Asymmetry(correlation=-0.5)
+    assert signal_shift(8.0, 4.0, asymmetry) == pytest.approx(-0.5 * np.log(2))
+    assert signal_shift(2.0, 4.0, asymmetry) == pytest.approx(0.5 * np.log(2))
+    assert signal_shift(1e5, 4.0, asymmetry) == -1.0
+    assert signal_shift(-0.3, 4.0, asymmetry) == 1.0
+
+
+@pytest.mark.parametrize("share", [0.1, 0.4])
+def test_factor_is_one_around_the_axis_and_falls_downstream(share):
+    """l = -r tan z cos(phi) around a ring on level ground; both components have mean 1."""
+    r, tangent = 900.0, 0.8
+    along = r * tangent * np.cos(np.linspace(0, 2 * np.pi, 721)[:-1])
+    factor = lighter_factor(along, r, tangent, share, (175.0, 1000.0))
+    assert factor.mean() == pytest.approx(1.0, abs=1e-4)
+    assert factor[0] < 0.75 < 1.3 < factor[360]
+    muons = lighter_factor(along, r, tangent, 1.0 - 1e-12, (175.0, 1000.0))
+    np.testing.assert_allclose(muons, late_signal_factor(along, r * tangent, 1000.0), rtol=1e-9)
+    none = lighter_factor(along, r, tangent, 1e-12, (175.0, 1000.0))
+    np.testing.assert_allclose(none, late_signal_factor(along, r * tangent, 175.0), rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("along", "factor"), [(0.0, 1.0), (1200.0, 0.9**1.05), (-600.0, 1.05**1.05)]
+)
+def test_delays_shrink_downstream(along, factor):
+    assert late_time_factor(along) == pytest.approx(factor)
+    assert late_time_factor(along, 1e15) == pytest.approx(1.0)
+
+
+def residuals_of(rng, asymmetry, errors, n=60_000):
+    """What `true_residuals` would give for stations that follow the models exactly."""
+    zenith = np.arcsin(np.sqrt(rng.uniform(0.0, 0.5, n)))
+    r, s_ref = rng.uniform(500.0, 1800.0, n), 10 ** rng.uniform(1.3, 2.2, n)
+    along = r * np.tan(zenith) * np.cos(rng.uniform(0, 2 * np.pi, n))
+    density = s_ref * (r / 800.0) ** -3.5
+    delay = 200.0 * (r / 1000.0) ** 2.5
+    factor = curvature_zenith_dependence(zenith)
+    symmetric = {"r": r, "zenith": zenith, "density": density, "along": along, "delay": delay}
+    lighter = lighter_factor(along, r, np.tan(zenith), asymmetry.share, asymmetry.attenuation)
+    fit = density * lighter
+    contained = fit * contained_fraction(r, factor, errors)
+    seen = contained + rng.normal(size=n) * density_error(contained, AREA, errors)
+    time = delay * (late_time_factor(along) - 1.0) + time_shift(r, fit, factor, errors)
+    time += time_spread(r, np.log(fit), factor, errors) * signal_shift(seen, contained, asymmetry)
+    time += rng.normal(size=n) * time_error(r, fit, factor, errors)
+    return symmetric | {"time": time, "signal": seen - density}
+
+
+def test_attenuation_and_correlation_are_found_again(rng):
+    asymmetry = Asymmetry(share=0.3, attenuation=(210.0, 1000.0), correlation=-0.45)
+    errors = ErrorModel(10.0, 1.5, 0.45, 1.5, 0.06, 0.3, -0.1, 0.02, 0.5, 700.0)
+    residuals = residuals_of(rng, asymmetry, errors)
+    found = fit_completion(residuals, AREA, 0.3, None)
+    assert found.asymmetry.attenuation[0] == pytest.approx(210.0, rel=0.03)
+    assert found.asymmetry.correlation == pytest.approx(-0.45, abs=0.03)
+    assert found.asymmetry.share == 0.3
+    assert found.errors.time_scale == pytest.approx(1.5, rel=0.04)
+    assert found.errors.signal_fraction == pytest.approx(0.06, rel=0.05)
+    around = completed(residuals, found.asymmetry)
+    strong = around["density"] > 5.0
+    early = residuals["along"] < -200.0
+    for column in ("signal", "time"):
+        before, after = residuals[column][strong & early], around[column][strong & early]
+        assert abs(np.mean(after)) < 0.6 * abs(np.mean(before))
+
+
+def test_kept_in_the_file(tmp_path):
+    truth = draw_truth(np.random.default_rng(1), 2)
+    asymmetry = Asymmetry(True, 0.31, (222.0, 999.0), 11_000.0, -0.4)
+    errors = ErrorModel(time_floor=12.0)
+    made = replace(calibration(truth), completion=Completion(errors, asymmetry))
+    write_calibration(tmp_path / "c.json", made, {})
+    assert read_calibration(tmp_path / "c.json").completion == made.completion
+    content = json.loads((tmp_path / "c.json").read_text())
+    del content["completion"]
+    (tmp_path / "old.json").write_text(json.dumps(content))
+    old = read_calibration(tmp_path / "old.json")
+    assert old.completion is None
+    events, pulses = toy_events(np.random.default_rng(2), truth)
+    context = Context(old, load_config().reconstruction)
+    with pytest.raises(InputError, match="older than the complete fit"):
+        methods()["complete"](events, pulses, context)

@@ -1,0 +1,117 @@
+"""The complete fit: exact for what it describes, and where it differs from the constrained one."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from reconstruction.toy import ERRORS, calibration, draw_truth, toy_events
+
+from tashower.calibration.asymmetry import Asymmetry, Completion
+from tashower.calibration.calibration import DEFAULT, read_calibration
+from tashower.calibration.errors import time_error
+from tashower.config import load_config
+from tashower.events.model import expected_at_hits
+from tashower.io.event_file import read_events
+from tashower.physics.constants import SPEED_OF_LIGHT
+from tashower.physics.early_late import late_time_factor, lighter_factor
+from tashower.physics.geometry import direction, opening_angle
+from tashower.physics.shower_front import curvature_zenith_dependence
+from tashower.reconstruction.methods import Context
+from tashower.reconstruction.methods.fits import fit_complete, fit_constrained
+from tashower.reconstruction.pulses import find_pulses
+
+SETTINGS = load_config().reconstruction
+ASYMMETRY = Asymmetry(share=0.3, attenuation=(175.0, 1000.0))
+
+
+def asymmetric_events(rng, azimuth, zenith=0.7):
+    """Exact showers with early and late stations: (events, pulses, context)."""
+    truth = draw_truth(rng, 6, zenith=zenith, azimuth=azimuth, core=(130.0, -220.0), s_ref=60.0)
+    events, pulses = toy_events(rng, truth, exact=True)
+    expected, hit = expected_at_hits(truth, events), events.hit_event
+    along = (expected.plane_time - truth.t0[hit]) * SPEED_OF_LIGHT
+    lighter = lighter_factor(
+        along, expected.distance, np.tan(zenith), ASYMMETRY.share, ASYMMETRY.attenuation
+    )
+    late = late_time_factor(along)
+    pulses = replace(
+        pulses,
+        arrival_time=pulses.arrival_time + expected.delay * (late - 1.0),
+        signal=pulses.signal * lighter[:, None],
+    )
+    made = calibration(truth)
+    made = replace(made, completion=Completion(made.errors, ASYMMETRY))
+    return events, pulses, Context(made, SETTINGS)
+
+
+@pytest.mark.parametrize("azimuth", [0.4, 2.1, -2.5, -0.9])
+def test_exact_early_and_late_stations_come_back(rng, azimuth):
+    events, pulses, context = asymmetric_events(rng, azimuth)
+    truth = events.truth
+
+    def off(fit):
+        core = np.hypot(fit.core_x - truth.core_x, fit.core_y - truth.core_y)
+        angle = np.degrees(
+            opening_angle(
+                direction(fit.zenith, fit.azimuth), direction(truth.zenith, truth.azimuth)
+            )
+        )
+        return core.max(), angle.max()
+
+    core, angle = off(fit_complete(events, pulses, context))
+    assert core < 8.0
+    assert angle < 0.06
+    core, angle = off(fit_constrained(events, pulses, context))
+    assert core > 12.0
+
+
+def with_a_late_station(rng, sigmas):
+    """(events, pulses, context, truth) of exact showers in which the sixth strongest station is
+    late by some standard deviations.
+    """
+    truth = draw_truth(rng, 24, s_ref=50.0)
+    events, pulses = toy_events(rng, truth, exact=True)
+    order = np.lexsort((-pulses.signal[:, 0], events.hit_event))
+    chosen = order[events.hit_offset[:-1] + 5]
+    expected = expected_at_hits(truth, events)
+    factor = curvature_zenith_dependence(truth.zenith)
+    sigma = time_error(expected.distance[chosen], expected.density[chosen], factor, ERRORS)
+    time = pulses.arrival_time.copy()
+    time[chosen] += sigmas * sigma
+    context = Context(calibration(truth), SETTINGS)
+    return events, replace(pulses, arrival_time=time), context, truth
+
+
+def test_a_late_station_moves_it_less(rng):
+    """3.2 standard deviations late, which rejects no station: 1/(1 + (3.2/4)^2) of its weight."""
+    events, pulses, context, truth = with_a_late_station(rng, 3.2)
+    axis = direction(truth.zenith, truth.azimuth)
+    fits = [fit(events, pulses, context) for fit in (fit_complete, fit_constrained)]
+    kept = (fits[0].n_excluded == 0) & (fits[1].n_excluded == 0)
+    assert kept.mean() > 0.7
+    one, other = (opening_angle(direction(f.zenith, f.azimuth), axis)[kept].mean() for f in fits)
+    assert 0.4 * other < one < 0.85 * other
+
+
+def test_chi2_counts_what_was_trusted_less(rng):
+    """The late station is in chi2 as it would be in the constrained fit, or more."""
+    events, pulses, context, _ = with_a_late_station(rng, 3.2)
+    fits = [fit(events, pulses, context) for fit in (fit_complete, fit_constrained)]
+    kept = (fits[0].n_excluded == 0) & (fits[1].n_excluded == 0)
+    assert (fits[0].chi2[kept] > 0.95 * fits[1].chi2[kept]).all()
+
+
+def test_weights_are_those_of_its_own_result():
+    """Started again from its result it stays there."""
+    events = read_events("data/sample.h5")
+    pulses = find_pulses(events)
+    context = Context(read_calibration(DEFAULT), SETTINGS)
+    raw = replace(context.calibration, pulls={})
+    context = context._replace(calibration=raw)
+    first = fit_complete(events, pulses, context)
+    axis = direction(first.zenith, first.azimuth)
+    columns = [first.core_x, first.core_y, *axis[:, :2].T, np.log(first.s_ref), first.t0]
+    again = fit_complete(events, pulses, context, np.stack([*columns, first.curvature], axis=1))
+    good = first.passes_cuts & again.valid
+    moved = np.degrees(opening_angle(axis, direction(again.zenith, again.azimuth)))[good]
+    assert (moved < 0.1).mean() > 0.97
