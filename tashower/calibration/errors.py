@@ -135,7 +135,9 @@ def _fit_contained(residuals, factor, errors: ErrorModel, fixed: dict) -> ErrorM
     r, c = residuals["r"][sure], factor[sure]
 
     def with_window(q):
-        found = {"late_fraction": float(q[0]), "contained_time": float(np.exp(q[1]))}
+        # A part of the signal: where hardly any is late, q alone would grow without end.
+        part = float(np.clip(q[0], 0.0, 1.0))
+        found = {"late_fraction": part, "contained_time": float(np.exp(min(q[1], 50.0)))}
         return _but_fixed(errors, found, fixed)
 
     def distance(q):
