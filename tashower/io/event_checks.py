@@ -2,6 +2,7 @@
 limits. Our own files do; others may write event files, too.
 """
 
+import json
 from dataclasses import fields
 
 import numpy as np
@@ -93,6 +94,24 @@ def number_of(attributes: dict, name: str, path: FilePath, default: float | None
     if name in _POSITIVE and number <= 0:
         raise InputError(f"{path}: attribute {name} is {number:g}, which is not positive")
     return number
+
+
+def json_of(attributes: dict, name: str, path: FilePath, default: str | None = None) -> dict:
+    """The dictionary that a root attribute states in JSON.
+
+    Raises
+    ------
+    KeyError : it is missing, and there is no default.
+    InputError : names the file and the attribute.
+    """
+    text = attributes[name] if default is None else attributes.get(name, default)
+    try:
+        found = json.loads(text)
+    except (ValueError, TypeError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise InputError(f"{path}: attribute {name} is not a dictionary in JSON")
+    return found
 
 
 def check_detector(found: dict, path: FilePath) -> Detector:

@@ -9,8 +9,14 @@ import numpy as np
 from tashower.errors import InputError
 from tashower.events.array import DETECTOR_SHAPE, Array, Detector
 from tashower.events.model import Events, Pulses, Reconstruction, Truth
-from tashower.io.event_checks import check_detector, check_events, checked_columns, number_of
-from tashower.io.hdf5 import json_of, read_arrays, write_arrays
+from tashower.io.event_checks import (
+    check_detector,
+    check_events,
+    checked_columns,
+    json_of,
+    number_of,
+)
+from tashower.io.hdf5 import read_arrays, write_arrays
 from tashower.physics.constants import LATERAL_SCALE, REFERENCE_DISTANCE
 from tashower.physics.lateral import Lateral, telescope_array_lateral
 from tashower.physics.shower_front import Front

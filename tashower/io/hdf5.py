@@ -298,24 +298,6 @@ def read_arrays(
     return groups, attributes
 
 
-def json_of(attributes: dict, name: str, path: FilePath, default: str | None = None) -> dict:
-    """The dictionary that a root attribute states in JSON.
-
-    Raises
-    ------
-    KeyError : it is missing, and there is no default.
-    InputError : names the file and the attribute.
-    """
-    text = attributes[name] if default is None else attributes.get(name, default)
-    try:
-        found = json.loads(text)
-    except (ValueError, TypeError, RecursionError):
-        found = None
-    if not isinstance(found, dict):
-        raise InputError(f"{path}: attribute {name} is not a dictionary in JSON")
-    return found
-
-
 def read_attributes(path: FilePath) -> dict[str, str]:
     """Root attributes of any tashower HDF5 file, as text.
 
