@@ -117,3 +117,13 @@ def test_kept_in_the_file(tmp_path):
     context = Context(old, load_config().reconstruction)
     with pytest.raises(InputError, match="older than the complete fit"):
         methods()["complete"](events, pulses, context)
+
+
+def test_a_window_that_holds_everything(rng):
+    """Nothing is late: the late part stays between 0 and 1, and what is contained near 1."""
+    errors = ErrorModel(10.0, 1.5, 0.45, 1.5, 0.06, 0.3, -0.1, 0.02, 0.0, 700.0)
+    residuals = residuals_of(rng, Asymmetry(share=0.3), errors, n=4000)
+    found = fit_completion(residuals, AREA, 0.3, None).errors
+    assert 0.0 <= found.late_fraction <= 1.0
+    kept = contained_fraction(np.linspace(500.0, 1800.0, 20), 1.0, found)
+    assert (kept > 0.9).all()
