@@ -103,6 +103,11 @@ def density_error(density, area, errors):
     return np.sqrt(errors.signal_poisson * density / area + (errors.signal_fraction * density) ** 2)
 
 
+#: What no clock does better than [ns] (choice): where other errors hide the floor, its fit would
+#: walk off to 0, by which a plane front's residuals are divided.
+_SMALLEST_TIME_FLOOR = 0.1
+
+
 def _robust_likelihood(residual, sigma) -> float:
     """Mean of -2 ln of a Gaussian likelihood, whose squares are cut at 5 sigma so that no
     accidental rules it.
@@ -167,7 +172,7 @@ def fit_errors(
 
     def with_times(q):  # what is fixed lets its coordinate walk off: 50 is far beyond any time
         found = {
-            "time_floor": np.exp(min(q[0], 50.0)),
+            "time_floor": max(np.exp(min(q[0], 50.0)), _SMALLEST_TIME_FLOOR),
             "time_scale": np.exp(min(q[1], 50.0)),
             "time_power": q[2],
             "b0": q[3],
