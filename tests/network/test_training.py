@@ -1,6 +1,7 @@
 """Training: the same weights again, resumed, alone or beside others; what is applied afterwards."""
 
 import json
+import logging
 import shlex
 import shutil
 import subprocess
@@ -249,7 +250,7 @@ def equal_weights(one, two):
 
 
 @pytest.mark.parametrize("what", ["configuration", "code", "inputs"])
-def test_a_training_that_is_no_longer_the_same_starts_anew(trained, monkeypatch, capfd, what):
+def test_a_training_that_is_no_longer_the_same_starts_anew(trained, monkeypatch, caplog, what):
     folder, config, paths, train = trained
     output = folder / f"other-{what}" / "c.pt"
     killed_after(monkeypatch, 2, lambda: train(output))
@@ -260,9 +261,10 @@ def test_a_training_that_is_no_longer_the_same_starts_anew(trained, monkeypatch,
     else:
         swapped = {"train": paths["train"], "validation": paths["train"]}
         monkeypatch.setitem(paths, "validation", swapped["validation"])
-    capfd.readouterr()
+    caplog.set_level(logging.INFO, "tashower")
+    caplog.clear()
     found, curve = train(output, config)
-    said = [line for line in capfd.readouterr().err.splitlines() if "began with" in line]
+    said = [r.getMessage() for r in caplog.records if "began with" in r.getMessage()]
     assert len(said) == 1
     assert said[0].endswith(f"c.pt.state: began with other {what}: training starts anew")
     fresh, whole = train(folder / f"fresh-{what}" / "c.pt", config)
