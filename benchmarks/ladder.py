@@ -38,6 +38,7 @@ def fits(events, pulses, context) -> dict:
 
     unshifted = completion._replace(asymmetry=completion.asymmetry._replace(correlation=0.0))
     without_shift = context._replace(calibration=replace(calibration, completion=unshifted))
+    # With the errors and biases that were found with the shift: a little in its favour.
     rungs = {
         "`free`": ("free", context),
         "`constrained`": ("constrained", context),

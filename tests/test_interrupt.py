@@ -21,7 +21,8 @@ CALIBRATION = str(ts.__path__[0]) + "/calibration/default_calibration.json"
 # Runs a command that, when it calls TARGET (module:function) for the second time or later, says so
 # and waits in it.
 PROGRAM = """
-import importlib, sys, time
+import importlib, signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # started in the background it is ignored
 module, name = sys.argv[1].split(":")
 owner = importlib.import_module(module)
 real, calls = getattr(owner, name), []
@@ -70,6 +71,14 @@ COMMANDS = {
     ),
     "show": ("tashower.io.event_file:table_of", 0, ["show", str(SAMPLE)]),
 }
+
+
+@pytest.fixture(autouse=True)
+def _ctrl_c_interrupts():
+    """A shell that starts a program in the background lets it ignore Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def interrupted(target, calls, words, folder):

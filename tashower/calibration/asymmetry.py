@@ -15,6 +15,8 @@ from tashower.calibration.errors import (
     fit_errors,
     time_spread,
 )
+from tashower.errors import InputError
+from tashower.events.model import Truth
 from tashower.physics.compiled import formula
 from tashower.physics.early_late import (
     LATE_ATTENUATION_ELECTRONS,
@@ -42,7 +44,8 @@ class Asymmetry(NamedTuple):
     """
 
     used: bool = True
-    share: float = 0.25  #: muon share at 800 m, mean of showers
+    #: ln of the odds of the mean muon share at 800 m, of vertical showers; its growth with sec z
+    share: tuple = (-1.1, 0.0)
     #: of (electromagnetic particles, muons) [g/cm^2]
     attenuation: tuple = (LATE_ATTENUATION_ELECTRONS, LATE_ATTENUATION_MUONS)
     length: float = LATE_LENGTH  #: of `late_time_factor` [m]
@@ -61,6 +64,28 @@ class Completion(NamedTuple):
 
 
 @formula
+def mean_share(secant, share):
+    """Mean muon share at 800 m of showers of this sec z; share : as in `Asymmetry`."""
+    return 1.0 / (1.0 + np.exp(-share[0] - share[1] * (secant - 1.0)))
+
+
+def fit_share(truth: Truth) -> tuple[float, float]:
+    """`Asymmetry.share` from true showers.
+
+    Raises
+    ------
+    InputError : showers whose muon share is not known.
+    """
+    share = truth.muon_share
+    if not ((share > 0) & (share < 1)).all():
+        raise InputError(
+            "a calibration needs the true muon share at 800 m (muon_share) of all showers"
+        )
+    slope, begin = np.polyfit(1.0 / np.cos(truth.zenith) - 1.0, np.log(share / (1.0 - share)), 1)
+    return float(begin), float(slope)
+
+
+@formula
 def signal_shift(observed, expected, asymmetry):
     """Expected time of a station after the front, in units of u, for the density that it saw and
     the one that the model expects [VEM/m^2].
@@ -73,11 +98,12 @@ def signal_shift(observed, expected, asymmetry):
 
 def completed(residuals: dict[str, np.ndarray], asymmetry: Asymmetry) -> dict[str, np.ndarray]:
     """Residuals of `true_residuals` around what is expected of early and late stations."""
+    zenith = residuals["zenith"]
     lighter = lighter_factor(
         residuals["along"],
         residuals["r"],
-        np.tan(residuals["zenith"]),
-        asymmetry.share,
+        np.tan(zenith),
+        mean_share(1.0 / np.cos(zenith), asymmetry.share),
         asymmetry.attenuation,
     )
     late = late_time_factor(residuals["along"], asymmetry.length)
@@ -89,7 +115,7 @@ def completed(residuals: dict[str, np.ndarray], asymmetry: Asymmetry) -> dict[st
     }
 
 
-def _fit_attenuation(residuals, area: float, share: float, errors: ErrorModel) -> float:
+def _fit_attenuation(residuals, area: float, share: tuple, errors: ErrorModel) -> float:
     """Attenuation of the electromagnetic particles [g/cm^2] that describes stations that are sure
     to be seen best.
     """
@@ -111,12 +137,15 @@ def _fit_attenuation(residuals, area: float, share: float, errors: ErrorModel) -
 
 
 def fit_completion(
-    residuals: dict[str, np.ndarray], area: float, share: float, fixed: dict[str, float] | None
+    residuals: dict[str, np.ndarray], area: float, share: tuple, fixed: dict[str, float] | None
 ) -> Completion:
     """`Completion` from residuals of `true_residuals`.
 
-    share : mean muon share of the showers at 800 m
+    share : `fit_share` of the showers
     fixed : numbers of the error model that stay as they are
+
+    The Poisson term of the signals is that of the symmetric formulas: it also says how sure silence
+    is, where the share of a single shower and its fluctuation are not known either.
 
     Not fitted: the attenuation of muons and the length of the time factor, which are those of
     `physics.early_late`.
@@ -126,6 +155,7 @@ def fit_completion(
     asymmetry = Asymmetry(share=share, attenuation=(electrons, LATE_ATTENUATION_MUONS))
     around = completed(residuals, asymmetry)
     factor = curvature_zenith_dependence(around["zenith"])
+    fixed = {"signal_poisson": symmetric.signal_poisson} | (fixed or {})
     errors = fit_errors(around, area, fixed)
     timed = around["density"] * area > 2.0 * SMALLEST_SIGNAL
     for _ in range(_ROUNDS):

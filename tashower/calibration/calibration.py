@@ -39,9 +39,9 @@ class Calibration:
         [ns]
     curvature_width : rms of ln a around that
     energy : energy table
-    pulls : {"free" or "constrained": FitPulls}
+    pulls : {"free", "constrained" or "complete": FitPulls}
     described : lateral distribution and front that it was made with
-    completion : what the complete fit takes beside; None: unknown (files before 0.3)
+    completion : what the complete fit takes beside; None: unknown (older files)
     """
 
     errors: ErrorModel
@@ -70,7 +70,7 @@ def _completion_from(content: dict | None) -> Completion | None:
     stated = content["asymmetry"]
     asymmetry = Asymmetry(
         bool(stated["used"]),
-        float(stated["share"]),
+        tuple(float(x) for x in stated["share"]),
         tuple(float(x) for x in stated["attenuation"]),
         float(stated["length"]),
         float(stated["correlation"]),

@@ -169,6 +169,11 @@ def _times(entries, where: str) -> np.ndarray:
             # Too large for a float: counted from the same origin as seconds are.
             whole, value = divmod(_as_whole(value, "nanoseconds", where), 10**9)
             seconds[k] += whole
+        elif isinstance(value, float) and abs(value) >= 2**43:
+            raise InputError(
+                f"{where}: station {k}: its time {value:.17g} ns is written as a float, which "
+                "lacks its last digits: write whole numbers, or the second in a number of its own"
+            )
         nanoseconds[k] = _as_number(value, "nanoseconds", f"{where}: station {k}")
     time = (seconds - seconds.min(initial=2**62)) * 1e9 + nanoseconds
     return time - time.min(initial=np.inf)
@@ -220,7 +225,8 @@ def read_hisparc(path: str | PathLike, content: dict, k: int = 0) -> tuple[Recor
             continue
         signal = _particles(entry.get("mips"), where)
         if signal is None:
-            _LOG.warning("%s: station %d: no detector gave a number; left out", at, station)
+            _LOG.warning("%s: station %d: no detector gave a number: out of service", at, station)
+            dead.append(station)
             continue
         stations.append(station)
         # As if all stations had four detectors, the area of which the array states.

@@ -24,6 +24,7 @@ from tashower.io.table_file import (
     numbers,
     read_table,
     read_text,
+    refuse,
     short,
     truths,
     wholes,
@@ -46,7 +47,7 @@ HEADER = {
     "area_m2": (3.0, "sensitive area of a station"),
     "layers": (1, "layers read out separately"),
     "bin_width_ns": (20.0, "width of a waveform bin"),
-    "pedestal": (0.0, "counts per bin without a signal, where the hits have no such column"),
+    "pedestal": (None, "counts per bin without a signal, where the hits have no such column"),
     "counts_per_vem": (None, "integrated counts per VEM, where the hits have no such column"),
     "noise_counts": (None, "noise of a bin [counts rms]; left out: measured in the waveforms"),
     "saturation_counts": (None, "counts in a bin where the linear range ends"),
@@ -54,6 +55,11 @@ HEADER = {
     "edge_sigma": (5.0, "leading edge: this many times the noise above the pedestal"),
     "edge_bins": (4, "in this many consecutive bins"),
 }
+#: No shower has this energy [EeV]: one that has was stated in another unit.
+LARGEST_ENERGY = 1e5
+#: Signals [VEM] at or below this are no measurement but a sign that there is none; noise makes
+#: smaller negative ones. Choice.
+NO_SIGNAL = -1.0
 _FILES = ("stations", "hits", "waveforms", "out_of_service")
 _POSITIVE = (
     "area_m2",
@@ -106,7 +112,7 @@ def read_header(path: str | PathLike) -> dict:
     for key in _POSITIVE:
         if header[key] is not None and not 0 < header[key] < 1e9:
             raise InputError(f"{path}: {key}: {short(header[key])} is not a positive number")
-    if not -1e9 < header["pedestal"] < 1e9:
+    if header["pedestal"] is not None and not -1e9 < header["pedestal"] < 1e9:
         raise InputError(f"{path}: pedestal: {short(header['pedestal'])} is not a number of counts")
     if header["layers"] not in (1, 2):
         raise InputError(f"{path}: layers: {short(header['layers'])} (1 or 2)")
@@ -125,11 +131,25 @@ def read_header(path: str | PathLike) -> dict:
 
 def _signals(table: Table, layers: int) -> np.ndarray:
     """(n, layers) signals: a column for each layer, or one for all."""
+    names = ["signal_vem"]
     if layers == 2 and "signal_upper_vem" in table.columns:
-        return np.column_stack(
-            [numbers(table, f"signal_{name}_vem") for name in ("upper", "lower")]
-        )
-    return np.repeat(numbers(table, "signal_vem")[:, None], layers, axis=1)
+        names = [f"signal_{name}_vem" for name in ("upper", "lower")]
+    columns = [numbers(table, name) for name in names]
+    for name, column in zip(names, columns, strict=True):
+        if (column <= NO_SIGNAL).any():
+            first = int((column <= NO_SIGNAL).argmax())
+            refuse(
+                table,
+                name,
+                first,
+                "is no signal: leave the hit out, mark it in a column `rejected`, or list its "
+                "station as out of service",
+            )
+    return (
+        np.repeat(columns[0][:, None], layers, axis=1)
+        if len(columns) == 1
+        else np.stack(columns, axis=1)
+    )
 
 
 def _per_hit(table: Table, name: str, header) -> np.ndarray:
@@ -210,7 +230,7 @@ def _truth_of(truth, rows, where: str) -> dict | None:
                 continue
             raise InputError(f"{where}: its hits differ in the true {key}")
         allowed = {
-            "energy": value > 0,
+            "energy": 0 < value < LARGEST_ENERGY,
             "zenith": 0 <= value <= np.pi / 2,
             "mass_number": value in range(1, 300),
         }

@@ -2,7 +2,7 @@
 
 import itertools
 
-from tashower.evaluation.names import baselines, label, short
+from tashower.evaluation.names import BASELINES, baselines, label, short
 
 
 def pulls_of_fit(scores: dict) -> dict[str, dict]:
@@ -36,7 +36,7 @@ def pm(entry: dict | None, digits: int = 3) -> str:
 
 
 def cells(scores: dict) -> list[dict]:
-    """The published table: for each published cell the network of ours with these inputs, and both
+    """The published table: for each published cell the network of ours with these inputs, and its
     explained variances.
     """
     result = []
@@ -181,9 +181,8 @@ def sentences(scores: dict) -> list[str]:
         f"({published:.2f})"
     )
     if len(fits) > 1:
-        text += (
-            f", and {pm(against[fits[-1]][full]['axis'])} against the {short(fits[-1])}, "
-            "the strongest of ours"
+        text += f", and {pm(against[fits[-1]][full]['axis'])} against the {short(fits[-1])}" + (
+            ", the strongest of ours" if fits[-1] == BASELINES[-1] else ""
         )
     said = [f"{text}."]
     said += [

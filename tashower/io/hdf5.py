@@ -294,8 +294,15 @@ def read_arrays(
                 if g not in leave_out
             }
     except OSError as error:
-        raise InputError(f"{path}: cannot be read as HDF5 ({str(error).splitlines()[0]})") from None
+        raise InputError(f"{path}: cannot be read as HDF5 ({_reason(error)})") from None
     return groups, attributes
+
+
+def _reason(error: OSError) -> str:
+    """The first line of what HDF5 says, with the hint for files of other formats."""
+    said = str(error).splitlines()[0]
+    hint = "; files of other formats go through `tashower convert`"
+    return said + (hint if "signature not found" in said else "")
 
 
 def read_attributes(path: FilePath) -> dict[str, str]:
@@ -312,7 +319,7 @@ def read_attributes(path: FilePath) -> dict[str, str]:
         with open_to_read(path) as file:
             attributes = {name: str(value) for name, value in file.attrs.items()}
     except OSError as error:
-        raise InputError(f"{path}: cannot be read as HDF5 ({str(error).splitlines()[0]})") from None
+        raise InputError(f"{path}: cannot be read as HDF5 ({_reason(error)})") from None
     if not attributes.get("format", "").startswith("tashower "):
         raise InputError(f"{path}: not a file of tashower")
     return attributes

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tashower.io.code import code_of
+from tashower.io.code import PACKAGE, code_of
 
 
 class Stage(NamedTuple):
@@ -115,10 +115,14 @@ def code_of_stage(stage: str, configuration: Mapping) -> str:
     """Fingerprint of the code that a stage runs (`code.code_of`).
 
     configuration : of which `train` and `apply` take the models and heads of the networks, which
-        are found by their names
+        are found by their names; of a network that was trained elsewhere they take all
     """
     modules, files = list(STAGES[stage].modules), STAGES[stage].files
     if stage in ("train", "apply"):
+        if stage == "apply" and not configuration.get("networks"):
+            folders = [PACKAGE / "network" / room for room in ("models", "heads")]
+            found = [p for folder in folders for p in folder.glob("[a-z]*.py")]
+            modules += [f"network.{p.parent.name}.{p.stem}" for p in found]
         for network in configuration.get("networks", {}).values():
             modules.append(f"network.heads.{network['head']}")
             if not network["model"].endswith(".py"):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tashower.calibration.asymmetry import fit_completion
+from tashower.calibration.asymmetry import fit_completion, fit_share
 from tashower.calibration.biases import correct_bias, measure_pulls, parameters_of
 from tashower.calibration.calibration import Calibration
 from tashower.calibration.energy import EnergyTable, make_energy_table
@@ -38,8 +38,7 @@ def calibrate(events: Events, settings: ReconstructionConfig) -> Calibration:
     found_pulses = find_pulses(events)
     residuals, area = true_residuals(events, found_pulses), events.array.detector.area
     errors = fit_errors(residuals, area, settings.errors)
-    share = float(np.mean(events.truth.muon_share))
-    completion = fit_completion(residuals, area, share, settings.errors)
+    completion = fit_completion(residuals, area, fit_share(events.truth), settings.errors)
     coefficients, width = fit_curvature_prior(events.truth)
     flat = EnergyTable(np.array([1.0, 3.0]), np.array([-1.0, 4.0]), np.zeros((2, 2)))
     raw = Calibration(errors, coefficients, width, flat, {}, completion=completion)

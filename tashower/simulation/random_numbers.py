@@ -12,7 +12,6 @@ import math
 import numpy as np
 from scipy.special import ndtri
 
-from tashower.config import SPLITS
 from tashower.physics.compiled import compiled, inner
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
@@ -38,7 +37,7 @@ _INVERSE = 1.0 / np.maximum(
 #: What a stream is for; every purpose has its own key.
 PURPOSES = ("array", "shower", "throw", "detector")
 #: What has streams of its own: the splits, and showers that are given.
-SAMPLES = (*SPLITS, "given")
+SAMPLES = ("calibration", "train", "validation", "test", "given")
 
 
 def stream_key(seed: int, split: str, purpose: str) -> np.uint64:

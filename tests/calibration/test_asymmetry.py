@@ -12,6 +12,8 @@ from tashower.calibration.asymmetry import (
     Completion,
     completed,
     fit_completion,
+    fit_share,
+    mean_share,
     signal_shift,
 )
 from tashower.calibration.calibration import read_calibration, write_calibration
@@ -19,6 +21,7 @@ from tashower.calibration.errors import (
     ErrorModel,
     contained_fraction,
     density_error,
+    fit_errors,
     time_error,
     time_shift,
     time_spread,
@@ -30,6 +33,7 @@ from tashower.physics.shower_front import curvature_zenith_dependence
 from tashower.reconstruction.methods import Context, methods
 
 AREA = 3.0
+SHARE = (-1.0, 1.3)
 
 
 def test_shift_by_the_signal_by_hand():
@@ -72,7 +76,13 @@ def residuals_of(rng, asymmetry, errors, n=60_000):
     delay = 200.0 * (r / 1000.0) ** 2.5
     factor = curvature_zenith_dependence(zenith)
     symmetric = {"r": r, "zenith": zenith, "density": density, "along": along, "delay": delay}
-    lighter = lighter_factor(along, r, np.tan(zenith), asymmetry.share, asymmetry.attenuation)
+    lighter = lighter_factor(
+        along,
+        r,
+        np.tan(zenith),
+        mean_share(1 / np.cos(zenith), asymmetry.share),
+        asymmetry.attenuation,
+    )
     fit = density * lighter
     contained = fit * contained_fraction(r, factor, errors)
     seen = contained + rng.normal(size=n) * density_error(contained, AREA, errors)
@@ -83,15 +93,17 @@ def residuals_of(rng, asymmetry, errors, n=60_000):
 
 
 def test_attenuation_and_correlation_are_found_again(rng):
-    asymmetry = Asymmetry(share=0.3, attenuation=(210.0, 1000.0), correlation=-0.45)
+    asymmetry = Asymmetry(share=SHARE, attenuation=(210.0, 1000.0), correlation=-0.45)
     errors = ErrorModel(10.0, 1.5, 0.45, 1.5, 0.06, 0.3, -0.1, 0.02, 0.5, 700.0)
     residuals = residuals_of(rng, asymmetry, errors)
-    found = fit_completion(residuals, AREA, 0.3, None)
+    found = fit_completion(residuals, AREA, SHARE, None)
     assert found.asymmetry.attenuation[0] == pytest.approx(210.0, rel=0.03)
     assert found.asymmetry.correlation == pytest.approx(-0.45, abs=0.03)
-    assert found.asymmetry.share == 0.3
+    assert found.asymmetry.share == SHARE
     assert found.errors.time_scale == pytest.approx(1.5, rel=0.04)
-    assert found.errors.signal_fraction == pytest.approx(0.06, rel=0.05)
+    # The Poisson term is held, and is that of asymmetric signals: errors come out a little large.
+    sigma = [density_error(20.0, AREA, e) for e in (found.errors, errors)]
+    assert 0.95 < sigma[0] / sigma[1] < 1.25
     around = completed(residuals, found.asymmetry)
     strong = around["density"] > 5.0
     early = residuals["along"] < -200.0
@@ -102,7 +114,7 @@ def test_attenuation_and_correlation_are_found_again(rng):
 
 def test_kept_in_the_file(tmp_path):
     truth = draw_truth(np.random.default_rng(1), 2)
-    asymmetry = Asymmetry(True, 0.31, (222.0, 999.0), 11_000.0, -0.4)
+    asymmetry = Asymmetry(True, (-1.2, 0.4), (222.0, 999.0), 11_000.0, -0.4)
     errors = ErrorModel(time_floor=12.0)
     made = replace(calibration(truth), completion=Completion(errors, asymmetry))
     write_calibration(tmp_path / "c.json", made, {})
@@ -122,8 +134,27 @@ def test_kept_in_the_file(tmp_path):
 def test_a_window_that_holds_everything(rng):
     """Nothing is late: the late part stays between 0 and 1, and what is contained near 1."""
     errors = ErrorModel(10.0, 1.5, 0.45, 1.5, 0.06, 0.3, -0.1, 0.02, 0.0, 700.0)
-    residuals = residuals_of(rng, Asymmetry(share=0.3), errors, n=4000)
-    found = fit_completion(residuals, AREA, 0.3, None).errors
+    residuals = residuals_of(rng, Asymmetry(share=SHARE), errors, n=4000)
+    found = fit_completion(residuals, AREA, SHARE, None).errors
     assert 0.0 <= found.late_fraction <= 1.0
     kept = contained_fraction(np.linspace(500.0, 1800.0, 20), 1.0, found)
     assert (kept > 0.9).all()
+
+
+def test_share_by_zenith(rng):
+    truth = draw_truth(rng, 400)
+    secant = 1.0 / np.cos(truth.zenith)
+    share = mean_share(secant, (-1.3, 1.7))
+    assert mean_share(1.0, (-1.3, 1.7)) == pytest.approx(1.0 / (1.0 + np.exp(1.3)))
+    assert fit_share(replace(truth, muon_share=share)) == pytest.approx((-1.3, 1.7))
+    for bad in (np.nan, 0.0, 1.0):
+        with pytest.raises(InputError, match="muon_share"):
+            fit_share(replace(truth, muon_share=np.full(400, bad)))
+
+
+def test_silence_is_as_sure_as_without(rng):
+    """The Poisson term is that of the symmetric formulas."""
+    errors = ErrorModel(10.0, 1.5, 0.45, 1.5, 0.06, 0.3, -0.1, 0.02, 0.5, 700.0)
+    residuals = residuals_of(rng, Asymmetry(share=SHARE), errors, n=20_000)
+    found = fit_completion(residuals, AREA, SHARE, None).errors
+    assert found.signal_poisson == fit_errors(residuals, AREA, None).signal_poisson

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from damage import fuzz
 from nasty import nasty_json
+from scipy.optimize import least_squares
 
 from tashower.convert.convert import convert, tell_format
 from tashower.convert.json_events import east_north_up
@@ -16,6 +17,10 @@ from tashower.errors import InputError
 from tashower.physics.geometry import axis_components, plane_delay
 from tashower.reconstruction.methods.plane import fit_planes
 from tashower.reconstruction.pulses import find_pulses
+
+#: Real files that are not part of this repository.
+CASES = Path(__file__).resolve().parents[3] / "shared" / "cases"
+HISPARC = CASES.parent / "data" / "hisparc"
 
 ORIGIN = (4.951, 52.356, 55.0)
 
@@ -293,8 +298,10 @@ def test_no_value_is_no_particle(tmp_path, mips, signal):
 def test_a_station_without_any_value_is_left_out_and_named(tmp_path, caplog):
     content, _, _ = hisparc_event()
     content["events"][1]["mips"] = [-999, -999, -1, -1]
-    assert convert([write(tmp_path / "c.json", content)]).n_hits == 3
+    events = convert([write(tmp_path / "c.json", content)])
+    assert events.n_hits == 3
     assert "station 502" in caplog.text
+    assert events.array.station_id[events.dead_station].tolist() == [502]
 
 
 @pytest.mark.parametrize("make", [lambda: hisparc_event()[0], release_event])
@@ -327,6 +334,48 @@ def test_gps_nanoseconds_as_whole_numbers(tmp_path):
         station["t"] += 865918276 * 10**9
     found = convert([write(tmp_path / "a.json", content)])
     np.testing.assert_array_equal(found.hit_time, [936, 0, 3842, 2681])
+
+
+def test_gps_nanoseconds_that_went_through_a_float_are_refused(tmp_path):
+    content = release_event()
+    for station in content["stations"]:
+        station["t"] = float(station["t"] + 865918276 * 10**9)
+    with pytest.raises(InputError, match="written as a float, which lacks its last digits"):
+        convert([write(tmp_path / "a.json", content)])
+
+
+@pytest.mark.skipif(not HISPARC.is_dir(), reason="real coincidences are not shipped")
+@pytest.mark.parametrize(
+    ("name", "zenith", "azimuth"),
+    [("coinc_aa34bad", 46.1, -23.9), ("jsparc_data_n3_eee7cd8", 36.8, 145.0)],
+)
+def test_real_coincidences(name, zenith, azimuth):
+    """Equal to scipy's least squares within 0.01 degrees, and to the experiment's own direction
+    within the digits that it states.
+    """
+    events = convert([HISPARC / f"{name}.json"])
+    fit = fit_planes(events, find_pulses(events))
+    position = events.array.position[events.hit_station]
+    time = find_pulses(events).arrival_time
+
+    def off(p):
+        n = np.array([p[0], p[1], np.sqrt(max(1.0 - p[0] ** 2 - p[1] ** 2, 1e-12))])
+        return time - p[2] * 100.0 + position @ n / 0.299792458
+
+    start = axis_components(fit.zenith[0] + 0.02, fit.azimuth[0] - 0.03)[:2]
+    tolerance = {"xtol": 1e-15, "ftol": 1e-15, "gtol": 1e-15}
+    found = least_squares(off, [*start, time.mean() / 100.0], **tolerance).x
+    n = axis_components(fit.zenith[0], fit.azimuth[0])
+    assert np.degrees(np.hypot(found[0] - n[0], found[1] - n[1])) < 0.01
+    assert np.degrees(fit.zenith[0]) == pytest.approx(zenith, abs=0.06)
+    turned = (np.degrees(fit.azimuth[0]) - azimuth + 180.0) % 360.0 - 180.0
+    assert turned == pytest.approx(0.0, abs=0.06)
+
+
+@pytest.mark.skipif(not HISPARC.is_dir(), reason="real coincidences are not shipped")
+def test_a_coincidence_that_no_plane_fits_is_invalid():
+    events = convert([HISPARC / "jsparc_data_n4_7bc5732.json"])
+    assert not fit_planes(events, find_pulses(events)).valid[0]
 
 
 def test_silent_stations_come_from_a_list(tmp_path):
@@ -394,9 +443,6 @@ def test_files_with_a_wrong_structure(rng, tmp_path, name, n):
         rng, tmp_path, b"", ".json", n, damage=lambda rng, data: nasty_json(rng, content)
     )
     assert refused > n // 3
-
-
-CASES = Path(__file__).resolve().parents[3] / "shared" / "cases"
 
 
 @pytest.mark.skipif(not CASES.is_dir(), reason="no cases beside")

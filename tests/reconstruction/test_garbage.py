@@ -28,13 +28,13 @@ def passing(rng, n, name):
     return good.sum()
 
 
-@pytest.mark.parametrize("name", ["free", "constrained"])
+@pytest.mark.parametrize("name", ["free", "constrained", "complete"])
 def test_random_events_do_not_pass(rng, name):
     assert passing(rng, 20_000, name) <= 1
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["free", "constrained"])
+@pytest.mark.parametrize("name", ["free", "constrained", "complete"])
 def test_hundreds_of_thousands_of_random_events(rng, name):
     """Below 1 in 100,000; before the limits of `quality` it was 230. Those left are five stations
     whose times happen to fit, and that nothing stands beside.

@@ -21,13 +21,13 @@ def context():
     return Context(read_calibration(DEFAULT), load_config().reconstruction)
 
 
-def good_events(context, n_showers, n_wanted):
-    """(events with pulses and a constrained fit that passes the cuts, how many of all have a silent
+def good_events(context, n_showers, n_wanted, name="constrained"):
+    """(events with pulses and a fit that passes the cuts, how many of all have a silent
     station rejected).
     """
     events = simulate_events(load_config(), "validation", 0, n_showers)
     events = replace(events, pulses=find_pulses(events), waveform=None)
-    table = fit_events(events, events.pulses, context, "constrained")
+    table = fit_events(events, events.pulses, context, name)
     chosen = np.flatnonzero(table.passes_cuts)[:n_wanted]
     assert len(chosen) == n_wanted
     return select_events(events, chosen), (table.flags & REJECTED > 0).mean()
@@ -77,7 +77,7 @@ def check(events, context, name):
     assert (dead.flags & REJECTED > 0).mean() <= 0.02
 
 
-@pytest.mark.parametrize("name", ["free", "constrained"])
+@pytest.mark.parametrize("name", ["free", "constrained", "complete"])
 def test_fifty_events_without_their_strongest_station(context, name):
     events, rejected = good_events(context, 120, 50)
     check(events, context, name)
@@ -85,8 +85,8 @@ def test_fifty_events_without_their_strongest_station(context, name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["free", "constrained"])
+@pytest.mark.parametrize("name", ["free", "constrained", "complete"])
 def test_many_events_without_their_strongest_station(context, name):
-    events, rejected = good_events(context, 2500, 1200)
+    events, rejected = good_events(context, 2500, 1200, name)
     check(events, context, name)
     assert rejected < 0.005

@@ -198,7 +198,8 @@ def curves(
     lowest, highest = 0.0, 1.0
     for shower in showers:
         after = _curve(axes, fine, hits, shower, array)
-        lowest, highest = min(lowest, np.nanmin(after)), max(highest, np.nanmax(after))
+        after = after[np.isfinite(after)]
+        lowest, highest = after.min(initial=lowest), after.max(initial=highest)
     # The curves go on where no station is: the picture is of the stations.
     front.set(
         ylabel="time after plane [ns]",

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tashower.calibration.asymmetry import SYMMETRIC, Asymmetry, signal_shift
+from tashower.calibration.asymmetry import SYMMETRIC, Asymmetry, mean_share, signal_shift
 from tashower.calibration.errors import (
     POISSON_DENSITY,
     ErrorModel,
@@ -187,7 +187,9 @@ def set_weights(p, observed, settings):
     factor = zenith_factor(n_z)
     eta = slope_of_secant(1.0 / n_z)
     asymmetry = settings.asymmetry
-    tangent = math.sqrt(1.0 / (n_z * n_z) - 1.0)
+    # The largest distance downstream of stations at one r, over r.
+    tangent = math.sqrt(1.0 - n_z * n_z) / (1.0 if description.on_ground else n_z)
+    share = mean_share(1.0 / n_z, asymmetry.share)
     for i in range(len(observed.x)):
         dx, dy = observed.x[i] - p[0], observed.y[i] - p[1]
         r, _ = soft_distance(dx, dy, observed.z[i], (n_x, n_y, n_z), description.on_ground)
@@ -196,7 +198,7 @@ def set_weights(p, observed, settings):
         if asymmetry.used:
             along = distance_along_axis(dx, dy, observed.z[i], n_x, n_y, n_z)
             late = late_time_factor(along, asymmetry.length)
-            lighter = lighter_factor(along, r, tangent, asymmetry.share, asymmetry.attenuation)
+            lighter = lighter_factor(along, r, tangent, share, asymmetry.attenuation)
             log_density += math.log(lighter)
         observed.late[i] = late
         observed.contained[i] = lighter * contained_fraction(r, factor, errors)

@@ -59,8 +59,12 @@ def worst_station(p, observed, settings, information, scratch):
         if not observed.use[i] & TIME:
             continue
         times, _, chi2 = station_terms(here, observed, i, settings.description)
-        # What was lowered counts in full: chi2 is to tell whether the model fits.
-        lowered = times[5] * times[6] * times[6] * (1.0 / observed.trust[i] - 1.0)
+        # What was trusted less counts in full, up to what a rejected station counts in the cut on
+        # chi2: that is to tell whether the model fits.
+        full = times[5] * times[6] * times[6] / observed.trust[i]
+        if observed.trust[i] < 1.0:
+            full = min(full, OUTLIER_CHI2)
+        lowered = max(full - times[5] * times[6] * times[6], 0.0)
         total += max(chi2 + lowered, 0.0)  # a Poisson term of exact data is 0 but for rounding
         if chi2 < 0.25 * OUTLIER_CHI2:
             continue
