@@ -231,7 +231,15 @@ def test_words_follow_the_numbers(scored):
     config, methods, truth, networks = scored
     said = " ".join(sentences(score(*scored)[0]))
     assert "against the free fit, which is the published comparison (0.37)" in said
-    assert "against the constrained fit, the strongest of ours" in said
+    assert "against the constrained fit." in said
+    assert "strongest" not in said  # that would be the complete fit
+    three = {**methods, "complete": methods["constrained"]}
+    with_it = score(config, three, truth, networks)[0]
+    assert list(with_it["ev_of_correction"]) == ["free", "constrained", "complete"]
+    words = " ".join(sentences(with_it))
+    assert "against the complete fit, the strongest of ours." in words
+    assert "The complete fit alone explains" in words
+    assert "than that of the fit, complete" in words
     assert "do not come in the published order" not in said
     swapped = {**methods}
     names = ("waveforms_and_features", "stations_only")
