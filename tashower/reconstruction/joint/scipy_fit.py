@@ -23,7 +23,7 @@ from tashower.reconstruction.joint.model import (
     Quadratic,
 )
 from tashower.reconstruction.joint.observe import HitColumns, observe, work_space
-from tashower.reconstruction.joint.outliers import silence_and_signal
+from tashower.reconstruction.joint.outliers import silence_and_signal, worst_station
 from tashower.reconstruction.joint.start import start_core, start_plane, start_size
 from tashower.reconstruction.joint.terms import evaluate
 
@@ -109,6 +109,8 @@ def fit_all_with_scipy(
             _, p[:] = min(results, key=lambda result: result[0])
             evaluate(p, observed, (0, len(observed.x)), settings, prior, quadratic)
             found.covariance[i] = np.linalg.inv(quadratic.information)
+            _, _, chi2 = worst_station(p, observed, settings, quadratic.information, scratch)
+            sums = (chi2, *sums[1:])
             found.sums[i, 6:] = silence_and_signal(p, observed, settings)
         p[5] += origin
         found.sums[i, :6] = sums
