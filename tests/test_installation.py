@@ -256,7 +256,9 @@ def test_jobs_in_a_conda_environment_run_the_package_of_the_workflow(installed, 
     """
     environment, work = tmp_path / "environment", tmp_path / "work here"
     (site,) = new_environment(environment).parent.glob("lib/python*/site-packages")
-    (site / "sitecustomize.py").write_text(SEEN)
+    # Not sitecustomize: Debian has one of its own, which comes first.
+    (site / "seen_at_start.py").write_text(SEEN)
+    (site / "seen_at_start.pth").write_text("import seen_at_start\n")
     conda = tmp_path / "conda" / "bin" / "conda"
     conda.parent.mkdir(parents=True)
     activate = 'export CONDA_PREFIX="$1" PATH="$1/bin:$PATH"\n'

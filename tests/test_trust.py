@@ -458,6 +458,7 @@ def test_a_report_is_of_its_scores_and_figures(folder, capsys):
     words += ["--output", str(results / "new.html")]
     assert main(words) == 0
     mine = folder / "mine.yaml"
+    mine.write_text(json.dumps(CONFIG))  # tests that share the run leave others
     assert main([*words, "--config", str(mine)]) == 0
     mine.write_text(json.dumps(over(CONFIG, {"scores": {"bootstrap": 30}})))
     capsys.readouterr()
