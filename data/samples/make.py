@@ -36,8 +36,9 @@ def write_tables(events, pulses) -> None:
     ]
     (HERE / "stations.csv").write_text("station,x_m,y_m,z_m\n" + "\n".join(lines) + "\n")
     rows = [
-        f"{events.event_id[event[h]]},{array.station_id[events.hit_station[h]]},{events.hit_time[h]:.2f},"
-        f"{pulses.signal[h].mean():.3f},{int(pulses.saturated[h])},{events.pedestal[h].mean():.4f},{events.counts_per_vem[h].mean():.4f}"
+        f"{events.event_id[event[h]]},{array.station_id[events.hit_station[h]]},"
+        f"{events.hit_time[h]:.2f},{pulses.signal[h].mean():.3f},{int(pulses.saturated[h])},"
+        f"{events.pedestal[h].mean():.4f},{events.counts_per_vem[h].mean():.4f}"
         for h in range(events.n_hits)
     ]
     names = "event,station,time_ns,signal_vem,saturated,pedestal,counts_per_vem"

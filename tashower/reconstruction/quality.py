@@ -18,7 +18,7 @@ from tashower.reconstruction.methods import TABLE, Context
 
 #: Results outside of these are not showers: invalid. S800 [VEM/m^2], error of the direction [rad],
 #: core outside the array [m].
-SANE_S800 = (0.05, 2e4)
+SANE_SIZE = (0.05, 2e4)
 LARGEST_DIRECTION_ERROR = math.radians(30.0)
 FARTHEST_OUTSIDE = 3000.0
 #: A curvature farther from the mean of showers than this many standard deviations (its error and
@@ -114,7 +114,7 @@ def quality_flags(
             & (ndof >= 0)
             & (chi2 >= 0)
         )
-        sane &= (p[:, 4] > SANE_S800[0]) & (p[:, 4] < SANE_S800[1]) & (inside > -FARTHEST_OUTSIDE)
+        sane &= (p[:, 4] > SANE_SIZE[0]) & (p[:, 4] < SANE_SIZE[1]) & (inside > -FARTHEST_OUTSIDE)
         sane &= (pointing < LARGEST_DIRECTION_ERROR) & (covariance[:, 2, 2] > 0)
         failed = {
             "invalid": ~sane,
