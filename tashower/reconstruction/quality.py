@@ -68,7 +68,8 @@ def to_angles(p: np.ndarray, covariance: np.ndarray) -> tuple[np.ndarray, np.nda
     angles[:, 2] = np.arcsin(sine)
     angles[:, 3] = azimuth_of(n_x, n_y)
     angles[:, 4] = s_ref
-    return angles, jacobian @ covariance @ jacobian.transpose(0, 2, 1)
+    with np.errstate(invalid="ignore", over="ignore"):  # of what is no shower
+        return angles, jacobian @ covariance @ jacobian.transpose(0, 2, 1)
 
 
 def curvature_of_showers(
