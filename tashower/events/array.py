@@ -265,6 +265,8 @@ def neighbour_table(array: Array, corners: bool = True) -> np.ndarray:
     are nearer than three times the array's spacing.
     """
     if array.kind == "irregular":
+        if not array.n_stations:
+            return np.zeros((0, 8), np.int32)
         rows = range(0, array.n_stations, _ROWS)
         return np.concatenate([_nearest(array, row, row + _ROWS) for row in rows])
     steps = lattice_steps(array.kind)

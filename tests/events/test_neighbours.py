@@ -54,6 +54,14 @@ def test_irregular():
     assert 1 < len(near) < 5
 
 
+def test_nobody_has_no_neighbours():
+    none = replace(array_from_positions(np.arange(3), np.eye(3) * 1000.0), kind="irregular")
+    none = replace(
+        none, station_id=none.station_id[:0], position=none.position[:0], lattice=none.lattice[:0]
+    )
+    assert neighbour_table(none).shape == (0, 8)
+
+
 @pytest.mark.parametrize(("fitted", "true"), [(0.01, 2 * np.pi - 0.02), (6.27, 0.005)])
 def test_pull_of_the_azimuth_across_north(rng, fitted, true):
     events = make_events(rng, 3)

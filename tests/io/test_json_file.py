@@ -6,13 +6,20 @@ import zipfile
 import zlib
 
 import pytest
-import torch
 
 from tashower.errors import InputError
 from tashower.io.json_file import as_json, parsed_json, read_json, write_json
-from tashower.network.checkpoint import load_checkpoint, save_checkpoint
 
 KIND = "tashower calibration"
+
+
+@pytest.fixture
+def checkpoints():
+    """(torch, load_checkpoint, save_checkpoint); some Pythons are tested without torch."""
+    torch = pytest.importorskip("torch")
+    from tashower.network.checkpoint import load_checkpoint, save_checkpoint
+
+    return torch, load_checkpoint, save_checkpoint
 
 
 def test_the_checksum_is_that_of_the_bytes(tmp_path):
@@ -63,8 +70,9 @@ def test_infinities_are_refused_where_that_is_asked():
         as_json({"x": float("inf")}, finite=True)
 
 
-def test_a_flipped_weight_is_noticed(tmp_path, caplog):
+def test_a_flipped_weight_is_noticed(tmp_path, caplog, checkpoints):
     """torch itself reads it without a word."""
+    torch, load_checkpoint, save_checkpoint = checkpoints
     path = tmp_path / "a.pt"
     save_checkpoint(path, {"weights": {"w": torch.arange(1000.0)}})
     data = bytearray(path.read_bytes())
