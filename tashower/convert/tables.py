@@ -60,6 +60,8 @@ LARGEST_ENERGY = 1e5
 #: Signals [VEM] at or below this are no measurement but a sign that there is none; noise makes
 #: smaller negative ones. Choice.
 NO_SIGNAL = -1.0
+#: No file system takes longer names of files [bytes].
+LONGEST_NAME = 255
 _FILES = ("stations", "hits", "waveforms", "out_of_service")
 _POSITIVE = (
     "area_m2",
@@ -120,6 +122,10 @@ def read_header(path: str | PathLike) -> dict:
         raise InputError(f"{path}: edge_bins: {short(header['edge_bins'])} (1 to 1000)")
     for key in _FILES:
         if header[key] is not None:
+            if len(header[key].encode()) > LONGEST_NAME:
+                raise InputError(
+                    f"{path}: {key}: {short(header[key])}: longer than the name of any file"
+                )
             if Path(header[key]).name != header[key] or header[key] == "..":
                 raise InputError(
                     f"{path}: {key}: {short(header[key])}: files lie beside the header: a name "

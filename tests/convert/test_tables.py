@@ -129,6 +129,7 @@ def test_hits_fit_on_an_irregular_array(folder, rng):
         ("header.yaml", "layers: 1", "layers: [", "not YAML"),
         ("header.yaml", "layers: 1", "layers: " + "[" * 5000, "not YAML"),
         ("header.yaml", "layers: 1", "hits: none.csv", "none.csv: no such file"),
+        ("header.yaml", "layers: 1", f"hits: {300 * 'a'}.csv", "longer than the name of any file"),
         ("header.yaml", "layers: 1", "waveforms: w.npy", "w.npy: no such file"),
     ],
 )
