@@ -18,7 +18,7 @@ import numpy as np
 from tashower.config import load_config
 from tashower.convert.convert import convert_file
 from tashower.convert.ta_export import write_dst
-from tashower.convert.ta_text import write_text
+from tashower.convert.ta_text_export import write_text
 from tashower.reconstruction.pulses import find_pulses
 from tashower.simulation.simulate import simulate_events
 

@@ -81,11 +81,13 @@ class _Lines:
         self._started = self._said = time.monotonic()
 
     def advance(self, n: int) -> None:
+        """Count n more; a line now and then."""
         self._done += n
         if time.monotonic() - self._said >= SECONDS_BETWEEN_LINES:
             self._say()
 
     def end(self) -> None:
+        """The last line, where the work was long."""
         if self._told != self._done and time.monotonic() - self._started >= SHORT:
             self._say()
 

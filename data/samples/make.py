@@ -14,7 +14,7 @@ from tashower.config import load_config
 from tashower.convert.ta_dnn import PARSER_UNIT
 from tashower.convert.ta_export import write_dst
 from tashower.convert.ta_standard import TIME_UNIT
-from tashower.convert.ta_text import write_text
+from tashower.convert.ta_text_export import write_text
 from tashower.events.model import select_events
 from tashower.io.event_file import read_events
 from tashower.physics.geometry import direction

@@ -12,6 +12,7 @@ class _ToStderr(logging.Handler):
     """
 
     def emit(self, record: logging.LogRecord) -> None:
+        """Write one record."""
         text = record.getMessage()
         if record.levelno > logging.INFO:
             text = f"tashower: {text}"

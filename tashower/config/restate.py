@@ -19,6 +19,7 @@ class _NoTitles(GenerateJsonSchema):
     """Without the titles that pydantic makes of the names."""
 
     def field_title_should_be_set(self, schema) -> bool:
+        """Never."""
         return False
 
 

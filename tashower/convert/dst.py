@@ -248,9 +248,11 @@ class _Blocks:
         self.file, self.number, self.buffer = file, 0, bytearray()
 
     def begin(self) -> None:
+        """Start a block."""
         self.buffer = bytearray(struct.pack("<BBi", _OPCODE, _START_BLOCK, self.number))
 
     def end(self, command: int) -> None:
+        """Write the block out, ended by a command and filled up."""
         self.buffer += bytes((_OPCODE, command))
         self.buffer += bytes((_OPCODE, _FILLER)) * ((BLOCK - len(self.buffer)) // 2)
         self.file.write(self.buffer.ljust(BLOCK, bytes((_OPCODE,))))

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from tashower.convert.ta_export import write_dst
-from tashower.convert.ta_text import write_text
+from tashower.convert.ta_text_export import write_text
 from tashower.errors import InputError
 from tashower.events.model import FLAGS, PARAMETERS, Reconstruction
 from tashower.io.atomic import written_aside

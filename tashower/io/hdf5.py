@@ -127,6 +127,7 @@ class _Tolerant(io.FileIO):
     error: OSError | KeyboardInterrupt | None = None
 
     def write(self, data):
+        """Write all of the data; an error is kept for later."""
         try:
             view = memoryview(data).cast("B")
             done = 0
@@ -137,6 +138,7 @@ class _Tolerant(io.FileIO):
         return len(data)
 
     def truncate(self, size=None):
+        """Cut off at a size; an error is kept for later."""
         try:
             return super().truncate(size)
         except (OSError, KeyboardInterrupt) as error:

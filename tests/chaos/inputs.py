@@ -27,7 +27,7 @@ from nasty_ta import (
 from tashower.convert.dst import read_banks
 from tashower.convert.ta_dst import Options
 from tashower.convert.ta_export import write_dst
-from tashower.convert.ta_text import write_text
+from tashower.convert.ta_text_export import write_text
 from tashower.events.model import select_events
 from tashower.io.event_file import read_events, write_events
 from tashower.reconstruction.pulses import find_pulses

@@ -16,7 +16,7 @@ from tashower.convert.convert import convert, convert_file, tell_format
 from tashower.convert.dst import BLOCK, checksum, read_banks, write_banks
 from tashower.convert.ta_banks import RUSDRAW, unpack_rusdraw
 from tashower.convert.ta_export import write_dst
-from tashower.convert.ta_text import write_text
+from tashower.convert.ta_text_export import write_text
 from tashower.convert.ta_windows import clock_counts
 from tashower.errors import InputError
 from tashower.events.model import select_events

@@ -11,7 +11,7 @@ from tashower.calibration.calibration import DEFAULT, read_calibration
 from tashower.config import ReconstructionConfig
 from tashower.convert.convert import convert
 from tashower.convert.ta_export import write_dst
-from tashower.convert.ta_text import write_text
+from tashower.convert.ta_text_export import write_text
 from tashower.evaluation.figures.event import event_figure
 from tashower.events.model import concatenate_events, select_events
 from tashower.io.append import event_file
