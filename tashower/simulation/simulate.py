@@ -18,6 +18,7 @@ from tashower.events.model import Events, Truth, select_rows
 from tashower.io.station_table import read_stations
 from tashower.memory import too_large
 from tashower.progress import blocks
+from tashower.simulation.delays import particle_delays, shower_delays
 from tashower.simulation.electronics import (
     COUNTS_PER_VEM,
     GAIN_SPREAD,
@@ -26,7 +27,6 @@ from tashower.simulation.electronics import (
     READOUT,
     electronics,
 )
-from tashower.simulation.particles import particle_delays
 from tashower.simulation.random_numbers import stream_key
 from tashower.simulation.showers import draw_showers
 from tashower.simulation.stations import (
@@ -50,7 +50,7 @@ _CAPACITY = 20_000  # hits for which there is room at first
 _ENOUGH, _FAR_TOO_LARGE = 50, 10.0
 #: Bytes that a shower needs beside its hits, at most: numbers drawn, truth, and copies of them.
 _BYTES_PER_SHOWER = 1000.0
-#: Columns of the truth that the compiled loop takes, in the order of `stations.shower_of`.
+#: Columns of the truth that the compiled loop takes first, in the order of `stations.shower_of`.
 _ROW = ("zenith", "azimuth", "core_x", "core_y", "s_ref", "slope", "muon_share", "front_scale")
 
 
@@ -115,9 +115,10 @@ def _setup(config: Config, array: Array, seed: int) -> Setup:
         dead_fraction=d.out_of_service_fraction,
         accidental_probability=1.0 - np.exp(-d.accidental_rate_khz * 1e-6 * 2.0 * READOUT),
         accidental_radius=d.accidental_radius_m,
+        clock=float(d.clock_ns),
     )
     return Setup(
-        particle_delays(config.front),
+        particle_delays(config),
         _stations(array, seed),
         conditions,
         electronics(float(detector.bin_width)),
@@ -172,7 +173,9 @@ def simulate(truth: Truth, config: Config, seed: int, array: Array | None = None
 def _run(truth: Truth, numbers, key, array: Array, setup: Setup, what: str) -> Events:
     """The compiled loop over all rows, in blocks."""
     n_events, n_stations, detector = len(truth.zenith), array.n_stations, array.detector
-    rows = np.stack([np.asarray(getattr(truth, name), dtype=float) for name in _ROW], axis=1)
+    columns = [np.asarray(getattr(truth, name), dtype=float) for name in _ROW]
+    own = shower_delays(setup.delays, truth.zenith, truth.front_scale)
+    rows = np.stack([*columns, *own], axis=1)
     numbers = numbers.astype(np.uint64)
     work = work_space(n_stations, detector.n_bins)
     hits, used = _empty_hits(min(_CAPACITY, n_events * n_stations) + n_stations, detector), 0
