@@ -17,6 +17,7 @@ from tashower.physics.description import Description
 from tashower.physics.early_late import muon_share_at
 from tashower.physics.lateral import log_lateral_distribution
 from tashower.physics.shower_front import (
+    FRONT_ONSET,
     TELESCOPE_ARRAY_FRONT,
     curvature_zenith_dependence,
     front_delay,
@@ -24,11 +25,9 @@ from tashower.physics.shower_front import (
 )
 from tashower.simulation.particles import gamma_survival, mean_numbers
 
-#: Onset of all particles of the sourced front in units of c: none comes before it (own hadronic
-#: cascade, docs/simulation.md).
-SOURCED_ONSET = 0.34
-#: Muons after it, in units of c: median A exp(-B (sec z - 1)) (r/1 km)^(p + q (sec z - 1)) of a
-#: log-normal distribution (A, B, p, q; the same source).
+#: Muons of the sourced front after its onset (`FRONT_ONSET`), in units of c: median A
+#: exp(-B (sec z - 1)) (r/1 km)^(p + q (sec z - 1)) of a log-normal distribution (A, B, p, q; own
+#: hadronic cascade, docs/simulation.md).
 MUON_MEDIAN = (2.15, 1.62, 0.08, 0.40)
 #: ... and its sigma, (s + t ln sec z) (r/1 km)^p (s, t, p; the same source).
 MUON_SIGMA = (0.71, 0.45, -0.37)
@@ -105,9 +104,9 @@ def particle_delays(config: Config) -> ParticleDelays:
     world = World(float(showers.lateral_far_power), float(showers.front_power))
     local = ROUGH_LOCAL if front.model == "rough" else LOCAL_PART * ROUGH_LOCAL
     if front.model == "sourced":
-        electrons = (ELECTRON_MEAN - SOURCED_ONSET) / (ELECTRON_SHAPE * _shrinks(_SECANT_30))
+        electrons = (ELECTRON_MEAN - FRONT_ONSET) / (ELECTRON_SHAPE * _shrinks(_SECANT_30))
         shape, muons, sigma = ELECTRON_SHAPE, MUON_MEDIAN[0], MUON_SIGMA[0]
-        onset, constant = 0.0, SOURCED_ONSET
+        onset, constant = 0.0, FRONT_ONSET
     else:
         unit = thickness_shape(_DELAY_REFERENCE)
         electrons, muons = (delay / (MUON_SHAPE * unit) for delay in GAMMA_DELAYS)
