@@ -156,8 +156,8 @@ def print_models() -> None:
         print(f"| {model} | {delays} | {power:.2f} | {ratio[0]:.2f}, {ratio[1]:.2f} |")
     expected = curvature_zenith_dependence(np.radians([30.0, 45.0]))
     print(
-        "| Telescope Array, recalled; its t0 takes up 70 to 120 | 400 ± 190 / 253 ± 140 / 149 ± 105 "
-        f"| -0.50 | {expected[0]:.2f}, {expected[1]:.2f} |"
+        "| Telescope Array, recalled; its t0 takes up 70 to 120 | "
+        f"400 ± 190 / 253 ± 140 / 149 ± 105 | -0.50 | {expected[0]:.2f}, {expected[1]:.2f} |"
     )
 
 
@@ -235,8 +235,8 @@ def print_stations() -> None:
         print(f"| {model} | {power:.2f} | {floor:.0f} | {scale:.2f} | {p:.2f} |")
     print("| Telescope Array's formula and weights | -0.50 | 30 | - | -0.30 |")
     print(
-        "\nThe Telescope Array's delays above belong to about 1.7, 5 and 16 VEM/m^2. Its spreads are "
-        "a formula of its weights times 0.57, not a measurement."
+        "\nThe Telescope Array's delays above belong to about 1.7, 5 and 16 VEM/m^2. Its spreads "
+        "are a formula of its weights times 0.57, not a measurement."
     )
 
 
