@@ -366,7 +366,7 @@ def simulate_event(state, shower, setup, work, hits, begin, dead):
         hits.station[i] = s
         hits.time[i] = first + hit * conditions.bin_width
         if conditions.clock > 0.0:
-            hits.time[i] += conditions.clock * normal(state)
+            hits.time[i] += normal(state) * conditions.clock
         work.time[n_hits] = hits.time[i] + BINS_BEFORE * conditions.bin_width
         work.level_1[n_hits] = level_1
         n_hits += 1
