@@ -15,6 +15,7 @@ from scipy.optimize import least_squares
 
 from tashower.config import load_config
 from tashower.physics.description import Description
+from tashower.physics.early_late import muon_share_at
 from tashower.physics.geometry import (
     axis_components,
     axis_distance,
@@ -32,7 +33,17 @@ from tashower.physics.shower_front import (
     thickness_shape,
 )
 from tashower.reconstruction.pulses import find_pulses
-from tashower.simulation.delays import leading_edge, muon_content, particle_delays
+from tashower.simulation.delays import (
+    ELECTRON_SHAPE,
+    Arrivals,
+    first_arrival,
+    leading_edge,
+    muon_content,
+    muons_at,
+    particle_delays,
+    shower_delays,
+)
+from tashower.simulation.particles import mean_numbers
 from tashower.simulation.showers import mean_front_scale, muon_share
 from tashower.simulation.simulate import simulate_events
 
@@ -161,6 +172,28 @@ def print_models() -> None:
     )
 
 
+def print_fewer_electrons(config) -> None:
+    """What the first arrival would be if the electromagnetic signal came from fewer particles."""
+    r, zenith = 1200.0, np.radians(30.0)
+    seen = mean_shower(config, 19.0, 30, np.full(1, r))
+    own = shower_delays(particle_delays(config), zenith, seen.front_scale)
+    width = thickness_shape(r) * own.unit
+    n_muons, n_electrons = mean_numbers(
+        3.0 * seen.density, muon_share_at(r, seen.muon_share), np.cos(zenith)
+    )
+    median, sigma = muons_at(r, own)
+    cells = []
+    for part in (1.0, 0.5, 0.25):
+        columns = n_muons, median * width, part * n_electrons, own.electron_scale * width
+        mean, rms = first_arrival(Arrivals(*columns, ELECTRON_SHAPE, sigma))
+        cells.append(f"{FRONT_ONSET * width[0] + mean[0]:.0f} ± {rms[0]:.0f}")
+    print(
+        f"\nAt 10^19 eV, 30 degrees, 1200 m {n_muons[0]:.1f} muons and {n_electrons[0]:.0f} "
+        "electromagnetic particles are expected. Were the signal of the latter that of all, of a "
+        f"half and of a quarter of them, `sourced` would have {', '.join(cells)} ns."
+    )
+
+
 def stations(model: str) -> SimpleNamespace:
     """Hits of protons at 25 to 35 degrees, as they are seen: observed density, time after the plane
     with the early-late factor and the shower's own scale taken away, in units of c.
@@ -255,6 +288,7 @@ def main() -> None:
     print("\n## The three fronts at 1200 m\n")
     print("First particle, sampling alone: no local fluctuation, clock, threshold.\n")
     print_models()
+    print_fewer_electrons(config)
     print("\n## As a station sees it\n")
     print(
         f"Leading edge of simulated stations ({N_SHOWERS:,} protons, flat in log E, 25 to 35 "

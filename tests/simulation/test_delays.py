@@ -217,10 +217,10 @@ def first_of(n, muon_part, r, zenith, trials, seed):
     median, sigma = muons_at(r, own)
     muons = Component(1.0, median * c, 2, 1.0, float(sigma))
     electrons = Component(1.0, own.electron_scale * c, SOURCED.electron_shape, 0.0)
-    state, impulse = np.empty(4, np.uint64), np.zeros((2, 9000))
+    state, impulse = np.empty(4, np.uint64), np.zeros((2, 6000))
     seed_stream(state, np.uint64(seed), np.uint64(n))
     rng = np.random.default_rng(seed)
-    first, whole = [], np.zeros(9000)
+    first, whole = [], np.zeros(6000)
     for _ in range(trials):
         impulse[:] = 0.0
         n_muons = rng.binomial(n, muon_part)
@@ -241,7 +241,7 @@ def test_spread_of_first_arrivals_is_that_of_the_auger_variance_model():
     the density of the delays rises from 0.
     """
     for n, tolerance in ((3, 0.2), (7, 0.13), (10, 0.1), (15, 0.11), (20, 0.22)):
-        first, t50 = first_of(n, 1 / 6, 1000.0, np.radians(30.0), 4000, 2)
+        first, t50 = first_of(n, 1 / 6, 1000.0, np.radians(30.0), 3000, 2)
         model = 2.0 * t50 / (n + 1) * np.sqrt(n / (n + 2))
         assert first.std() == pytest.approx(model, rel=tolerance), n
     first, t50 = first_of(60, 1 / 6, 1000.0, np.radians(30.0), 2000, 2)
