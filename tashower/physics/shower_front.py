@@ -99,6 +99,17 @@ def front_delay_with_onset(r, log_ldf, curvature, onset, front):
     return front_delay(r, log_ldf, curvature, front) + front_delay(r, 0.0, onset, front)
 
 
+@formula
+def curvature_beyond_onset(curvature, log_ldf, onset, front):
+    """The a [ns] of `front_delay_with_onset` that gives the delay of `front_delay` with `curvature`
+    where ln LDF is log_ldf: a - onset LDF^q, whatever the distance.
+
+    The true `curvature` of a simulated shower holds at 1 km. NaN stays NaN; the result may be
+    negative where the delay is less than the onset.
+    """
+    return curvature - onset * np.exp(front.density_power * log_ldf)
+
+
 def curvature_zenith_dependence(zenith: ArrayLike) -> np.ndarray:
     """Curvature of the front at a zenith angle [rad] relative to a vertical shower, dimensionless,
     1 at 0.

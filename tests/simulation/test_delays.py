@@ -19,6 +19,8 @@ from tashower.physics.lateral import TELESCOPE_ARRAY, log_lateral_distribution, 
 from tashower.physics.shower_front import (
     FRONT_ONSET,
     TELESCOPE_ARRAY_FRONT,
+    Front,
+    curvature_beyond_onset,
     curvature_zenith_dependence,
     front_delay,
     front_delay_with_onset,
@@ -293,6 +295,13 @@ def test_onset_of_the_front_by_hand():
     np.testing.assert_allclose(
         found, [2.0 * np.exp(-0.5) + 0.5, 30.0**1.5 * (2.0 * np.exp(0.5) + 0.5)]
     )
+    # The same delays by the other form.
+    for form in (TELESCOPE_ARRAY_FRONT, Front(50.0, 1.2, 0.3)):
+        beyond = curvature_beyond_onset(2.0, log_ldf, 0.5, form)
+        np.testing.assert_allclose(
+            front_delay_with_onset(r, log_ldf, beyond, 0.5, form),
+            front_delay(r, log_ldf, 2.0, form),
+        )
 
 
 @pytest.mark.parametrize("model", ["sourced", "formula", "rough"])
