@@ -7,13 +7,16 @@ from typing import NamedTuple
 import numpy as np
 
 from tashower.calibration.errors import (
+    MOST_STATIONS,
     POISSON_DENSITY,
     SMALLEST_SIGNAL,
     ErrorModel,
     contained_fraction,
     density_error,
     fit_errors,
+    time_shift_of,
     time_spread,
+    time_variance_of,
 )
 from tashower.errors import InputError
 from tashower.events.model import Truth
@@ -25,12 +28,20 @@ from tashower.physics.early_late import (
     late_time_factor,
     lighter_factor,
 )
-from tashower.physics.shower_front import curvature_zenith_dependence
+from tashower.physics.shower_front import (
+    Front,
+    curvature_beyond_onset,
+    curvature_zenith_dependence,
+    front_delay_with_onset,
+)
 
 #: ln(S_obs/S_fit) is kept within this: a choice, few stations are beyond.
 _LARGEST_LOG_RATIO = 2.0
 _SMALLEST_DENSITY = 0.05  # [VEM/m^2], below it a signal is noise
 _ROUNDS = 2  # correlation and errors need each other
+_NOT_FAR = 5.0  # standard deviations beyond which a time counts as one at this distance
+#: Largest onset that is looked for [ns] (choice: half as much again as that of muons).
+LARGEST_ONSET = 0.5
 
 
 class Asymmetry(NamedTuple):
@@ -61,6 +72,11 @@ class Completion(NamedTuple):
 
     errors: ErrorModel
     asymmetry: Asymmetry
+    onset: float = 0.0  #: of the front [ns], `shower_front.front_delay_with_onset`
+    #: prior on the curvature beyond that onset: coefficients and rms of ln a, as of `Calibration`.
+    #: A width of 0: that of the calibration; infinite: none
+    curvature_coefficients: tuple = (0.0,) * 5
+    curvature_width: float = 0.0
 
 
 @formula
@@ -115,6 +131,52 @@ def completed(residuals: dict[str, np.ndarray], asymmetry: Asymmetry) -> dict[st
     }
 
 
+def with_curvature(residuals: dict, ratio: np.ndarray, onset: float, front: Front) -> dict:
+    """Residuals of `true_residuals` around the front with an onset, and with curvatures that are
+    `ratio` (n_events,) times those beyond the onset of the true showers.
+    """
+    beyond = curvature_beyond_onset(residuals["curvature"], residuals["log_ldf_km"], onset, front)
+    delay = front_delay_with_onset(
+        residuals["r"], residuals["log_ldf"], beyond * ratio[residuals["event"]], onset, front
+    )
+    return residuals | {"delay": delay, "time": residuals["time"] + residuals["delay"] - delay}
+
+
+def fit_onset(residuals: dict, ratio, front: Front, errors: ErrorModel) -> float:
+    """Onset of the front [ns] with which the times scatter least, in units of their errors.
+
+    residuals, ratio : as of `with_curvature`; errors : of the front without onset
+    """
+    from scipy.optimize import minimize_scalar
+
+    step = -(-len(residuals["r"]) // MOST_STATIONS)
+    residuals = {name: column[::step] for name, column in residuals.items()}
+    factor, log_density = (
+        curvature_zenith_dependence(residuals["zenith"]),
+        np.log(residuals["density"]),
+    )
+    spread = time_spread(residuals["r"], log_density, factor, errors)
+    sigma = np.sqrt(time_variance_of(spread, errors))
+    # Shifts that the errors will have, so that the onset does not stand for them.
+    unit = errors._replace(b0=1.0, b1=0.0, b2=0.0)
+    shifts = [
+        time_shift_of(spread, log_density, unit._replace(b0=k == 0, b1=k == 1, b2=k == 2)) / sigma
+        for k in range(3)
+    ]
+    columns = np.stack(shifts, axis=1)
+
+    def scatter(onset):
+        pull = with_curvature(residuals, ratio, onset, front)["time"] / sigma
+        use = np.abs(pull) < _NOT_FAR
+        for _ in range(2):
+            found, *_ = np.linalg.lstsq(columns[use], pull[use], rcond=None)
+            left = pull - columns @ found
+            use = np.abs(left) < _NOT_FAR
+        return np.mean(np.minimum(left**2, _NOT_FAR**2))
+
+    return float(minimize_scalar(scatter, bounds=(0.0, LARGEST_ONSET), method="bounded").x)
+
+
 def _fit_attenuation(residuals, area: float, share: tuple, errors: ErrorModel) -> float:
     """Attenuation of the electromagnetic particles [g/cm^2] that describes stations that are sure
     to be seen best.
@@ -137,12 +199,17 @@ def _fit_attenuation(residuals, area: float, share: tuple, errors: ErrorModel) -
 
 
 def fit_completion(
-    residuals: dict[str, np.ndarray], area: float, share: tuple, fixed: dict[str, float] | None
+    residuals: dict[str, np.ndarray],
+    area: float,
+    share: tuple,
+    fixed: dict[str, float] | None,
+    start: Completion | None = None,
 ) -> Completion:
     """`Completion` from residuals of `true_residuals`.
 
     share : `fit_share` of the showers
     fixed : numbers of the error model that stay as they are
+    start : found before, around another front
 
     The Poisson term of the signals is that of the symmetric formulas: it also says how sure silence
     is, where the share of a single shower and its fluctuation are not known either.
@@ -156,7 +223,7 @@ def fit_completion(
     around = completed(residuals, asymmetry)
     factor = curvature_zenith_dependence(around["zenith"])
     fixed = {"signal_poisson": symmetric.signal_poisson} | (fixed or {})
-    errors = fit_errors(around, area, fixed)
+    errors = fit_errors(around, area, fixed, skewed=True)
     timed = around["density"] * area > 2.0 * SMALLEST_SIGNAL
     for _ in range(_ROUNDS):
         spread = time_spread(around["r"], np.log(around["density"]), factor, errors)
@@ -168,5 +235,5 @@ def fit_completion(
         slope = np.cov(unit[use], scaled[use])[0, 1] / np.var(unit[use])
         asymmetry = asymmetry._replace(correlation=float(slope))
         less = around | {"time": around["time"] - slope * unit * spread}
-        errors = fit_errors(less, area, fixed)
+        errors = fit_errors(less, area, fixed, skewed=True)
     return Completion(errors, asymmetry)

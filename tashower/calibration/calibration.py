@@ -36,7 +36,7 @@ class Calibration:
     ----------
     errors : errors of times and densities
     curvature_coefficients : <ln a> = c0 + s (c1 + s c2) + ln S800 (c3 + s c4), s = sec z - 1, a
-        [ns]
+        [ns], of the curvatures that the free fit finds
     curvature_width : rms of ln a around that
     energy : energy table
     pulls : {"free", "constrained" or "complete": FitPulls}
@@ -60,13 +60,16 @@ def _completion_as_dict(completion: Completion | None) -> dict:
         "completion": {
             "errors": completion.errors._asdict(),
             "asymmetry": completion.asymmetry._asdict(),
+            "onset": completion.onset,
+            "curvature_coefficients": list(completion.curvature_coefficients),
+            "curvature_width": completion.curvature_width,
         }
     }
 
 
 def _completion_from(content: dict | None) -> Completion | None:
-    if content is None:
-        return None
+    if content is None or "onset" not in content:
+        return None  # older than the complete fit, or than its front
     stated = content["asymmetry"]
     asymmetry = Asymmetry(
         bool(stated["used"]),
@@ -76,7 +79,10 @@ def _completion_from(content: dict | None) -> Completion | None:
         float(stated["correlation"]),
     )
     errors = ErrorModel(**{name: float(value) for name, value in content["errors"].items()})
-    return Completion(errors, asymmetry)
+    coefficients = tuple(float(c) for c in content["curvature_coefficients"])
+    return Completion(
+        errors, asymmetry, float(content["onset"]), coefficients, float(content["curvature_width"])
+    )
 
 
 def write_calibration(

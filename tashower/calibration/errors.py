@@ -14,6 +14,13 @@ POISSON_DENSITY = 4.0
 #: Smallest signal of a station in the fit [VEM, mean of the layers] (Ivanov 2012, PhD thesis,
 #: Rutgers).
 SMALLEST_SIGNAL = 1.4
+#: Stations that the errors are fitted to; more would not change them (choice).
+MOST_STATIONS = 30_000
+#: Skewness of a time's distribution: at most this, of an exponential tail (choice); and below the
+#: second value a normal distribution is meant.
+LARGEST_SKEW, SMALLEST_SKEW = 1.5, 0.02
+#: Largest argument of its exponential: a station so much too early is rejected anyway.
+LARGEST_EXPONENT = 30.0
 _LOWEST_LOG_DENSITY = float(np.log(0.1))
 _LOG_DENSITIES = (float(np.log(0.3)), float(np.log(100.0)))
 
@@ -35,6 +42,10 @@ class ErrorModel(NamedTuple):
     and some of the signal arrives after the end of the window,
 
         <S>/S_fit = 1 - q (1 + x) exp(-x),     x = contained_time/(c(z) (1 + r/30)^1.5).
+
+    Times of few particles do not scatter as a normal distribution: nothing comes before the onset,
+    and the first of few may come late. kappa = time_skew S_fit^-skew_power is the parameter of
+    `skewed_square`; 0 stands for a normal distribution.
     """
 
     time_floor: float = 30.0  #: [ns]
@@ -47,6 +58,8 @@ class ErrorModel(NamedTuple):
     b2: float = 0.0
     late_fraction: float = 0.0  #: q
     contained_time: float = 1000.0
+    time_skew: float = 0.0  #: kappa at 1 VEM/m^2
+    skew_power: float = 0.0
 
 
 @formula
@@ -91,6 +104,29 @@ def time_shift(r, density, zenith_factor, errors):
 
 
 @formula
+def skew_of(log_density, errors):
+    """kappa of the time of a station that is expected to see this density (ln of it in VEM/m^2,
+    kept above 0.1), at most LARGEST_SKEW.
+    """
+    power = np.exp(-errors.skew_power * np.maximum(log_density, _LOWEST_LOG_DENSITY))
+    return np.minimum(errors.time_skew * power, LARGEST_SKEW)
+
+
+@formula
+def skewed_square(pull, skew):
+    """2 (exp(-kappa y) - 1 + kappa y)/kappa^2: what y^2 is for a normal distribution, for the
+    log-gamma distribution, -2 ln of its density but for a constant.
+
+    y = pull, observed minus most probable time over sigma; kappa = skew > 0. Early times (y < 0)
+    are unlikely, late ones fall exponentially; kappa = 1 is Gumbel's distribution, small kappa
+    the normal one. exp(-kappa y) follows a gamma distribution of shape 1/kappa^2 and mean 1
+    (Prentice 1974, doi:10.1093/biomet/61.3.539).
+    """
+    x = np.minimum(-skew * pull, LARGEST_EXPONENT)
+    return 2.0 * (np.expm1(x) - x) / (skew * skew)
+
+
+@formula
 def contained_fraction(r, zenith_factor, errors):
     """Part of the signal at distance r [m] that arrives before the window ends."""
     x = errors.contained_time / (zenith_factor * thickness_shape(r))
@@ -113,6 +149,16 @@ def _robust_likelihood(residual, sigma) -> float:
     accidental rules it.
     """
     return float(np.mean(np.minimum((residual / sigma) ** 2, 25.0) + 2.0 * np.log(sigma)))
+
+
+def _skewed_likelihood(residual, sigma, skew) -> float:
+    """`_robust_likelihood` for times that follow `skewed_square`."""
+    from scipy.special import gammaln
+
+    shape = skew**-2.0
+    normalised = 2.0 * (gammaln(shape) - (shape - 0.5) * np.log(shape) + shape)
+    square = np.minimum(skewed_square(residual / sigma, skew), 25.0)
+    return float(np.mean(square + normalised + 2.0 * np.log(sigma)))
 
 
 def _minimise(function, start, **options):
@@ -154,15 +200,25 @@ def _fit_contained(residuals, factor, errors: ErrorModel, fixed: dict) -> ErrorM
 
 
 def fit_errors(
-    residuals: dict[str, np.ndarray], area: float, fixed: dict[str, float] | None = None
+    residuals: dict[str, np.ndarray],
+    area: float,
+    fixed: dict[str, float] | None = None,
+    skewed: bool = False,
+    start: ErrorModel | None = None,
 ) -> ErrorModel:
     """`ErrorModel` of largest likelihood for residuals from `true_residuals`; of its numbers,
     `fixed` stay as they are.
 
     Times: stations that are expected to see twice SMALLEST_SIGNAL or more, so that the cut on the
-    signal does not choose them. Densities: where 4 VEM/m^2 or more are expected.
+    signal does not choose them. Densities: where 4 VEM/m^2 or more are expected. Of more than
+    MOST_STATIONS, every second (third, ...) counts.
+
+    skewed : whether the times' skewness is found; else they follow normal distributions
+    start : errors to begin with; None: usual ones
     """
     fixed = fixed or {}
+    step = -(-len(residuals["r"]) // MOST_STATIONS)
+    residuals = {name: column[::step] for name, column in residuals.items()}
     factor = curvature_zenith_dependence(residuals["zenith"])
     errors = _fit_contained(residuals, factor, ErrorModel(), fixed)
     timed = residuals["density"] * area > 2.0 * SMALLEST_SIGNAL
@@ -179,22 +235,31 @@ def fit_errors(
             "b1": q[4],
             "b2": q[5],
         }
+        if skewed:
+            found |= {"time_skew": np.exp(min(q[6], 50.0)), "skew_power": q[7]}
         return _but_fixed(errors, found, fixed)
 
     def time_loss(q):
         trial = with_times(q)
-        return _robust_likelihood(
-            time - time_shift(r, density, c, trial), time_error(r, density, c, trial)
-        )
+        residual, sigma = time - time_shift(r, density, c, trial), time_error(r, density, c, trial)
+        if not skewed:
+            return _robust_likelihood(residual, sigma)
+        skew = np.maximum(skew_of(np.log(density), trial), SMALLEST_SKEW)
+        return _skewed_likelihood(residual, sigma, skew)
 
     options = {"maxiter": 3000, "maxfev": 3000, "adaptive": True}
+    begin = start or ErrorModel(20.0, np.exp(0.3), 0.4, b0=0.3)
+    of_times = (
+        np.log(begin.time_floor),
+        np.log(begin.time_scale),
+        *begin[2:3],
+        *(begin.b0, begin.b1, begin.b2),
+    )
+    if skewed:
+        found_before = begin.time_skew > 0.0
+        of_times += (np.log(begin.time_skew), begin.skew_power) if found_before else (-0.5, 0.3)
     errors = with_times(
-        _minimise(
-            time_loss,
-            (np.log(20.0), 0.3, 0.4, 0.3, 0.0, 0.0),
-            method="Nelder-Mead",
-            options=options,
-        ).x
+        _minimise(time_loss, of_times, method="Nelder-Mead", options=options).x
     )
     contained = contained_fraction(residuals["r"], factor, errors)
     dense = residuals["density"] >= POISSON_DENSITY

@@ -36,6 +36,10 @@ class Front(NamedTuple):
 TELESCOPE_ARRAY_FRONT = Front()
 
 
+#: Where the true `curvature` of a simulated shower gives its mean leading edge [m] (choice: the
+#: middle of the stations that carry a fit).
+CURVATURE_DISTANCE = 1000.0
+
 #: Onset of all particles' delays per (1 + r/30 m)^1.5 [ns], whatever the zenith: of the muons of a
 #: hadronic cascade at 600 to 2000 m (docs/simulation.md).
 FRONT_ONSET = 0.34

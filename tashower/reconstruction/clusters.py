@@ -13,6 +13,10 @@ from tashower.physics.constants import SPEED_OF_LIGHT
 #: How a station enters the fit: its time, its signal, its silence, a lower bound of its signal; or
 #: silent and rejected.
 TIME, SIGNAL, SILENT, BOUND, REJECTED = 1, 2, 4, 8, 16
+#: It was rejected, and was taken back.
+TAKEN_BACK = 64
+#: A hit that is rejected keeps what it was, moved up by so many bits.
+REJECTED_BITS = 8
 
 
 class EventHits(NamedTuple):

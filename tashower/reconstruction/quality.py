@@ -7,9 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tashower.calibration.calibration import Calibration
 from tashower.calibration.energy import beyond_events
-from tashower.calibration.prior import prior_log_curvature
+from tashower.calibration.prior import mean_curvature
 from tashower.events.array import Array, border_distance
 from tashower.events.model import FLAGS
 from tashower.physics.geometry import azimuth_of
@@ -72,29 +71,32 @@ def to_angles(p: np.ndarray, covariance: np.ndarray) -> tuple[np.ndarray, np.nda
         return angles, jacobian @ covariance @ jacobian.transpose(0, 2, 1)
 
 
-def curvature_of_showers(
-    p: np.ndarray, covariance: np.ndarray, calibration: Calibration
-) -> np.ndarray:
+def curvature_of_showers(p: np.ndarray, covariance: np.ndarray, prior: tuple) -> np.ndarray:
     """(n,) bool: the curvature is positive, and within FARTHEST_CURVATURE standard deviations of
     the prior's mean for this zenith and S800.
 
-    p, covariance : of `to_angles`
+    p, covariance : of `to_angles`; prior : coefficients and width, as of `Calibration`
     """
+    coefficients, width = prior
+    mean = mean_curvature(p[:, 2], p[:, 4], coefficients)
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        coefficients = calibration.curvature_coefficients
-        n_z, log_s_ref = np.cos(p[:, 2]), np.log(p[:, 4])
-        mean = np.exp(prior_log_curvature.py_func(n_z, log_s_ref, coefficients))
-        variance = covariance[:, 6, 6] + (calibration.curvature_width * mean) ** 2
+        variance = covariance[:, 6, 6] + (width * mean) ** 2
         off = np.abs(p[:, 6] - mean) / np.sqrt(variance)
         return (p[:, 6] > 0) & (off < FARTHEST_CURVATURE)
 
 
 def quality_flags(
-    array: Array, p: np.ndarray, covariance: np.ndarray, sums: FitSums, context: Context
+    array: Array,
+    p: np.ndarray,
+    covariance: np.ndarray,
+    sums: FitSums,
+    context: Context,
+    prior: tuple | None = None,
 ) -> np.ndarray:
     """(n,) bit mask of the quality flags, in the order of `events.model.FLAGS`.
 
     p, covariance : of `to_angles`; sums : `FitSums`
+    prior : coefficients and width of the curvatures that showers have; None: the calibration's
 
     The cut on chi2 counts a rejected station with a signal as one more degree of freedom worth
     OUTLIER_CHI2: what fits only because half of its stations were thrown away does not fit. The
@@ -105,6 +107,8 @@ def quality_flags(
     outliers = rejected - silent
     total, largest = chi2 + OUTLIER_CHI2 * outliers, context.settings.max_chi2_per_ndof
     settings, calibration = context.settings, context.calibration
+    if prior is None:
+        prior = calibration.curvature_coefficients, calibration.curvature_width
     with np.errstate(invalid="ignore", divide="ignore"):
         pointing = np.sqrt(covariance[:, 2, 2] + np.sin(p[:, 2]) ** 2 * covariance[:, 3, 3])
         inside = border_distance(array, p[:, 0], p[:, 1])
@@ -126,7 +130,7 @@ def quality_flags(
             "pointing_error": ~(pointing < np.radians(settings.max_pointing_error_deg)),
             "s800_error": ~(np.sqrt(covariance[:, 4, 4]) < settings.max_s800_error * p[:, 4]),
             "silent_rejected": silent > 0,
-            "curvature": ~curvature_of_showers(p, covariance, calibration),
+            "curvature": ~curvature_of_showers(p, covariance, prior),
             "extrapolated": (context.primary == TABLE)
             & beyond_events(calibration.energy, p[:, 4], p[:, 2]),
             "silence": ~(total + silence < largest * (ndof + outliers) + ALLOWED_SILENCE),

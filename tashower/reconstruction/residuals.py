@@ -7,7 +7,8 @@ import numpy as np
 from tashower.calibration.errors import SMALLEST_SIGNAL, ErrorModel, time_error, time_shift
 from tashower.events.model import Events, Pulses, Reconstruction, expected_at_hits
 from tashower.physics.constants import SPEED_OF_LIGHT
-from tashower.physics.shower_front import curvature_zenith_dependence
+from tashower.physics.lateral import log_lateral_distribution, slope
+from tashower.physics.shower_front import CURVATURE_DISTANCE, curvature_zenith_dependence
 
 #: Hits farther than this from the true front [ns] are not of the shower.
 _NOT_OF_THE_SHOWER = 4000.0
@@ -18,7 +19,8 @@ def true_residuals(events: Events, pulses: Pulses) -> dict[str, np.ndarray]:
     accidental.
 
     Returns (n,) arrays: r [m], zenith [rad], true density [VEM/m^2], time residual [ns], density
-        residual [VEM/m^2], distance downstream [m], delay of the true front [ns].
+        residual [VEM/m^2], distance downstream [m], delay of the true front [ns]; its curvature
+        [ns], ln LDF and that at 1 km; index of the event.
     """
     truth, hit = events.truth, events.hit_event
     expected = expected_at_hits(truth, events)
@@ -40,6 +42,12 @@ def true_residuals(events: Events, pulses: Pulses) -> dict[str, np.ndarray]:
         "signal": signal[keep] / events.array.detector.area - density[keep],
         "along": along[keep],
         "delay": expected.delay[keep],
+        "curvature": truth.curvature[hit][keep],
+        "log_ldf": expected.log_ldf[keep],
+        "log_ldf_km": log_lateral_distribution(
+            CURVATURE_DISTANCE, slope(truth.zenith), events.array.lateral
+        )[hit][keep],
+        "event": hit[keep],
     }
 
 

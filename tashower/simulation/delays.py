@@ -17,6 +17,7 @@ from tashower.physics.description import Description
 from tashower.physics.early_late import muon_share_at
 from tashower.physics.lateral import log_lateral_distribution
 from tashower.physics.shower_front import (
+    CURVATURE_DISTANCE,
     FRONT_ONSET,
     TELESCOPE_ARRAY_FRONT,
     curvature_zenith_dependence,
@@ -294,7 +295,7 @@ def leading_edge(
 
 
 def mean_leading_edge_curvature(
-    delays: ParticleDelays, shower: object, description: Description, r: float = 1000.0
+    delays: ParticleDelays, shower: object, description: Description, r: float = CURVATURE_DISTANCE
 ) -> np.ndarray:
     """The a [ns] with which `front_delay` gives the mean leading edge of a shower at distance r
     [m].

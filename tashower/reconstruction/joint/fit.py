@@ -9,29 +9,22 @@ import numpy as np
 
 from tashower.physics.compiled import compiled, inner
 from tashower.reconstruction.clusters import SIGNAL, TIME
-from tashower.reconstruction.joint.minimise import (
-    CONVERGED,
-    cholesky,
-    copy_vector,
-    invert,
-    minimise,
-    scratch_space,
-)
-from tashower.reconstruction.joint.model import N_PARAMETERS, prior_of
+from tashower.reconstruction.joint.minimise import cholesky, copy_vector, invert, scratch_space
+from tashower.reconstruction.joint.model import N_PARAMETERS
 from tashower.reconstruction.joint.observe import count, observe, work_space
 from tashower.reconstruction.joint.outliers import (
-    MOST_OUTLIERS,
+    FEWEST_STATIONS,
     OUTLIER_CHI2,
+    Passed,
     is_suspicious,
+    reject_again,
+    reject_hits,
     reject_silent,
     silence_and_signal,
-    worst_station,
+    take_back,
 )
-from tashower.reconstruction.joint.passes import best_start, loudest_silent, one_pass
+from tashower.reconstruction.joint.passes import best_start, loudest_silent, settle
 from tashower.reconstruction.joint.start import start_core, start_plane, start_size
-
-#: Fewest stations with a time for which the seven parameters are tried.
-FEWEST_STATIONS = 4
 
 
 class Fitted(NamedTuple):
@@ -43,14 +36,6 @@ class Fitted(NamedTuple):
     sums: np.ndarray
 
 
-@inner
-def is_same(p, before):
-    """Two passes agree: their weights are those of their own result (choice of what is close)."""
-    turned = abs(p[2] - before[2]) + abs(p[3] - before[3])
-    moved = abs(p[0] - before[0]) + abs(p[1] - before[1])
-    return turned < 5e-4 and moved < 2.0 and abs(p[4] - before[4]) < 5e-3
-
-
 @inner(inline=False)
 def fit_one(observed, settings, p, covariance, start, scratch):
     """Fit one event; p (7,) and covariance (7, 7) are overwritten. start: (7,) parameters to begin
@@ -60,7 +45,7 @@ def fit_one(observed, settings, p, covariance, start, scratch):
     chi2 counts the stations with a signal.
     """
     # The information is inverted in place.
-    information, trial = covariance, scratch.other
+    information = covariance
     n_times = count(observed, TIME)
     if n_times < FEWEST_STATIONS:
         return np.nan, 0, n_times, 0, False, 0
@@ -72,40 +57,35 @@ def fit_one(observed, settings, p, covariance, start, scratch):
         copy_vector(start, p)
     ndof = n_times + count(observed, SIGNAL) - N_PARAMETERS
     at_start = best_start(p, observed, settings, information, ndof, scratch)
-    total, good = one_pass(p, observed, settings, CONVERGED, information, scratch)
-    for _ in range(settings.passes - 1):
-        copy_vector(p, scratch.other)
-        total, good = one_pass(p, observed, settings, CONVERGED, information, scratch)
-        if is_same(p, scratch.other):
-            break
+    total, good = settle(p, observed, settings, information, scratch)
     silent = 0
     if not good or is_suspicious(total, at_start, loudest_silent(observed), ndof, settings):
         silent = reject_silent(p, total, observed, settings, ndof, scratch)
         if silent:
-            total, good = one_pass(p, observed, settings, CONVERGED, information, scratch)
-    worst, lower, chi2 = worst_station(p, observed, settings, information, scratch)
-    rejected = silent
-    # 0.7: a margin for what second order misses.
-    while (
-        good
-        and rejected < MOST_OUTLIERS
-        and n_times > FEWEST_STATIONS + 1
-        and lower > 0.7 * OUTLIER_CHI2
-    ):
-        use = observed.use[worst]
-        observed.use[worst] = 0
-        copy_vector(p, trial)
-        without, fine = minimise(
-            trial, observed, settings, prior_of(trial, settings), CONVERGED, scratch.spare, scratch
+            total, good = settle(p, observed, settings, information, scratch)
+    found = Passed(total, good, silent)
+    found, chi2 = reject_hits(p, found, observed, settings, information, scratch)
+    if settings.asymmetry.used and found.good:
+        # Only now the tails: times that may be late and are believed less where they are far would
+        # let a fit that is far off walk to a front that suits one wrong time. With them, a late
+        # hit may belong again.
+        copy_vector(p, scratch.best)
+        before = chi2 + OUTLIER_CHI2 * found.rejected
+        observed.tails[0] = True
+        take_back(observed)
+        total, good = settle(p, observed, settings, information, scratch)
+        found, chi2 = reject_hits(
+            p, Passed(total, good, silent), observed, settings, information, scratch
         )
-        if not fine or total - without < OUTLIER_CHI2:
-            observed.use[worst] = use
-            break
-        rejected += 1
-        n_times -= 1
-        copy_vector(trial, p)
-        total, good = one_pass(p, observed, settings, CONVERGED, information, scratch)
-        worst, lower, chi2 = worst_station(p, observed, settings, information, scratch)
+        if not chi2 + OUTLIER_CHI2 * found.rejected < before + OUTLIER_CHI2:
+            rejected = silent + reject_again(observed)
+            copy_vector(scratch.best, p)
+            total, good = settle(p, observed, settings, information, scratch)
+            found, chi2 = reject_hits(
+                p, Passed(total, good, rejected), observed, settings, information, scratch
+            )
+    good, rejected = found.good, found.rejected
+    n_times = count(observed, TIME)
     if not good or not cholesky(information, scratch.factor):
         return np.nan, 0, n_times, rejected, False, silent
     invert(scratch.factor, covariance, scratch.step)

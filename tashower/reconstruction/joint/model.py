@@ -15,6 +15,7 @@ from tashower.calibration.errors import (
     ErrorModel,
     contained_fraction,
     density_error,
+    skew_of,
     time_shift_of,
     time_spread,
     time_variance_of,
@@ -26,7 +27,7 @@ from tashower.physics.description import SOFTENING, Description
 from tashower.physics.early_late import late_time_factor, lighter_factor
 from tashower.physics.geometry import distance_along_axis
 from tashower.physics.lateral import SLOPE_BY_SECANT, log_lateral_distribution, slope_of_secant
-from tashower.physics.shower_front import curvature_zenith_dependence, front_delay
+from tashower.physics.shower_front import curvature_zenith_dependence, front_delay_with_onset
 from tashower.reconstruction.clusters import BOUND, SIGNAL, SILENT, TIME
 
 N_PARAMETERS = 7
@@ -50,13 +51,15 @@ class Observed(NamedTuple):
     use: np.ndarray  #: sum of clusters.TIME, SIGNAL, SILENT; 0 for a rejected station
     time: np.ndarray  #: [ns]
     density: np.ndarray  #: [VEM/m^2]
-    time_weight: np.ndarray  #: 1/sigma_t^2 [1/ns^2]
+    time_weight: np.ndarray  #: 1/sigma_t^2 [1/ns^2], before `trust`
     signal_weight: np.ndarray  #: 1/sigma_S^2; 0: Poisson, never for a lower bound
     shift: np.ndarray  #: expected time minus the formula [ns]
     contained: np.ndarray  #: expected density over the formula
     expected: np.ndarray  #: density that the model of the weights expects [VEM/m^2]
     late: np.ndarray  #: delay of the front over the symmetric formula's
-    trust: np.ndarray  #: what the weight of the time was lowered by
+    trust: np.ndarray  #: factor of the time's term in the sum, 1 or less
+    skew: np.ndarray  #: kappa of the time's distribution, `calibration.errors.skewed_square`
+    tails: np.ndarray  #: (1,) bool: times are skewed, and trusted less where they are far
 
 
 class FitSettings(NamedTuple):
@@ -70,6 +73,7 @@ class FitSettings(NamedTuple):
     prior_width: float  #: rms of ln a
     asymmetry: Asymmetry = SYMMETRIC  #: what the symmetric formulas lack
     passes: int = 1  #: most passes after the first
+    onset: float = 0.0  #: of the front, `shower_front.front_delay_with_onset` [ns]
 
 
 class Prior(NamedTuple):
@@ -170,16 +174,17 @@ def _trust_late_times(p, observed, i, place, settings):
         observed.x[i] - p[0], observed.y[i] - p[1], observed.z[i], p[2], p[3], n_z
     )
     log_ldf = log_lateral_distribution(place[0], place[1], description.lateral)
-    delay = observed.late[i] * front_delay(place[0], log_ldf, p[6], description.front)
+    delay = observed.late[i] * front_delay_with_onset(
+        place[0], log_ldf, p[6], settings.onset, description.front
+    )
     off = observed.time[i] - p[5] - along / SPEED_OF_LIGHT - delay - observed.shift[i]
     observed.trust[i] = 1.0 / (1.0 + off * off * observed.time_weight[i] / (TRUSTED * TRUSTED))
-    observed.time_weight[i] *= observed.trust[i]
 
 
 @inner(inline=False, fastmath=ROUNDING)
 def set_weights(p, observed, settings):
     """Weights, time shift, contained part and expected density of every station from the model p;
-    all five columns are overwritten.
+    all columns after `density` are overwritten.
     """
     errors, description = settings.errors, settings.description
     n_x, n_y = p[2], p[3]
@@ -207,14 +212,16 @@ def set_weights(p, observed, settings):
             spread = time_spread(r, log_density, factor, errors)
             observed.time_weight[i] = 1.0 / time_variance_of(spread, errors)
             observed.shift[i] = time_shift_of(spread, log_density, errors)
+            observed.skew[i] = skew_of(log_density, errors) if observed.tails[0] else 0.0
             if asymmetry.used:
                 if observed.use[i] & SIGNAL:
                     observed.shift[i] += spread * signal_shift(
                         observed.density[i], density, asymmetry
                     )
-                _trust_late_times(p, observed, i, (r, eta), settings)
+                if observed.tails[0]:
+                    _trust_late_times(p, observed, i, (r, eta), settings)
         else:
-            observed.time_weight[i] = observed.shift[i] = 0.0
+            observed.time_weight[i] = observed.shift[i] = observed.skew[i] = 0.0
         observed.expected[i] = density
         gaussian = observed.use[i] & BOUND or (
             density >= POISSON_DENSITY and observed.use[i] != SILENT

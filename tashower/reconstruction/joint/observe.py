@@ -33,7 +33,8 @@ class Work(NamedTuple):
     label: np.ndarray  #: (n_stations,) int32
     chosen: np.ndarray
     use: np.ndarray
-    columns: np.ndarray  #: (12, n_stations)
+    columns: np.ndarray  #: (13, n_stations)
+    tails: np.ndarray  #: (1,) bool
 
 
 def hit_columns(events: Events, pulses: Pulses) -> HitColumns:
@@ -62,7 +63,8 @@ def work_space(n_stations):
         np.empty(n_stations, np.int32),
         np.empty(n_stations, np.int32),
         np.empty(n_stations, np.int32),
-        np.empty((12, n_stations)),
+        np.empty((13, n_stations)),
+        np.zeros(1, np.bool_),
     )
 
 
@@ -82,6 +84,7 @@ def observe(event, hits, geometry, area, work):
         hits.saturated[begin:end],
         hits.dead[hits.dead_offset[event] : hits.dead_offset[event + 1]],
     )
+    work.tails[0] = False
     chosen, use, columns = work.chosen, work.use, work.columns
     x, y, z, t, s = columns[0], columns[1], columns[2], columns[3], columns[4]
     label = work.label[: end - begin]
@@ -110,6 +113,8 @@ def observe(event, hits, geometry, area, work):
             columns[9, :n],
             columns[10, :n],
             columns[11, :n],
+            columns[12, :n],
+            work.tails,
         ),
         origin,
     )

@@ -2,23 +2,28 @@
 are out of service without being listed so. Compiled.
 """
 
+from typing import NamedTuple
+
 from tashower.physics.compiled import inner
-from tashower.reconstruction.clusters import REJECTED, SILENT, TIME
+from tashower.reconstruction.clusters import REJECTED, REJECTED_BITS, SILENT, TAKEN_BACK, TIME
 from tashower.reconstruction.joint.minimise import (
     CONVERGED,
     NEARLY_CONVERGED,
     cholesky,
     copy_vector,
+    minimise,
     solve,
 )
 from tashower.reconstruction.joint.model import (
     N_PARAMETERS,
     Prior,
     Quadratic,
+    prior_of,
     set_weights,
     trial_of,
 )
-from tashower.reconstruction.joint.passes import best_start, one_pass
+from tashower.reconstruction.joint.observe import count
+from tashower.reconstruction.joint.passes import best_start, one_pass, settle
 from tashower.reconstruction.joint.terms import evaluate, station_terms
 
 #: A station is rejected when that lowers chi2 by more than this, one station at a time. The
@@ -27,6 +32,8 @@ from tashower.reconstruction.joint.terms import evaluate, station_terms
 OUTLIER_CHI2 = 12.0
 #: Most stations rejected in an event.
 MOST_OUTLIERS = 4
+#: Fewest stations with a time for which the seven parameters are tried.
+FEWEST_STATIONS = 4
 #: The same for silent stations. Choice: of simulated healthy events, 1 in 1000 loses one, and of
 #: those whose strongest station is missing, 3 in 100 keep it as silent.
 SILENT_CHI2 = 8.0
@@ -58,13 +65,13 @@ def worst_station(p, observed, settings, information, scratch):
     for i in range(len(observed.x)):
         if not observed.use[i] & TIME:
             continue
-        times, _, chi2 = station_terms(here, observed, i, settings.description)
+        times, _, chi2 = station_terms(here, observed, i, settings)
         # What was trusted less counts in full, up to what a rejected station counts in the cut on
         # chi2: that is to tell whether the model fits.
-        full = times[5] * times[6] * times[6] / observed.trust[i]
+        full = times[7] / observed.trust[i]
         if observed.trust[i] < 1.0:
             full = min(full, OUTLIER_CHI2)
-        lowered = max(full - times[5] * times[6] * times[6], 0.0)
+        lowered = max(full - times[7], 0.0)
         total += max(chi2 + lowered, 0.0)  # a Poisson term of exact data is 0 but for rounding
         if chi2 < 0.25 * OUTLIER_CHI2:
             continue
@@ -82,6 +89,71 @@ def worst_station(p, observed, settings, information, scratch):
         if lower > most:
             worst, most = i, lower
     return worst, most, total
+
+
+class Passed(NamedTuple):
+    """How a fit stands."""
+
+    total: float  #: sum at its minimum
+    good: bool  #: converged
+    rejected: int  #: stations
+
+
+@inner(inline=False)
+def take_back(observed):
+    """Take back the hits that were rejected."""
+    for i in range(len(observed.x)):
+        if observed.use[i] >> REJECTED_BITS:
+            observed.use[i] = observed.use[i] >> REJECTED_BITS | TAKEN_BACK
+
+
+@inner(inline=False)
+def reject_again(observed):
+    """Reject exactly the hits that were rejected before they were taken back; returns how many."""
+    n = 0
+    for i in range(len(observed.x)):
+        if observed.use[i] >> REJECTED_BITS:
+            observed.use[i] >>= REJECTED_BITS
+        if observed.use[i] & TAKEN_BACK:
+            observed.use[i] <<= REJECTED_BITS
+            n += 1
+    return n
+
+
+@inner(inline=False)
+def reject_hits(p, found, observed, settings, information, scratch):
+    """Reject stations with a signal, one at a time, while that lowers the sum by OUTLIER_CHI2; p
+    and `information` are overwritten.
+
+    found : `Passed` of the fit with all stations. Returns (`Passed`, chi2 of the stations with a
+    signal).
+    """
+    total, good, rejected = found
+    trial = scratch.other
+    n_times = count(observed, TIME)
+    worst, lower, chi2 = worst_station(p, observed, settings, information, scratch)
+    # 0.7: a margin for what second order misses.
+    while (
+        good
+        and rejected < MOST_OUTLIERS
+        and n_times > FEWEST_STATIONS + 1
+        and lower > 0.7 * OUTLIER_CHI2
+    ):
+        use = observed.use[worst]
+        observed.use[worst] = use << REJECTED_BITS
+        copy_vector(p, trial)
+        without, fine = minimise(
+            trial, observed, settings, prior_of(trial, settings), CONVERGED, scratch.spare, scratch
+        )
+        if not fine or total - without < OUTLIER_CHI2:
+            observed.use[worst] = use
+            break
+        rejected += 1
+        n_times -= 1
+        copy_vector(trial, p)
+        total, good = settle(p, observed, settings, information, scratch)
+        worst, lower, chi2 = worst_station(p, observed, settings, information, scratch)
+    return Passed(total, good, rejected), chi2
 
 
 @inner(inline=False)
@@ -176,7 +248,7 @@ def silence_and_signal(p, observed, settings):
     silence = signal = 0.0
     for i in range(len(observed.x)):
         if observed.use[i] & SILENT:
-            _, _, terms = station_terms(here, observed, i, settings.description)
+            _, _, terms = station_terms(here, observed, i, settings)
             silence += terms
         elif not observed.use[i] & REJECTED:
             signal += observed.density[i]

@@ -4,7 +4,12 @@ import math
 
 from tashower.physics.compiled import inner
 from tashower.reconstruction.clusters import SILENT
-from tashower.reconstruction.joint.minimise import NEARLY_CONVERGED, copy_vector, minimise
+from tashower.reconstruction.joint.minimise import (
+    CONVERGED,
+    NEARLY_CONVERGED,
+    copy_vector,
+    minimise,
+)
 from tashower.reconstruction.joint.model import Quadratic, prior_of, set_weights
 from tashower.reconstruction.joint.observe import count, nearest_signal
 from tashower.reconstruction.joint.start import start_size
@@ -23,6 +28,28 @@ def one_pass(p, observed, settings, converged, information, scratch):
     prior = prior_of(p, settings)
     scratch.prior[0], scratch.prior[1] = prior.mean, prior.weight
     return minimise(p, observed, settings, prior, converged, information, scratch)
+
+
+@inner
+def is_same(p, before):
+    """Two passes agree: their weights are those of their own result (choice of what is close)."""
+    turned = abs(p[2] - before[2]) + abs(p[3] - before[3])
+    moved = abs(p[0] - before[0]) + abs(p[1] - before[1])
+    return turned < 5e-4 and moved < 2.0 and abs(p[4] - before[4]) < 5e-3
+
+
+@inner(inline=False)
+def settle(p, observed, settings, information, scratch):
+    """Passes from the model p, which is overwritten, until the weights are those of the result, or
+    `settings.passes` of them. Returns (sum, converged).
+    """
+    total, good = one_pass(p, observed, settings, CONVERGED, information, scratch)
+    for _ in range(settings.passes - 1):
+        copy_vector(p, scratch.kept)
+        total, good = one_pass(p, observed, settings, CONVERGED, information, scratch)
+        if is_same(p, scratch.kept):
+            break
+    return total, good
 
 
 @inner

@@ -7,10 +7,11 @@ The sum is the same, written once more in numpy: whoever wants to change it star
 import numpy as np
 from scipy.optimize import least_squares
 
+from tashower.calibration.errors import SMALLEST_SKEW, skewed_square
 from tashower.physics.constants import SPEED_OF_LIGHT
 from tashower.physics.description import softened
 from tashower.physics.lateral import log_lateral_distribution, slope_of_secant
-from tashower.physics.shower_front import front_delay
+from tashower.physics.shower_front import front_delay_with_onset
 from tashower.reconstruction.clusters import BOUND, SIGNAL, SILENT, TIME, Geometry
 from tashower.reconstruction.joint.fit import Fitted, fit_one
 from tashower.reconstruction.joint.minimise import scratch_space
@@ -48,9 +49,15 @@ def residual_vector(
     r = softened(ground2 if description.on_ground else ground2 + dz**2 - q**2)
     log_ldf = log_lateral_distribution(r, slope_of_secant(1.0 / n_z), description.lateral)
     timed, seen = (observed.use & TIME) > 0, (observed.use & (SIGNAL | SILENT)) > 0
-    delay = observed.late * front_delay(r, log_ldf, p[6], description.front)
+    delay = observed.late * front_delay_with_onset(
+        r, log_ldf, p[6], settings.onset, description.front
+    )
     expected_time = p[5] - q / SPEED_OF_LIGHT + delay + observed.shift
-    times = np.where(timed, np.sqrt(observed.time_weight) * (expected_time - observed.time), 0.0)
+    pull = np.sqrt(observed.time_weight) * (expected_time - observed.time)
+    skewed = skewed_square(-pull, np.maximum(observed.skew, SMALLEST_SKEW))
+    of_skewed = np.sign(pull) * np.sqrt(np.maximum(skewed, 0.0))
+    times = np.where(observed.skew < SMALLEST_SKEW, pull, of_skewed)
+    times = np.where(timed, np.sqrt(observed.trust) * times, 0.0)
     density = np.exp(p[4] + log_ldf) * observed.contained
     gaussian = np.sqrt(observed.signal_weight) * (density - observed.density)
     m, k = density * area / dispersion, np.maximum(observed.density, 0.0) * area / dispersion

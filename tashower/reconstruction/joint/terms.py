@@ -4,7 +4,8 @@
 
 (Ivanov et al. 2020, arXiv:2005.07117). The sum:
 
-    sum over times      (t - t_fit)^2 / sigma_t^2
+    sum over times      w (t - t_fit)^2 / sigma_t^2, or where their distribution is skewed
+                        w `skewed_square`((t - t_fit)/sigma_t)
   + sum over densities  (S - S_fit)^2 / sigma_S^2,   where the model expects 4 VEM/m^2 or more
   + sum over densities  2 (m - k + k ln(k/m)), m = S_fit A/phi, k = S A/phi,
                                                      where it expects less, and for silent stations
@@ -17,6 +18,9 @@ sigma_S around S_fit: a model is held to the bound where it expects less by more
 likelihood of a censored signal, -2 ln Phi, takes the bound for a fixed threshold, which it is not:
 it makes S800 of such events too large by 2 %, this by half a per cent.)
 
+In the complete fit t_fit has an onset beside (`shower_front.front_delay_with_onset`) and w, the trust
+in a time, may be less than 1.
+
 sigma_t, sigma_S, and on which side of 4 VEM/m^2 a station is, come from the model of the previous
 pass, never from the observed signal: weights from observed signals bias S800 by several per cent.
 """
@@ -25,22 +29,45 @@ import math
 
 import numpy as np
 
+from tashower.calibration.errors import LARGEST_EXPONENT, SMALLEST_SKEW
 from tashower.physics.compiled import inner
 from tashower.physics.constants import SPEED_OF_LIGHT
 from tashower.physics.lateral import log_lateral_derivatives, log_lateral_distribution
 from tashower.physics.shower_front import front_delay, log_delay_derivative
-from tashower.reconstruction.clusters import BOUND, SIGNAL, SILENT, TIME
+from tashower.reconstruction.clusters import BOUND, REJECTED_BITS, SIGNAL, SILENT, TIME
 from tashower.reconstruction.joint.model import ROUNDING, is_shower, soft_distance, trial_of
+
+#: Least part of a skewed time's weight in the second derivatives, so that late times cannot make
+#: them vanish (choice; the minimum does not depend on it).
+_LEAST_CURVATURE = 0.25
 
 
 @inner(fastmath=ROUNDING)
-def station_terms(trial, observed, i, description):
+def time_terms(residual, weight, skew):
+    """(weight, residual, term): those of the normal distribution that has the gradient of this
+    time's term, and nearly its second derivative.
+
+    residual : expected - observed time [ns]; weight : 1/sigma_t^2; skew : kappa
+    """
+    if skew < SMALLEST_SKEW:
+        return weight, residual, weight * residual * residual
+    root = skew * math.sqrt(weight)
+    x = min(root * residual, LARGEST_EXPONENT)
+    grown = math.exp(x)
+    steep = weight * max(grown, _LEAST_CURVATURE)
+    term = 2.0 * (grown - 1.0 - x) / (skew * skew)
+    return steep, (grown - 1.0) * root / (skew * skew * steep), term
+
+
+@inner(fastmath=ROUNDING)
+def station_terms(trial, observed, i, settings):
     """What station i adds to the sum and its derivatives.
 
-    Returns ((derivatives of the time by the first four parameters, by a, weight, residual),
-    (derivatives of ln(density) by the first four, weight, pull), terms of the sum). The other
+    Returns ((derivatives of the time by the first four parameters, by a, weight, residual, term of
+    the time), (derivatives of ln(density) by the first four, weight, pull), terms of the sum). The other
     derivatives are 0 or 1; weights are 0 for what is not used.
     """
+    description = settings.description
     lateral, front = description.lateral, description.front
     use = observed.use[i]
     n_x, n_y, n_z = trial.n_x, trial.n_y, trial.n_z
@@ -62,14 +89,21 @@ def station_terms(trial, observed, i, description):
     if use & TIME:
         unit = observed.late[i] * front_delay(r, log_ldf, 1.0, front)
         delay = trial.curvature * unit
-        d_by_r, d_by_l = delay * log_delay_derivative(r, front), -front.density_power * delay
+        d_by_l = -front.density_power * delay
+        if settings.onset > 0.0:
+            delay += observed.late[i] * front_delay(r, 0.0, settings.onset, front)
+        d_by_r = delay * log_delay_derivative(r, front)
         t_by_x = n_x / SPEED_OF_LIGHT + d_by_r * r_by_x + d_by_l * l_by_x
         t_by_y = n_y / SPEED_OF_LIGHT + d_by_r * r_by_y + d_by_l * l_by_y
         t_by_nx = -q_by_nx / SPEED_OF_LIGHT + d_by_r * r_by_nx + d_by_l * l_by_nx
         t_by_ny = -q_by_ny / SPEED_OF_LIGHT + d_by_r * r_by_ny + d_by_l * l_by_ny
-        time_weight = observed.time_weight[i]
         residual = trial.t0 - q / SPEED_OF_LIGHT + delay + observed.shift[i] - observed.time[i]
-        terms += time_weight * residual * residual
+        time_weight, residual, terms = time_terms(
+            residual, observed.time_weight[i], observed.skew[i]
+        )
+        time_weight *= observed.trust[i]
+        terms *= observed.trust[i]
+    of_time = terms
     weight = pull = 0.0
     if use & (SIGNAL | SILENT):
         density = trial.s_ref * math.exp(log_ldf) * observed.contained[i]
@@ -91,7 +125,7 @@ def station_terms(trial, observed, i, description):
             terms += below * below
             weight, pull = scaled * scaled, scaled * below
     return (
-        (t_by_x, t_by_y, t_by_nx, t_by_ny, unit, time_weight, residual),
+        (t_by_x, t_by_y, t_by_nx, t_by_ny, unit, time_weight, residual, of_time),
         (l_by_x, l_by_y, l_by_nx, l_by_ny, weight, pull),
         terms,
     )
@@ -111,7 +145,6 @@ def evaluate(p, observed, span, settings, prior, quadratic):
     if not is_shower(p):
         return np.inf
     trial = trial_of(p, settings)
-    description = settings.description
     gradient, information, work = quadratic.gradient, quadratic.information, quadratic.sums
     # Sums over stations of products of derivatives are gathered in rows of four, which become
     # vector instructions.
@@ -124,12 +157,12 @@ def evaluate(p, observed, span, settings, prior, quadratic):
     total = 0.0
     for i in range(span[0], span[1]):
         use = observed.use[i]
-        if use == 0:
+        if use >> REJECTED_BITS:
             continue
-        times, densities, terms = station_terms(trial, observed, i, description)
+        times, densities, terms = station_terms(trial, observed, i, settings)
         total += terms
         if use & TIME:
-            b0, b1, b2, b3, unit, weight, residual = times
+            b0, b1, b2, b3, unit, weight, residual, _ = times
             _gather((b0, b1, b2, b3), weight, weight * residual, block, slope)
             _add((b0, b1, b2, b3), weight, with_t0)
             _add((b0, b1, b2, b3), weight * unit, with_a)

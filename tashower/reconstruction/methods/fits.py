@@ -11,6 +11,8 @@ from tashower.calibration.errors import SMALLEST_SIGNAL
 from tashower.errors import InputError
 from tashower.events.array import Array, description_of
 from tashower.events.model import PARAMETERS, Events, Pulses, Reconstruction
+from tashower.physics.lateral import log_lateral_distribution, slope
+from tashower.physics.shower_front import CURVATURE_DISTANCE, curvature_beyond_onset
 from tashower.progress import blocks
 from tashower.reconstruction.joint.fit import Fitted, fit_all
 from tashower.reconstruction.joint.model import FitSettings
@@ -18,7 +20,8 @@ from tashower.reconstruction.joint.observe import geometry_of, hit_columns
 from tashower.reconstruction.methods import TABLE, Context
 from tashower.reconstruction.quality import FitSums, quality_flags, to_angles
 
-#: Most passes of the complete fit. Choice: 2 in 1000 events still change then.
+#: Most passes after the first, until weights are those of the result. Choice: 2 in 1000 events
+#: still change then.
 MOST_PASSES = 6
 _BLOCK = 2000  # events between two reports of progress
 _STEP = 1e-4  # of ln S800 and zenith [rad], for the slope of the energy
@@ -42,13 +45,15 @@ def fit_settings(
     )
     description = description_of(array, distance)
     if name != "complete":
-        return FitSettings(description, calibration.errors, name == "constrained", *prior)
+        constrained = name == "constrained"
+        return FitSettings(description, calibration.errors, constrained, *prior, passes=MOST_PASSES)
     if calibration.completion is None:
         raise InputError(
             "the calibration is older than the complete fit: make it again (tashower calibrate)"
         )
-    errors, asymmetry = calibration.completion
-    return FitSettings(description, errors, True, *prior, asymmetry, MOST_PASSES)
+    errors, asymmetry, onset, coefficients, width = calibration.completion
+    own = (np.asarray(coefficients, dtype=float), float(width)) if width > 0.0 else prior
+    return FitSettings(description, errors, True, *own, asymmetry, MOST_PASSES, onset)
 
 
 def fit_free(
@@ -180,7 +185,12 @@ def _table(events: Events, found: Fitted, signal, context: Context, name: str) -
     ndof, used, rejected, _, silent = found.sums[:, 1:6].astype(np.int32).T
     left_out = signal - found.sums[:, 7] * float(events.array.detector.area)
     sums = FitSums(chi2, ndof, used, good, rejected, silent, found.sums[:, 6], signal, left_out)
-    flags = quality_flags(events.array, p, covariance, sums, context)
+    settings = fit_settings(calibration, events.array, name)
+    prior = settings.prior, settings.prior_width
+    flags = quality_flags(events.array, p, covariance, sums, context, prior)
+    # What is called curvature is that of the formula without onset that has the same delay there.
+    log_ldf = log_lateral_distribution(CURVATURE_DISTANCE, slope(p[:, 2]), events.array.lateral)
+    p[:, 6] = curvature_beyond_onset(p[:, 6], log_ldf, -settings.onset, events.array.front)
     invalid = (flags & 1) != 0
     for column in (p, covariance, chi2):
         column[invalid] = np.nan
