@@ -19,8 +19,6 @@ from tashower.physics.lateral import TELESCOPE_ARRAY, log_lateral_distribution, 
 from tashower.physics.shower_front import (
     FRONT_ONSET,
     TELESCOPE_ARRAY_FRONT,
-    Front,
-    curvature_beyond_onset,
     curvature_zenith_dependence,
     front_delay,
     front_delay_with_onset,
@@ -287,21 +285,6 @@ def test_form_with_an_onset_describes_the_mean_first_arrival(zenith):
         assert rms[1] < 0.075
         assert rms[0] > 2.0 * rms[1]
         assert rms[0] > 0.1
-
-
-def test_onset_of_the_front_by_hand():
-    r, log_ldf = np.array([0.0, 870.0]), np.array([1.0, -1.0])
-    found = front_delay_with_onset(r, log_ldf, 2.0, 0.5, TELESCOPE_ARRAY_FRONT)
-    np.testing.assert_allclose(
-        found, [2.0 * np.exp(-0.5) + 0.5, 30.0**1.5 * (2.0 * np.exp(0.5) + 0.5)]
-    )
-    # The same delays by the other form.
-    for form in (TELESCOPE_ARRAY_FRONT, Front(50.0, 1.2, 0.3)):
-        beyond = curvature_beyond_onset(2.0, log_ldf, 0.5, form)
-        np.testing.assert_allclose(
-            front_delay_with_onset(r, log_ldf, beyond, 0.5, form),
-            front_delay(r, log_ldf, 2.0, form),
-        )
 
 
 @pytest.mark.parametrize("model", ["sourced", "formula", "rough"])
