@@ -217,23 +217,28 @@ def fit_completion(
     Not fitted: the attenuation of muons and the length of the time factor, which are those of
     `physics.early_late`.
     """
-    symmetric = fit_errors(residuals, area, fixed)
-    electrons = _fit_attenuation(residuals, area, share, symmetric)
-    asymmetry = Asymmetry(share=share, attenuation=(electrons, LATE_ATTENUATION_MUONS))
+    if start is None:
+        symmetric = fit_errors(residuals, area, fixed)
+        electrons = _fit_attenuation(residuals, area, share, symmetric)
+        asymmetry = Asymmetry(share=share, attenuation=(electrons, LATE_ATTENUATION_MUONS))
+        fixed = {"signal_poisson": symmetric.signal_poisson} | (fixed or {})
+    else:  # signals know nothing of the front
+        asymmetry, signals = start.asymmetry, ("signal_poisson", "signal_fraction")
+        signals += ("late_fraction", "contained_time")
+        fixed = {name: getattr(start.errors, name) for name in signals} | (fixed or {})
     around = completed(residuals, asymmetry)
     factor = curvature_zenith_dependence(around["zenith"])
-    fixed = {"signal_poisson": symmetric.signal_poisson} | (fixed or {})
-    errors = fit_errors(around, area, fixed, skewed=True)
+    errors = start.errors if start else fit_errors(around, area, fixed, skewed=True)
     timed = around["density"] * area > 2.0 * SMALLEST_SIGNAL
-    for _ in range(_ROUNDS):
+    for _ in range(1 if start else _ROUNDS):
         spread = time_spread(around["r"], np.log(around["density"]), factor, errors)
         expected = around["density"] * contained_fraction(around["r"], factor, errors)
         seen = around["signal"] + around["density"]
         unit = signal_shift(seen, expected, asymmetry._replace(correlation=1.0))
         scaled = around["time"] / spread
-        use = timed & (np.abs(scaled) < 5.0)
+        use = timed & (np.abs(scaled) < _NOT_FAR)
         slope = np.cov(unit[use], scaled[use])[0, 1] / np.var(unit[use])
         asymmetry = asymmetry._replace(correlation=float(slope))
         less = around | {"time": around["time"] - slope * unit * spread}
-        errors = fit_errors(less, area, fixed, skewed=True)
+        errors = fit_errors(less, area, fixed, skewed=True, start=errors)
     return Completion(errors, asymmetry)

@@ -177,6 +177,11 @@ def _but_fixed(errors: ErrorModel, found: dict, fixed: dict) -> ErrorModel:
     )
 
 
+def _plain(errors: ErrorModel) -> ErrorModel:
+    """The same numbers as Python's."""
+    return ErrorModel(*(float(value) for value in errors))
+
+
 def _fit_contained(residuals, factor, errors: ErrorModel, fixed: dict) -> ErrorModel:
     """`errors` with the contained part of the signal that fits best, from stations that are sure to
     be seen.
@@ -220,7 +225,9 @@ def fit_errors(
     step = -(-len(residuals["r"]) // MOST_STATIONS)
     residuals = {name: column[::step] for name, column in residuals.items()}
     factor = curvature_zenith_dependence(residuals["zenith"])
-    errors = _fit_contained(residuals, factor, ErrorModel(), fixed)
+    errors = ErrorModel(**fixed)
+    if not {"late_fraction", "contained_time"} <= set(fixed):
+        errors = _fit_contained(residuals, factor, ErrorModel(), fixed)
     timed = residuals["density"] * area > 2.0 * SMALLEST_SIGNAL
     r, density, c, time = (
         x[timed] for x in (residuals["r"], residuals["density"], factor, residuals["time"])
@@ -261,6 +268,8 @@ def fit_errors(
     errors = with_times(
         _minimise(time_loss, of_times, method="Nelder-Mead", options=options).x
     )
+    if {"signal_poisson", "signal_fraction"} <= set(fixed):
+        return _plain(_but_fixed(errors, fixed, fixed))
     contained = contained_fraction(residuals["r"], factor, errors)
     dense = residuals["density"] >= POISSON_DENSITY
     expected = (residuals["density"] * contained)[dense]
@@ -274,4 +283,4 @@ def fit_errors(
         return _robust_likelihood(residual, density_error(expected, area, with_signals(q)))
 
     errors = with_signals(_minimise(signal_loss, (0.5, np.log(0.15)), method="Nelder-Mead").x)
-    return ErrorModel(*(float(value) for value in errors))
+    return _plain(errors)

@@ -123,9 +123,11 @@ def _ratio(sample: _Sample, coefficients: tuple, onset: float = 0.0) -> np.ndarr
 def _calibrate_symmetric(sample: _Sample, raw: Calibration) -> Calibration:
     """Errors and prior of the free and of the constrained fit."""
     area, ratio = float(sample.events.array.detector.area), np.ones(sample.events.n_events)
+    errors = None
     for _ in range(ROUNDS):
         residuals = with_curvature(sample.residuals, ratio, 0.0, sample.front)
-        raw = replace(raw, errors=fit_errors(residuals, area, sample.settings.errors))
+        errors = fit_errors(residuals, area, sample.settings.errors, start=errors)
+        raw = replace(raw, errors=errors)
         coefficients, width = _prior(sample, _fit(sample, raw, "free"))
         raw = replace(raw, curvature_coefficients=coefficients, curvature_width=width)
         ratio = _ratio(sample, coefficients)
@@ -137,9 +139,10 @@ def _calibrate_completion(sample: _Sample, raw: Calibration) -> Completion:
     area, ratio = float(sample.events.array.detector.area), np.ones(sample.events.n_events)
     share = fit_share(sample.events.truth)
     onset = fit_onset(sample.residuals, ratio, sample.front, raw.errors)
+    found = None
     for _ in range(ROUNDS):
         residuals = with_curvature(sample.residuals, ratio, onset, sample.front)
-        found = fit_completion(residuals, area, share, sample.settings.errors)
+        found = fit_completion(residuals, area, share, sample.settings.errors, found)
         free = found._replace(onset=onset, curvature_width=np.inf)
         fitted = _fit(sample, replace(raw, completion=free), "complete")
         coefficients, width = _prior(sample, fitted, onset)
