@@ -1,5 +1,7 @@
 """Calibrate the fit on simulated events that are used for nothing else."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from tashower.calibration.asymmetry import fit_completion, fit_share
@@ -13,6 +15,7 @@ from tashower.errors import InputError
 from tashower.events.model import Events
 from tashower.reconstruction.methods import Context
 from tashower.reconstruction.methods.fits import fit_events
+from tashower.reconstruction.methods.published import fit_published
 from tashower.reconstruction.pulses import find_pulses
 from tashower.reconstruction.residuals import true_residuals
 
@@ -55,6 +58,13 @@ def calibrate(events: Events, settings: ReconstructionConfig) -> Calibration:
         if name == CALIBRATED[0]:
             p = correct_bias(parameters_of(fitted)[good], found[name])
             table = make_energy_table(p[:, 4], p[:, 2], events.truth.energy[good])
+    fitted = fit_published(events, found_pulses, Context(replace(raw, published=flat), settings))
+    good = fitted.passes_cuts
+    published = None
+    if good.sum() >= FEWEST_EVENTS // 2:
+        published = make_energy_table(
+            fitted.s_ref[good], fitted.zenith[good], events.truth.energy[good]
+        )
     return Calibration(
-        errors, coefficients, width, table, found, events.array.described, completion
+        errors, coefficients, width, table, found, events.array.described, completion, published
     )
