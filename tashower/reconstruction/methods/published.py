@@ -1,5 +1,5 @@
-"""The Telescope Array's reconstruction as published: front alone, lateral distribution alone, and the
-joint fit that the published networks correct.
+"""The Telescope Array's reconstruction as published: front alone, lateral distribution alone, and
+the joint fit that the published networks correct.
 """
 
 from dataclasses import replace

@@ -85,8 +85,8 @@ class Stages(NamedTuple):
 
     p: np.ndarray  #: (n, 7) of the joint fit
     covariance: np.ndarray  #: (n, 7, 7)
-    #: (n, 8) of the joint fit: chi2, ndof, stations with a time, stations left out, good, 0, terms of
-    #: silent stations, signal density of all stations
+    #: (n, 8) of the joint fit: chi2, ndof, stations with a time, stations left out, good, 0,
+    #: terms of silent stations, signal density of all stations
     sums: np.ndarray
     usual: np.ndarray  #: (n, 7) front with the usual curvature; S800 means nothing
     free: np.ndarray  #: (n, 7) front with a free curvature; S800 means nothing
@@ -316,7 +316,7 @@ def slices(far, n):
 
 @inner(inline=False)
 def mark(event, hits, busy, value):
-    """Put `value` into `busy` for the stations of an event that have a hit or are out of service."""
+    """Put `value` into `busy` for an event's stations that have a hit or are out of service."""
     for k in range(hits.offset[event], hits.offset[event + 1]):
         busy[hits.station[k]] = value
     for k in range(hits.dead_offset[event], hits.dead_offset[event + 1]):

@@ -1,10 +1,10 @@
-"""The Telescope Array's fit of the shower front alone, with the usual and with a free curvature: the
-sum that it minimises, and its derivatives. Compiled.
+"""The Telescope Array's fit of the shower front alone, with the usual and with a free curvature:
+the sum that it minimises, and its derivatives. Compiled.
 
     t = t0 + t_plane + d,     sum of (t - t_fit)^2/(s^2 + dt^2) + |core - centre|^2/(180 m)^2
 
-    usual:  d = 0.80 A(z) (1 + r/30 m)^1.5 rho^-0.5     s = 0.70 A(z) (1 + r/30 m)^1.5 rho^-0.3  [ns]
-    free:   d = a L (1 + r/30 m)^1.35 rho^-0.5          s = 1.56 L (1 + r/30 m)^1.5 rho^-0.3
+    usual:  d = 0.80 A(z) (1 + r/30 m)^1.5 rho^-0.5     s = 0.70 A(z) (1 + r/30 m)^1.5 rho^-0.3
+    free:   d = a L (1 + r/30 m)^1.35 rho^-0.5          s = 1.56 ns L (1 + r/30 m)^1.5 rho^-0.3
 
 rho is the OBSERVED density, A(z) = 3.3836 ns c(z) (`physics.shower_front`), L = (1 - l/12 km)^1.05
 with l the distance downstream, centre: the mean of the stations weighted with their signals.

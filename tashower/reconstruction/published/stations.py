@@ -4,7 +4,6 @@ import math
 
 from tashower.physics.compiled import inner
 from tashower.physics.constants import STATION_AREA
-from tashower.physics.geometry import distance_along_axis
 from tashower.physics.lateral import log_lateral_distribution, slope_of_secant
 from tashower.reconstruction.clusters import BOUND, SIGNAL, TIME
 from tashower.reconstruction.joint.model import soft_distance
@@ -76,8 +75,9 @@ def lateral_stations(p, centre, observed, array, spacing, description, far):
     """Stations of the lateral fit into the columns of `far`: those of the cluster that are not
     saturated and not near the centre of gravity, and silent ones in a ring around the farthest.
 
-    p : direction; array : (position (n_stations, 3) [m], busy):  busy : (n_stations,) int32, 0 for a
-        station with any hit or out of service, else -1; far : `Observed` of the size of the array
+    p : direction; far : `Observed` of the size of the array
+    array : (position (n_stations, 3) [m], busy (n_stations,) int32), busy not negative for a
+        station with any hit or out of service
 
     Returns (number of stations, number of those with a signal).
     """
