@@ -352,7 +352,7 @@ def fit_all(hits, geometry, settings, found):
         if good:
             copy_vector(found.usual[i], lateral)
             lateral[0], lateral[1] = centre
-            lateral[4] = size_of(lateral, observed, description)
+            lateral[4] = size_of(lateral, observed, settings.spacing, description)
             mark(i, hits, busy, 0)
             array = (geometry.position, busy)
             n, seen = lateral_stations(
@@ -367,7 +367,7 @@ def fit_all(hits, geometry, settings, found):
             good = good and seen > 0
         if good:
             copy_vector(found.free[i], p)
-            p[4] = size_of(p, observed, description)
+            p[4] = size_of(p, observed, settings.spacing, description)
             n_z = math.sqrt(1.0 - p[2] * p[2] - p[3] * p[3])
             p[6] = START_CURVATURE * usual_curvature(n_z)[0] * math.exp(-0.5 * p[4])
             choose_for_joint(p, observed, settings)

@@ -15,6 +15,8 @@ CENTRE_ERROR, CORE_RADIUS = 0.15, 0.5
 #: Silent stations take part from so much inside of the farthest station to so much outside
 #: (perpendicular to the axis): where the farthest is beyond 1.5, where it is beyond 1, else none.
 RING_FAR, RING_NEAR, RING_OUTSIDE = 0.5, 0.25, 0.1
+#: Where signals say how large the shower is to begin with (300 and 1800 m).
+START_RANGE = (0.25, 1.5)
 #: Error of the lateral fit: this times (2 rho + (0.15 rho)^2)^1/2 with rho in VEM/m^2 of 3 m^2, and
 #: 3.125 for silence. For stations of another area the first term, and that of silence, are those
 #: of Poisson's errors: times 3 m^2/area.
@@ -44,17 +46,19 @@ def centre_of_gravity(observed):
 
 
 @inner(inline=False)
-def size_of(p, observed, description):
-    """ln S800: sum of the signals of the stations with a time over that of the lateral distribution
-    around the axis of p.
+def size_of(p, observed, spacing, description):
+    """ln S800 to start from: sum of the signals of the stations with a time, neither near nor far,
+    over that of the lateral distribution around the axis of p; 0 without such stations.
     """
     n_z = math.sqrt(1.0 - p[2] * p[2] - p[3] * p[3])
     eta = slope_of_secant(1.0 / n_z)
     seen = expected = 0.0
     for i in range(len(observed.x)):
-        if observed.use[i] & TIME and not observed.use[i] & BOUND:
-            dx, dy, dz = observed.x[i] - p[0], observed.y[i] - p[1], observed.z[i]
-            r, _ = soft_distance(dx, dy, dz, (p[2], p[3], n_z), description.on_ground)
+        if not observed.use[i] & TIME:
+            continue
+        dx, dy, dz = observed.x[i] - p[0], observed.y[i] - p[1], observed.z[i]
+        r, _ = soft_distance(dx, dy, dz, (p[2], p[3], n_z), description.on_ground)
+        if START_RANGE[0] * spacing < r < START_RANGE[1] * spacing:
             seen += observed.density[i]
             expected += math.exp(log_lateral_distribution(r, eta, description.lateral))
     return min(max(math.log(seen / expected), -2.0), 9.0) if seen > 0.0 else 0.0
