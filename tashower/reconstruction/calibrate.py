@@ -58,13 +58,15 @@ def calibrate(events: Events, settings: ReconstructionConfig) -> Calibration:
         if name == CALIBRATED[0]:
             p = correct_bias(parameters_of(fitted)[good], found[name])
             table = make_energy_table(p[:, 4], p[:, 2], events.truth.energy[good])
-    fitted = fit_published(events, found_pulses, Context(replace(raw, published=flat), settings))
-    good = fitted.passes_cuts
-    published = None
-    if good.sum() >= FEWEST_EVENTS // 2:
-        published = make_energy_table(
-            fitted.s_ref[good], fitted.zenith[good], events.truth.energy[good]
-        )
+    context = Context(replace(raw, published=flat), settings)
+    fitted = fit_published(events, found_pulses, context)
+    # Nobody is to miss the other fits where this one has nothing to say, on arrays unlike its own.
+    published = table
+    for good in (fitted.passes_cuts, fitted.valid):
+        if good.sum() >= FEWEST_EVENTS // 2:
+            energy = events.truth.energy[good]
+            published = make_energy_table(fitted.s_ref[good], fitted.zenith[good], energy)
+            break
     return Calibration(
         errors, coefficients, width, table, found, events.array.described, completion, published
     )

@@ -10,7 +10,7 @@ import numpy as np
 from tashower.calibration.errors import POISSON_DENSITY, ErrorModel, density_error
 from tashower.physics.compiled import compiled, inner
 from tashower.physics.lateral import log_lateral_distribution, slope_of_secant
-from tashower.physics.shower_front import thickness_shape
+from tashower.physics.shower_front import TELESCOPE_ARRAY_FRONT, thickness_shape
 from tashower.reconstruction.clusters import BOUND, SIGNAL, SILENT, TIME
 from tashower.reconstruction.joint.minimise import (
     CONVERGED,
@@ -124,12 +124,17 @@ _minimise_geometry, _minimise_pinned = (
 def set_published_weights(p, observed, settings):
     """Weights of all stations: errors of times from the model p, those of signals from what was
     observed; below POISSON_DENSITY, as p expects it, and for silence, a part of a Poisson term.
+
+    Where the array's front has another power of the density, `a` is no measure of the thickness:
+    the usual curvature stands for it.
     """
     set_weights(p, observed, settings)
     description = settings.description
     n_z = math.sqrt(max(1.0 - p[2] * p[2] - p[3] * p[3], 0.0))
     eta = slope_of_secant(1.0 / n_z)
     scale = TIME_SPREAD * p[6] * math.exp(0.5 * p[4])
+    if description.front.density_power != TELESCOPE_ARRAY_FRONT.density_power:
+        scale = TIME_SPREAD * START_CURVATURE * usual_curvature(n_z)[0]
     for i in range(len(observed.x)):
         use = observed.use[i]
         observed.shift[i], observed.contained[i] = 0.0, 1.0
