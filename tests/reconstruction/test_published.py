@@ -10,8 +10,10 @@ from reconstruction.toy import calibration, draw_truth, toy_events
 from tashower.calibration.energy import look_up_energy
 from tashower.config import load_config
 from tashower.errors import InputError
+from tashower.events.array import regular_array
 from tashower.events.model import FLAGS
 from tashower.physics.description import Description
+from tashower.physics.shower_front import Front
 from tashower.reconstruction.clusters import BOUND, SIGNAL, SILENT, TIME
 from tashower.reconstruction.joint.model import Observed, Prior, Quadratic
 from tashower.reconstruction.joint.terms import evaluate
@@ -112,8 +114,6 @@ def test_weights_of_the_joint_fit():
 
 
 def regular():
-    from tashower.events.array import regular_array
-
     return regular_array(7, 7, 1200.0)
 
 
@@ -241,3 +241,13 @@ def test_four_stations_keep_the_usual_curvature(rng):
     implied = (1.3 * 0.67 * usual / stages.p[four, 6]) ** 2  # S800 of the start
     assert ((implied > 0.5) & (implied < 12.0)).all()
     assert (stages.covariance[four, 6, 6] < 1e-9).all()
+
+
+def test_a_front_of_another_kind_has_the_usual_thickness():
+    """Where delays do not fall with the density `a` says nothing about it."""
+    settings = published_settings(replace(regular(), front=Front(1.0, 2.0, 0.0))).joint
+    observed = observed_of(np.array([[800.0, 0.0]]), np.zeros(1), np.array([10.0]))
+    p = np.array([0.0, 0.0, 0.0, 0.0, math.log(10.0), 0.0, 1e-4])
+    set_published_weights(p, observed, settings)
+    spread = 0.377 * 1.3 * 3.3836 * (1 + 800.0 / 30.0) ** 1.5 * 10.0**-0.3
+    assert observed.time_weight[0] == pytest.approx(1.0 / (900.0 + spread**2), rel=2e-3)
