@@ -19,7 +19,6 @@ from tashower.reconstruction.joint.model import Observed, Prior, Quadratic
 from tashower.reconstruction.joint.terms import evaluate
 from tashower.reconstruction.methods import Context
 from tashower.reconstruction.methods.published import fit_published, fit_stages, published_settings
-from tashower.reconstruction.published.fit import choose_for_joint, set_published_weights
 from tashower.reconstruction.published.geometry import (
     GeometrySettings,
     Pull,
@@ -27,6 +26,11 @@ from tashower.reconstruction.published.geometry import (
     usual_curvature,
 )
 from tashower.reconstruction.published.stations import lateral_error, lateral_stations
+from tashower.reconstruction.published.together import (
+    LEFT_OUT,
+    choose_for_joint,
+    set_published_weights,
+)
 
 SETTINGS = load_config().reconstruction
 
@@ -131,7 +135,7 @@ def test_which_part_of_a_station_the_joint_fit_takes():
     place = np.array([[500.0, 0], [0, 900.0], [900.0, 0], [0, 2500.0], [-700.0, 0]])
     observed = observed_of(place, np.zeros(5), np.array([300.0, 6.0, 2.0, 6.0, 20.0]))
     observed.use[0] = TIME + BOUND
-    observed.use[1:] = 64
+    observed.use[1:] = LEFT_OUT
     choose_for_joint(np.zeros(7), observed, published_settings(regular()))
     assert observed.use.tolist() == [TIME, SIGNAL, 0, 0, 0]
 

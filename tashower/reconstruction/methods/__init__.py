@@ -37,8 +37,8 @@ def methods() -> dict[str, Method]:
     from tashower.reconstruction.methods.published import fit_published
 
     return {
-        "published": fit_published,
         "free": fit_free,
+        "published": fit_published,
         "constrained": fit_constrained,
         "complete": fit_complete,
         "plane": fit_planes,

@@ -16,7 +16,8 @@ from tashower.reconstruction.joint.model import FitSettings
 from tashower.reconstruction.joint.observe import geometry_of, hit_columns
 from tashower.reconstruction.methods import TABLE, Context
 from tashower.reconstruction.methods.fits import energy_error_of, energy_of, signal_of_events
-from tashower.reconstruction.published.fit import SIGNAL_WEIGHT, PublishedSettings, Stages, fit_all
+from tashower.reconstruction.published.fit import Stages, fit_all
+from tashower.reconstruction.published.together import SIGNAL_WEIGHT, PublishedSettings
 from tashower.reconstruction.quality import FitSums, quality_flags, to_angles
 
 _BLOCK = 2000  # events between two reports of progress
