@@ -41,10 +41,10 @@ def _fit(args) -> None:
     from tashower.io.reconstruction_file import write_reconstruction
     from tashower.reconstruction.reconstruct import reconstruct
 
+    _check_methods(args.method or ())
     config = load_config(args.config)
     calibration = read_calibration(args.calibration)
     events = read_events(args.events)
-    _check_methods(args.method or ())
     tables, pulses, features = reconstruct(
         *(events, calibration, config.reconstruction, args.minimiser),
         only=args.method,
