@@ -84,3 +84,16 @@ def test_energies_of_a_primary(tmp_path):
     np.testing.assert_allclose(proton.energy[good], expected, rtol=1e-6)
     assert not np.allclose(energies["table"].energy[good], expected, rtol=0.01)
     assert energy_of_primary(530.0, np.radians(38.6), 1.0) == pytest.approx(309.0, rel=0.05)
+
+
+def test_fit_makes_the_methods_that_are_asked_for(tmp_path, capsys):
+    from tashower.calibration.calibration import DEFAULT
+    from tashower.io.reconstruction_file import read_reconstruction
+
+    sample, output = Path(__file__).resolve().parents[1] / "data" / "sample.h5", tmp_path / "f.h5"
+    words = ["fit", str(sample), "--calibration", str(DEFAULT), "--output", str(output)]
+    assert main([*words, "--method", "nobody"]) == 2
+    assert "no method nobody; there are: free, published" in capsys.readouterr().err
+    assert not output.exists()
+    assert main([*words, "--method", "published"]) == 0
+    assert list(read_reconstruction(output)[0]) == ["free", "published"]

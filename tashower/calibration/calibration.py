@@ -42,6 +42,7 @@ class Calibration:
     pulls : {"free", "constrained" or "complete": FitPulls}
     described : lateral distribution and front that it was made with
     completion : what the complete fit takes beside; None: unknown (older files)
+    published : energy table of the published fit, for its own S800; None: unknown (older files)
     """
 
     errors: ErrorModel
@@ -51,6 +52,25 @@ class Calibration:
     pulls: dict
     described: Described = TELESCOPE_ARRAY_DESCRIBED
     completion: Completion | None = None
+    published: EnergyTable | None = None
+
+
+def _table_as_dict(table: EnergyTable) -> dict:
+    content = {
+        name: getattr(table, name).tolist() for name in ("secant", "log10_s_ref", "log10_energy")
+    }
+    if table.largest is not None:
+        content["largest"] = table.largest
+    return content
+
+
+def _table_from(content: dict) -> EnergyTable:
+    return EnergyTable(
+        **{
+            name: float(value) if name == "largest" else np.array(value, dtype=float)
+            for name, value in with_present_names(content).items()
+        }
+    )
 
 
 def _completion_as_dict(completion: Completion | None) -> dict:
@@ -93,12 +113,6 @@ def write_calibration(
     stage: str = "",
 ) -> None:
     """Write a calibration as JSON with what made it; stage : of `stages.STAGES`, or ""."""
-    table = {
-        name: getattr(calibration.energy, name).tolist()
-        for name in ("secant", "log10_s_ref", "log10_energy")
-    }
-    if calibration.energy.largest is not None:
-        table["largest"] = calibration.energy.largest
     content = {
         "format": "tashower calibration",
         "version": VERSION,
@@ -112,7 +126,12 @@ def write_calibration(
         "errors": calibration.errors._asdict(),
         "curvature_coefficients": list(calibration.curvature_coefficients),
         "curvature_width": calibration.curvature_width,
-        "energy": table,
+        "energy": _table_as_dict(calibration.energy),
+        **(
+            {"published": _table_as_dict(calibration.published)}
+            if calibration.published is not None
+            else {}
+        ),
         **_completion_as_dict(calibration.completion),
         "pulls": {name: asdict(entry) for name, entry in calibration.pulls.items()},
         **calibration.described.as_dict(),
@@ -133,12 +152,7 @@ def read_calibration(path: FilePath) -> Calibration:
             errors=ErrorModel(**{name: float(value) for name, value in content["errors"].items()}),
             curvature_coefficients=tuple(float(c) for c in content["curvature_coefficients"]),
             curvature_width=float(content["curvature_width"]),
-            energy=EnergyTable(
-                **{
-                    name: float(value) if name == "largest" else np.array(value, dtype=float)
-                    for name, value in with_present_names(content["energy"]).items()
-                }
-            ),
+            energy=_table_from(content["energy"]),
             pulls={
                 name: FitPulls(
                     **{
@@ -150,6 +164,7 @@ def read_calibration(path: FilePath) -> Calibration:
             },
             described=described_from(content),
             completion=_completion_from(content.get("completion")),
+            published=_table_from(content["published"]) if "published" in content else None,
         )
     except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
         raise InputError(f"{path}: not a calibration ({error})") from None

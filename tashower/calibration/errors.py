@@ -265,9 +265,7 @@ def fit_errors(
     if skewed:
         found_before = begin.time_skew > 0.0
         of_times += (np.log(begin.time_skew), begin.skew_power) if found_before else (-0.5, 0.3)
-    errors = with_times(
-        _minimise(time_loss, of_times, method="Nelder-Mead", options=options).x
-    )
+    errors = with_times(_minimise(time_loss, of_times, method="Nelder-Mead", options=options).x)
     if {"signal_poisson", "signal_fraction"} <= set(fixed):
         return _plain(_but_fixed(errors, fixed, fixed))
     contained = contained_fraction(residuals["r"], factor, errors)

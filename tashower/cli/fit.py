@@ -25,6 +25,15 @@ def _calibrate(args) -> None:
     say(f"{args.output}: from {events.n_events} events")
 
 
+def _check_methods(names) -> None:
+    from tashower.errors import InputError
+    from tashower.reconstruction.methods import methods
+
+    unknown = [name for name in names if name not in methods()]
+    if unknown:
+        raise InputError(f"no method {', '.join(unknown)}; there are: {', '.join(methods())}")
+
+
 def _fit(args) -> None:
     from tashower.calibration.calibration import read_calibration
     from tashower.config import as_dict, load_config
@@ -32,11 +41,14 @@ def _fit(args) -> None:
     from tashower.io.reconstruction_file import write_reconstruction
     from tashower.reconstruction.reconstruct import reconstruct
 
+    _check_methods(args.method or ())
     config = load_config(args.config)
     calibration = read_calibration(args.calibration)
     events = read_events(args.events)
     tables, pulses, features = reconstruct(
-        events, calibration, config.reconstruction, args.minimiser, primary=args.primary
+        *(events, calibration, config.reconstruction, args.minimiser),
+        only=args.method,
+        primary=args.primary,
     )
     inputs = (args.events, args.calibration)
     write_reconstruction(args.output, tables, as_dict(config), pulses, features, inputs, "fit")
@@ -62,6 +74,12 @@ def add_commands(commands: "argparse._SubParsersAction") -> None:
     sub.add_argument("events", help="event file")
     sub.add_argument("--calibration", required=True, help="file that `tashower calibrate` wrote")
     sub.add_argument("--output", required=True, help="reconstruction file to write")
+    sub.add_argument(
+        "--method",
+        action="append",
+        help="make this fit only (published, free, constrained, complete, plane); may be given "
+        "several times; the free fit is always made",
+    )
     sub.add_argument(
         "--minimiser",
         default="compiled",

@@ -170,7 +170,10 @@ class NetworkSettings(NetworkConfig):
 
 
 #: Names that mean something else in files and scores.
-TAKEN = ("complete", "constrained", "features", "free", "plane", "pulses", "standard", "truth")
+TAKEN = (
+    *("complete", "constrained", "features", "free", "plane", "published", "pulses", "standard"),
+    "truth",
+)
 
 
 def _not_taken(name: str) -> str:

@@ -7,9 +7,10 @@ import itertools
 from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
-#: Fits that everything is compared with. The first is the published comparison: its quality cuts
-#: choose the events, and it must be there. The last is the strongest fit of ours.
-BASELINES = ("free", "constrained", "complete")
+#: Fits that everything is compared with. The quality cuts of the first choose the events, and it
+#: must be there. The second is the published one, which the published networks correct. The last is
+#: the strongest fit of ours.
+BASELINES = ("free", "published", "constrained", "complete")
 
 
 class Look(NamedTuple):
@@ -30,6 +31,14 @@ LOOKS = {
         "#555555",
         "s",
         "the seven-parameter fit with the curvature of the front free",
+    ),
+    "published": Look(
+        "fit, as published",
+        "published fit",
+        "#999999",
+        "v",
+        "the Telescope Array's own reconstruction: the seven-parameter fit with its weights, "
+        "nothing calibrated, and the energy of its lateral fit alone",
     ),
     "constrained": Look(
         "fit, constrained curvature",

@@ -108,6 +108,8 @@ PROMISES = {
     "free": Promise(0.05, 8.0, 0.02, 6.0, 0.03),
     "constrained": Promise(0.05, 8.0, 0.02, 6.0, 0.02),
     "complete": Promise(0.05, 8.0, 0.02, 6.0, 0.02),
+    # Its S800 is that of a core that is pulled to the centre of gravity.
+    "published": Promise(0.005, 1.0, 0.1, 0.5, 0.005, front=0.35),
     "scipy": Promise(0.05, 8.0, 0.02, 6.0, 0.03),
     "network": Promise(0.4, 40.0, 0.02, 6.0, 0.03, covariance=(), refuses_a_line=True),
 }

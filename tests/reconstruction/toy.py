@@ -44,6 +44,7 @@ def calibration(truth, width=0.1):
         TABLE,
         {},
         completion=Completion(ERRORS, NO_ASYMMETRY),
+        published=TABLE,
     )
 
 

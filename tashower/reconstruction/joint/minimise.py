@@ -5,6 +5,7 @@ derivatives are the Fisher information, so that Poisson terms are treated like s
 """
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -132,53 +133,63 @@ def invert(factor, inverse, column):
             inverse[i, j] = column[i]
 
 
-@inner(inline=False)
-def minimise(p, observed, settings, prior, converged, information, scratch):
-    """Minimise `terms.evaluate` from p, which is overwritten; `information` (7, 7) ends as that at
-    the last point looked at.
+def minimiser_of(sum_at: Callable) -> Callable:
+    """A compiled minimiser of a compiled sum, which takes the arguments of `terms.evaluate`."""
 
-    converged : CONVERGED or NEARLY_CONVERGED
+    # Not kept by itself: its name is that of the others. The loops that call it are.
+    @inner(inline=False, cache=False)
+    def minimise(p, observed, settings, prior, converged, information, scratch):
+        """Minimise the sum from p, which is overwritten; `information` (7, 7) ends as that at
+        the last point looked at.
 
-    Returns (sum at the minimum, converged).
-    """
-    here = Quadratic(scratch.gradient, information, scratch.sums)
-    there = Quadratic(scratch.trial_gradient, scratch.trial_information, scratch.sums)
-    gradient, damped, factor = scratch.gradient, scratch.damped, scratch.factor
-    step, trial = scratch.step, scratch.trial
-    span = (0, len(observed.x))
-    total = evaluate(p, observed, span, settings, prior, here)
-    if not math.isfinite(total):
-        return np.inf, False
-    damping, growth = 1e-3, 2.0
-    for _ in range(MOST_STEPS):
-        copy_matrix(information, damped)
-        for i in range(N_PARAMETERS):
-            damped[i, i] += damping * information[i, i] + 1e-300
-            step[i] = -gradient[i]
-        if cholesky(damped, factor):
-            solve(factor, step)
-            decrease = 0.0  # that the quadratic model promises
+        converged : CONVERGED or NEARLY_CONVERGED
+
+        Returns (sum at the minimum, converged).
+        """
+        here = Quadratic(scratch.gradient, information, scratch.sums)
+        there = Quadratic(scratch.trial_gradient, scratch.trial_information, scratch.sums)
+        gradient, damped, factor = scratch.gradient, scratch.damped, scratch.factor
+        step, trial = scratch.step, scratch.trial
+        span = (0, len(observed.x))
+        total = sum_at(p, observed, span, settings, prior, here)
+        if not math.isfinite(total):
+            return np.inf, False
+        damping, growth = 1e-3, 2.0
+        for _ in range(MOST_STEPS):
+            copy_matrix(information, damped)
             for i in range(N_PARAMETERS):
-                decrease += step[i] * (damping * information[i, i] * step[i] - gradient[i])
-                trial[i] = p[i] + step[i]
-            if decrease < converged and damping < 1.0:
-                copy_vector(trial, p)
-                return total - decrease, True
-            new = evaluate(trial, observed, span, settings, prior, there)
-            if new <= total:
-                gain = (total - new) / max(decrease, 1e-300)
-                done = total - new < converged and damping < 1.0
-                copy_vector(trial, p)
-                copy_vector(there.gradient, gradient)
-                copy_matrix(there.information, information)
-                total = new
-                if done:
-                    return total, True
-                damping = max(damping * max(0.1, 1.0 - (2.0 * gain - 1.0) ** 3), 1e-9)
-                growth = 2.0
-                continue
-        damping *= growth
-        growth *= 2.0
-        if damping > 1e12:
-            return total, False
-    return total, False
+                damped[i, i] += damping * information[i, i] + 1e-300
+                step[i] = -gradient[i]
+            if cholesky(damped, factor):
+                solve(factor, step)
+                decrease = 0.0  # that the quadratic model promises
+                for i in range(N_PARAMETERS):
+                    decrease += step[i] * (damping * information[i, i] * step[i] - gradient[i])
+                    trial[i] = p[i] + step[i]
+                if decrease < converged and damping < 1.0:
+                    copy_vector(trial, p)
+                    return total - decrease, True
+                new = sum_at(trial, observed, span, settings, prior, there)
+                if new <= total:
+                    gain = (total - new) / max(decrease, 1e-300)
+                    done = total - new < converged and damping < 1.0
+                    copy_vector(trial, p)
+                    copy_vector(there.gradient, gradient)
+                    copy_matrix(there.information, information)
+                    total = new
+                    if done:
+                        return total, True
+                    damping = max(damping * max(0.1, 1.0 - (2.0 * gain - 1.0) ** 3), 1e-9)
+                    growth = 2.0
+                    continue
+            damping *= growth
+            growth *= 2.0
+            if damping > 1e12:
+                return total, False
+        return total, False
+
+    return minimise
+
+
+#: That of the sum of the joint fit.
+minimise = minimiser_of(evaluate)

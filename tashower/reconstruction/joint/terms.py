@@ -157,7 +157,7 @@ def evaluate(p, observed, span, settings, prior, quadratic):
     total = 0.0
     for i in range(span[0], span[1]):
         use = observed.use[i]
-        if use >> REJECTED_BITS:
+        if use == 0 or use >> REJECTED_BITS:
             continue
         times, densities, terms = station_terms(trial, observed, i, settings)
         total += terms

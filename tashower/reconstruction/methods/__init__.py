@@ -34,9 +34,11 @@ def methods() -> dict[str, Method]:
     """{name: method}, in the order in which they are run and shown."""
     from tashower.reconstruction.methods.fits import fit_complete, fit_constrained, fit_free
     from tashower.reconstruction.methods.plane import fit_planes
+    from tashower.reconstruction.methods.published import fit_published
 
     return {
         "free": fit_free,
+        "published": fit_published,
         "constrained": fit_constrained,
         "complete": fit_complete,
         "plane": fit_planes,
