@@ -7,9 +7,13 @@ import itertools
 from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
-#: Fits that everything is compared with. The first is the published comparison: its quality cuts
-#: choose the events, and it must be there. The last is the strongest fit of ours.
+#: Fits that everything is compared with, from the weakest to the strongest of ours.
 BASELINES = ("free", "constrained", "complete")
+#: The fit whose quality cuts choose the events that all methods are scored on, wherever it stands
+#: among the BASELINES; it must be there.
+REFERENCE = "free"
+#: Fits that stand for the standard reconstruction of the published comparison, the nearest first.
+_STANDARD = ("published", REFERENCE)
 
 
 class Look(NamedTuple):
@@ -88,4 +92,11 @@ def in_order(names: Iterable[str]) -> list[str]:
 
 def baselines(scores: dict) -> tuple[str, ...]:
     """The baselines that scores were made with."""
-    return tuple(scores["ev_of_correction"])
+    return tuple(scores["ladder"])
+
+
+def standard(fits: Collection[str]) -> str:
+    """The one of these fits that is the nearest to the standard reconstruction of the published
+    comparison.
+    """
+    return next(name for name in (*_STANDARD, *fits) if name in fits)
