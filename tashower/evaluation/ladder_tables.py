@@ -79,10 +79,13 @@ def cut_rows(scores: dict) -> list[list[str]]:
     rows = [["method"]]
     for name in scores["cuts"]:
         rows[0] += [f"{name}: kept", f"{name}: angle 68 % [deg]"]
+    rows[0].append("events gained by the looser")
     for method in scores["methods"]:
         row = [label(method, scores["networks"])]
         for entries in scores["cuts"].values():
             one = entries[method]
             row += [f"{100 * one['fraction']:.1f} %", pm(one["angle_68_deg"])]
+        looser, common = (scores["cuts"][cut][method]["fraction"] for cut in ("looser", "common"))
+        row.append(f"{100 * (looser / common - 1):+.0f} %")
         rows.append(row)
     return rows

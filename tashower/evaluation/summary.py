@@ -123,7 +123,7 @@ def _edges(scores, name: str) -> list[dict]:
 
 
 def _range(entries: list[dict]) -> str:
-    values = [f"{value:+.3f}" for value in sorted(entry["value"] for entry in entries)]
+    values = [f"{value:+z.3f}" for value in sorted(entry["value"] for entry in entries)]
     return values[0] if len(values) == 1 else f"{values[0]} to {values[-1]}"
 
 
@@ -150,7 +150,7 @@ def edge_sentences(scores: dict) -> list[str]:
         f"energy bin and {_range(high)} in the highest"
     )
     fits = [(fit, found) for fit in baselines(scores) if (found := _edges(scores, fit))]
-    numbers = (f"{short(fit)} {a['value']:+.3f} and {b['value']:+.3f}" for fit, (a, b) in fits)
+    numbers = (f"{short(fit)} {a['value']:+z.3f} and {b['value']:+z.3f}" for fit, (a, b) in fits)
     return [f"{text} ({', '.join(numbers)})." if fits else f"{text}."]
 
 
