@@ -90,10 +90,11 @@ def main() -> None:
     print("|" + "---|" * 10)
     for name, found in scores.items():
         front = {**{k: getattr(default, k) for k in default.__dataclass_fields__}, **CHOICES[name]}
-        ev = found["ev_of_correction"]["free"]
+        ladder = found["ladder"]["free"]
         values = [
-            f"{ev[m]['axis']['value']:.3f} ± {ev[m]['axis']['error']:.3f}"
+            f"{ev['value']:.3f} ± {ev['error']:.3f}"
             for m in (*SMALLER["networks"], "constrained")
+            for ev in [ladder[m]["all"]["axis"]["ev"]]
         ]
         angle = [
             f"{found['methods'][m]['all']['angle_68_deg']['value']:.2f}°"

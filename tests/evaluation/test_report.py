@@ -54,7 +54,7 @@ def test_scores_are_plain_json_with_what_made_them(scores):
     assert content["format"] == "tashower scores"
     assert content["configuration"]["samples"]["test"] == 300
     assert content["networks"]["my_network"] is None
-    same = content["ev_of_correction"]["constrained"]["my_network"]["axis"]["value"]
+    same = content["ladder"]["constrained"]["my_network"]["all"]["axis"]["ev"]["value"]
     assert same == pytest.approx(0.0, abs=1e-9)
     assert (scores.with_name("scores.md")).read_text().startswith("# Scores")
 
@@ -62,6 +62,7 @@ def test_scores_are_plain_json_with_what_made_them(scores):
 @pytest.mark.parametrize(
     "name",
     [
+        "ladder",
         "angular_resolution",
         "energy_resolution",
         "zenith_bias",
