@@ -79,9 +79,7 @@ def _measured(found: Residuals, truth: Truth, draws: Draws, bins: dict) -> dict[
 def _summary(of_trainings: list[dict], n: int) -> dict:
     """Bias and resolution with errors, of the replicates of every training."""
     names = [n for n in of_trainings[0] if not n.startswith(("variance_", "kept_"))]
-    return {"n": n} | {
-        name: over_trainings([one[name] for one in of_trainings]) for name in names
-    }
+    return {"n": n} | {name: over_trainings([one[name] for one in of_trainings]) for name in names}
 
 
 def _one_or_list(kind: str, values: list) -> object:
@@ -90,8 +88,9 @@ def _one_or_list(kind: str, values: list) -> object:
 
 def _by_kind(of: Callable[[str, int], dict], bins: dict, kinds) -> dict:
     """{kind of bins: of(kind, bin)}; a list for several bins."""
-    return {kind: _one_or_list(kind, [of(kind, k) for k in range(len(bins[kind]))])
-            for kind in kinds}
+    return {
+        kind: _one_or_list(kind, [of(kind, k) for k in range(len(bins[kind]))]) for kind in kinds
+    }
 
 
 def _summaries(measured: dict, groups: dict, bins: dict) -> dict:
@@ -170,11 +169,8 @@ def _cuts(methods: dict, groups: dict, truth: Truth, common: np.ndarray, draws: 
                 rows = np.flatnonzero(chosen(methods[member]))
                 some = residuals(select_rows(methods[member], rows), select_rows(truth, rows))
                 degrees = np.degrees(some.angle)
-                angles.append(
-                    replicates(
-                        lambda w, x=degrees: {"angle": resolution_68(x, w)}, draws, rows
-                    )["angle"]
-                )
+                of_cut = replicates(lambda w, x=degrees: {"": resolution_68(x, w)}, draws, rows)
+                angles.append(of_cut[""])
                 parts.append(len(rows) / len(common))
             result[name] = {
                 "fraction": float(np.mean(parts)),
@@ -238,9 +234,7 @@ def score(
     methods = _settled(methods, networks)
     groups = trainings(config, networks)
     groups = {
-        name: groups.get(name, [name])
-        for name in methods
-        if name not in networks or name in groups
+        name: groups.get(name, [name]) for name in methods if name not in networks or name in groups
     }
     good = cuts.in_common(methods)
     rows = np.flatnonzero(good)

@@ -196,9 +196,7 @@ def effective_number(weights: ArrayLike) -> float:
     return float(weights.sum() ** 2 / squares) if squares > 0 else 0.0
 
 
-def statistics(
-    found: Residuals, azimuth: np.ndarray, weights: np.ndarray
-) -> dict[str, np.ndarray]:
+def statistics(found: Residuals, azimuth: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:
     """Everything that is scored of one method, (b,) each.
 
     azimuth : (n,) true, [rad]; weights : (b, n)

@@ -201,15 +201,10 @@ def test_scores_of_a_network_that_halves_the_error(scored):
     name = full_network(scores)
     assert name == "waveforms_and_features"
     for baseline in ("free", "constrained"):
-        assert scores["ladder"][baseline][name]["all"]["axis"]["ev"]["value"] == pytest.approx(
-            0.75, abs=0.01
-        )
-        assert scores["ladder"][baseline][name]["all"]["core"]["ev"]["value"] == pytest.approx(
-            0.75, abs=0.01
-        )
-        assert scores["ladder"][baseline][name]["all"]["log_energy"]["ev"]["value"] == pytest.approx(
-            0.0, abs=1e-9
-        )
+        gain = scores["ladder"][baseline][name]["all"]
+        assert gain["axis"]["ev"]["value"] == pytest.approx(0.75, abs=0.01)
+        assert gain["core"]["ev"]["value"] == pytest.approx(0.75, abs=0.01)
+        assert gain["log_energy"]["ev"]["value"] == pytest.approx(0.0, abs=1e-9)
     ratio = [scores["methods"][m]["all"]["angle_68_deg"]["value"] for m in (name, "free")]
     assert ratio[0] / ratio[1] == pytest.approx(0.5, abs=0.01)
     assert sum(b["n"] for b in scores["methods"]["free"]["by_energy"]) == scores["n_scored"] == 4000
