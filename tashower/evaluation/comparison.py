@@ -31,7 +31,7 @@ from tashower.progress import counted
 #: 2020, arXiv:2005.07117.
 PUBLISHED = {(True, True): 0.37, (True, False): 0.30, (False, True): 0.22, (False, False): 0.11}
 #: dN/dE ~ E^-index to which events are weighted for published comparisons. Choice: the spectrum of
-#: cosmic rays between 10^18.5 and 10^19.7 eV is about E^-2.7 (Abu-Zayyad et al. 2013,
+#: cosmic rays between 10^18.7 and 10^19.7 eV is about E^-2.7 (Abu-Zayyad et al. 2013,
 #: doi:10.1088/2041-8205/768/1/L1), simulations of the field are thrown or weighted to E^-3.
 SPECTRAL_INDEX = 3.0
 _SEED_TAG = 4711  # keeps the bootstrap's stream apart from others

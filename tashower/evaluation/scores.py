@@ -189,7 +189,7 @@ def explained_variance(
 
 def effective_number(weights: ArrayLike) -> float:
     """(sum w)^2 / sum w^2: as many events of equal weight have the same error of a mean (Kish 1965,
-    Survey Sampling, section 8.2); 0 without events.
+    Survey Sampling); 0 without events.
     """
     weights = np.asarray(weights, dtype=float)
     squares = (weights**2).sum()

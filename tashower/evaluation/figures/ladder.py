@@ -33,6 +33,7 @@ def ladder(scores: dict) -> Figure:
         axis.axhline(1, color=colour[fit], lw=0.8)
         axis.set(xlabel="log10(true energy / eV)", title=f"against the {short(fit)}")
     axes[0].set_ylabel("ratio of the 68 % opening angles")
-    if axes[0].get_legend_handles_labels()[0]:
-        axes[0].legend(fontsize=8)
+    lines = {line.get_label(): line for axis in axes for line in axis.lines[:-1]}  # not that at 1
+    if lines:
+        figure.legend(lines.values(), lines, loc="outside lower center", ncols=4, fontsize=8)
     return figure
