@@ -46,7 +46,7 @@ def history_paths(networks: Mapping[str, list]) -> dict[str, Path]:
     return found
 
 
-def histories(networks) -> dict:
+def histories(networks: Mapping[str, list]) -> dict[str, list[dict]]:
     """Training curves of the networks."""
     paths = history_paths(networks)
     return {name: parsed_json(path)["epochs"] for name, path in paths.items()}
