@@ -78,10 +78,11 @@ def main() -> None:
     )
     print("|" + "---|" * (4 + len(methods)))
     for name, found in scores.items():
-        ev = found["ev_of_correction"]["free"]
+        ladder = found["ladder"]["free"]
         values = [
-            f"{ev[m]['axis']['value']:.3f} ± {ev[m]['axis']['error']:.3f}"
+            f"{ev['value']:.3f} ± {ev['error']:.3f}"
             for m in (*SMALLER["networks"], "complete")
+            for ev in [ladder[m]["all"]["axis"]["ev"]]
         ]
         angle = [
             f"{found['methods'][m]['all']['angle_68_deg']['value']:.2f}°"

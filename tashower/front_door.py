@@ -327,14 +327,14 @@ def score(
     InputError : no truth; reconstructions of other events; fewer than ten events pass the cuts.
     """
     from tashower.evaluation.comparison import score as score_of
-    from tashower.evaluation.names import BASELINES
+    from tashower.evaluation.names import REFERENCE
 
     events = _events(events)
     fits = read(fits) if isinstance(fits, str | PathLike) else fits
     if events.truth is None:
         raise InputError("scores need simulated events: these have no truth")
-    if BASELINES[0] not in fits:
-        raise InputError(f"scores need the fit {BASELINES[0]!r}, which is missing")
+    if REFERENCE not in fits:
+        raise InputError(f"scores need the fit {REFERENCE!r}, which is missing")
     networks = dict(networks or {})
     methods = {**fits, **networks}
     for name, table in methods.items():

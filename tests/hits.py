@@ -1,11 +1,12 @@
 """Small event sets with arbitrary content, for tests of files and tables."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 
 from tashower.events.array import regular_array
 from tashower.events.model import PARAMETERS, Events, Pulses, Reconstruction, Truth
+from tashower.physics.geometry import direction
 
 
 def same(a, b):
@@ -92,3 +93,32 @@ def make_reconstruction(rng, events):
         flags=flags,
         **columns,
     )
+
+
+def shifted(rng, n=4000, turn=0.02, azimuth=None):
+    """Truth, and a reconstruction whose axis is off by Gaussian angles of rms `turn` across two
+    axes [rad].
+    """
+    events = make_events(rng, n)
+    zenith = np.arcsin(np.sqrt(rng.uniform(0.02, 0.4, n)))
+    azimuth = rng.uniform(0, 2 * np.pi, n) if azimuth is None else np.full(n, azimuth)
+    truth = replace(
+        events.truth, zenith=zenith, azimuth=azimuth, energy=10 ** rng.uniform(0.5, 2, n)
+    )
+    table = make_reconstruction(rng, events)
+    e_zenith = direction(zenith + np.pi / 2, azimuth)
+    e_azimuth = np.stack([-np.sin(azimuth), np.cos(azimuth), np.zeros(n)], axis=1)
+    a, b = turn * rng.normal(size=(2, n))
+    axis = direction(zenith, azimuth) + a[:, None] * e_zenith + b[:, None] * e_azimuth
+    axis /= np.linalg.norm(axis, axis=1, keepdims=True)
+    table = replace(
+        table,
+        zenith=np.arccos(axis[:, 2]),
+        azimuth=np.arctan2(axis[:, 1], axis[:, 0]) % (2 * np.pi),
+        core_x=truth.core_x + 30 * rng.normal(size=n),
+        core_y=truth.core_y + 30 * rng.normal(size=n),
+        energy=truth.energy * np.exp(0.2 * rng.normal(size=n) + 0.05),
+        flags=np.zeros(n, np.uint16),
+        covariance=np.broadcast_to(np.eye(7), (n, 7, 7)).copy(),
+    )
+    return table, truth

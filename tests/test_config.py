@@ -18,6 +18,7 @@ from tashower.config import (
     plain_scalars,
     schema,
 )
+from tashower.errors import InputError
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -238,7 +239,8 @@ def test_every_key_of_a_network_can_be_given_for_all_or_for_one():
         "device": "cpu",
     }
     usual = as_dict(load_config({"networks": {"a": {}}}))["networks"]["a"]
-    assert set(usual) == {*network, "training"}
+    # Of several trainings each is a network of its own (below).
+    assert set(usual) == {*network, "training", "seeds"}
     assert set(usual["training"]) == set(training)
     cases = [((key,), value) for key, value in network.items() if not isinstance(value, dict)]
     cases += [
@@ -258,6 +260,25 @@ def test_every_key_of_a_network_can_be_given_for_all_or_for_one():
         assert one == {"a": changed, "b": usual}
         assert both == {"a": changed, "b": changed}
         assert (changed == usual) == (path == ("model",))
+
+
+def test_every_training_of_a_network_is_a_network():
+    text = "{networks: {a: {seeds: 3, head: gaussian}, b: {}, c: {seeds: 1}}, network: {seeds: 2}}"
+    config = load_config(text)
+    assert list(config.networks) == ["a", "a_seed2", "a_seed3", "b", "b_seed2", "c"]
+    assert config.networks["a"] == config.networks["a_seed2"] == config.networks["a_seed3"]
+    assert config.networks["a"].head == "gaussian"
+    assert {network.seeds for network in config.networks.values()} == {1}
+    # Jobs of the workflow are handed the complete configuration.
+    assert load_config(json.dumps(as_dict(config))) == config
+    # More trainings leave the first as it is: it is not trained again.
+    alone = load_config("{networks: {a: {head: gaussian}}}")
+    assert alone.networks["a"] == config.networks["a"]
+    with pytest.raises(InputError, match="a_seed2 is the name of a training of a"):
+        load_config("{networks: {a: {seeds: 2}, a_seed2: {}}}")
+    for wrong in ("0", "101", "2.5", "true", "[2]", ".nan"):
+        with pytest.raises(InputError, match=r"networks\.a\.seeds"):
+            load_config(f"{{networks: {{a: {{seeds: {wrong}}}}}}}")
 
 
 def test_an_entry_is_over_the_section():

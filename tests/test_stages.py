@@ -298,6 +298,8 @@ def test_products_and_chunks():
     assert "networks/a/test/002.h5" in found
     assert "reconstructions/validation/0000.h5" in found
     assert found[-1] == "report.html"
+    several = config | {"networks": as_dict(load_config("{network: {seeds: 2}}"))["networks"]}
+    assert "networks/stations_only_seed2/test/002.h5" in products(several)
     measured = config | {"data": {"files": ["x"], "calibration": "", "checkpoints": ["n/b/c.pt"]}}
     assert products(measured) == [
         *("calibration.json", "data/fits.h5", "data/networks/b.h5", "data/report.html")

@@ -232,6 +232,10 @@ CHANGES = {
         {"networks": NETWORKS | {"c": {}}},
         {"train_network": 1, "apply_network": 2, "score_methods": 1, "write_report": 1},
     ),
+    "two more trainings of a network": (
+        {"networks": NETWORKS | {"a": {"seeds": 3}}},
+        {"train_network": 2, "apply_network": 4, "score_methods": 1, "write_report": 1},
+    ),
     "networks in another order": (  # which tables and figures have
         {"networks": dict(reversed(NETWORKS.items()))},
         {"score_methods": 1, "write_report": 1},

@@ -11,7 +11,7 @@ from tashower.errors import InputError
 def _score(args) -> None:
     from tashower.config import load_config
     from tashower.evaluation.evaluate import evaluate
-    from tashower.evaluation.tables import summary
+    from tashower.evaluation.summary import summary
 
     scores = evaluate(
         load_config(args.config),

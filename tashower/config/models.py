@@ -22,6 +22,7 @@ from tashower.config.networks import (
     NetworkName,
     NetworkSettings,
     TrainingConfig,
+    each_training,
     over_defaults,
 )
 
@@ -65,4 +66,5 @@ class Config:
         if isinstance(networks, Mapping):
             sections = values.get("network", {}), values.get("training", {})
             networks = {name: over_defaults(entry, *sections) for name, entry in networks.items()}
+            networks = each_training(networks)
         return {**values, "networks": networks}

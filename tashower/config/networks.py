@@ -80,6 +80,9 @@ def _option(value):
     return value
 
 
+#: Most trainings of one network (choice).
+MOST_SEEDS = 100
+
 Model = Annotated[Text, AfterValidator(_model)]
 Option = Annotated[
     bool | int | float | str,
@@ -103,6 +106,14 @@ class NetworkConfig:
     corrects: Literal["free", "constrained", "complete"] = Field(
         "free",
         description="Which fit the network corrects; the published network corrects the free one.",
+    )
+    seeds: Whole = Field(
+        1,
+        ge=1,
+        le=MOST_SEEDS,
+        description="Trainings that differ by their random numbers alone: a network of three is "
+        "trained as NAME, NAME_seed2 and NAME_seed3, and scored as one, with the scatter between "
+        "them in its errors.",
     )
     inputs: InputsConfig = Field(default_factory=InputsConfig)
     options: dict[str, Option] = Field(
@@ -224,3 +235,27 @@ def over_defaults(entry: object, network: object, training: object) -> object:
     )
     defaults = network if isinstance(network, Mapping) else {}
     return merge({**defaults, "training": training}, entry)
+
+
+def each_training(networks: Mapping) -> dict:
+    """Completed entries of `networks` with one entry for each training, whose `seeds` is 1: the
+    random numbers of a training come from its name. A number that is none of trainings is left to
+    the models.
+
+    Raises
+    ------
+    ValueError : another network has the name of a training.
+    """
+    found = {}
+    for name, entry in networks.items():
+        seeds = entry.get("seeds", 1) if isinstance(entry, Mapping) else 1
+        found[name] = entry
+        if seeds not in range(2, MOST_SEEDS + 1):
+            continue
+        found[name] = {**entry, "seeds": 1}
+        for number in range(2, int(seeds) + 1):
+            other = f"{name}_seed{number}"
+            if other in networks:
+                raise ValueError(f"networks: {other} is the name of a training of {name}")
+            found[other] = found[name]
+    return found

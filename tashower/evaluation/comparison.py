@@ -1,79 +1,149 @@
 """Scores of the fits and of the networks on the same events."""
 
 import itertools
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
 
 from tashower.config import Config, as_dict
-from tashower.errors import InputError
-from tashower.evaluation.names import BASELINES, in_order, short
+from tashower.evaluation import cuts
+from tashower.evaluation.bootstrap import Draws, draw_showers, over_trainings, replicates
+from tashower.evaluation.ladder import SIZES, rung
+from tashower.evaluation.names import BASELINES, REFERENCE, in_order, short
 from tashower.evaluation.scores import (
     Residuals,
-    bootstrap_rows,
-    explained_variance,
+    effective_number,
+    explained,
     residuals,
-    summarise,
-    with_error,
+    resolution_68,
+    statistics,
+    variance,
 )
-from tashower.evaluation.tables import pulls_key
+from tashower.evaluation.tables import VERSION
+from tashower.evaluation.trainings import histories, switches, trainings
 from tashower.events.model import PARAMETERS, Reconstruction, Truth, pulls, select_rows
 from tashower.io import provenance
-from tashower.io.json_file import parsed_json
 from tashower.physics.geometry import direction
 from tashower.progress import counted
 
 #: Explained variance of the direction correction by (waveforms, event features): Ivanov et al.
 #: 2020, arXiv:2005.07117.
 PUBLISHED = {(True, True): 0.37, (True, False): 0.30, (False, True): 0.22, (False, False): 0.11}
+#: dN/dE ~ E^-index to which events are weighted for published comparisons. Choice: the spectrum of
+#: cosmic rays between 10^18.7 and 10^19.7 eV is about E^-2.7 (Abu-Zayyad et al. 2013,
+#: doi:10.1088/2041-8205/768/1/L1), simulations of the field are thrown or weighted to E^-3.
+SPECTRAL_INDEX = 3.0
 _SEED_TAG = 4711  # keeps the bootstrap's stream apart from others
 
 
 class Scored(NamedTuple):
     """What figures need beside the scores, of the events that were scored."""
 
-    residuals: dict[str, Residuals]  #: of every method
-    pulls: np.ndarray  #: (n, 7), of the first baseline
+    residuals: dict[str, Residuals]  #: of every method; of a network its first training
+    pulls: dict[str, np.ndarray]  #: (n, 7) of every baseline
 
 
-def _bins(values, edges):
+class _Bin(NamedTuple):
+    """Events that are scored together."""
+
+    rows: np.ndarray  #: index array into the scored events
+    factor: np.ndarray | float = 1.0  #: weight of each
+
+
+def _bins(values, edges) -> list[np.ndarray]:
     """Index arrays of the events in each bin."""
     return [
         np.flatnonzero((values >= low) & (values < high)) for low, high in itertools.pairwise(edges)
     ]
 
 
-def _ev_table(found, baseline, rows) -> dict:
-    """Explained variance of the correction of direction, core and energy against one fit, by method
-    and quantity.
-    """
-    result = {}
-    for name, method in found.items():
-        if name == baseline:
-            continue
-        result[name] = {
-            quantity: with_error(
-                explained_variance,
-                (getattr(method, quantity), getattr(found[baseline], quantity)),
-                rows,
-            )
-            for quantity in ("axis", "core", "log_energy")
-        }
-    return result
+def _energy_bins(truth: Truth, settings) -> list[np.ndarray]:
+    return _bins(np.log10(truth.energy) + 18.0, settings.energy_edges_log10_ev)
 
 
-def _quantities(found, truth, rows) -> dict:
+def _select(r: Residuals, rows: np.ndarray) -> Residuals:
+    return Residuals(r.axis[rows], r.angle[rows], r.zenith[rows], r.core[rows], r.log_energy[rows])
+
+
+def _measured(found: Residuals, truth: Truth, draws: Draws, bins: dict) -> dict[str, list[dict]]:
+    """{kind of bins: [replicates of `scores.statistics` of each bin]} of one method."""
+
+    def of_bin(one: _Bin) -> dict:
+        some, azimuth = _select(found, one.rows), truth.azimuth[one.rows]
+        return replicates(lambda w: statistics(some, azimuth, w), draws, one.rows, one.factor)
+
+    return {kind: [of_bin(one) for one in several] for kind, several in bins.items()}
+
+
+def _summary(of_trainings: list[dict], n: int) -> dict:
+    """Bias and resolution with errors, of the replicates of every training."""
+    names = [n for n in of_trainings[0] if not n.startswith(("variance_", "kept_"))]
+    return {"n": n} | {name: over_trainings([one[name] for one in of_trainings]) for name in names}
+
+
+def _one_or_list(kind: str, values: list) -> object:
+    return values if kind.startswith("by_") else values[0]
+
+
+def _by_kind(of: Callable[[str, int], dict], bins: dict, kinds) -> dict:
+    """{kind of bins: of(kind, bin)}; a list for several bins."""
+    return {
+        kind: _one_or_list(kind, [of(kind, k) for k in range(len(bins[kind]))]) for kind in kinds
+    }
+
+
+def _summaries(measured: dict, groups: dict, bins: dict) -> dict:
+    """Bias and resolution of every method, in every kind of bins."""
+    return {
+        name: _by_kind(
+            lambda kind, k, members=members: _summary(
+                [measured[m][kind][k] for m in members], len(bins[kind][k].rows)
+            ),
+            bins,
+            bins,
+        )
+        for name, members in groups.items()
+    }
+
+
+def _ladder(measured: dict, groups: dict, bins: dict) -> dict:
+    """{fit: {method: {kind of bins: `ladder.rung`}}}."""
+
+    def entries(members, fit):
+        return _by_kind(
+            lambda kind, k: rung([measured[m][kind][k] for m in members], measured[fit][kind][k]),
+            bins,
+            ("all", "by_energy", "weighted"),
+        )
+
+    return {
+        fit: {name: entries(members, fit) for name, members in groups.items() if name != fit}
+        for fit in BASELINES
+        if fit in groups
+    }
+
+
+def _quantities(measured: dict, groups: dict, truth: Truth, draws: Draws) -> dict:
     """Explained variance of each reconstructed quantity itself."""
     true = {
         "axis": direction(truth.zenith, truth.azimuth),
         "core": np.stack([truth.core_x, truth.core_y], axis=1),
         "log_energy": np.log(truth.energy),
     }
+    spread = replicates(
+        lambda w: {q: variance(values, w) for q, values in true.items()},
+        draws,
+        np.arange(len(truth.energy)),
+    )
     return {
-        name: {q: with_error(explained_variance, (getattr(method, q), true[q]), rows) for q in true}
-        for name, method in found.items()
+        name: {
+            q: over_trainings(
+                [explained(measured[m]["all"][0][f"variance_{q}"], spread[q]) for m in members]
+            )
+            for q in SIZES
+        }
+        for name, members in groups.items()
     }
 
 
@@ -88,31 +158,31 @@ def _pull_table(found) -> dict:
     }
 
 
-def _switches(config: Config, name: str) -> dict | None:
-    """What a network of the configuration sees; None for one that was trained elsewhere."""
-    if name not in config.networks:
-        return None
-    inputs = config.networks[name].inputs
-    return {"waveforms": inputs.waveforms, "event_features": inputs.event_features}
+def _cuts(methods: dict, groups: dict, truth: Truth, common: np.ndarray, draws: Draws) -> dict:
+    """{cuts: {method: {"fraction", "angle_68_deg"}}}; draws : of all triggered events."""
 
+    def entries(chosen: Callable[[Reconstruction], np.ndarray]) -> dict:
+        result = {}
+        for name, members in groups.items():
+            parts, angles = [], []
+            for member in members:
+                rows = np.flatnonzero(chosen(methods[member]))
+                some = residuals(select_rows(methods[member], rows), select_rows(truth, rows))
+                degrees = np.degrees(some.angle)
+                of_cut = replicates(lambda w, x=degrees: {"": resolution_68(x, w)}, draws, rows)
+                angles.append(of_cut[""])
+                parts.append(len(rows) / len(common))
+            result[name] = {
+                "fraction": float(np.mean(parts)),
+                "angle_68_deg": over_trainings(angles),
+            }
+        return result
 
-def history_paths(networks: Mapping[str, list]) -> dict[str, Path]:
-    """{network: its history.json}, beside the checkpoint, two folders above the network's results;
-    without those that have none.
-    """
-    found = {}
-    for name, paths in networks.items():
-        for folder in list(Path(paths[0]).parents)[:3] if paths else ():
-            if (folder / "history.json").is_file():
-                found[name] = folder / "history.json"
-                break
-    return found
-
-
-def _histories(networks) -> dict:
-    """Training curves of the networks."""
-    paths = history_paths(networks)
-    return {name: parsed_json(path)["epochs"] for name, path in paths.items()}
+    return {
+        "common": entries(lambda table: common),
+        "own": entries(cuts.own),
+        "looser": entries(cuts.looser),
+    }
 
 
 def _clean(value):
@@ -126,36 +196,22 @@ def _clean(value):
     return int(value) if isinstance(value, np.integer) else value
 
 
-def _complete(table: Reconstruction) -> np.ndarray:
-    """(n_events,) bool: direction, core and energy are known."""
-    return np.isfinite(table.zenith) & np.isfinite(table.core_x) & np.isfinite(table.energy)
+def _spectrum(config: Config, truth: Truth) -> tuple[dict, np.ndarray]:
+    """(what the scores say of it, weights of the events) of the spectrum E^-SPECTRAL_INDEX."""
+    thrown = config.showers.spectral_index
+    weights = (truth.energy / np.median(truth.energy)) ** (thrown - SPECTRAL_INDEX)
+    effective = effective_number(weights)
+    return {"index": SPECTRAL_INDEX, "thrown": thrown, "n_effective": effective}, weights
 
 
-def _chosen(methods: dict[str, Reconstruction]) -> np.ndarray:
-    """(n_events,) bool: the events that are scored."""
-    good = methods[BASELINES[0]].passes_cuts.copy()
-    for name in BASELINES[1:]:
-        if name in methods:
-            good &= methods[name].valid
-    for table in methods.values():
-        good &= _complete(table)
-    if good.sum() < 10:
-        raise InputError(f"{good.sum()} events pass the cuts: at least 10 are needed for scores")
-    return good
-
-
-def _summaries(found: dict[str, Residuals], truth: Truth, settings, rows_of) -> dict:
-    """Bias and resolution of every method: of all events, and in bins of energy and of zenith."""
-    everything = np.arange(len(truth.energy))
-    energy_bins = _bins(np.log10(truth.energy) + 18.0, settings.energy_edges_log10_ev)
-    zenith_bins = _bins(np.degrees(truth.zenith), settings.zenith_edges_deg)
+def _settled(methods: dict, networks: Mapping) -> dict[str, Reconstruction]:
+    """Methods that are scored, the baselines first: without those that are neither a baseline nor a
+    network and give no event direction, core and energy together.
+    """
     return {
-        name: {
-            "all": summarise(r, truth, everything, rows_of),
-            "by_energy": [summarise(r, truth, b, rows_of) for b in energy_bins],
-            "by_zenith": [summarise(r, truth, b, rows_of) for b in zenith_bins],
-        }
-        for name, r in counted("score", found.items(), len(found), "methods")
+        name: methods[name]
+        for name in in_order(methods)
+        if name in BASELINES or name in networks or cuts.complete(methods[name]).any()
     }
 
 
@@ -166,57 +222,73 @@ def score(
 
     Parameters
     ----------
-    methods : {name: reconstruction}, with the first of the BASELINES. One that is neither a
-        baseline nor a network and gives no event direction, core and energy together is not scored.
-    networks : {name: its files} of those methods that are networks
+    methods : {name: reconstruction}, with the REFERENCE. One that is neither a baseline nor a
+        network and gives no event direction, core and energy together is not scored.
+    networks : {name: its files} of those methods that are networks; those of the configuration that
+        differ by their seed alone are scored as one, with the scatter between them
 
     Raises
     ------
     InputError : fewer than ten events with a result from every method pass the cuts.
     """
-    methods = {
-        name: methods[name]
-        for name in in_order(methods)
-        if name in BASELINES or name in networks or _complete(methods[name]).any()
+    methods = _settled(methods, networks)
+    groups = trainings(config, networks)
+    groups = {
+        name: groups.get(name, [name]) for name in methods if name not in networks or name in groups
     }
-    good = _chosen(methods)
+    good = cuts.in_common(methods)
     rows = np.flatnonzero(good)
-    chosen = select_rows(truth, rows)
+    chosen, settings = select_rows(truth, rows), config.scores
+    draws_of_all = draw_showers(truth.shower_id, settings.bootstrap, [config.seed, _SEED_TAG])
+    draws = draws_of_all._replace(shower=draws_of_all.shower[rows])
     found = {name: residuals(select_rows(table, rows), chosen) for name, table in methods.items()}
-    settings = config.scores
-
-    def rows_of(n):
-        return bootstrap_rows(n, settings.bootstrap, [config.seed, _SEED_TAG])
-
-    boot, first = rows_of(len(rows)), BASELINES[0]
-    found_pulls = pulls(select_rows(methods[first], rows), chosen)
-    triggered = _bins(np.log10(truth.energy) + 18.0, settings.energy_edges_log10_ev)
-    published = [
-        {"waveforms": w, "event_features": f, "value": v, "source": "arXiv:2005.07117"}
-        for (w, f), v in PUBLISHED.items()
-    ]
+    spectrum, weights = _spectrum(config, chosen)
+    everything = np.arange(len(rows))
+    zenith = np.degrees(chosen.zenith)
+    bins = {
+        "all": [_Bin(everything)],
+        "weighted": [_Bin(everything, weights)],
+        "by_energy": [_Bin(b) for b in _energy_bins(chosen, settings)],
+        "by_zenith": [_Bin(b) for b in _bins(zenith, settings.zenith_edges_deg)],
+    }
+    measured = {
+        name: _measured(r, chosen, draws, bins)
+        for name, r in counted("score", found.items(), len(found), "methods")
+    }
+    found_pulls = {
+        name: pulls(select_rows(methods[name], rows), chosen)
+        for name in BASELINES
+        if name in methods
+    }
     scores = {
         "format": "tashower scores",
-        "version": 2,
+        "version": VERSION,
         "software": provenance.software(),
         "commit": provenance.commit(),
         "created": provenance.now(),
         "versions": provenance.versions(),
         "configuration": as_dict(config),
-        "selection": f"events that pass the quality cuts of the {short(first)} and have a result "
-        "from every method",
+        "selection": f"events that pass the quality cuts of the {short(REFERENCE)} and have a "
+        "result from every method",
         "n_triggered": len(good),
         "n_scored": len(rows),
+        "n_showers": len(np.unique(chosen.shower_id)),
+        "spectrum": spectrum,
         "fraction_valid": {name: float(np.mean(table.valid)) for name, table in methods.items()},
         "fraction_scored_by_energy": [
-            float(good[b].mean()) if len(b) else np.nan for b in triggered
+            float(good[b].mean()) if len(b) else np.nan for b in _energy_bins(truth, settings)
         ],
-        "networks": {name: _switches(config, name) for name in networks},
-        "published_ev": published,
-        "ev_of_correction": {fit: _ev_table(found, fit, boot) for fit in BASELINES if fit in found},
-        "ev_of_quantity": _quantities(found, chosen, boot),
-        "methods": _summaries(found, chosen, settings, rows_of),
-        pulls_key(first): _pull_table(found_pulls),
-        "histories": _histories(networks),
+        "networks": {name: switches(config, name) for name in networks if name in groups},
+        "trainings": {name: groups[name] for name in networks if name in groups},
+        "published_ev": [
+            {"waveforms": w, "event_features": f, "value": v, "source": "arXiv:2005.07117"}
+            for (w, f), v in PUBLISHED.items()
+        ],
+        "ladder": _ladder(measured, groups, bins),
+        "ev_of_quantity": _quantities(measured, groups, chosen, draws),
+        "methods": _summaries(measured, groups, bins),
+        "cuts": _cuts(methods, groups, truth, good, draws_of_all),
+        "pulls": {name: _pull_table(of_fit) for name, of_fit in found_pulls.items()},
+        "histories": histories(networks),
     }
-    return _clean(scores), Scored(found, found_pulls)
+    return _clean(scores), Scored({name: found[name] for name in groups}, found_pulls)

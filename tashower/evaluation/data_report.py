@@ -18,7 +18,7 @@ from tashower.evaluation.figures.event import event_figure
 from tashower.evaluation.figures.methods import differences, distributions
 from tashower.evaluation.figures.residuals import residuals
 from tashower.evaluation.figures.style import save
-from tashower.evaluation.names import BASELINES, short
+from tashower.evaluation.names import REFERENCE, short
 from tashower.evaluation.page import pictures, render, statement
 from tashower.evaluation.sample import drawn, read_methods
 from tashower.events.model import Events, Pulses, Reconstruction
@@ -32,15 +32,15 @@ from tashower.types import FilePath
 
 
 def _simulated(paths: Sequence) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Event features of events that pass the cuts of the first baseline, and station features of
+    """Event features of events that pass the cuts of the reference fit, and station features of
     all hits, of reconstruction files.
     """
     of_events, of_stations = [], []
     for path in paths:
         found, pulses, features = read_reconstruction(path)
-        if not features or pulses is None or BASELINES[0] not in found:
+        if not features or pulses is None or REFERENCE not in found:
             raise InputError(f"{path}: holds no event features")
-        good = found[BASELINES[0]].passes_cuts
+        good = found[REFERENCE].passes_cuts
         of_events.append({name: column[good] for name, column in features.items()})
         of_stations.append(measured.station_features(pulses))
     joined = [
@@ -140,7 +140,7 @@ def report_data(
     methods, pulses, features = read_methods(events, events_path, fits_path, networks)
     if pulses is None:
         raise InputError(f"{fits_path}: holds no pulses")
-    reference = methods[BASELINES[0]]
+    reference = methods[REFERENCE]
     pull = (
         time_pulls(events, pulses, reference, read_calibration(calibration).errors)
         if calibration
@@ -163,7 +163,7 @@ def report_data(
     text = render(
         "data_report.html.j2",
         lead=f"{events.n_events:,} events of {Path(events_path).name}",
-        reference=short(BASELINES[0]),
+        reference=short(REFERENCE),
         what=_what(events, events_path),
         counts=measured.count_rows(methods, networks),
         event_rows=measured.event_rows(events, fits),

@@ -4,13 +4,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tashower.config import Config
-from tashower.evaluation import tables
-from tashower.evaluation.comparison import history_paths, score
+from tashower.evaluation.comparison import score
 from tashower.evaluation.figures.event import event_figure
 from tashower.evaluation.figures.of_scores import figures_of, names_of
 from tashower.evaluation.figures.style import save
+from tashower.evaluation.markdown import as_markdown
 from tashower.evaluation.page import scores_source
 from tashower.evaluation.sample import read_sample
+from tashower.evaluation.trainings import history_paths
 from tashower.io.atomic import written_aside
 from tashower.io.hdf5 import made_from, read_attributes
 from tashower.io.json_file import as_json, parsed_json
@@ -60,7 +61,7 @@ def evaluate(
         picture = output.parent / "figures" / f"{name}.png"
         save(event_figure(event, 0, methods, pulses), picture, source)
     with written_aside(output.with_name("scores.md")) as aside:
-        aside.write_text(f"{tables.as_markdown(scores)}\nMade from {source}.\n")
+        aside.write_text(f"{as_markdown(scores)}\nMade from {source}.\n")
     with written_aside(output) as aside:
         aside.write_bytes(content)
     return scores

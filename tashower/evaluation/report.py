@@ -9,8 +9,8 @@ from pathlib import Path
 
 from tashower.config import Config, as_dict
 from tashower.errors import InputError
-from tashower.evaluation import tables
-from tashower.evaluation.names import LOOKS, baselines, short
+from tashower.evaluation import ladder_tables, summary, tables
+from tashower.evaluation.names import LOOKS, REFERENCE, baselines, short
 from tashower.evaluation.page import is_picture_of, pictures, render, scores_source, statement
 from tashower.io import provenance
 from tashower.io.atomic import written_aside
@@ -101,9 +101,12 @@ def report_text(
         "report.html.j2",
         scores=scores,
         tables=tables,
+        ladder=ladder_tables,
+        words=summary,
+        fits=[(name, short(name)) for name in fits],
         software=provenance.software(),
         n=f"{scores['n_scored']:,}",
-        reference=short(fits[0]),
+        reference=short(REFERENCE),
         against=_in_words(fits),
         meanings=[
             (short(name), LOOKS[name].meaning)
@@ -151,9 +154,11 @@ def write_report(
         missing or were drawn from other scores.
     """
     scores_path = Path(scores_path)
-    scores = read_json(scores_path, "tashower scores", (1, 2))
+    scores = read_json(scores_path, "tashower scores", (1, 2, tables.VERSION))
+    if scores["version"] != tables.VERSION:
+        raise InputError(f"{scores_path}: scores of version {scores['version']}: score again")
     if "figures" not in scores:
-        raise InputError(f"{scores_path}: of an earlier version: score again")
+        raise InputError(f"{scores_path}: names no figures: score again")
     if config is not None:
         _check_configuration(scores_path, scores["configuration"], as_dict(config))
     figures = [scores_path.parent / "figures" / f"{name}.png" for name in scores["figures"]]

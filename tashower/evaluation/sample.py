@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tashower.errors import InputError
-from tashower.evaluation.names import BASELINES, in_order
+from tashower.evaluation.names import REFERENCE, in_order
 from tashower.events.model import (
     Events,
     Pulses,
@@ -75,8 +75,8 @@ def read_methods(
     InputError : a method is missing, files that do not belong together.
     """
     found, pulses, features = read_reconstruction(fits_path)
-    if BASELINES[0] not in found:
-        raise InputError(f"{fits_path}: no reconstruction {BASELINES[0]!r}")
+    if REFERENCE not in found:
+        raise InputError(f"{fits_path}: no reconstruction {REFERENCE!r}")
     methods, where = {name: found[name] for name in in_order(found)}, {}
     for name, path in network_paths.items():
         of_network = read_reconstruction(path)[0]
@@ -97,8 +97,8 @@ def drawn(methods: Mapping[str, Reconstruction], networks: Mapping) -> dict[str,
 
 
 def _examples(n: int, events: Events, methods: dict, pulses, networks) -> list[Example]:
-    """Up to n events that pass the cuts of the first baseline, spread evenly in energy."""
-    good = np.flatnonzero(methods[BASELINES[0]].passes_cuts)
+    """Up to n events that pass the cuts of the reference fit, spread evenly in energy."""
+    good = np.flatnonzero(methods[REFERENCE].passes_cuts)
     if not len(good) or not n:
         return []
     order = good[np.argsort(events.truth.energy[good])]

@@ -6,8 +6,11 @@ from pathlib import Path
 import numpy as np
 
 from tashower.errors import InputError
+from tashower.evaluation.ladder_tables import CUTS_MEAN, cut_rows
+from tashower.evaluation.markdown import ladder_text
 from tashower.evaluation.sample import check_same_events, single_event
-from tashower.evaluation.tables import ev_rows, markdown_table, method_rows, summary
+from tashower.evaluation.summary import summary
+from tashower.evaluation.tables import VERSION, ev_rows, markdown_table, method_rows
 from tashower.events.model import FLAGS, Events, Pulses, Reconstruction, select_events
 from tashower.io.event_file import read_events
 from tashower.io.hdf5 import read_attributes
@@ -94,13 +97,17 @@ def _describe_json(path) -> list[str]:
         raise InputError(f"{path}: not a file of tashower") from None
     lines = [_made(kind, content)]
     if kind == "tashower scores":
-        lines += [
+        if content["version"] != VERSION:
+            raise InputError(f"{path}: scores of version {content['version']}: score again")
+        parts = (
             summary(content),
-            "",
+            ladder_text(content),
             markdown_table(ev_rows(content)),
-            "",
             markdown_table(method_rows(content)),
-        ]
+            markdown_table(cut_rows(content)),
+            CUTS_MEAN,
+        )
+        lines.append("\n\n".join(parts))
     elif kind == "tashower calibration":
         lines += [f"{name}: {value:.4g}" for name, value in content["errors"].items()]
         lines.append(f"curvature: rms of ln a {content['curvature_width']:.3f}")

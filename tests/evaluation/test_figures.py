@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 
 from tashower.errors import InputError
 from tashower.evaluation.figures.event import event_figure
+from tashower.evaluation.figures.ladder import ladder
 from tashower.evaluation.figures.methods import differences, distributions
 from tashower.evaluation.figures.residuals import residuals
 from tashower.evaluation.figures.style import save
@@ -155,3 +156,36 @@ def test_a_plane_front_is_drawn_only_where_nothing_else_is_known(events, table):
         figure = event_figure(replace(events, truth=None), most_hits(events), methods, pulses)
         assert legend(figure.axes[0])[-1] == expected
         assert len(legend(figure.axes[0])) == 3  # silent, out of service, and this
+
+
+def test_the_ladder_draws_every_method_against_the_first_and_the_last_fit():
+    def method(ratio):
+        one = {"axis": {"ratio_68": {"value": ratio, "error": 0.1}}}
+        none = {"axis": {"ratio_68": {"value": None, "error": None}}}
+        return {"by_energy": [one, none]}
+
+    scores = {
+        "configuration": {"scores": {"energy_edges_log10_ev": [18, 19, 20]}},
+        "methods": {"free": {}, "complete": {}, "net": {}},
+        "networks": {"net": None},
+        "ladder": {
+            "free": {"complete": method(0.9), "net": method(0.8)},
+            "complete": {"free": method(1.1), "net": method(0.95)},
+        },
+    }
+    figure = ladder(scores)
+    left, right = figure.axes
+    assert (left.get_title(), right.get_title()) == (
+        "against the free fit",
+        "against the complete fit",
+    )
+    for axis, ratios in ((left, [0.9, 0.8]), (right, [1.1, 0.95])):
+        np.testing.assert_array_equal([line.get_ydata()[0] for line in axis.lines[:2]], ratios)
+        assert np.isnan(axis.lines[0].get_ydata()[1])
+        assert len(axis.collections) == 2  # bands
+        band = axis.collections[0].get_paths()[0].vertices[:, 1]
+        assert band.min() == pytest.approx(ratios[0] - 0.1)
+    named = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert named == ["fit, complete", "network: net", "fit, free curvature"]
+    scores["ladder"] = {"free": {}}
+    assert len(ladder(scores).axes) == 1

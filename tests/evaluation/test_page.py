@@ -9,7 +9,6 @@ import pytest
 
 from tashower.evaluation.page import render
 from tashower.evaluation.report import read_times, report_text
-from tashower.evaluation.tables import pulls_key
 
 ROOT = Path(__file__).resolve().parents[2]
 VOID = {"meta", "img", "br", "hr", "link", "input"}
@@ -54,7 +53,11 @@ def scores():
     names = ("free", "constrained", NASTY)
     quantities = ("angle_68_deg", "angle_99_deg", "zenith_bias_deg", "core_68_m", "core_bias_m")
     summary = {q: entry() for q in (*quantities, "log_energy_bias", "log_energy_68")} | {"n": 12}
-    method = {"all": summary, "by_energy": [summary], "by_zenith": [summary]}
+    method = {"all": summary, "weighted": summary, "by_energy": [summary], "by_zenith": [summary]}
+    gain = {key: entry() for key in ("ratio_68", "ev_68", "ev", "ev_without_worst")}
+    gain = dict.fromkeys(("axis", "core", "log_energy"), gain)
+    rung = {"all": gain, "weighted": gain, "by_energy": [gain]}
+    cut = {"fraction": 0.5, "angle_68_deg": entry()}
     ev = {q: entry() for q in ("axis", "core", "log_energy")}
     return {
         "commit": "abc",
@@ -70,12 +73,15 @@ def scores():
             "name": NASTY,
         },
         "published_ev": [{"waveforms": True, "event_features": True, "value": 0.37}],
-        "ev_of_correction": {fit: dict.fromkeys(names, ev) for fit in ("free", "constrained")},
+        "ladder": {fit: dict.fromkeys(names, rung) for fit in ("free", "constrained")},
+        "trainings": {NASTY: [NASTY]},
+        "spectrum": {"index": 3.0, "thrown": 1.0, "n_effective": 4.0},
+        "cuts": dict.fromkeys(("common", "own", "looser"), dict.fromkeys(names, cut)),
         "ev_of_quantity": dict.fromkeys(names, ev),
         "methods": dict.fromkeys(names, method),
         "fraction_valid": dict.fromkeys(names, 1.0),
         "fraction_scored_by_energy": [0.5],
-        pulls_key("free"): {"core_x": {"mean": 0.0, "width": 1.0, "width_68": None}},
+        "pulls": {"free": {"core_x": {"mean": 0.0, "width": 1.0, "width_68": None}}},
         "histories": {},
     }
 

@@ -10,7 +10,9 @@ import pytest
 
 from tashower.calibration.calibration import DEFAULT
 from tashower.cli import main
+from tashower.evaluation.names import short
 from tashower.io.event_file import read_events
+from tashower.io.json_file import as_json
 from tashower.io.reconstruction_file import read_reconstruction, write_reconstruction
 
 CONFIG = "{scores: {bootstrap: 10, examples: 1}, samples: {test: 300}}"
@@ -54,7 +56,7 @@ def test_scores_are_plain_json_with_what_made_them(scores):
     assert content["format"] == "tashower scores"
     assert content["configuration"]["samples"]["test"] == 300
     assert content["networks"]["my_network"] is None
-    same = content["ev_of_correction"]["constrained"]["my_network"]["axis"]["value"]
+    same = content["ladder"]["constrained"]["my_network"]["all"]["axis"]["ev"]["value"]
     assert same == pytest.approx(0.0, abs=1e-9)
     assert (scores.with_name("scores.md")).read_text().startswith("# Scores")
 
@@ -62,6 +64,7 @@ def test_scores_are_plain_json_with_what_made_them(scores):
 @pytest.mark.parametrize(
     "name",
     [
+        "ladder",
         "angular_resolution",
         "energy_resolution",
         "zenith_bias",
@@ -101,6 +104,25 @@ def test_report_of_something_else_is_refused(tmp_path, content, capsys):
     assert main(["report", "--scores", str(path), "--output", str(tmp_path / "r.html")]) == 2
     assert "x.json" in capsys.readouterr().err
     assert not (tmp_path / "r.html").exists()
+
+
+def test_report_of_older_scores_is_refused(tmp_path, capsys):
+    path = tmp_path / "x.json"
+    path.write_bytes(as_json({"format": "tashower scores", "version": 2, "figures": []}))
+    assert main(["report", "--scores", str(path), "--output", str(tmp_path / "r.html")]) == 2
+    assert "x.json: scores of version 2: score again" in capsys.readouterr().err
+    assert not (tmp_path / "r.html").exists()
+
+
+def test_show_prints_the_ladder(scores, capsys):
+    assert main(["show", str(scores)]) == 0
+    out = capsys.readouterr().out
+    content = json.loads(scores.read_text())
+    for fit in content["ladder"]:
+        assert f"| against the {short(fit)} |" in out
+    one = content["ladder"]["constrained"]["free"]["all"]["axis"]
+    for key in ("ratio_68", "ev_68", "ev", "ev_without_worst"):
+        assert f"{one[key]['value']:.3f} ± {one[key]['error']:.3f}" in out
 
 
 def test_files_that_do_not_belong_together_are_refused(files, tmp_path, capsys):

@@ -4,28 +4,34 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hits import make_events, make_reconstruction
+from hits import shifted
 
 from tashower.config import load_config
 from tashower.errors import InputError
 from tashower.evaluation.comparison import score
+from tashower.evaluation.markdown import as_markdown
 from tashower.evaluation.names import label
 from tashower.evaluation.scores import (
-    bootstrap_rows,
+    effective_number,
     explained_variance,
     half_width_68,
+    kept_variance,
+    mean,
+    quantile,
     residuals,
     resolution_68,
-    summarise,
-    with_error,
+    statistics,
+    variance,
 )
-from tashower.evaluation.tables import as_markdown, cells, full_network, sentences
+from tashower.evaluation.summary import sentences
+from tashower.evaluation.tables import cells, full_network
+from tashower.events.model import select_rows
 from tashower.physics.geometry import direction
 
 
 def test_explained_variance_closed_forms(rng):
     base = rng.normal(size=(5000, 3))
-    assert explained_variance(0.5 * base, base) == pytest.approx(0.75)
+    assert explained_variance(0.5 * base, base)[0] == pytest.approx(0.75)
     assert explained_variance(base, base) == 0.0
     assert explained_variance(0.5 * base + [3.0, -2.0, 1.0], base) == pytest.approx(0.75)
     assert explained_variance(0 * base, base) == 1.0
@@ -42,9 +48,103 @@ def test_too_few_events_have_no_variance(n):
     assert np.isnan(half_width_68(np.zeros(n)))
 
 
-def test_empty_has_no_resolution():
-    assert np.isnan(resolution_68([]))
-    assert np.isnan(with_error(resolution_68, (np.zeros(0),), np.zeros((5, 0), int))["value"])
+@pytest.mark.parametrize("n", [0, 1, 5])
+def test_what_has_no_value_is_nan(rng, n):
+    """Without events, without weight, or with a NaN among the values."""
+    weights = np.zeros((3, n))
+    for of in (resolution_68, half_width_68, mean, variance, kept_variance):
+        found = of(rng.normal(size=n), weights)
+        assert found.shape == (3,)
+        assert np.isnan(found).all()
+        assert np.isnan(of(np.append(rng.normal(size=n), np.nan))).all() or of is kept_variance
+
+
+def test_a_weight_of_two_is_two_events(rng):
+    """Every statistic, of events whose weights are whole numbers, 0 among them."""
+    counts = rng.integers(0, 4, 301)
+    table, truth = shifted(rng, 301)
+    one = residuals(table, truth)
+    many = residuals(*(select_rows(t, np.repeat(np.arange(301), counts)) for t in (table, truth)))
+    azimuth = truth.azimuth
+    once = statistics(one, azimuth, np.stack([counts, np.ones(301)]).astype(float))
+    copied = statistics(many, np.repeat(azimuth, counts), np.ones((1, counts.sum())))
+    for name, value in copied.items():
+        assert once[name][0] == pytest.approx(value[0], rel=1e-9), name
+        if name != "angle_99_deg":  # the same event, here
+            assert once[name][0] != pytest.approx(once[name][1], rel=1e-9), name
+
+
+def test_statistics_say_what_they_are_called(rng):
+    table, truth = shifted(rng)
+    table = replace(table, core_x=truth.core_x + 9 * np.cos(truth.azimuth))
+    found, weights = residuals(table, truth), np.ones((1, 4000))
+    summary = {k: v[0] for k, v in statistics(found, truth.azimuth, weights).items()}
+    core = np.hypot(*found.core.T)
+    towards = found.core[:, 0] * np.cos(truth.azimuth) + found.core[:, 1] * np.sin(truth.azimuth)
+    expected = {
+        "angle_68_deg": np.degrees(np.quantile(found.angle, 0.6827)),
+        "angle_99_deg": np.degrees(np.quantile(found.angle, 0.99)),
+        "zenith_bias_deg": np.degrees((table.zenith - truth.zenith).mean()),
+        "core_68_m": np.quantile(core, 0.6827),
+        "core_bias_m": towards.mean(),
+        "log_energy_bias": np.log(table.energy / truth.energy).mean(),
+        "log_energy_68": np.diff(np.quantile(found.log_energy, [0.15865, 0.84135]))[0] / 2,
+        "variance_axis": found.axis.var(axis=0).sum(),
+        "variance_core": found.core.var(axis=0).sum(),
+        "variance_log_energy": found.log_energy.var(),
+        "kept_axis": found.axis[np.argsort(found.angle)[:3960]].var(axis=0).sum(),
+        "kept_core": found.core[np.argsort(core)[:3960]].var(axis=0).sum(),
+        "kept_log_energy": np.sort(np.abs(found.log_energy))[:3960],
+    }
+    signed = found.log_energy[np.argsort(np.abs(found.log_energy))[:3960]]
+    expected["kept_log_energy"] = signed.var()
+    assert set(summary) == set(expected)
+    for name, value in expected.items():
+        assert summary[name] == pytest.approx(value, rel=3e-3), name  # quantiles: between events
+
+
+@pytest.mark.parametrize("part", [0.1, 0.5, 0.6827, 0.99, 1.0])
+def test_quantiles_are_those_of_numpy(rng, part):
+    """Rounded values: many are equal; whole and broken weights."""
+    values = rng.normal(size=500).round(1)
+    for weights in (rng.integers(0, 4, 500).astype(float), rng.uniform(size=500) ** 3):
+        other = np.quantile(values, part, weights=weights, method="inverted_cdf")
+        assert quantile(values, part, weights)[0] == other
+
+
+def test_weighted_to_another_spectrum():
+    """Thrown flat in log E between 1 and R and weighted to E^-3, the weights are E^-2: median, mean
+    of ln E and effective number in closed form.
+    """
+    n, largest = 400_000, 10**1.5
+    energy = largest ** ((np.arange(n) + 0.5) / n)
+    weights = energy**-2.0
+    total = (1 - largest**-2) / 2
+    median = (1 - 2 * 0.5 * total) ** -0.5
+    assert quantile(energy, 0.5, weights)[0] == pytest.approx(median, rel=1e-4)
+    log = np.log(largest)
+    of_log = (0.25 - largest**-2 * (log / 2 + 0.25)) / total
+    assert mean(np.log(energy), weights)[0] == pytest.approx(of_log, rel=1e-4)
+    effective = total**2 / (log * (1 - largest**-4) / 4)
+    assert effective_number(weights) / n == pytest.approx(effective, rel=1e-4)
+    assert effective_number(np.ones(7)) == 7.0
+    assert effective_number([]) == 0.0
+
+
+def test_variance_without_the_worst_events(rng):
+    """Of Gaussian residuals in one and two dimensions in closed form; wild events leave it where it
+    is, and not the variance.
+    """
+    x = rng.normal(size=(400_000, 2))
+    # 1 - 2 z phi(z)/0.99 with z = 2.5758; 2 (1 - 0.01 (1 + ln 100))/0.99.
+    assert kept_variance(x[:, 0])[0] == pytest.approx(0.92475, rel=5e-3)
+    assert kept_variance(x)[0] == pytest.approx(1.90696, rel=5e-3)
+    wild = x[:10_000].copy()
+    wild[:50] *= 100.0
+    assert kept_variance(wild)[0] == pytest.approx(kept_variance(x)[0], rel=0.05)
+    assert variance(wild)[0] > 50
+    hundred = np.arange(1.0, 101.0)
+    assert kept_variance(hundred)[0] == pytest.approx(np.var(hundred[:99]))
 
 
 @pytest.mark.parametrize("width", [0.1, 3.0])
@@ -55,47 +155,6 @@ def test_resolutions_recover_the_width_that_was_put_in(rng, width):
     assert resolution_68(np.hypot(*x.T)) == pytest.approx(1.5152 * width, rel=0.01)
 
 
-def test_bootstrap_error_of_a_mean(rng):
-    x = rng.normal(size=2000)
-    found = with_error(np.mean, (x,), bootstrap_rows(2000, 400, [1, 2]))
-    assert found["value"] == x.mean()
-    assert found["error"] == pytest.approx(1 / np.sqrt(2000), rel=0.15)
-
-
-def test_bootstrap_is_reproducible_and_depends_on_its_seed():
-    np.testing.assert_array_equal(bootstrap_rows(50, 5, [1]), bootstrap_rows(50, 5, [1]))
-    assert not np.array_equal(bootstrap_rows(50, 5, [1]), bootstrap_rows(50, 5, [2]))
-
-
-def shifted(rng, n=4000, turn=0.02, azimuth=None):
-    """Truth, and a reconstruction whose axis is off by Gaussian angles of rms `turn` across two
-    axes [rad].
-    """
-    events = make_events(rng, n)
-    zenith = np.arcsin(np.sqrt(rng.uniform(0.02, 0.4, n)))
-    azimuth = rng.uniform(0, 2 * np.pi, n) if azimuth is None else np.full(n, azimuth)
-    truth = replace(
-        events.truth, zenith=zenith, azimuth=azimuth, energy=10 ** rng.uniform(0.5, 2, n)
-    )
-    table = make_reconstruction(rng, events)
-    e_zenith = direction(zenith + np.pi / 2, azimuth)
-    e_azimuth = np.stack([-np.sin(azimuth), np.cos(azimuth), np.zeros(n)], axis=1)
-    a, b = turn * rng.normal(size=(2, n))
-    axis = direction(zenith, azimuth) + a[:, None] * e_zenith + b[:, None] * e_azimuth
-    axis /= np.linalg.norm(axis, axis=1, keepdims=True)
-    table = replace(
-        table,
-        zenith=np.arccos(axis[:, 2]),
-        azimuth=np.arctan2(axis[:, 1], axis[:, 0]) % (2 * np.pi),
-        core_x=truth.core_x + 30 * rng.normal(size=n),
-        core_y=truth.core_y + 30 * rng.normal(size=n),
-        energy=truth.energy * np.exp(0.2 * rng.normal(size=n) + 0.05),
-        flags=np.zeros(n, np.uint16),
-        covariance=np.broadcast_to(np.eye(7), (n, 7, 7)).copy(),
-    )
-    return table, truth
-
-
 @pytest.mark.parametrize("azimuth", [0.0, 1e-4, 3.0, 6.283])
 def test_residuals_do_not_know_where_the_azimuth_wraps(rng, azimuth):
     table, truth = shifted(rng, azimuth=azimuth)
@@ -103,33 +162,6 @@ def test_residuals_do_not_know_where_the_azimuth_wraps(rng, azimuth):
     assert resolution_68(found.angle) == pytest.approx(1.5152 * 0.02, rel=0.05)
     assert found.angle.max() < 0.12
     np.testing.assert_allclose(np.linalg.norm(found.axis, axis=1), found.angle, rtol=1e-2)
-
-
-def test_summary_of_known_residuals(rng):
-    table, truth = shifted(rng)
-    summary = summarise(
-        residuals(table, truth), truth, np.arange(4000), lambda n: bootstrap_rows(n, 20, [3])
-    )
-    assert summary["n"] == 4000
-    assert summary["angle_68_deg"]["value"] == pytest.approx(np.degrees(1.5152 * 0.02), rel=0.05)
-    assert summary["core_68_m"]["value"] == pytest.approx(1.5152 * 30, rel=0.05)
-    assert summary["log_energy_bias"]["value"] == pytest.approx(0.05, abs=0.02)
-    assert summary["log_energy_68"]["value"] == pytest.approx(0.2, rel=0.05)
-    assert abs(summary["core_bias_m"]["value"]) < 3
-    towards = replace(
-        table,
-        core_x=table.core_x + 9 * np.cos(truth.azimuth),
-        core_y=table.core_y + 9 * np.sin(truth.azimuth),
-    )
-    moved = summarise(
-        residuals(towards, truth), truth, np.arange(4000), lambda n: bootstrap_rows(n, 20, [3])
-    )
-    assert moved["core_bias_m"]["value"] - summary["core_bias_m"]["value"] == pytest.approx(9.0)
-    nothing = summarise(
-        residuals(table, truth), truth, np.arange(0), lambda n: bootstrap_rows(n, 20, [3])
-    )
-    assert nothing["n"] == 0
-    assert np.isnan(nothing["angle_68_deg"]["value"])
 
 
 @pytest.fixture
@@ -169,15 +201,10 @@ def test_scores_of_a_network_that_halves_the_error(scored):
     name = full_network(scores)
     assert name == "waveforms_and_features"
     for baseline in ("free", "constrained"):
-        assert scores["ev_of_correction"][baseline][name]["axis"]["value"] == pytest.approx(
-            0.75, abs=0.01
-        )
-        assert scores["ev_of_correction"][baseline][name]["core"]["value"] == pytest.approx(
-            0.75, abs=0.01
-        )
-        assert scores["ev_of_correction"][baseline][name]["log_energy"]["value"] == pytest.approx(
-            0.0, abs=1e-9
-        )
+        gain = scores["ladder"][baseline][name]["all"]
+        assert gain["axis"]["ev"]["value"] == pytest.approx(0.75, abs=0.01)
+        assert gain["core"]["ev"]["value"] == pytest.approx(0.75, abs=0.01)
+        assert gain["log_energy"]["ev"]["value"] == pytest.approx(0.0, abs=1e-9)
     ratio = [scores["methods"][m]["all"]["angle_68_deg"]["value"] for m in (name, "free")]
     assert ratio[0] / ratio[1] == pytest.approx(0.5, abs=0.01)
     assert sum(b["n"] for b in scores["methods"]["free"]["by_energy"]) == scores["n_scored"] == 4000
@@ -235,7 +262,7 @@ def test_words_follow_the_numbers(scored):
     assert "strongest" not in said  # that would be the complete fit
     three = {**methods, "complete": methods["constrained"]}
     with_it = score(config, three, truth, networks)[0]
-    assert list(with_it["ev_of_correction"]) == ["free", "constrained", "complete"]
+    assert list(with_it["ladder"]) == ["free", "constrained", "complete"]
     words = " ".join(sentences(with_it))
     assert "against the complete fit, the strongest of ours." in words
     assert "The complete fit alone explains" in words
@@ -253,7 +280,7 @@ def test_a_file_may_hold_the_first_fit_alone(scored):
     config, methods, truth, networks = scored
     methods = {name: table for name, table in methods.items() if name != "constrained"}
     scores, _ = score(config, methods, truth, networks)
-    assert list(scores["ev_of_correction"]) == ["free"]
+    assert list(scores["ladder"]) == ["free"]
     text = as_markdown(scores)
     assert "constrained" not in text
     assert "the published comparison (0.37)." in text

@@ -27,6 +27,8 @@ def folder(tmp_path, rng):
     (tmp_path / "text.pt").write_text("hello")
     (tmp_path / "history.json").write_bytes(as_json({"format": "tashower history", "epochs": []}))
     (tmp_path / "list.json").write_text("[1, 2]")
+    old = {"format": "tashower scores", "version": 2, "software": "", "commit": "", "created": ""}
+    (tmp_path / "scores.json").write_bytes(as_json(old))
     return tmp_path
 
 
@@ -40,6 +42,7 @@ def folder(tmp_path, rng):
         (["text.pt"], "text.pt: not a checkpoint"),
         (["history.json"], "history.json: not a file of tashower"),
         (["list.json"], "list.json: not a file of tashower"),
+        (["scores.json"], "scores.json: scores of version 2: score again"),
         (["."], "is a folder"),
     ],
 )

@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from tashower.evaluation.figures.style import figure_in_style
-from tashower.evaluation.names import baselines, colours, label
+from tashower.evaluation.names import REFERENCE, baselines, colours, label
 from tashower.evaluation.scores import ONE_SIGMA, Residuals
 from tashower.evaluation.tables import full_network
 
@@ -18,7 +18,7 @@ def opening_angles(scores: dict, found: dict[str, Residuals]) -> Figure:
     figure = Figure(figsize=(12, 4.6))
     left, right = figure.subplots(1, 2)
     colour = colours(found)
-    reference = found[baselines(scores)[0]].angle
+    reference = found[REFERENCE].angle
     largest = np.degrees(np.quantile(reference, 0.995))
     for name, r in found.items():
         angle = np.sort(np.degrees(r.angle))

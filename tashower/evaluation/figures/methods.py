@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from tashower.evaluation.figures.style import figure_in_style
-from tashower.evaluation.names import BASELINES, colours, label, short
+from tashower.evaluation.names import REFERENCE, colours, label, short
 from tashower.events.model import Reconstruction
 from tashower.physics.geometry import direction, opening_angle
 
@@ -61,16 +61,16 @@ def distributions(methods: dict[str, Reconstruction], networks: Iterable[str], s
 
 @figure_in_style
 def differences(methods: dict[str, Reconstruction], networks: Iterable[str]) -> Figure:
-    """Angle and energy between the first baseline and every other method, event by event.
+    """Angle and energy between the reference fit and every other method, event by event.
 
     networks : names of the methods that are networks
     """
     figure = Figure(figsize=(12, 4.4))
     left, right = figure.subplots(1, 2)
-    reference, colour = methods[BASELINES[0]], colours(methods)
+    reference, colour = methods[REFERENCE], colours(methods)
     its_axis = direction(reference.zenith, reference.azimuth)
     for name, table in methods.items():
-        if name == BASELINES[0]:
+        if name == REFERENCE:
             continue
         with np.errstate(invalid="ignore", divide="ignore"):
             angle = np.degrees(opening_angle(direction(table.zenith, table.azimuth), its_axis))
@@ -78,7 +78,7 @@ def differences(methods: dict[str, Reconstruction], networks: Iterable[str]) -> 
         style = {"color": colour[name], "label": label(name, networks)}
         _histogram(left, np.minimum(angle, 10.0), np.linspace(0, 10, 51), **style)
         _histogram(right, np.clip(ratio, -1, 1), np.linspace(-1, 1, 51), **style)
-    other = short(BASELINES[0])
+    other = short(REFERENCE)
     left.set(xlabel=f"angle to the {other} [deg] (last bin: and more)", ylabel="events")
     right.set(xlabel=f"ln(E / E of the {other})", ylabel="events")
     for axis in (left, right):

@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from tashower.evaluation.comparison import Scored
 from tashower.evaluation.figures.directions import opening_angles, residual_maps
 from tashower.evaluation.figures.explained_variance import explained_variance
+from tashower.evaluation.figures.ladder import ladder
 from tashower.evaluation.figures.pulls import pulls
 from tashower.evaluation.figures.resolution import (
     angular_resolution,
@@ -17,6 +18,7 @@ from tashower.evaluation.figures.training import training_curves
 
 #: Figures of scores, in the order in which they are drawn.
 FIGURES = (
+    "ladder",
     *("angular_resolution", "energy_resolution", "zenith_bias", "opening_angles"),
     *("residual_maps", "explained_variance", "training_curves", "pulls"),
 )
@@ -29,6 +31,7 @@ def names_of(scores: dict) -> list[str]:
 
 def figures_of(scores: dict, scored: Scored) -> Iterator[tuple[str, Figure]]:
     """(name, figure) of all figures of scores, made one after the other."""
+    yield "ladder", ladder(scores)
     yield "angular_resolution", angular_resolution(scores)
     yield "energy_resolution", energy_resolution(scores)
     yield "zenith_bias", zenith_bias(scores)

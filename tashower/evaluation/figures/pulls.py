@@ -1,29 +1,39 @@
-"""Does the fit know its errors?"""
+"""Do the fits know their errors?"""
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from tashower.evaluation.figures.style import figure_in_style
-from tashower.evaluation.tables import pulls_of_fit
+from tashower.evaluation.names import colours, short
 from tashower.events.model import PARAMETERS
 
 
+def _words(value: float | None) -> str:
+    return "—" if value is None else f"{value:.3f}"
+
+
 @figure_in_style
-def pulls(scores: dict, found: np.ndarray) -> Figure:
-    """Pulls of the seven parameters of the first baseline, (n_events, 7), against a unit
-    Gaussian.
+def pulls(scores: dict, found: dict[str, np.ndarray]) -> Figure:
+    """Pulls of the seven parameters of every baseline, {fit: (n_events, 7)}, against a unit
+    Gaussian; in the titles those of the last, the strongest fit.
     """
     figure = Figure(figsize=(14, 6.6))
     axes = figure.subplots(2, 4, sharex=True, sharey=True)
     edges = np.linspace(-5, 5, 61)
     middle = 0.5 * (edges[1:] + edges[:-1])
-    for axis, name, pull in zip(axes.flat, PARAMETERS, found.T, strict=False):
-        entry = pulls_of_fit(scores)[name]
-        axis.hist(pull, edges, density=True, color="#9ecae1")
-        axis.plot(middle, np.exp(-0.5 * middle**2) / np.sqrt(2 * np.pi), color="k", lw=1)
-        text = f"{name}: mean {entry['mean']:+.3f}, width {entry['width']:.3f}"
+    colour, last = colours(found), list(found)[-1]
+    for k, (axis, name) in enumerate(zip(axes.flat, PARAMETERS, strict=False)):
+        for fit, of_fit in found.items():
+            values = of_fit[np.isfinite(of_fit[:, k]), k]
+            if len(values):
+                style = {"color": colour[fit], "lw": 2.0 if fit == last else 1.0}
+                axis.hist(values, edges, density=True, histtype="step", label=short(fit), **style)
+        axis.plot(middle, np.exp(-0.5 * middle**2) / np.sqrt(2 * np.pi), color="#9ecae1", lw=1)
+        entry = scores["pulls"][last][name]
+        text = f"{name}: mean {_words(entry['mean'])}, width {_words(entry['width'])}"
         axis.set_title(text, fontsize=10)
     axes.flat[-1].axis("off")
+    axes.flat[-1].legend(*axes.flat[0].get_legend_handles_labels(), loc="center")
     for axis in axes[1]:
         axis.set_xlabel("(fitted - true) / error")
     for axis in axes[:, 0]:

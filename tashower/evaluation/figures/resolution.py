@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from tashower.evaluation.figures.style import figure_in_style
-from tashower.evaluation.names import baselines, colours, label, marker, short
+from tashower.evaluation.names import REFERENCE, colours, label, marker, short
 
 #: 68 % angular resolution of the Telescope Array surface detector: log10(E/eV) from, to, [deg]
 #: (ApJL 768 (2013) L1).
@@ -63,9 +63,8 @@ def _published(axis) -> None:
 @figure_in_style
 def angular_resolution(scores: dict) -> Figure:
     """68 % opening angle against energy, with the Telescope Array's published values, and its ratio
-    to that of the first baseline.
+    to that of the reference fit.
     """
-    reference = baselines(scores)[0]
     figure = Figure(figsize=(7.5, 7))
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
     _points(top, scores, "by_energy", "angle_68_deg")
@@ -73,9 +72,9 @@ def angular_resolution(scores: dict) -> Figure:
     top.set(ylabel="68 % opening angle [deg]")
     top.set_ylim(0, None)
     top.legend(fontsize=9)
-    _points(bottom, scores, "by_energy", "angle_68_deg", relative_to=reference)
-    bottom.axhline(1, color=colours([reference])[reference], lw=0.8)
-    bottom.set(xlabel="log10(true energy / eV)", ylabel=f"ratio to the {short(reference)}")
+    _points(bottom, scores, "by_energy", "angle_68_deg", relative_to=REFERENCE)
+    bottom.axhline(1, color=colours([REFERENCE])[REFERENCE], lw=0.8)
+    bottom.set(xlabel="log10(true energy / eV)", ylabel=f"ratio to the {short(REFERENCE)}")
     return figure
 
 

@@ -11,7 +11,7 @@ def training_curves(scores: dict) -> Figure:
     """Losses and explained variance of the validation sample against the epoch."""
     figure = Figure(figsize=(12, 4.4))
     left, right = figure.subplots(1, 2)
-    colour = colours(scores["methods"])
+    colour = colours(scores["methods"] | scores["histories"])
     for name, history in scores["histories"].items():
         epoch = [h["epoch"] for h in history]
         left.plot(epoch, [h["train_loss"] for h in history], color=colour[name], ls=":")
