@@ -56,8 +56,8 @@ LOOKS = {
         "complete fit",
         "#000000",
         "^",
-        "the constrained fit that knows early and late stations, shifts times where more was seen "
-        "than expected, and trusts far-off times less",
+        "the constrained fit that knows early and late stations and the onset of the front, shifts "
+        "times where more was seen than expected, and knows that times are skewed",
     ),
     "plane": Look("plane front", "plane front"),
     "standard": Look("standard reconstruction (of the file)", "standard"),
