@@ -19,8 +19,8 @@ MOST_STATIONS = 30_000
 #: Skewness of a time's distribution: at most this, of an exponential tail (choice); and below the
 #: second value a normal distribution is meant.
 LARGEST_SKEW, SMALLEST_SKEW = 1.5, 0.02
-#: Largest argument of its exponential: a station so much too early is rejected anyway.
-LARGEST_EXPONENT = 30.0
+#: Where its exponential goes on as a straight line: a station so much too early is rejected anyway.
+LARGEST_EXPONENT = 6.0
 _LOWEST_LOG_DENSITY = float(np.log(0.1))
 _LOG_DENSITIES = (float(np.log(0.3)), float(np.log(100.0)))
 
@@ -119,11 +119,13 @@ def skewed_square(pull, skew):
 
     y = pull, observed minus most probable time over sigma; kappa = skew > 0. Early times (y < 0)
     are unlikely, late ones fall exponentially; kappa = 1 is Gumbel's distribution, small kappa
-    the normal one. exp(-kappa y) follows a gamma distribution of shape 1/kappa^2 and mean 1
+    the normal one. Beyond kappa y = -LARGEST_EXPONENT it goes on straight. exp(-kappa y) follows a gamma distribution of shape 1/kappa^2 and mean 1
     (Prentice 1974, doi:10.1093/biomet/61.3.539).
     """
-    x = np.minimum(-skew * pull, LARGEST_EXPONENT)
-    return 2.0 * (np.expm1(x) - x) / (skew * skew)
+    x = -skew * pull
+    bent = np.minimum(x, LARGEST_EXPONENT)
+    grown = np.expm1(bent)
+    return 2.0 * (grown - bent + grown * (x - bent)) / (skew * skew)
 
 
 @formula
@@ -227,7 +229,7 @@ def fit_errors(
     factor = curvature_zenith_dependence(residuals["zenith"])
     errors = ErrorModel(**fixed)
     if not {"late_fraction", "contained_time"} <= set(fixed):
-        errors = _fit_contained(residuals, factor, ErrorModel(), fixed)
+        errors = _fit_contained(residuals, factor, errors, fixed)
     timed = residuals["density"] * area > 2.0 * SMALLEST_SIGNAL
     r, density, c, time = (
         x[timed] for x in (residuals["r"], residuals["density"], factor, residuals["time"])

@@ -17,7 +17,7 @@ from tashower.calibration.errors import (
     time_error,
     time_shift,
 )
-from tashower.calibration.prior import fit_curvature_prior
+from tashower.calibration.prior import fit_curvature_prior, mean_curvature
 from tashower.config import load_config
 from tashower.errors import InputError
 from tashower.events.model import PARAMETERS, pulls
@@ -124,18 +124,18 @@ def test_another_front_is_fitted(form, tmp_path):
         reconstruct(usual, calibration, config.reconstruction)
 
 
-def test_curvature_prior_is_recovered(rng):
-    from types import SimpleNamespace
-
+@pytest.mark.parametrize("precision", [1e-4, 0.15])
+def test_curvature_prior_is_recovered(rng, precision):
+    """From curvatures that are known, or fitted with errors twice the width."""
     n = 20_000
     zenith, s_ref = rng.uniform(0, 0.85, n), 10 ** rng.uniform(0.5, 2.2, n)
     s, x = 1 / np.cos(zenith) - 1, np.log(s_ref)
-    log_a = 0.3 - 1.2 * s + 0.5 * s**2 - 0.1 * x + 0.05 * s * x + 0.08 * rng.normal(size=n)
-    coefficients, width = fit_curvature_prior(
-        SimpleNamespace(zenith=zenith, s_ref=s_ref, curvature=np.exp(log_a))
-    )
-    np.testing.assert_allclose(coefficients, (0.3, -1.2, 0.5, -0.1, 0.05), atol=0.1)
-    assert width == pytest.approx(0.08, rel=0.05)
+    mean = np.exp(0.3 - 1.2 * s + 0.5 * s**2 - 0.1 * x + 0.05 * s * x)
+    error = precision * mean * rng.uniform(0.5, 1.5, n)
+    curvature = mean * np.exp(0.08 * rng.normal(size=n)) + error * rng.normal(size=n)
+    coefficients, width = fit_curvature_prior(curvature, error, zenith, s_ref)
+    np.testing.assert_allclose(mean_curvature(zenith, s_ref, coefficients), mean, rtol=0.02)
+    assert width == pytest.approx(0.08, rel=0.08)
 
 
 def test_pulls_after_calibration_on_events_that_it_did_not_see(sample):

@@ -33,14 +33,14 @@ def test_the_fit_expects_the_same(rng, azimuth, on_ground):
     position = np.column_stack([rng.uniform(-2000, 2000, (8, 2)), rng.uniform(-50, 50, 8)])
     nothing, one = np.zeros(8), np.ones(8)
     use = np.full(8, TIME + SIGNAL, np.int32)
-    columns = (nothing, nothing, one, one, nothing, one, nothing, one, one)
+    columns = (nothing, nothing, one, one, nothing, one, nothing, one, one, nothing, nothing)
     observed = Observed(*position.T.copy(), use, *columns)
     settings = FitSettings(description, ErrorModel(), False, np.zeros(5), 1.0)
     shower = ShowerParameters(zenith, azimuth, p[0], p[1], 40.0, 70.0, 1.7)
     found = expected(shower, position, description)
     trial = trial_of(p, settings)
     for i in range(8):
-        times, densities, _ = station_terms(trial, observed, i, description)
+        times, densities, _ = station_terms(trial, observed, i, settings)
         assert times[6] == pytest.approx(found.time[i], rel=1e-9)
         # with weight 1 and nothing observed: weight S^2, pull S^2
         assert np.sqrt(densities[4]) == pytest.approx(found.density[i], rel=1e-9)

@@ -15,7 +15,7 @@ from tashower.physics.lateral import (
     slope_of_secant,
     tabulated,
 )
-from tashower.physics.shower_front import TELESCOPE_ARRAY_FRONT, Front, front_delay
+from tashower.physics.shower_front import TELESCOPE_ARRAY_FRONT, Front, front_delay_with_onset
 from tashower.reconstruction.clusters import BOUND, SIGNAL, SILENT, TIME
 from tashower.reconstruction.joint.model import (
     N_PARAMETERS,
@@ -49,10 +49,15 @@ LATERALS = {"formula": TELESCOPE_ARRAY, "table": tabulated(auger, 1000.0)}
 FRONTS = {"telescope array": TELESCOPE_ARRAY_FRONT, "own": Front(45.0, 1.7, 0.35)}
 
 
+def onset_of(front):
+    return 0.21 if front == FRONTS["own"] else 0.0
+
+
 def settings_of(on_ground, lateral, front):
     """What the fit is told of the array; its prior is given apart."""
     description = Description(lateral, front, AREA, on_ground)
-    return FitSettings(description, ErrorModel(signal_poisson=DISPERSION), True, np.zeros(6), 0.1)
+    errors = ErrorModel(signal_poisson=DISPERSION)
+    return FitSettings(description, errors, True, np.zeros(6), 0.1, onset=onset_of(front))
 
 
 def evaluated(p, observed, on_ground, lateral, front, prior=PRIOR):
@@ -76,7 +81,8 @@ def expected(p, x, y, z, on_ground, lateral, front):
     r2 = d[0] ** 2 + d[1] ** 2 if on_ground else (d**2).sum(axis=0) - q**2
     r = np.sqrt(r2 + SOFTENING**2)
     log_ldf = log_lateral_distribution(r, slope_of_secant(1.0 / n[2]), lateral)
-    time = p[5] - q / 0.299792458 + front_delay(r, log_ldf, p[6], front)
+    delay = front_delay_with_onset(r, log_ldf, p[6], onset_of(front), front)
+    time = p[5] - q / 0.299792458 + delay
     return time, np.exp(p[4] + log_ldf)
 
 
@@ -116,7 +122,10 @@ def stations(p, on_ground, lateral, front, exact):
         contained,
         density,
         rng.uniform(0.8, 1.2, 16) if not exact else np.ones(16),
-        np.ones(16),
+        rng.uniform(0.3, 1.0, 16),
+        # Normal and skewed, but nowhere past the bend.
+        np.repeat([0.0, 0.1, 0.2, 0.25], 4)[rng.permutation(16)],
+        np.array([True]),
     )
 
 
@@ -211,6 +220,8 @@ def test_sum_of_one_station_by_hand():
         expected=one,
         late=one,
         trust=one,
+        skew=0.0 * one,
+        tails=np.array([False]),
     )
     m, k = 2.7 * AREA / DISPERSION, 2.0 * AREA / DISPERSION
     poisson = 2.0 * (m - k + k * np.log(k / m))
@@ -253,7 +264,47 @@ def test_lower_bound_by_hand(bound, expected_term):
         expected=one,
         late=one,
         trust=one,
+        skew=0.0 * one,
+        tails=np.array([False]),
     )
     p = np.array([0.0, 0.0, 0.0, 0.0, np.log(2.0), 40.0, 1.1])  # 1.1: the prior's mean
     total, _, _ = evaluated(p, observed, False, TELESCOPE_ARRAY, TELESCOPE_ARRAY_FRONT)
     assert total == pytest.approx(expected_term, abs=1e-9)
+
+
+@pytest.mark.parametrize("pull", [-2.0, -0.3, 0.7, 5.0])
+@pytest.mark.parametrize("skew", [0.0, 0.4, 1.0])
+def test_skewed_time_by_hand(pull, skew):
+    """A time `pull` sigma late, trusted by half: 2 (exp(-k y) - 1 + k y)/k^2, or y^2."""
+    one = np.ones(1)
+    front = TELESCOPE_ARRAY_FRONT
+    late, onset = 0.9, 0.34
+    delay = late * (1.2 + onset) * (1.0 + 800.0 / 30.0) ** 1.5
+    observed = Observed(
+        x=np.array([np.sqrt(800.0**2 - SOFTENING**2)]),
+        y=0.0 * one,
+        z=0.0 * one,
+        use=np.array([TIME], np.int32),
+        time=40.0 + delay + 10.0 + 25.0 * pull * one,
+        density=one,
+        time_weight=one / 25.0**2,
+        signal_weight=one,
+        shift=10.0 * one,
+        contained=one,
+        expected=one,
+        late=late * one,
+        trust=0.5 * one,
+        skew=skew * one,
+        tails=np.array([True]),
+    )
+    p = np.array([0.0, 0.0, 0.0, 0.0, np.log(3.0), 40.0, 1.2])
+    settings = settings_of(False, TELESCOPE_ARRAY, front)._replace(onset=onset)
+    quadratic = Quadratic(np.zeros(7), np.zeros((7, 7)), np.zeros((10, 4)))
+    total = evaluate(p, observed, (0, 1), settings, Prior(0.0, 0.0), quadratic)
+    x = skew * pull
+    square = pull**2 if skew == 0.0 else 2.0 * (np.exp(-x) - 1.0 + x) / skew**2
+    assert total == pytest.approx(0.5 * square, rel=1e-6)
+    slope = pull if skew == 0.0 else (1.0 - np.exp(-x)) / skew
+    assert quadratic.gradient[5] == pytest.approx(-0.5 * slope / 25.0, rel=1e-6)
+    vector = residual_vector(p, observed, settings, Prior(0.0, 0.0))
+    assert (vector**2).sum() == pytest.approx(total, rel=1e-9)

@@ -52,10 +52,11 @@ def time_terms(residual, weight, skew):
     if skew < SMALLEST_SKEW:
         return weight, residual, weight * residual * residual
     root = skew * math.sqrt(weight)
-    x = min(root * residual, LARGEST_EXPONENT)
-    grown = math.exp(x)
+    x = root * residual
+    bent = min(x, LARGEST_EXPONENT)
+    grown = math.exp(bent)
     steep = weight * max(grown, _LEAST_CURVATURE)
-    term = 2.0 * (grown - 1.0 - x) / (skew * skew)
+    term = 2.0 * (grown - 1.0 - bent + (grown - 1.0) * (x - bent)) / (skew * skew)
     return steep, (grown - 1.0) * root / (skew * skew * steep), term
 
 
