@@ -138,14 +138,14 @@ def test_first_of_consecutive_windows_is_kept(events, tmp_path):
         count,
         rate,
         wave,
-        np.full((4, 2), 40),
-        np.full((4, 2), 48),
-        np.full((4, 2), 40.0),
+        {"pchmip": 40, "pchped": 48, "mip": 40.0, "lhpchped": [46, 44], "rhpchped": [51, 53]},
     )
     write_banks(tmp_path / "w.dst", [(RUSDRAW, 0, payload)])
     found = convert([tmp_path / "w.dst"], counts_per_vem=40.0)
     assert found.n_hits == 1
     np.testing.assert_array_equal(found.counts_per_vem, 40.0)
+    # Lower layer first in the file; widths of the sums of 8 bins.
+    np.testing.assert_allclose(found.pedestal_rms, [[9 / 8 / 2.33, 5 / 8 / 2.33]], rtol=1e-6)
     assert found.hit_time[0] == pytest.approx(3e8, abs=0.5)
     np.testing.assert_array_equal(found.waveform[0, :, 0], wave[0, 1])
     assert found.pedestal[0, 0] == 6.0
@@ -170,7 +170,7 @@ def test_stations_with_several_windows_round_trip(events, tmp_path, name):
     padded = (three.waveform[:, 256:] - three.pedestal[:, None]).sum(axis=1)
     assert np.abs(padded / three.counts_per_vem).max() < 0.05
     signal = [find_pulses(found).signal for found in (both, three)]
-    np.testing.assert_allclose(*signal, atol=0.05)
+    np.testing.assert_allclose(*signal, atol=0.1)
     assert (both.array.detector.n_bins, three.array.detector.n_bins) == (256, 384)
     for found in (both, one, three):
         np.testing.assert_allclose(found.hit_time, events.hit_time, atol=0.2)
