@@ -13,6 +13,13 @@ import time
 import numpy as np
 
 from tashower.config import load_config
+from tashower.physics.early_late import (
+    LATE_ATTENUATION_ELECTRONS,
+    LATE_ATTENUATION_MUONS,
+    late_signal_factor,
+    late_time_factor,
+    muon_share_at,
+)
 from tashower.physics.geometry import (
     axis_components,
     axis_distance,
@@ -62,14 +69,11 @@ def simulate_stations(rng, front, truth, shower, position):
     density = truth.s_ref[shower] * np.exp(log_ldf)
     along, tangent = distance_along_axis(*d, *n_axis), np.tan(truth.zenith[shower])
     muons, electrons = particles.mean_numbers(
-        3.0 * density, particles.muon_share_at(r, truth.muon_share[shower]), n_axis[2]
+        3.0 * density, muon_share_at(r, truth.muon_share[shower]), n_axis[2]
     )
-    muons = rng.poisson(
-        muons * particles.late_signal_factor(along, r * tangent, particles.LATE_ATTENUATION_MUONS)
-    )
+    muons = rng.poisson(muons * late_signal_factor(along, r * tangent, LATE_ATTENUATION_MUONS))
     electrons = rng.poisson(
-        electrons
-        * particles.late_signal_factor(along, r * tangent, particles.LATE_ATTENUATION_ELECTRONS)
+        electrons * late_signal_factor(along, r * tangent, LATE_ATTENUATION_ELECTRONS)
     )
     reached = muons + electrons > 0
     if not reached.any():
@@ -78,7 +82,7 @@ def simulate_stations(rng, front, truth, shower, position):
         column[reached] for column in (shower, r, log_ldf, density, along, muons, electrons)
     )
     d, n_axis = d[:, reached], tuple(component[reached] for component in n_axis)
-    width = thickness_shape(r) * truth.front_scale[shower] * particles.late_time_factor(along)
+    width = thickness_shape(r) * truth.front_scale[shower] * late_time_factor(along)
     onset = front_delay(
         r,
         log_ldf,
@@ -119,9 +123,8 @@ def simulate_stations(rng, front, truth, shower, position):
         + electronics.COUNTS_PER_VEM * trace
         + electronics.NOISE * rng.standard_normal(trace.shape)
     )
-    counts = np.where(
-        counts > electronics.LINEAR_COUNTS, 0.5 * (counts + electronics.LINEAR_COUNTS), counts
-    )
+    excess = np.clip(counts - electronics.LINEAR_COUNTS, 0.0, electronics.COMPRESSION_COUNTS)
+    counts -= excess * (1.0 - np.exp(-excess / electronics.COMPRESSION_COUNTS))
     counts = np.clip(np.rint(counts), 0, electronics.LARGEST_COUNT)
     sums = np.cumsum(counts - electronics.PEDESTAL, axis=2)
     sums[..., 8:] -= sums[..., :-8].copy()

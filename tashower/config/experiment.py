@@ -84,16 +84,24 @@ class DetectorConfig:
         128,
         ge=64,
         le=2048,
-        description="Bins of a waveform; 30 of them lie before the trigger of the station.",
+        description="Bins that a station reads out at once; 30 of them lie before its trigger.",
+    )
+    windows: Whole = Field(
+        2,
+        ge=1,
+        le=16,
+        description="Such windows in a waveform, one after the other: a further one is read where "
+        "the signal crosses the station's trigger again, else the pedestal stands there.",
     )
     out_of_service_fraction: Number = Field(
         0.01, ge=0, le=0.5, description="Probability that a station is out of service in an event."
     )
     calibration_spread: Number = Field(
-        0.08,
+        0.0,
         ge=0,
         le=0.5,
-        description="Relative rms of the unknown calibration error of a station's layer.",
+        description="Relative rms of the unknown calibration error of a station's layer; "
+        "systematic_gain.yaml has 0.08.",
     )
     accidental_rate_khz: Number = Field(
         1.5, ge=0, le=100, description="Background hits per station [1/ms] (0.12 in 80 us)."

@@ -73,9 +73,7 @@ class Pulses:
     arrival_time: (
         np.ndarray
     )  #: (n_hits,) [ns] leading edge, mean of the layers; NaN where there is none
-    signal: (
-        np.ndarray
-    )  #: (n_hits, n_layers) [VEM], integral of the pulse; 0 where there is none
+    signal: np.ndarray  #: (n_hits, n_layers) [VEM], integral of the pulse; 0 where there is none
     saturated: np.ndarray  #: (n_hits,) bool
     n_peaks: np.ndarray  #: (n_hits, n_layers) int16
     area_over_peak: (
