@@ -14,7 +14,6 @@ import numpy as np
 
 from tashower.config import load_config
 from tashower.physics.early_late import (
-    LATE_ATTENUATION_ELECTRONS,
     LATE_ATTENUATION_MUONS,
     late_signal_factor,
     late_time_factor,
@@ -29,7 +28,7 @@ from tashower.physics.geometry import (
 from tashower.physics.lateral import TELESCOPE_ARRAY, log_lateral_distribution
 from tashower.physics.shower_front import TELESCOPE_ARRAY_FRONT, front_delay, thickness_shape
 from tashower.simulation import electronics, particles
-from tashower.simulation.showers import draw_showers
+from tashower.simulation.showers import draw_showers, mean_attenuation
 from tashower.simulation.simulate import array_from_config, simulate_events
 
 CONFIG = (

@@ -19,9 +19,9 @@ from tashower.errors import InputError
 from tashower.events.model import Truth
 from tashower.physics.compiled import formula
 from tashower.physics.early_late import (
-    LATE_ATTENUATION_ELECTRONS,
     LATE_ATTENUATION_MUONS,
     LATE_LENGTH,
+    electron_attenuation,
     late_time_factor,
     lighter_factor,
 )
@@ -31,6 +31,7 @@ from tashower.physics.shower_front import curvature_zenith_dependence
 _LARGEST_LOG_RATIO = 2.0
 _SMALLEST_DENSITY = 0.05  # [VEM/m^2], below it a signal is noise
 _ROUNDS = 2  # correlation and errors need each other
+_SECANT_45 = float(np.sqrt(2.0))
 
 
 class Asymmetry(NamedTuple):
@@ -46,8 +47,8 @@ class Asymmetry(NamedTuple):
     used: bool = True
     #: ln of the odds of the mean muon share at 800 m, of vertical showers; its growth with sec z
     share: tuple = (-1.1, 0.0)
-    #: of (electromagnetic particles, muons) [g/cm^2]
-    attenuation: tuple = (LATE_ATTENUATION_ELECTRONS, LATE_ATTENUATION_MUONS)
+    #: of electromagnetic particles at 45 degrees, and of muons [g/cm^2]; see `attenuation_at`
+    attenuation: tuple = (200.0, LATE_ATTENUATION_MUONS)
     length: float = LATE_LENGTH  #: of `late_time_factor` [m]
     correlation: float = 0.0
 
@@ -67,6 +68,17 @@ class Completion(NamedTuple):
 def mean_share(secant, share):
     """Mean muon share at 800 m of showers of this sec z; share : as in `Asymmetry`."""
     return 1.0 / (1.0 + np.exp(-share[0] - share[1] * (secant - 1.0)))
+
+
+@formula
+def attenuation_at(secant, asymmetry):
+    """Attenuation of (electromagnetic particles, muons) [g/cm^2] at sec z: that of 45 degrees times
+    how `electron_attenuation` depends on the zenith; muons' is the same everywhere.
+    """
+    begin, growth = asymmetry.share
+    here = electron_attenuation(secant, mean_share(secant, (begin, growth)), growth)
+    there = electron_attenuation(_SECANT_45, mean_share(_SECANT_45, (begin, growth)), growth)
+    return asymmetry.attenuation[0] * here / there, asymmetry.attenuation[1]
 
 
 def fit_share(truth: Truth) -> tuple[float, float]:
@@ -104,7 +116,7 @@ def completed(residuals: dict[str, np.ndarray], asymmetry: Asymmetry) -> dict[st
         residuals["r"],
         np.tan(zenith),
         mean_share(1.0 / np.cos(zenith), asymmetry.share),
-        asymmetry.attenuation,
+        attenuation_at(1.0 / np.cos(zenith), asymmetry),
     )
     late = late_time_factor(residuals["along"], asymmetry.length)
     density = residuals["density"] * lighter
@@ -116,8 +128,8 @@ def completed(residuals: dict[str, np.ndarray], asymmetry: Asymmetry) -> dict[st
 
 
 def _fit_attenuation(residuals, area: float, share: tuple, errors: ErrorModel) -> float:
-    """Attenuation of the electromagnetic particles [g/cm^2] that describes stations that are sure
-    to be seen best.
+    """Attenuation of the electromagnetic particles at 45 degrees [g/cm^2] that describes stations
+    that are sure to be seen best.
     """
     from scipy.optimize import minimize_scalar
 
@@ -147,8 +159,8 @@ def fit_completion(
     The Poisson term of the signals is that of the symmetric formulas: it also says how sure silence
     is, where the share of a single shower and its fluctuation are not known either.
 
-    Not fitted: the attenuation of muons and the length of the time factor, which are those of
-    `physics.early_late`.
+    Not fitted: how the attenuation depends on the zenith, the attenuation of muons and the length
+    of the time factor, which are those of `physics.early_late`.
     """
     symmetric = fit_errors(residuals, area, fixed)
     electrons = _fit_attenuation(residuals, area, share, symmetric)

@@ -29,7 +29,7 @@ from tashower.simulation.electronics import (
 )
 from tashower.simulation.particles import particle_delays
 from tashower.simulation.random_numbers import stream_key
-from tashower.simulation.showers import draw_showers
+from tashower.simulation.showers import draw_showers, mean_attenuation
 from tashower.simulation.stations import (
     Block,
     Conditions,
@@ -52,7 +52,7 @@ _CAPACITY = 20_000  # hits for which there is room at first
 _ENOUGH, _FAR_TOO_LARGE = 50, 10.0
 #: Bytes that a shower needs beside its hits, at most: numbers drawn, truth, and copies of them.
 _BYTES_PER_SHOWER = 1000.0
-#: Columns of the truth that the compiled loop takes, in the order of `stations.shower_of`.
+#: Columns of the truth that the compiled loop takes first, in the order of `stations.shower_of`.
 _ROW = ("zenith", "azimuth", "core_x", "core_y", "s_ref", "slope", "muon_share", "front_scale")
 
 
@@ -192,7 +192,8 @@ def simulate(truth: Truth, config: Config, seed: int, array: Array | None = None
 def _run(truth: Truth, numbers, key, array: Array, setup: Setup, what: str) -> Events:
     """The compiled loop over all rows, in blocks."""
     n_events, n_stations, detector = len(truth.zenith), array.n_stations, array.detector
-    rows = np.stack([np.asarray(getattr(truth, name), dtype=float) for name in _ROW], axis=1)
+    columns = [np.asarray(getattr(truth, name), dtype=float) for name in _ROW]
+    rows = np.stack([*columns, mean_attenuation(truth.zenith)], axis=1)
     numbers = numbers.astype(np.uint64)
     work = work_space(n_stations, detector.n_bins, setup.conditions.window)
     hits, used = _empty_hits(min(_CAPACITY, n_events * n_stations) + n_stations, detector), 0

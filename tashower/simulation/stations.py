@@ -7,7 +7,6 @@ import numpy as np
 
 from tashower.physics.compiled import compiled, inner
 from tashower.physics.early_late import (
-    LATE_ATTENUATION_ELECTRONS,
     LATE_ATTENUATION_MUONS,
     late_signal_factor,
     late_time_factor,
@@ -100,6 +99,7 @@ class Shower(NamedTuple):
     eta: float
     share: float  #: muon share of S800
     front_scale: float
+    attenuation: float  #: of its electromagnetic particles [g/cm^2]
 
 
 class Setup(NamedTuple):
@@ -116,7 +116,7 @@ class Showers(NamedTuple):
 
     key: np.uint64  #: of the random streams
     number: np.ndarray  #: (n,) uint64, stream of each
-    row: np.ndarray  #: (n, 8), see `shower_of`
+    row: np.ndarray  #: (n, 9), see `shower_of`
     t0: np.ndarray  #: (n,) [ns]
 
 
@@ -207,7 +207,7 @@ def put_shower(state, shower, place, setup, impulse):
         density * setup.conditions.area, muon_share_at(r, shower.share), shower.n_z
     )
     n_muons *= late_signal_factor(along, r * tangent, LATE_ATTENUATION_MUONS)
-    n_electrons *= late_signal_factor(along, r * tangent, LATE_ATTENUATION_ELECTRONS)
+    n_electrons *= late_signal_factor(along, r * tangent, shower.attenuation)
     number_muons, number_electrons = draw_number(state, n_muons), draw_number(state, n_electrons)
     if number_muons == 0 and number_electrons == 0:
         return 0.0, False
@@ -409,6 +409,7 @@ def simulate_event(state, shower, setup, work, hits, begin, dead):
         hit, level_1 = -1000, False
         first = 0.0
         waveform = hits.waveform[begin + n_hits]
+        background = conditions.accidental_probability
         if r < farthest:
             place = (dx, dy, dz, r)
             first, any_light = put_shower(state, shower, place, setup, work.impulse)
@@ -419,11 +420,8 @@ def simulate_event(state, shower, setup, work, hits, begin, dead):
                 ):
                     first -= add_background(state, work, conditions.window) * conditions.bin_width
                 hit, level_1 = _read_out(state, s, setup, work, waveform)
-        if (
-            hit < -999
-            and ground2 < accidental_radius2
-            and uniform(state) < conditions.accidental_probability
-        ):
+                background -= conditions.background_probability
+        if hit < -999 and ground2 < accidental_radius2 and uniform(state) < background:
             work.impulse[:] = 0.0
             first = shower.t0 + (2.0 * uniform(state) - 1.0) * READOUT
             put_muon(state, work.impulse, LEAD_BINS + uniform(state), np.float32(1.0))
@@ -473,8 +471,8 @@ def _keep_read_out(trigger, n_hits, work, hits, begin):
 
 @inner
 def shower_of(truth_row, t0):
-    """`Shower` from (zenith, azimuth, core_x, core_y, s_ref, slope, muon_share, front_scale) and
-    the time of the core.
+    """`Shower` from (zenith, azimuth, core_x, core_y, s_ref, slope, muon_share, front_scale,
+    attenuation of electromagnetic particles) and the time of the core.
     """
     n_x, n_y, n_z = axis_components(truth_row[0], truth_row[1])
     return Shower(
@@ -488,6 +486,7 @@ def shower_of(truth_row, t0):
         truth_row[5],
         truth_row[6],
         truth_row[7],
+        truth_row[8],
     )
 
 

@@ -9,7 +9,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tashower.calibration.asymmetry import SYMMETRIC, Asymmetry, mean_share, signal_shift
+from tashower.calibration.asymmetry import (
+    SYMMETRIC,
+    Asymmetry,
+    attenuation_at,
+    mean_share,
+    signal_shift,
+)
 from tashower.calibration.errors import (
     POISSON_DENSITY,
     ErrorModel,
@@ -190,6 +196,7 @@ def set_weights(p, observed, settings):
     # The largest distance downstream of stations at one r, over r.
     tangent = math.sqrt(1.0 - n_z * n_z) / (1.0 if description.on_ground else n_z)
     share = mean_share(1.0 / n_z, asymmetry.share)
+    attenuation = attenuation_at(1.0 / n_z, asymmetry)
     for i in range(len(observed.x)):
         dx, dy = observed.x[i] - p[0], observed.y[i] - p[1]
         r, _ = soft_distance(dx, dy, observed.z[i], (n_x, n_y, n_z), description.on_ground)
@@ -198,7 +205,7 @@ def set_weights(p, observed, settings):
         if asymmetry.used:
             along = distance_along_axis(dx, dy, observed.z[i], n_x, n_y, n_z)
             late = late_time_factor(along, asymmetry.length)
-            lighter = lighter_factor(along, r, tangent, share, asymmetry.attenuation)
+            lighter = lighter_factor(along, r, tangent, share, attenuation)
             log_density += math.log(lighter)
         observed.late[i] = late
         observed.contained[i] = lighter * contained_fraction(r, factor, errors)
