@@ -72,7 +72,7 @@ def simulate_stations(rng, front, truth, shower, position):
     )
     muons = rng.poisson(muons * late_signal_factor(along, r * tangent, LATE_ATTENUATION_MUONS))
     electrons = rng.poisson(
-        electrons * late_signal_factor(along, r * tangent, LATE_ATTENUATION_ELECTRONS)
+        electrons * late_signal_factor(along, r * tangent, mean_attenuation(truth.zenith[shower]))
     )
     reached = muons + electrons > 0
     if not reached.any():

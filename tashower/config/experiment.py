@@ -128,9 +128,12 @@ Primary = Literal["proton", "helium", "nitrogen", "iron"]
 class ShowersConfig:
     """Which showers are thrown."""
 
-    interaction_model: Literal["QGSJET-II-04", "EPOS-LHC"] = Field(
-        "QGSJET-II-04",
-        description="Model of the Xmax distribution (De Domenico et al. 2013, arXiv:1305.2331).",
+    interaction_model: Literal["QGSJET-II-04", "EPOS-LHC", "QGSJET-II-04-2013", "EPOS-LHC-2013"] = (
+        Field(
+            "QGSJET-II-04",
+            description="Model of the Xmax distribution, of the form of De Domenico et al. 2013 "
+            "(arXiv:1305.2331): a later re-fit, or with -2013 table 1 of that paper.",
+        )
     )
     primaries: Annotated[dict[Primary, Annotated[Number, Field(ge=0)]], AfterValidator(_some)] = (
         Field(

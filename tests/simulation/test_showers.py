@@ -52,7 +52,7 @@ def test_mean_s800_is_the_published_one(mass, name, zenith):
     assert 0.09 < spread < 0.16 if mass == 1 else 0.04 < spread < 0.08
 
 
-@pytest.mark.parametrize("model", ["QGSJET-II-04", "EPOS-LHC"])
+@pytest.mark.parametrize("model", ["QGSJET-II-04", "EPOS-LHC-2013"])
 def test_mean_xmax_and_interaction_model(model):
     t = showers(
         f'primaries: {{proton: 1}}, interaction_model: "{model}", min_log10_energy_ev: 19, '
