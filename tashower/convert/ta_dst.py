@@ -64,6 +64,8 @@ MASS_NUMBERS = {14: 1, 402: 4, 1407: 14, 5626: 56}
 PARTICLES = {mass: number for number, mass in MASS_NUMBERS.items()}
 #: Events that are converted at once.
 EVENTS_AT_ONCE = 500
+#: Windows that are kept of a station where nothing else is asked for: as many as the simulation's.
+WINDOWS = 2
 #: Pedestals of a larger rms [counts per bin] are a fault of the histogram (choice).
 LARGEST_PEDESTAL_RMS = 10.0
 #: Windows of a station follow each other when they begin at most so many windows apart (choice).
@@ -228,10 +230,11 @@ def _out_of_service(events, where, hits: _Hits, named: dict):
 
 class Options(NamedTuple):
     """windows : consecutive windows of a station that are kept; where a station has fewer, its
-    pedestal follows. counts_per_vem : of all stations of events without rufptn; None: unknown.
+    pedestal follows; None: as many as is usual for a format. counts_per_vem : of all stations of
+    events without rufptn; None: unknown.
     """
 
-    windows: int = 1
+    windows: int | None = None
     counts_per_vem: float | None = None
 
 
@@ -307,7 +310,7 @@ def _pedestal_rms(window: np.ndarray) -> np.ndarray:
     return np.where((width > 0) & (width < LARGEST_PEDESTAL_RMS), width, 0.0)
 
 
-ONE_WINDOW = Options()
+ONE_WINDOW = Options(1)
 
 
 def read_batches(
