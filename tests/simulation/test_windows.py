@@ -86,7 +86,9 @@ def test_a_window_follows_directly_or_begins_before_the_next_crossing():
     crossing; what lies between is the pedestal, and so is what comes after the last.
     """
     begin, _, waveform, pedestal = read({0: 10.0, 110: 20.0}, 3)
-    assert not np.array_equal(waveform[128:256], unread(pedestal, 128, 256))
+    for first in (128, 240):
+        noise = waveform[first : first + 16]
+        assert not np.array_equal(noise, unread(pedestal, first, first + 16))
     np.testing.assert_array_equal(waveform[256:], unread(pedestal, 256, 384))
     place = LEAD_BINS + 110 - begin
     found = (waveform[place : place + 12] - pedestal).sum(axis=0) / GAIN
