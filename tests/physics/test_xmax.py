@@ -38,7 +38,7 @@ def test_unknown_model():
 
 
 def test_parameters_by_hand():
-    """The re-fit and table 1 of the paper put into its formulas: L = log10(E/10 EeV), ln 56 for iron."""
+    """The re-fit and the paper's table in its formulas: L = log10(E/10 EeV), ln 56 for iron."""
     found = xmax.gumbel_parameters(100.0, 1)
     expected = (758.65 + 56.5943 - 0.534683, 35.4234 - 0.796042, 0.671545 + 0.0304335)
     assert found == pytest.approx(expected)
