@@ -26,8 +26,8 @@ from tashower.physics.geometry import (
     plane_delay,
 )
 from tashower.physics.lateral import TELESCOPE_ARRAY, log_lateral_distribution
-from tashower.physics.shower_front import TELESCOPE_ARRAY_FRONT, front_delay, thickness_shape
-from tashower.simulation import electronics, particles
+from tashower.physics.shower_front import thickness_shape
+from tashower.simulation import delays, electronics, particles
 from tashower.simulation.showers import draw_showers, mean_attenuation
 from tashower.simulation.simulate import array_from_config, simulate_events
 
@@ -77,31 +77,27 @@ def simulate_stations(rng, front, truth, shower, position):
     reached = muons + electrons > 0
     if not reached.any():
         return np.zeros((0, KEPT, 2), np.uint16)
-    shower, r, log_ldf, density, along, muons, electrons = (
-        column[reached] for column in (shower, r, log_ldf, density, along, muons, electrons)
+    shower, r, density, along, muons, electrons = (
+        column[reached] for column in (shower, r, density, along, muons, electrons)
     )
     d, n_axis = d[:, reached], tuple(component[reached] for component in n_axis)
-    width = thickness_shape(r) * truth.front_scale[shower] * late_time_factor(along)
-    onset = front_delay(
-        r,
-        log_ldf,
-        front.onset
-        * truth.front_scale[shower]
-        * np.sqrt(particles.ONSET_S800 / truth.s_ref[shower]),
-        TELESCOPE_ARRAY_FRONT,
+    own = delays.ShowerDelays(
+        *(column[shower] for column in delays.shower_delays(front, truth.zenith, truth.front_scale))
     )
-    start = onset + front.local * width * density**particles.LOCAL_POWER * rng.standard_normal(
-        len(r)
-    )
+    thickness = thickness_shape(r) * late_time_factor(along)
+    width = thickness * own.unit
+    local = thickness * truth.front_scale[shower] * density**delays.LOCAL_POWER
+    start = front.constant_onset * width + front.local * local * rng.standard_normal(len(r))
     start = (start + plane_delay(*d, *n_axis)) % 20.0 + 20.0 * 37
+    scale, sigma = delays.muons_at(r, own)
     impulse = np.zeros((len(r), 2, N_BINS))
     pair = np.repeat(np.arange(len(r)), muons)
-    delay = rng.gamma(particles.MUON_SHAPE, front.muon_scale * width[pair])
+    delay = (scale * width)[pair] * np.exp(sigma[pair] * rng.standard_normal(len(pair)))
     moyal = -np.log(rng.standard_normal((2, len(pair))) ** 2)
     loss = np.maximum(1.0 + particles.MUON_LOSS_WIDTH * moyal, 0.1) / n_axis[2][pair]
     deposit(rng, pair, start[pair] + delay, light(rng, loss[0]), light(rng, loss[1]), impulse)
     pair = np.repeat(np.arange(len(r)), electrons)
-    delay = rng.gamma(front.electron_shape, front.electron_scale * width[pair])
+    delay = rng.gamma(front.electron_shape, (own.electron_scale * width)[pair])
     loss, which = (
         particles.ELECTRON_LOSS * rng.standard_exponential(len(pair)),
         rng.random(len(pair)),
@@ -144,7 +140,7 @@ def run_numpy(config, n_events, events_at_once, stations_at_once) -> tuple[float
     """
     truth = draw_showers(config, "test", 0, n_events)
     array = array_from_config(config)
-    front, rng = particles.particle_delays(config.front), np.random.default_rng(1)
+    front, rng = delays.particle_delays(config), np.random.default_rng(1)
     started, hits = time.perf_counter(), 0
     for first in range(0, n_events, events_at_once):
         showers = np.arange(first, min(first + events_at_once, n_events))

@@ -278,7 +278,7 @@ def test_what_made_a_job_changes_with_everything_above(tmp_path):
 
     first = chain()
     assert first == chain(results="elsewhere", data={"format": "auger"}, scores={"bootstrap": 11})
-    assert changed(first, chain(front={"local_ns": 1.0})) == [True] * 4
+    assert changed(first, chain(front={"local_factor": 2.0})) == [True] * 4
     assert changed(first, chain(reconstruction={"errors": {"time_floor": 9}})) == [
         False,
         *[True] * 3,

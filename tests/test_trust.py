@@ -255,7 +255,7 @@ CHANGES = {
         {"reconstruction": {"errors": {"time_floor": 20}}},
         AFTER_SIMULATION,
     ),
-    "the front": ({"front": {"local_ns": 1.0}}, RULES),
+    "the front": ({"front": {"local_factor": 2.0}}, RULES),
     "the seed": ({"seed": 1}, RULES),
 }
 

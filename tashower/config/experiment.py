@@ -103,6 +103,12 @@ class DetectorConfig:
         description="Relative rms of the unknown calibration error of a station's layer; "
         "systematic_gain.yaml has 0.08.",
     )
+    clock_ns: Number = Field(
+        20.0,
+        ge=0,
+        le=1000,
+        description="Rms error of a station's clock, drawn per station and event [ns].",
+    )
     accidental_rate_khz: Number = Field(
         1.5, ge=0, le=100, description="Background hits per station [1/ms] (0.12 in 80 us)."
     )
@@ -157,6 +163,27 @@ class ShowersConfig:
         description="Cores fall uniformly in the rectangle of the array, widened by this on each "
         "side [m]; negative narrows it.",
     )
+    slope_shift: Number = Field(
+        0.0,
+        ge=-1,
+        le=1,
+        description="Misspecified world: the slope eta of every simulated shower is larger by "
+        "this than what the fit expects.",
+    )
+    lateral_far_power: Number = Field(
+        0.0,
+        ge=-0.5,
+        le=1,
+        description="Misspecified world: the simulated lateral distribution is steeper far out, "
+        "by (1 + r^2/(1 km)^2)^-power.",
+    )
+    front_power: Number = Field(
+        1.5,
+        gt=0,
+        le=4,
+        description="Misspecified world: power of (1 + r/30 m) in the simulated delays, which are "
+        "the same at 1 km; array.front_power is the fit's.",
+    )
     throws: Whole = Field(
         1, ge=1, le=1000, description="How often each shower is thrown at a new core."
     )
@@ -173,39 +200,37 @@ class ShowersConfig:
 
 @dataclass(frozen=True, config=STRICT)
 class FrontConfig:
-    """Arrival of the particles behind the plane front (docs/simulation.md says how each was
-    chosen).
+    """Arrival of the particles behind the plane front (docs/simulation.md says where the numbers of
+    the named fronts come from).
     """
 
-    electron_delay_ns: Number = Field(
-        1120.0,
+    model: Literal["sourced", "formula", "rough"] = Field(
+        "sourced",
+        description="sourced: delays of a hadronic cascade's muons; formula: gamma distributions "
+        "of shape 2, with which the fitted formula holds by construction; rough: the front of "
+        "version 0.2, with four times the local fluctuation and more muons.",
+    )
+    electron_delay_factor: Number = Field(
+        1.0,
         gt=0,
-        le=100000,
-        description="Mean delay of electromagnetic particles at 1 km from a vertical shower's axis "
-        "[ns].",
+        le=100,
+        description="Delays of electromagnetic particles after the onset, relative to the model's.",
     )
-    electron_shape: Whole = Field(
-        2,
-        ge=1,
-        le=5,
-        description="Shape of the gamma distribution of their delay; 3 means fewer early ones.",
+    muon_delay_factor: Number = Field(
+        1.0, gt=0, le=100, description="Delays of muons after the onset, relative to the model's."
     )
-    muon_delay_ns: Number = Field(
-        420.0, gt=0, le=100000, description="Mean delay of muons there [ns]; their shape is 2."
-    )
-    onset_ns: Number = Field(
-        0.25,
+    onset_factor: Number = Field(
+        1.0,
         ge=0,
-        le=1000,
-        description="Curvature of the onset of the front, before which no particle comes, for "
-        "S800 = 27 VEM/m^2 [ns].",
+        le=100,
+        description="Onset of the front, before which no particle comes, relative to the model's.",
     )
-    local_ns: Number = Field(
-        0.9,
+    local_factor: Number = Field(
+        1.0,
         ge=0,
-        le=1000,
-        description="Fluctuation of the front from station to station, times "
-        "(1 + r/30 m)^1.5 (signal density)^-0.3 [ns].",
+        le=100,
+        description="Fluctuation of the front from station to station, relative to the model's: "
+        "0.225 ns (rough: 0.9 ns) times (1 + r/30 m)^1.5 (signal density)^-0.3.",
     )
 
 

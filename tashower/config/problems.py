@@ -32,11 +32,21 @@ def shown(value: object) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
+#: Keys of `front` that were times [ns]: they are factors of what the named front has.
+_FRONT = {
+    **{f"{name}_ns": f"{name}_factor" for name in ("electron_delay", "muon_delay", "onset")},
+    "local_ns": "local_factor",
+    "electron_shape": "model",
+}
+
+
 def _moved(path: tuple) -> str:
-    """Where a key of the sections `network` and `networks` is that once was elsewhere; empty for
-    others.
+    """Where a key of the sections `network`, `networks` and `front` is that once was elsewhere;
+    empty for others.
     """
     *section, name = path
+    if section == ["front"]:
+        return f"front.{_FRONT[name]}" if name in _FRONT else ""
     place = {"correct": "corrects"}
     place |= {field.name: f"inputs.{field.name}" for field in fields(InputsConfig)}
     place |= {field.name: f"options.{field.name}" for field in fields(GridOptions)}

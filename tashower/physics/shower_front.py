@@ -9,8 +9,9 @@ Why this shape: if every particle arrives tau behind the front, tau = s (1 + r/R
 2), the first of n particles comes s (1 + r/R_L)^1.5 sqrt(2) Gamma(3/2)/sqrt(n) later on average for
 large n, and n is proportional to S800 LDF(r).
 
-R_L, the power and that of the LDF are numbers of the array's description (`Front`); the delays of
-simulated particles follow the formula above whatever they are.
+R_L, the power and that of the LDF are numbers of the array's description (`Front`). Simulated
+particles follow the formula above by construction in one of the simulation's fronts; in its default
+an onset is added to it (`front_delay_with_onset`).
 """
 
 from typing import NamedTuple
@@ -33,6 +34,11 @@ class Front(NamedTuple):
 #: The front of the Telescope Array's formula. A paraboloid whose delay does not depend on the
 #: density is close to Front(1.0, 2.0, 0.0).
 TELESCOPE_ARRAY_FRONT = Front()
+
+
+#: Onset of all particles' delays per (1 + r/30 m)^1.5 [ns], whatever the zenith: of the muons of a
+#: hadronic cascade at 600 to 2000 m (docs/simulation.md).
+FRONT_ONSET = 0.34
 
 
 @formula
@@ -68,6 +74,40 @@ def front_delay(r, log_ldf, curvature, front):
     # A square root is several times faster than a power.
     shape = y * np.sqrt(y) if front.power == 1.5 else y**front.power
     return curvature * shape * np.exp(-front.density_power * log_ldf)
+
+
+@formula
+def front_delay_with_onset(r, log_ldf, curvature, onset, front):
+    """Delay [ns] of a front before whose onset no particle comes: (onset + a LDF^-q) (1 + r/R)^p.
+
+    The onset does not shrink with the density, as that of muons does not, whose shortest way is a
+    straight line from where they were made; a is what the first of n particles adds to it. With
+    `FRONT_ONSET` and the Telescope Array's R, p and q this describes the mean first arrival of the
+    simulation's front `sourced` to 4 % rms (docs/front_shape.md), `front_delay` alone to 20 %.
+
+    Parameters
+    ----------
+    r, log_ldf, front : as of `front_delay`
+    curvature : a [ns]; not that of `front_delay`, which contains the onset
+    onset : [ns]; 0 gives `front_delay`
+
+    Examples
+    --------
+    At r = 800 m, LDF = 1: front_delay_with_onset(800, 0, 1.0, 0.34, TELESCOPE_ARRAY_FRONT) = 1.34
+    (1 + 800/30)^1.5 = 195.0.
+    """
+    return front_delay(r, log_ldf, curvature, front) + front_delay(r, 0.0, onset, front)
+
+
+@formula
+def curvature_beyond_onset(curvature, log_ldf, onset, front):
+    """The a [ns] of `front_delay_with_onset` that gives the delay of `front_delay` with `curvature`
+    where ln LDF is log_ldf: a - onset LDF^q, whatever the distance.
+
+    The true `curvature` of a simulated shower holds at 1 km. NaN stays NaN; the result may be
+    negative where the delay is less than the onset.
+    """
+    return curvature - onset * np.exp(front.density_power * log_ldf)
 
 
 def curvature_zenith_dependence(zenith: ArrayLike) -> np.ndarray:

@@ -14,10 +14,9 @@ from tashower.io.event_file import read_events
 from tashower.io.table_file import kind_of, numbers, read_table
 from tashower.physics.description import Description
 from tashower.physics.lateral import slope
-from tashower.physics.shower_front import curvature_zenith_dependence
 from tashower.physics.xmax import mean_xmax
-from tashower.simulation.particles import mean_leading_edge_curvature, particle_delays
-from tashower.simulation.showers import MUON_MASS_EXPONENT, mean_size, muon_share
+from tashower.simulation.delays import mean_leading_edge_curvature, muon_content, particle_delays
+from tashower.simulation.showers import MUON_MASS_EXPONENT, mean_front_scale, mean_size, muon_share
 from tashower.types import FilePath
 
 #: Columns of a table of showers: field of Truth, and its unit in ours. The first five are needed.
@@ -89,9 +88,9 @@ def complete_truth(columns: dict, config: Config, where: str = "showers") -> Tru
         "xmax": lambda: mean_xmax(energy, mass, config.showers.interaction_model),
         "muon_scale": lambda: mass.astype(float) ** MUON_MASS_EXPONENT,
         "s_ref": lambda: mean_size(energy, zenith, mass, lateral.reference),
-        "slope": lambda: slope(zenith),
-        "muon_share": lambda: muon_share(zenith, mass, energy),
-        "front_scale": lambda: curvature_zenith_dependence(zenith),
+        "slope": lambda: slope(zenith) + config.showers.slope_shift,
+        "muon_share": lambda: muon_share(zenith, mass, energy, muon_content(config)),
+        "front_scale": lambda: mean_front_scale(energy, zenith, mass, config),
         "t0": lambda: np.zeros(n),
     }
     full = {key: known[key] if key in known else value() for key, value in usual.items()}
@@ -101,7 +100,7 @@ def complete_truth(columns: dict, config: Config, where: str = "showers") -> Tru
     full |= {"mass_number": mass, "shower_id": np.asarray(number).astype(np.int64)}
     description = Description(lateral, front_from_config(config.array), config.detector.area_m2)
     full["curvature"] = mean_leading_edge_curvature(
-        particle_delays(config.front), SimpleNamespace(**full), description
+        particle_delays(config), SimpleNamespace(**full), description
     )
     return Truth(**{f.name: np.ascontiguousarray(full[f.name]) for f in fields(Truth)})
 

@@ -1,5 +1,5 @@
-"""What reaches a station: muons and electromagnetic particles, their number, arrival and energy
-loss.
+"""What reaches a station: muons and electromagnetic particles, their number and energy loss; when
+they come is in `delays`.
 
 All signals are in VEM per layer, all times in ns. docs/simulation.md lists what is published and
 what is a choice.
@@ -10,12 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tashower.config import FrontConfig
 from tashower.physics.compiled import formula, inner
-from tashower.physics.description import Description
-from tashower.physics.early_late import muon_share_at
-from tashower.physics.lateral import log_lateral_distribution
-from tashower.physics.shower_front import TELESCOPE_ARRAY_FRONT, front_delay, thickness_shape
 from tashower.simulation.random_numbers import (
     EXPONENTIAL_TABLE,
     MOYAL_TABLE,
@@ -23,6 +18,8 @@ from tashower.simulation.random_numbers import (
     early_erlang,
     erlang,
     late_erlang,
+    log_normal,
+    log_normal_survival,
     next_bits,
     poisson,
     quick,
@@ -48,43 +45,10 @@ PHOTOELECTRONS_PER_VEM = 18.5
 #: Relative spread of the light that a particle gives, by where it crosses the station (same
 #: source).
 LIGHT_SPREAD = 0.07
-#: Shape of the gamma distribution of muon delays.
-MUON_SHAPE = 2
-#: Power of the signal density in the local fluctuation of the front (as in the Telescope Array's
-#: timing error, Ivanov 2012).
-LOCAL_POWER = -0.3
-#: S800 [VEM/m^2] that the onset of the front refers to: a proton of 10 EeV at 30 degrees.
-ONSET_S800 = 27.0
 #: More particles of a kind than this are drawn per bin instead of one by one.
 MOST_INDIVIDUAL = 150.0
 #: ... and where a bin expects more than this their sum is drawn from its exact moments.
 MOST_INDIVIDUAL_IN_BIN = 10.0
-_ROWS = 10_000  # integrals whose nodes are in memory at once
-_DELAY_REFERENCE = 1000.0  # distance at which the configuration gives the mean delays [m]
-
-
-class ParticleDelays(NamedTuple):
-    """Numbers of the simulated front that the compiled loops need, per unit of (1 + r/30 m)^1.5."""
-
-    electron_scale: float  #: [ns]
-    electron_shape: int
-    muon_scale: float  #: [ns]
-    onset: float  #: [ns]
-    local: float  #: [ns]
-
-
-def particle_delays(front: FrontConfig) -> ParticleDelays:
-    """`ParticleDelays` of the configuration's section `front`: scale = mean delay at 1 km / (shape
-    (1 + 1000/30)^1.5).
-    """
-    unit = thickness_shape(_DELAY_REFERENCE)
-    return ParticleDelays(
-        electron_scale=front.electron_delay_ns / (front.electron_shape * unit),
-        electron_shape=int(front.electron_shape),
-        muon_scale=front.muon_delay_ns / (MUON_SHAPE * unit),
-        onset=float(front.onset_ns),
-        local=float(front.local_ns),
-    )
 
 
 @formula
@@ -116,77 +80,6 @@ def gamma_survival(x, shape):
     sum_k x^k/k!, k < shape.
     """
     return np.exp(-x) * gamma_polynomial(x, shape)
-
-
-def mean_first_arrival(
-    n_muons: float,
-    muon_scale: float,
-    n_electrons: float,
-    electron_scale: float,
-    electron_shape: float,
-) -> np.ndarray:
-    """Mean time [ns] of the first particle after the onset, when there is one at all.
-
-    Integral of exp(-N F(t)) over t, with N F(t) the mean number that came before t (Poisson numbers
-    of both kinds).
-    For many particles of one kind with shape 2: s sqrt(2) Gamma(3/2)/sqrt(n).
-
-    Parameters
-    ----------
-    n_muons, n_electrons : mean numbers, any equal shape
-    muon_scale, electron_scale : scales of the gamma distributions [ns], the same shape
-    electron_shape : whole number
-    """
-    columns = (n_muons, muon_scale, n_electrons, electron_scale)
-    if n_muons.size > _ROWS:
-        parts = (np.array_split(c.ravel(), -(-n_muons.size // _ROWS)) for c in columns)
-        found = [mean_first_arrival(*part, electron_shape) for part in zip(*parts, strict=True)]
-        return np.concatenate(found).reshape(n_muons.shape)
-    longest = 12.0 * np.maximum(muon_scale, electron_scale)
-    nodes, weights = np.polynomial.legendre.leggauss(40)
-    # Nodes crowd at early times (t ~ u^3), where the first of many particles comes.
-    u = 0.5 * (nodes + 1.0)
-    t = longest[..., None] * u**3
-    jacobian = longest[..., None] * 3.0 * u**2 * 0.5 * weights
-    came = n_muons[..., None] * (1.0 - gamma_survival(t / muon_scale[..., None], MUON_SHAPE))
-    came = came + n_electrons[..., None] * (
-        1.0 - gamma_survival(t / electron_scale[..., None], electron_shape)
-    )
-    none = np.exp(-(n_muons + n_electrons))[..., None]
-    return ((np.exp(-came) - none) * jacobian).sum(axis=-1) / (1.0 - none[..., 0])
-
-
-def mean_leading_edge_curvature(
-    delays: ParticleDelays, shower: object, description: Description, r: float = 1000.0
-) -> np.ndarray:
-    """The a [ns] with which `front_delay` gives the mean leading edge of a shower at distance r
-    [m].
-
-    a = (onset + <first arrival>) / (`front_delay` of the given form for a = 1), shape of the
-    showers' arrays. Early-late effects average out.
-
-    Parameters
-    ----------
-    shower : anything with s_ref [VEM/m^2], slope, muon_share, front_scale and zenith [rad]
-    description : lateral distribution, fitted front, area of a station
-    """
-    width = thickness_shape(r) * np.asarray(shower.front_scale, dtype=float)
-    log_ldf = log_lateral_distribution(r, shower.slope, description.lateral)
-    n_muons, n_electrons = mean_numbers(
-        description.area * shower.s_ref * np.exp(log_ldf),
-        muon_share_at(r, shower.muon_share),
-        np.cos(shower.zenith),
-    )
-    first = mean_first_arrival(
-        n_muons,
-        delays.muon_scale * width,
-        n_electrons,
-        delays.electron_scale * width,
-        delays.electron_shape,
-    )
-    onset_scale = delays.onset * shower.front_scale * np.sqrt(ONSET_S800 / shower.s_ref)
-    onset = front_delay(r, log_ldf, onset_scale, TELESCOPE_ARRAY_FRONT)
-    return (onset + first) / front_delay(r, log_ldf, 1.0, description.front)
 
 
 # The loop over particles runs in single precision; probabilities are in units of 2^-16.
@@ -327,9 +220,10 @@ class Component(NamedTuple):
     """Particles of one kind in a station."""
 
     mean_number: float
-    scale: float  #: of the gamma distribution of their delay [ns]
-    shape: int
+    scale: float  #: of the distribution of their delay [ns]: gamma's, or the log-normal median
+    shape: int  #: of the gamma distribution
     secant: float  #: sec z for muons, 0 for electromagnetic particles
+    sigma: float = 0.0  #: of the log-normal distribution; 0: gamma
 
 
 @inner(inline=False)
@@ -347,36 +241,69 @@ def put_component(state, impulse, bin_width, start, number, component):
     number : of particles, from `draw_number`
     component : `Component`
     """
-    mean_number, scale, shape, secant = component
-    onset, step = start / bin_width, scale / bin_width
+    onset, step = start / bin_width, component.scale / bin_width
     if number < 0:
-        number = _put_dense_part(state, impulse, onset, step, mean_number, shape, secant)
-    for _ in range(number):
-        _put_particle(state, impulse, onset + step * erlang(state, shape), secant)
+        number = _put_dense_part(state, impulse, onset, step, component)
+    secant = component.secant
+    if component.sigma > 0.0:
+        for _ in range(number):
+            delay = log_normal(state, component.sigma, 1.0, False)
+            _put_particle(state, impulse, onset + step * delay, secant)
+    else:
+        for _ in range(number):
+            _put_particle(state, impulse, onset + step * erlang(state, component.shape), secant)
+
+
+@inner
+def _early(state, component, end, came):
+    """Delay in units of the scale, given that it is below `end`, which has probability `came`."""
+    if component.sigma > 0.0:
+        return log_normal(state, component.sigma, came, False)
+    return early_erlang(state, component.shape, end)
+
+
+@inner
+def _late(state, component, begin, left):
+    """Delay in units of the scale, given that it is above `begin`, which has probability `left`."""
+    if component.sigma > 0.0:
+        return log_normal(state, component.sigma, left, True)
+    return late_erlang(state, component.shape, begin)
+
+
+@inner
+def _survival(x, fall, component):
+    """Probability of a delay above x in units of the scale; fall: exp(-x)."""
+    if component.sigma > 0.0:
+        return log_normal_survival(x, component.sigma)
+    return fall * gamma_polynomial(x, component.shape)
 
 
 @inner(inline=False)
-def _put_dense_part(state, impulse, onset, step, mean_number, shape, secant):
+def _put_dense_part(state, impulse, onset, step, component):
     """Everything, when there are bins that expect many particles; returns the number that is left
     to be drawn.
 
     onset, step : start and scale of the delays [bins]
     """
+    mean_number, secant = component.mean_number, component.secant
+    # Past it the density of the delays falls.
+    maximum = 1.0 if component.sigma > 0.0 else float(component.shape)
     bins = 1.0 / step
     k = int(onset)
     x = (k + 1 - onset) * bins  # end of bin k in units of the scale
     fall, fall_per_bin = math.exp(-x), math.exp(-bins)
-    above, still = 1.0, fall * gamma_polynomial(x, shape)
+    above, still = 1.0, _survival(x, fall, component)
     while mean_number * (above - still) <= MOST_INDIVIDUAL_IN_BIN:
-        if x > shape or k + 2 >= impulse.shape[1]:
-            return poisson(state, mean_number)  # past the maximum
+        if x > maximum or k + 2 >= impulse.shape[1]:
+            return poisson(state, mean_number)
         k += 1
         x += bins
         fall *= fall_per_bin
-        above, still = still, fall * gamma_polynomial(x, shape)
+        above, still = still, _survival(x, fall, component)
     end = x - bins
     for _ in range(poisson(state, mean_number * (1.0 - above))):
-        _put_particle(state, impulse, onset + step * early_erlang(state, shape, end), secant)
+        delay = _early(state, component, end, 1.0 - above)
+        _put_particle(state, impulse, onset + step * delay, secant)
     mean, square, product = light_moments(secant)
     common, own = math.sqrt(product), math.sqrt(square - product)
     while mean_number * (above - still) > MOST_INDIVIDUAL_IN_BIN:
@@ -386,7 +313,8 @@ def _put_dense_part(state, impulse, onset, step, mean_number, shape, secant):
         k += 1
         x += bins
         fall *= fall_per_bin
-        above, still = still, fall * gamma_polynomial(x, shape)
+        above, still = still, _survival(x, fall, component)
     for _ in range(poisson(state, mean_number * above)):
-        _put_particle(state, impulse, onset + step * late_erlang(state, shape, x - bins), secant)
+        delay = _late(state, component, x - bins, above)
+        _put_particle(state, impulse, onset + step * delay, secant)
     return 0

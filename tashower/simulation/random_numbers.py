@@ -140,6 +140,43 @@ def late_erlang(state, shape, begin):
 
 
 @inner
+def normal_quantile(p):
+    """Quantile of the standard normal distribution, 0 < p < 1, to a part in 10^7 (Wichura 1988,
+    algorithm AS 241, PPND7, doi:10.2307/2347330).
+    """
+    q = p - 0.5
+    if abs(q) <= 0.425:
+        r = 0.180625 - q * q
+        upper = 3.3871327179 + r * (50.434271938 + r * (159.29113202 + r * 59.109374720))
+        return q * upper / (1.0 + r * (17.895169469 + r * (78.757757664 + r * 67.187563600)))
+    r = math.sqrt(-math.log(p if q < 0.0 else 1.0 - p))
+    if r <= 5.0:
+        r -= 1.6
+        upper = 1.4234372777 + r * (2.7568153900 + r * (1.3067284816 + r * 0.17023821103))
+        z = upper / (1.0 + r * (0.73700164250 + r * 0.12021132975))
+    else:
+        r -= 5.0
+        upper = 6.6579051150 + r * (3.0812263860 + r * (0.42868294337 + r * 0.017337203997))
+        z = upper / (1.0 + r * (0.24197894225 + r * 0.012258202635))
+    return -z if q < 0.0 else z
+
+
+@inner
+def log_normal(state, sigma, part, upper):
+    """Log-normal variate of median 1, given that it is among the lowest `part` (a probability; 1:
+    any), or the highest (`upper`).
+    """
+    z = sigma * normal_quantile(part * uniform(state))
+    return math.exp(-z if upper else z)
+
+
+@inner
+def log_normal_survival(x, sigma):
+    """Probability that a log-normal variate of median 1 exceeds x >= 0."""
+    return 0.5 * math.erfc(math.log(x) / (sigma * math.sqrt(2.0))) if x > 0.0 else 1.0
+
+
+@inner
 def quick(table, bits, place):
     """Variate from one of the tables: 12 of the 64 random bits choose the entry; place 0 to 4 says
     which 12.

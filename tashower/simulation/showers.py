@@ -23,16 +23,18 @@ from tashower.physics.early_late import electron_attenuation
 from tashower.physics.lateral import TELESCOPE_ARRAY, lateral_distribution, mean_s800, slope
 from tashower.physics.shower_front import curvature_zenith_dependence
 from tashower.physics.xmax import gumbel_parameters, mean_xmax
-from tashower.simulation.particles import mean_leading_edge_curvature, particle_delays
+from tashower.simulation.delays import (
+    SOURCED_MUONS,
+    MuonContent,
+    mean_leading_edge_curvature,
+    muon_content,
+    particle_delays,
+)
 from tashower.simulation.random_numbers import draw_uniforms, stream_key
 
 #: Mass number of the primaries.
 MASS_NUMBERS = {"proton": 1, "helium": 4, "nitrogen": 14, "iron": 56}
 
-#: Electromagnetic over muonic signal at 800 m of a vertical proton shower, and its attenuation
-#: length [g/cm^2]. Model choice: muon shares of 0.21, 0.32, 0.56, 0.69 at 0, 30, 45, 50 degrees.
-ELECTROMAGNETIC_TO_MUON = 3.8
-ELECTROMAGNETIC_ATTENUATION = 230.0
 #: Largest muon share of the mean signal of any primary.
 LARGEST_MUON_SHARE = 0.9
 #: N_mu grows with mass as A^0.078: 1.37 for iron over proton (superposition, N_mu ~ E^0.92;
@@ -51,9 +53,12 @@ SIGNAL_FLUCTUATION = 0.04
 SLOPE_PER_DEPTH = 0.0015
 SLOPE_FLUCTUATION = 0.05
 #: A shower that is deeper by this [g/cm^2] has e times the curvature (its source is nearer), and
-#: the rms of ln of what Xmax does not explain. Model choice.
+#: the rms of ln of what Xmax does not explain: as the muons of a cascade (docs/simulation.md).
 CURVATURE_DEPTH_SCALE = 800.0
 CURVATURE_FLUCTUATION = 0.04
+#: Depth of the maximum [g/cm^2] for which the fronts' delays are given: protons of 10 EeV,
+#: QGSJET-II-04.
+REFERENCE_DEPTH = 791.0
 #: Length of the interval from which the time of the core's passage is drawn [ns]: absolute times
 #: mean nothing.
 TIME_RANGE = 1000.0
@@ -62,23 +67,44 @@ _SHOWER_COLUMNS = 9
 _THROW_COLUMNS = 3
 
 
-def muon_share(zenith: ArrayLike, mass_number: ArrayLike, energy: ArrayLike) -> np.ndarray:
-    """Mean muon share of S800 for zenith [rad], mass number and energy [EeV]."""
+def muon_share(
+    zenith: ArrayLike, mass_number: ArrayLike, energy: ArrayLike, muons: MuonContent = SOURCED_MUONS
+) -> np.ndarray:
+    """Mean muon share of S800 for zenith [rad], mass number and energy [EeV]:
+    1/(1 + k exp(-d/Lambda)) for protons, d [g/cm^2] the depth beyond the vertical one.
+    """
     beyond = VERTICAL_DEPTH * (1.0 / np.cos(zenith) - 1.0)
-    proton = 1.0 / (1.0 + ELECTROMAGNETIC_TO_MUON * np.exp(-beyond / ELECTROMAGNETIC_ATTENUATION))
-    muons = proton * np.asarray(mass_number, dtype=float) ** MUON_MASS_EXPONENT
+    proton = 1.0 / (1.0 + muons.electromagnetic_to_muon * np.exp(-beyond / muons.attenuation))
+    share = proton * np.asarray(mass_number, dtype=float) ** muons.mass_exponent
     return np.minimum(
-        muons * mean_s800(energy, zenith) / mean_s800(energy, zenith, mass_number),
+        share * mean_s800(energy, zenith) / mean_s800(energy, zenith, mass_number),
         LARGEST_MUON_SHARE,
     )
 
 
-def mean_attenuation(zenith: ArrayLike) -> np.ndarray:
+def mean_attenuation(zenith: ArrayLike, muons: MuonContent = SOURCED_MUONS) -> np.ndarray:
     """Attenuation of the electromagnetic signal [g/cm^2] at a zenith [rad], downstream and upstream
     of the axis, that goes with `mean_s800` and `muon_share` of protons.
     """
-    odds_growth = VERTICAL_DEPTH / ELECTROMAGNETIC_ATTENUATION
-    return electron_attenuation(1.0 / np.cos(zenith), muon_share(zenith, 1, 10.0), odds_growth)
+    odds_growth = VERTICAL_DEPTH / muons.attenuation
+    share = muon_share(zenith, 1, 10.0, muons)
+    return electron_attenuation(1.0 / np.cos(zenith), share, odds_growth)
+
+
+def mean_front_scale(
+    energy: ArrayLike, zenith: ArrayLike, mass_number: ArrayLike, config: Config
+) -> np.ndarray:
+    """Mean scale of the front for energy [EeV], zenith [rad] and mass number.
+
+    The zenith dependence of the curvature, and, but for the front `rough`, the effect of the mean
+    depth of the maximum, relative to `REFERENCE_DEPTH`: a cascade's muons of iron, and of other
+    energies, follow from it (docs/simulation.md).
+    """
+    scale = curvature_zenith_dependence(zenith)
+    if config.front.model == "rough":
+        return scale
+    depth = mean_xmax(energy, mass_number, config.showers.interaction_model)
+    return scale * np.exp((depth - REFERENCE_DEPTH) / CURVATURE_DEPTH_SCALE)
 
 
 def mean_size(
@@ -178,7 +204,7 @@ def draw_showers(config: Config, split: str, first: int, n: int) -> Truth:
         u[:, 4], energy, mass_number, showers.interaction_model
     )
 
-    share = muon_share(zenith, mass_number, energy)
+    share = muon_share(zenith, mass_number, energy, muon_content(config))
     width = MUON_FLUCTUATION * mass_number.astype(float) ** MUON_FLUCTUATION_EXPONENT
     muons = np.exp(width * ndtri(u[:, 5]) - 0.5 * width**2)
     electrons = np.exp(
@@ -191,7 +217,8 @@ def draw_showers(config: Config, split: str, first: int, n: int) -> Truth:
     lateral, _ = read_lateral(config.array.lateral, float(config.array.reference_m))
     s_ref = mean_size(energy, zenith, mass_number, lateral.reference, relative)
     eta = slope(zenith) + SLOPE_PER_DEPTH * deviation + SLOPE_FLUCTUATION * ndtri(u[:, 7])
-    front_scale = curvature_zenith_dependence(zenith) * np.exp(
+    eta = eta + showers.slope_shift
+    front_scale = mean_front_scale(energy, zenith, mass_number, config) * np.exp(
         deviation / CURVATURE_DEPTH_SCALE + CURVATURE_FLUCTUATION * ndtri(u[:, 8])
     )
     own = {
@@ -209,7 +236,7 @@ def draw_showers(config: Config, split: str, first: int, n: int) -> Truth:
     }
     description = Description(lateral, front_from_config(config.array), config.detector.area_m2)
     own["curvature"] = mean_leading_edge_curvature(
-        particle_delays(config.front), SimpleNamespace(**own), description
+        particle_delays(config), SimpleNamespace(**own), description
     )
 
     throws = showers.throws

@@ -19,6 +19,7 @@ from tashower.io.station_table import read_stations
 from tashower.memory import too_large
 from tashower.physics.unread import pedestal_count
 from tashower.progress import blocks
+from tashower.simulation.delays import muon_content, particle_delays, shower_delays
 from tashower.simulation.electronics import (
     COUNTS_PER_VEM,
     GAIN_SPREAD,
@@ -27,7 +28,6 @@ from tashower.simulation.electronics import (
     READOUT,
     electronics,
 )
-from tashower.simulation.particles import particle_delays
 from tashower.simulation.random_numbers import stream_key
 from tashower.simulation.showers import draw_showers, mean_attenuation
 from tashower.simulation.stations import (
@@ -135,12 +135,14 @@ def _setup(config: Config, array: Array, seed: int) -> Setup:
         accidental_probability=1.0 - np.exp(-rate * 2.0 * READOUT),
         accidental_radius=d.accidental_radius_m,
         background_probability=1.0 - np.exp(-rate * background * detector.bin_width),
+        clock=float(d.clock_ns),
     )
     return Setup(
-        particle_delays(config.front),
+        particle_delays(config),
         _stations(array, seed),
         conditions,
         electronics(float(detector.bin_width)),
+        muon_content(config),
     )
 
 
@@ -193,7 +195,9 @@ def _run(truth: Truth, numbers, key, array: Array, setup: Setup, what: str) -> E
     """The compiled loop over all rows, in blocks."""
     n_events, n_stations, detector = len(truth.zenith), array.n_stations, array.detector
     columns = [np.asarray(getattr(truth, name), dtype=float) for name in _ROW]
-    rows = np.stack([*columns, mean_attenuation(truth.zenith)], axis=1)
+    own = shower_delays(setup.delays, truth.zenith, truth.front_scale)
+    attenuation = mean_attenuation(truth.zenith, setup.muons)
+    rows = np.stack([*columns, *own, attenuation], axis=1)
     numbers = numbers.astype(np.uint64)
     work = work_space(n_stations, detector.n_bins, setup.conditions.window)
     hits, used = _empty_hits(min(_CAPACITY, n_events * n_stations) + n_stations, detector), 0

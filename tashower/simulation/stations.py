@@ -18,8 +18,18 @@ from tashower.physics.geometry import (
     distance_along_axis,
     plane_delay,
 )
-from tashower.physics.lateral import Lateral, log_lateral_distribution
+from tashower.physics.lateral import Lateral
 from tashower.physics.shower_front import TELESCOPE_ARRAY_FRONT, front_delay, thickness_shape
+from tashower.simulation.delays import (
+    LOCAL_POWER,
+    MUON_SHAPE,
+    ONSET_S800,
+    MuonContent,
+    ParticleDelays,
+    muons_at,
+    simulated_log_lateral,
+    simulated_thickness,
+)
 from tashower.simulation.electronics import (
     BINS_BEFORE,
     BLOCK,
@@ -35,11 +45,7 @@ from tashower.simulation.electronics import (
     shape_pulses,
 )
 from tashower.simulation.particles import (
-    LOCAL_POWER,
-    MUON_SHAPE,
-    ONSET_S800,
     Component,
-    ParticleDelays,
     draw_number,
     mean_numbers,
     put_component,
@@ -84,6 +90,7 @@ class Conditions(NamedTuple):
     accidental_probability: float  #: per station and read-out
     accidental_radius: float  #: [m]
     background_probability: float  #: of a background particle in a station with light
+    clock: float  #: rms error of a station's clock [ns]
 
 
 class Shower(NamedTuple):
@@ -99,6 +106,11 @@ class Shower(NamedTuple):
     eta: float
     share: float  #: muon share of S800
     front_scale: float
+    unit: float  #: this and the following: see `delays.ShowerDelays`
+    electron_scale: float
+    muon_scale: float
+    muon_sigma: float
+    muon_power: float
     attenuation: float  #: of its electromagnetic particles [g/cm^2]
 
 
@@ -109,6 +121,7 @@ class Setup(NamedTuple):
     stations: Stations
     conditions: Conditions
     electronics: Electronics
+    muons: MuonContent
 
 
 class Showers(NamedTuple):
@@ -116,7 +129,7 @@ class Showers(NamedTuple):
 
     key: np.uint64  #: of the random streams
     number: np.ndarray  #: (n,) uint64, stream of each
-    row: np.ndarray  #: (n, 9), see `shower_of`
+    row: np.ndarray  #: (n, 14), see `shower_of`
     t0: np.ndarray  #: (n,) [ns]
 
 
@@ -178,11 +191,11 @@ class Hits(NamedTuple):
 
 
 @inner
-def reach(shower, area, lateral):
+def reach(shower, area, lateral, world):
     """Axis distance [m] beyond which a station expects fewer than `FEWEST_PARTICLES` muons."""
     r = 1000.0
     while r < 20_000.0:
-        density = shower.s_ref * math.exp(log_lateral_distribution(r, shower.eta, lateral))
+        density = shower.s_ref * math.exp(simulated_log_lateral(r, shower.eta, lateral, world))
         if mean_numbers(density * area, 1.0, 1.0)[0] < FEWEST_PARTICLES:
             break
         r *= 1.2
@@ -200,7 +213,7 @@ def put_shower(state, shower, place, setup, impulse):
     delays, bin_width = setup.delays, setup.conditions.bin_width
     secant = 1.0 / shower.n_z
     tangent = math.sqrt(max(secant * secant - 1.0, 0.0))
-    log_ldf = log_lateral_distribution(r, shower.eta, setup.stations.lateral)
+    log_ldf = simulated_log_lateral(r, shower.eta, setup.stations.lateral, delays.world)
     density = shower.s_ref * math.exp(log_ldf)
     along = distance_along_axis(dx, dy, dz, shower.n_x, shower.n_y, shower.n_z)
     n_muons, n_electrons = mean_numbers(
@@ -213,12 +226,16 @@ def put_shower(state, shower, place, setup, impulse):
         return 0.0, False
     impulse[:] = 0.0
     late = late_time_factor(along)
-    width = thickness_shape(r) * shower.front_scale * late
-    curvature = delays.onset * shower.front_scale * late * math.sqrt(ONSET_S800 / shower.s_ref)
-    onset = front_delay(r, log_ldf, curvature, TELESCOPE_ARRAY_FRONT)
+    thickness = simulated_thickness(r, delays.world)
+    width = thickness * shower.unit * late
+    onset = delays.constant_onset * width
+    if delays.onset > 0.0:
+        curvature = delays.onset * shower.front_scale * late * math.sqrt(ONSET_S800 / shower.s_ref)
+        of_density = front_delay(r, log_ldf, curvature, TELESCOPE_ARRAY_FRONT)
+        onset += thickness / thickness_shape(r) * of_density
     local = (
         delays.local
-        * width
+        * (thickness * shower.front_scale * late)
         * math.exp(LOCAL_POWER * (math.log(shower.s_ref) + log_ldf))
         * normal(state)
     )
@@ -229,9 +246,11 @@ def put_shower(state, shower, place, setup, impulse):
     phase = uniform(state) * bin_width
     first = (math.floor((front_time - phase) / bin_width) - LEAD_BINS) * bin_width + phase
     start = front_time - first
-    muons = Component(n_muons, delays.muon_scale * width, MUON_SHAPE, secant)
+    scale, sigma = muons_at(r, shower)
+    muons = Component(n_muons, scale * width, MUON_SHAPE, secant, sigma)
     put_component(state, impulse, bin_width, start, number_muons, muons)
-    electrons = Component(n_electrons, delays.electron_scale * width, delays.electron_shape, 0.0)
+    scale = shower.electron_scale * width
+    electrons = Component(n_electrons, scale, delays.electron_shape, 0.0, 0.0)
     put_component(state, impulse, bin_width, start, number_electrons, electrons)
     return first, True
 
@@ -390,7 +409,7 @@ def simulate_event(state, shower, setup, work, hits, begin, dead):
     stations, conditions = setup.stations, setup.conditions
     n_stations = stations.position.shape[0]
     n_dead = _draw_dead(state, conditions.dead_fraction, n_stations, dead)
-    farthest = reach(shower, conditions.area, stations.lateral)
+    farthest = reach(shower, conditions.area, stations.lateral, setup.delays.world)
     farthest_ground2 = (farthest / shower.n_z) ** 2
     accidental_radius2 = conditions.accidental_radius**2
     next_dead = 0
@@ -431,6 +450,8 @@ def simulate_event(state, shower, setup, work, hits, begin, dead):
         i = begin + n_hits
         hits.station[i] = s
         hits.time[i] = first + hit * conditions.bin_width
+        if conditions.clock > 0.0:
+            hits.time[i] += normal(state) * conditions.clock
         work.time[n_hits] = hits.time[i] + BINS_BEFORE * conditions.bin_width
         work.level_1[n_hits] = level_1
         n_hits += 1
@@ -471,8 +492,8 @@ def _keep_read_out(trigger, n_hits, work, hits, begin):
 
 @inner
 def shower_of(truth_row, t0):
-    """`Shower` from (zenith, azimuth, core_x, core_y, s_ref, slope, muon_share, front_scale,
-    attenuation of electromagnetic particles) and the time of the core.
+    """`Shower` from (zenith, azimuth, core_x, core_y, s_ref, slope, muon_share, front_scale, what
+    `delays.ShowerDelays` holds, attenuation of electromagnetic particles) and the time of the core.
     """
     n_x, n_y, n_z = axis_components(truth_row[0], truth_row[1])
     return Shower(
@@ -487,6 +508,11 @@ def shower_of(truth_row, t0):
         truth_row[6],
         truth_row[7],
         truth_row[8],
+        truth_row[9],
+        truth_row[10],
+        truth_row[11],
+        truth_row[12],
+        truth_row[13],
     )
 
 

@@ -39,6 +39,21 @@ def test_every_number_of_the_front_counts(front):
     assert loop(1500.0, -2.0, form) == pytest.approx(delay[1], rel=1e-13)
 
 
+def test_onset_of_the_front_by_hand():
+    r, log_ldf = np.array([0.0, 870.0]), np.array([1.0, -1.0])
+    found = shower_front.front_delay_with_onset(r, log_ldf, 2.0, 0.5, TA)
+    np.testing.assert_allclose(
+        found, [2.0 * np.exp(-0.5) + 0.5, 30.0**1.5 * (2.0 * np.exp(0.5) + 0.5)]
+    )
+    # The same delays by the other form.
+    for form in (TA, shower_front.Front(50.0, 1.2, 0.3)):
+        beyond = shower_front.curvature_beyond_onset(2.0, log_ldf, 0.5, form)
+        np.testing.assert_allclose(
+            shower_front.front_delay_with_onset(r, log_ldf, beyond, 0.5, form),
+            shower_front.front_delay(r, log_ldf, 2.0, form),
+        )
+
+
 def test_zenith_dependence():
     """Published shape: 3.38, 3.01, 2.74, 2.05, 1.75, 1.08 at 0, 20, 30, 40, 45, 60 degrees."""
     values = shower_front.curvature_zenith_dependence(np.radians([0, 20, 30, 40, 45, 60]))

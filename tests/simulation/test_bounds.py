@@ -12,8 +12,8 @@ from tashower.config import load_config
 from tashower.errors import InputError
 from tashower.events import array as array_module
 from tashower.events.array import Detector, array_from_positions, neighbour_table
-from tashower.simulation import particles, simulate
-from tashower.simulation.particles import mean_first_arrival
+from tashower.simulation import delays, simulate
+from tashower.simulation.delays import Arrivals, first_arrival
 from tashower.simulation.simulate import block_size, simulate_events
 
 DENSE = {
@@ -95,9 +95,12 @@ def test_the_mean_of_a_few_showers_is_not_trusted(monkeypatch):
 
 def test_integrals_in_parts_are_the_same(monkeypatch, rng):
     columns = rng.uniform(1.0, 100.0, (4, 50, 3))
-    whole = mean_first_arrival(*columns, 2)
-    monkeypatch.setattr(particles, "_ROWS", 7)
-    np.testing.assert_array_equal(mean_first_arrival(*columns, 2), whole)
+    for sigma in (0.0, rng.uniform(0.5, 1.0, (50, 3))):
+        arrivals = Arrivals(*columns, 2, sigma)
+        monkeypatch.setattr(delays, "_ROWS", 10_000)
+        whole = first_arrival(arrivals)
+        monkeypatch.setattr(delays, "_ROWS", 7)
+        np.testing.assert_array_equal(first_arrival(arrivals), whole)
 
 
 def test_neighbours_in_parts_are_the_same(monkeypatch, rng):

@@ -19,7 +19,8 @@ from tashower.simulation.simulate import simulate_events
 
 STILL = (
     "array: {columns: 11, rows: 11, jitter_m: 0, altitude_spread_m: 0}, "
-    "detector: {out_of_service_fraction: 0, calibration_spread: 0, accidental_rate_khz: 0}, "
+    "detector: {out_of_service_fraction: 0, calibration_spread: 0, "
+    "accidental_rate_khz: 0, clock_ns: 0}, "
     "showers: {core_margin_m: -3600, min_log10_energy_ev: 19.7, max_log10_energy_ev: 20, "
     "primaries: {iron: 1}}"
 )
@@ -42,11 +43,14 @@ def stations_of(events):
 @pytest.fixture(scope="module")
 def sharp():
     """Deviation of the arrival time [ns] in showers whose particles all come within a few ns, by
-    `local_ns`, with distance, density and zenith of the shower.
+    the rms of the local fluctuation, with distance, density and zenith of the shower.
     """
 
     def simulated(local):
-        front = f"front: {{electron_delay_ns: 1, muon_delay_ns: 1, onset_ns: 0, local_ns: {local}}}"
+        front = (
+            "front: {model: rough, electron_delay_factor: 0.001, muon_delay_factor: 0.0025, "
+            f"onset_factor: 0, local_factor: {local / 0.9}}}"
+        )
         events = simulate_events(load_config(f"{{{STILL}, {front}}}"), "test", 0, 700)
         r, density, along, hit, after = stations_of(events)
         chosen = (r > 500) & (density > 3.0)

@@ -8,13 +8,14 @@ import pytest
 from tashower.config import load_config
 from tashower.physics.compiled import compiled
 from tashower.physics.early_late import late_signal_factor, late_time_factor, muon_share_at
-from tashower.physics.lateral import slope
+from tashower.physics.lateral import TELESCOPE_ARRAY, lateral_distribution, slope
 from tashower.physics.shower_front import curvature_zenith_dependence
 from tashower.physics.xmax import mean_xmax
 from tashower.reconstruction.pulses import find_pulses
+from tashower.simulation.delays import ROUGH_MUONS, SOURCED_MUONS
 from tashower.simulation.particles import light_spread, mean_numbers, put_electron, put_muon
 from tashower.simulation.random_numbers import seed_stream
-from tashower.simulation.showers import draw_showers, muon_share
+from tashower.simulation.showers import draw_showers, mean_front_scale, muon_share
 from tashower.simulation.simulate import simulate_events
 
 N = 100_000
@@ -102,6 +103,8 @@ def test_what_follows_from_the_depth(protons):
     by_depth, rest = line(deep, relative)
     assert by_depth == pytest.approx(1.0 / 800.0, rel=0.02)
     assert rest == pytest.approx(0.04, rel=0.02)
+    # Delays are given for the mean depth of these protons.
+    assert relative.mean() == pytest.approx(deep.mean() / 800.0, abs=0.002)
     # The electromagnetic part of S800 grows by e in 500 g/cm^2.
     electrons = np.log(truth.s_ref * (1.0 - truth.muon_share))
     mean = np.log(truth.s_ref.mean() * (1.0 - truth.muon_share.mean()))
@@ -109,6 +112,24 @@ def test_what_follows_from_the_depth(protons):
     by_depth, rest = line(deep[narrow], electrons[narrow] - mean)
     assert by_depth == pytest.approx(1.0 / 500.0, rel=0.1)
     assert rest < 0.08
+
+
+def test_scale_of_the_front_follows_the_mean_depth():
+    """Iron, 95 g/cm^2 higher, has 11 % shorter delays, and 10^19.5 eV 3 % longer ones than 10^19;
+    in the front `rough` they are the same.
+    """
+    zenith = np.radians(30.0)
+    sourced, rough = load_config(), load_config("{front: {model: rough}}")
+    proton, iron = (mean_front_scale(10.0, zenith, mass, sourced) for mass in (1, 56))
+    assert proton == pytest.approx(curvature_zenith_dependence(zenith), rel=0.003)
+    depth = mean_xmax(10.0, 56) - mean_xmax(10.0, 1)
+    assert iron / proton == pytest.approx(np.exp(depth / 800.0))
+    assert iron / proton == pytest.approx(0.89, abs=0.01)
+    more = mean_front_scale(10.0**1.5, zenith, 1, sourced)
+    assert more / proton == pytest.approx(1.034, abs=0.006)
+    assert mean_front_scale(10.0, zenith, 56, rough) == curvature_zenith_dependence(zenith)
+    deeper = load_config("{showers: {interaction_model: EPOS-LHC}}")
+    assert mean_front_scale(10.0, zenith, 1, deeper) > proton
 
 
 @pytest.mark.parametrize(("name", "mass", "width"), [("proton", 1, 0.15), ("iron", 56, 0.0506)])
@@ -121,23 +142,37 @@ def test_muon_number(name, mass, width):
 
 
 def test_muon_share_of_the_signal():
-    """1/(1 + 3.8 exp(-d/230 g/cm^2)), d the depth beyond the vertical one of 876 g/cm^2."""
+    """1/(1 + k exp(-d/Lambda)), d the depth beyond the vertical one of 876 g/cm^2."""
     zenith = np.radians([0.0, 30.0, 45.0, 50.0])
     beyond = 876.0 * (1.0 / np.cos(zenith) - 1.0)
-    expected = 1.0 / (1.0 + 3.8 * np.exp(-beyond / 230.0))
-    np.testing.assert_allclose(muon_share(zenith, 1, 10.0), expected, rtol=1e-9)
-    np.testing.assert_allclose(expected, [0.21, 0.32, 0.56, 0.69], atol=0.012)
+    for content, (k, length), shares in (
+        (SOURCED_MUONS, (5.0, 385.0), [0.17, 0.22, 0.34, 0.41]),
+        (ROUGH_MUONS, (3.8, 230.0), [0.21, 0.32, 0.56, 0.69]),
+    ):
+        expected = 1.0 / (1.0 + k * np.exp(-beyond / length))
+        np.testing.assert_allclose(muon_share(zenith, 1, 10.0, content), expected, rtol=1e-9)
+        np.testing.assert_allclose(expected, shares, atol=0.012)
+    assert ROUGH_MUONS.mass_exponent == 0.078
+    assert 56.0**SOURCED_MUONS.mass_exponent == pytest.approx(1.5, abs=0.001)
+    rough = draw_showers(load_config("{front: {model: rough}}"), "test", 0, 3000)
+    usual = draw_showers(load_config("{front: {model: formula}}"), "test", 0, 3000)
+    assert rough.muon_share.mean() > 1.3 * usual.muon_share.mean()
 
 
 def test_onset_of_the_true_curvature():
     """Particles that come at once leave the onset alone: a = onset (27/S800)^0.5 times the shower's
-    scale.
+    scale; in the sourced front the onset is c, whatever the size.
     """
-    text = "{front: {electron_delay_ns: 1.0e-6, muon_delay_ns: 1.0e-6, onset_ns: 2}}"
-    truth = draw_showers(load_config(text), "test", 0, 200)
+    text = "{front: {model: MODEL, electron_delay_factor: 1.0e-9, muon_delay_factor: 1.0e-9, "
+    text += "onset_factor: 8}}"
+    truth = draw_showers(load_config(text.replace("MODEL", "rough")), "test", 0, 200)
     np.testing.assert_allclose(
         truth.curvature, 2.0 * truth.front_scale * np.sqrt(27.0 / truth.s_ref), rtol=1e-4
     )
+    truth = draw_showers(load_config(text.replace("MODEL", "sourced")), "test", 0, 200)
+    scale = truth.front_scale / curvature_zenith_dependence(truth.zenith)
+    ldf = lateral_distribution(1000.0, truth.slope, TELESCOPE_ARRAY)
+    np.testing.assert_allclose(truth.curvature, 8 * 0.34 * scale * np.sqrt(ldf), rtol=1e-4)
 
 
 @pytest.fixture(scope="module")
