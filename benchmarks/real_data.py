@@ -41,6 +41,15 @@ from matplotlib import pyplot as plt
 INNER = 600.0
 #: Signals above this [VEM] are compared: below, the noise of the pedestal decides.
 LARGE = 10.0
+OF_HITS = (
+    "hit_station",
+    "hit_time",
+    "waveform",
+    "pedestal",
+    "counts_per_vem",
+    "rejected",
+    "pedestal_rms",
+)
 PART_OF_THE_EVENT = 4  # isgood
 
 
@@ -148,13 +157,7 @@ def without(events: Events, drop: np.ndarray) -> Events:
         hit_offset=offsets(event[keep]),
         dead_offset=offsets(dead_event),
         dead_station=dead[order],
-        hit_station=events.hit_station[keep],
-        hit_time=events.hit_time[keep],
-        waveform=events.waveform[keep],
-        pedestal=events.pedestal[keep],
-        counts_per_vem=events.counts_per_vem[keep],
-        rejected=None if events.rejected is None else events.rejected[keep],
-        saturated=None if events.saturated is None else events.saturated[keep],
+        **{name: getattr(events, name)[keep] for name in OF_HITS},
     )
 
 

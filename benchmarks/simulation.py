@@ -14,7 +14,6 @@ import numpy as np
 
 from tashower.config import load_config
 from tashower.physics.early_late import (
-    LATE_ATTENUATION_ELECTRONS,
     LATE_ATTENUATION_MUONS,
     late_signal_factor,
     late_time_factor,
@@ -29,7 +28,7 @@ from tashower.physics.geometry import (
 from tashower.physics.lateral import TELESCOPE_ARRAY, log_lateral_distribution
 from tashower.physics.shower_front import thickness_shape
 from tashower.simulation import delays, electronics, particles
-from tashower.simulation.showers import draw_showers
+from tashower.simulation.showers import draw_showers, mean_attenuation
 from tashower.simulation.simulate import array_from_config, simulate_events
 
 CONFIG = (
@@ -73,7 +72,7 @@ def simulate_stations(rng, front, truth, shower, position):
     )
     muons = rng.poisson(muons * late_signal_factor(along, r * tangent, LATE_ATTENUATION_MUONS))
     electrons = rng.poisson(
-        electrons * late_signal_factor(along, r * tangent, LATE_ATTENUATION_ELECTRONS)
+        electrons * late_signal_factor(along, r * tangent, mean_attenuation(truth.zenith[shower]))
     )
     reached = muons + electrons > 0
     if not reached.any():
@@ -119,9 +118,8 @@ def simulate_stations(rng, front, truth, shower, position):
         + electronics.COUNTS_PER_VEM * trace
         + electronics.NOISE * rng.standard_normal(trace.shape)
     )
-    counts = np.where(
-        counts > electronics.LINEAR_COUNTS, 0.5 * (counts + electronics.LINEAR_COUNTS), counts
-    )
+    excess = np.clip(counts - electronics.LINEAR_COUNTS, 0.0, electronics.COMPRESSION_COUNTS)
+    counts -= excess * (1.0 - np.exp(-excess / electronics.COMPRESSION_COUNTS))
     counts = np.clip(np.rint(counts), 0, electronics.LARGEST_COUNT)
     sums = np.cumsum(counts - electronics.PEDESTAL, axis=2)
     sums[..., 8:] -= sums[..., :-8].copy()

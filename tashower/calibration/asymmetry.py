@@ -22,9 +22,9 @@ from tashower.errors import InputError
 from tashower.events.model import Truth
 from tashower.physics.compiled import formula
 from tashower.physics.early_late import (
-    LATE_ATTENUATION_ELECTRONS,
     LATE_ATTENUATION_MUONS,
     LATE_LENGTH,
+    electron_attenuation,
     late_time_factor,
     lighter_factor,
 )
@@ -42,6 +42,7 @@ _ROUNDS = 2  # correlation and errors need each other
 _NOT_FAR = 5.0  # standard deviations beyond which a time counts as one at this distance
 #: Largest onset that is looked for [ns] (choice: half as much again as that of muons).
 LARGEST_ONSET = 0.5
+_SECANT_45 = float(np.sqrt(2.0))
 
 
 class Asymmetry(NamedTuple):
@@ -57,8 +58,8 @@ class Asymmetry(NamedTuple):
     used: bool = True
     #: ln of the odds of the mean muon share at 800 m, of vertical showers; its growth with sec z
     share: tuple = (-1.1, 0.0)
-    #: of (electromagnetic particles, muons) [g/cm^2]
-    attenuation: tuple = (LATE_ATTENUATION_ELECTRONS, LATE_ATTENUATION_MUONS)
+    #: of electromagnetic particles at 45 degrees, and of muons [g/cm^2]; see `attenuation_at`
+    attenuation: tuple = (200.0, LATE_ATTENUATION_MUONS)
     length: float = LATE_LENGTH  #: of `late_time_factor` [m]
     correlation: float = 0.0
 
@@ -77,12 +78,25 @@ class Completion(NamedTuple):
     #: A width of 0: that of the calibration; infinite: none
     curvature_coefficients: tuple = (0.0,) * 5
     curvature_width: float = 0.0
+    #: what `ErrorModel.signal_poisson` is for silent stations; 0: the same
+    silence_poisson: float = 0.0
 
 
 @formula
 def mean_share(secant, share):
     """Mean muon share at 800 m of showers of this sec z; share : as in `Asymmetry`."""
     return 1.0 / (1.0 + np.exp(-share[0] - share[1] * (secant - 1.0)))
+
+
+@formula
+def attenuation_at(secant, asymmetry):
+    """Attenuation of (electromagnetic particles, muons) [g/cm^2] at sec z: that of 45 degrees times
+    how `electron_attenuation` depends on the zenith; muons' is the same everywhere.
+    """
+    begin, growth = asymmetry.share
+    here = electron_attenuation(secant, mean_share(secant, (begin, growth)), growth)
+    there = electron_attenuation(_SECANT_45, mean_share(_SECANT_45, (begin, growth)), growth)
+    return asymmetry.attenuation[0] * here / there, asymmetry.attenuation[1]
 
 
 def fit_share(truth: Truth) -> tuple[float, float]:
@@ -120,7 +134,7 @@ def completed(residuals: dict[str, np.ndarray], asymmetry: Asymmetry) -> dict[st
         residuals["r"],
         np.tan(zenith),
         mean_share(1.0 / np.cos(zenith), asymmetry.share),
-        asymmetry.attenuation,
+        attenuation_at(1.0 / np.cos(zenith), asymmetry),
     )
     late = late_time_factor(residuals["along"], asymmetry.length)
     density = residuals["density"] * lighter
@@ -178,8 +192,8 @@ def fit_onset(residuals: dict, ratio, front: Front, errors: ErrorModel) -> float
 
 
 def _fit_attenuation(residuals, area: float, share: tuple, errors: ErrorModel) -> float:
-    """Attenuation of the electromagnetic particles [g/cm^2] that describes stations that are sure
-    to be seen best.
+    """Attenuation of the electromagnetic particles at 45 degrees [g/cm^2] that describes stations
+    that are sure to be seen best.
     """
     from scipy.optimize import minimize_scalar
 
@@ -211,20 +225,20 @@ def fit_completion(
     fixed : numbers of the error model that stay as they are
     start : found before, around another front
 
-    The Poisson term of the signals is that of the symmetric formulas: it also says how sure silence
-    is, where the share of a single shower and its fluctuation are not known either.
+    Silence is as sure as with the symmetric formulas: the share of a single shower and its
+    fluctuation are not known.
 
-    Not fitted: the attenuation of muons and the length of the time factor, which are those of
-    `physics.early_late`.
+    Not fitted: how the attenuation depends on the zenith, the attenuation of muons and the length
+    of the time factor, which are those of `physics.early_late`.
     """
     if start is None:
         symmetric = fit_errors(residuals, area, fixed)
         electrons = _fit_attenuation(residuals, area, share, symmetric)
         asymmetry = Asymmetry(share=share, attenuation=(electrons, LATE_ATTENUATION_MUONS))
-        fixed = {"signal_poisson": symmetric.signal_poisson} | (fixed or {})
+        silence = symmetric.signal_poisson
     else:  # signals know nothing of the front
-        asymmetry, signals = start.asymmetry, ("signal_poisson", "signal_fraction")
-        signals += ("late_fraction", "contained_time")
+        asymmetry, silence = start.asymmetry, start.silence_poisson
+        signals = ("signal_poisson", "signal_fraction", "late_fraction", "contained_time")
         fixed = {name: getattr(start.errors, name) for name in signals} | (fixed or {})
     around = completed(residuals, asymmetry)
     factor = curvature_zenith_dependence(around["zenith"])
@@ -241,4 +255,4 @@ def fit_completion(
         asymmetry = asymmetry._replace(correlation=float(slope))
         less = around | {"time": around["time"] - slope * unit * spread}
         errors = fit_errors(less, area, fixed, skewed=True, start=errors)
-    return Completion(errors, asymmetry)
+    return Completion(errors, asymmetry, silence_poisson=silence)

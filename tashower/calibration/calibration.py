@@ -83,6 +83,7 @@ def _completion_as_dict(completion: Completion | None) -> dict:
             "onset": completion.onset,
             "curvature_coefficients": list(completion.curvature_coefficients),
             "curvature_width": completion.curvature_width,
+            "silence_poisson": completion.silence_poisson,
         }
     }
 
@@ -100,9 +101,10 @@ def _completion_from(content: dict | None) -> Completion | None:
     )
     errors = ErrorModel(**{name: float(value) for name, value in content["errors"].items()})
     coefficients = tuple(float(c) for c in content["curvature_coefficients"])
-    return Completion(
-        errors, asymmetry, float(content["onset"]), coefficients, float(content["curvature_width"])
+    onset, width, silence = (
+        float(content[name]) for name in ("onset", "curvature_width", "silence_poisson")
     )
+    return Completion(errors, asymmetry, onset, coefficients, width, silence)
 
 
 def write_calibration(

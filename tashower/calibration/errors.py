@@ -144,6 +144,9 @@ def density_error(density, area, errors):
 #: What no clock does better than [ns] (choice): where other errors hide the floor, its fit would
 #: walk off to 0, by which a plane front's residuals are divided.
 _SMALLEST_TIME_FLOOR = 0.1
+#: What no gain is better known than (choice): of a simulation with exact gains the fit would give 0,
+#: and strong stations of real data would have errors of a part in a thousand.
+_SMALLEST_FRACTION = 0.02
 
 
 def _robust_likelihood(residual, sigma) -> float:
@@ -276,7 +279,10 @@ def fit_errors(
     residual = (residuals["signal"] + residuals["density"])[dense] - expected
 
     def with_signals(q):
-        found = {"signal_poisson": np.exp(q[0]), "signal_fraction": np.exp(q[1])}
+        found = {
+            "signal_poisson": np.exp(q[0]),
+            "signal_fraction": max(np.exp(q[1]), _SMALLEST_FRACTION),
+        }
         return _but_fixed(errors, found, fixed)
 
     def signal_loss(q):

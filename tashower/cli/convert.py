@@ -72,11 +72,10 @@ def _add_convert(commands) -> None:
     sub.add_argument(
         "--windows",
         type=int,
-        default=1,
         choices=range(1, 11),
         metavar="1..10",
         help="windows of 128 bins to keep of a station that was read out several times in a row "
-        "(Telescope Array)",
+        "(Telescope Array); left out: 2, as the simulation has",
     )
     sub.add_argument(
         "--counts-per-vem",

@@ -84,16 +84,24 @@ class DetectorConfig:
         128,
         ge=64,
         le=2048,
-        description="Bins of a waveform; 30 of them lie before the trigger of the station.",
+        description="Bins that a station reads out at once; 30 of them lie before its trigger.",
+    )
+    windows: Whole = Field(
+        2,
+        ge=1,
+        le=16,
+        description="Such windows in a waveform, one after the other: a further one is read where "
+        "the signal crosses the station's trigger again, else the pedestal stands there.",
     )
     out_of_service_fraction: Number = Field(
         0.01, ge=0, le=0.5, description="Probability that a station is out of service in an event."
     )
     calibration_spread: Number = Field(
-        0.08,
+        0.0,
         ge=0,
         le=0.5,
-        description="Relative rms of the unknown calibration error of a station's layer.",
+        description="Relative rms of the unknown calibration error of a station's layer; "
+        "systematic_gain.yaml has 0.08.",
     )
     clock_ns: Number = Field(
         20.0,
@@ -126,9 +134,12 @@ Primary = Literal["proton", "helium", "nitrogen", "iron"]
 class ShowersConfig:
     """Which showers are thrown."""
 
-    interaction_model: Literal["QGSJET-II-04", "EPOS-LHC"] = Field(
-        "QGSJET-II-04",
-        description="Model of the Xmax distribution (De Domenico et al. 2013, arXiv:1305.2331).",
+    interaction_model: Literal["QGSJET-II-04", "EPOS-LHC", "QGSJET-II-04-2013", "EPOS-LHC-2013"] = (
+        Field(
+            "QGSJET-II-04",
+            description="Model of the Xmax distribution, of the form of De Domenico et al. 2013 "
+            "(arXiv:1305.2331): a later re-fit, or with -2013 table 1 of that paper.",
+        )
     )
     primaries: Annotated[dict[Primary, Annotated[Number, Field(ge=0)]], AfterValidator(_some)] = (
         Field(

@@ -58,7 +58,8 @@ class Record:
 @dataclass(frozen=True)
 class Batch:
     """Many events as a reader found them: the fields of `Record`, one after the other; event i has
-    hits offset[i]:offset[i + 1].
+    hits offset[i]:offset[i + 1]. pedestal_rms : (h, L) counts per bin, 0: not stated; None: of no
+    hit.
     """
 
     where: list[str]
@@ -74,6 +75,7 @@ class Batch:
     signal: np.ndarray | None = None
     saturated: np.ndarray | None = None
     rejected: np.ndarray | None = None
+    pedestal_rms: np.ndarray | None = None
     truth: Truth | None = None
     standard: Reconstruction | None = None
 
@@ -292,6 +294,8 @@ def assemble(batch: Batch | list[Record], array: Array) -> Events:
         order = slice(None)  # nothing to sort
     columns = {"waveform": None, "pedestal": None, "counts_per_vem": None, "pulses": None}
     columns["rejected"] = None if batch.rejected is None else batch.rejected[order]
+    if batch.pedestal_rms is not None:
+        columns["pedestal_rms"] = batch.pedestal_rms[order].astype(np.float32)
     if batch.waveform is not None:
         columns["waveform"] = batch.waveform[order]
         for name in ("pedestal", "counts_per_vem"):

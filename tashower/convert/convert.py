@@ -227,13 +227,15 @@ def _parts(paths, kind: str | None, stations, options: ta_dst.Options, notes: Co
     All parts have the same tables, perhaps ones in which nothing is known. notes : what was left
         out, and how often; added to it
     """
-    windows = options.windows
     kind = kind or tell_format(paths)
+    telescope_array = kind in ("ta_dst", "ta_text")
+    windows = options.windows or (ta_dst.WINDOWS if telescope_array else 1)
+    options = options._replace(windows=windows)
     if kind not in FORMATS:
         raise InputError(f"unknown format {kind!r}; known: {', '.join(FORMATS)}")
     if options.counts_per_vem is not None and kind != "ta_dst":
         raise InputError("--counts-per-vem: only for DST files of the Telescope Array")
-    if kind in ("ta_dst", "ta_text"):
+    if telescope_array:
         array = _listed_array(stations, windows=windows) if stations else None
         if kind == "ta_text":
             array = array or _text_array(paths, windows)
@@ -284,7 +286,7 @@ def convert(
     paths: Sequence[FilePath],
     kind: str | None = None,
     stations: FilePath | None = None,
-    windows: int = 1,
+    windows: int | None = None,
     counts_per_vem: float | None = None,
     force: bool = False,
 ) -> Events:
@@ -296,7 +298,8 @@ def convert(
     kind : key of FORMATS; None: told from the content
     stations : table of all stations (station, x_m, y_m, z_m) for formats that do not hold them;
         None: positions from the files, and nominal ones where they have none
-    windows : consecutive windows of a station that are kept, in formats of the Telescope Array
+    windows : consecutive windows of a station that are kept, in formats of the Telescope Array;
+        None: two of them, as the simulation has
     counts_per_vem : of all stations, for DST files without bank rufptn
     force : take what physics excludes (`plausible`) as well
 

@@ -13,6 +13,9 @@ from tashower.errors import InputError
 
 RUSDRAW, RUFPTN, RUSDMC, BSDINFO = 13101, 13103, 13105, 13112
 N_BINS = 128
+#: Bins that are summed in the histogram that pchped of rusdraw is the peak of; and rms between its
+#: half-peak channels.
+PEDESTAL_BINS, HALF_WIDTHS = 8.0, 2.33
 #: More entries than this in a bank are an error: the array has 507 stations, a station a handful of
 #: windows.
 MOST_ENTRIES = 20_000
@@ -151,12 +154,10 @@ def pack_rusdraw(
     clkcnt: np.ndarray,
     mclkcnt: np.ndarray,
     fadc: np.ndarray,
-    pchmip: np.ndarray,
-    pchped: np.ndarray,
-    mip: np.ndarray,
+    monitored: dict[str, np.ndarray],
 ) -> bytes:
-    """Payload of rusdraw: (w,) columns, fadc (w, 2, 128), pchmip, pchped, mip (w, 2), lower layer
-    first; header: fields by name.
+    """Payload of rusdraw: (w,) columns, fadc (w, 2, 128), lower layer first; header: fields by
+    name; monitored: pchmip, pchped, mip... (w, 2) by name.
     """
     n = len(xxyy)
     head = np.zeros(1, _HEADER)
@@ -165,7 +166,8 @@ def pack_rusdraw(
     columns = np.zeros((len(_COLUMNS), n), "<i4")
     columns[1], columns[3], columns[4], columns[5] = np.arange(n), xxyy, clkcnt, mclkcnt
     window = np.zeros(n, _WINDOW)
-    window["fadc"], window["pchmip"], window["pchped"], window["mip"] = fadc, pchmip, pchped, mip
+    for name, column in {**monitored, "fadc": fadc}.items():
+        window[name] = column
     window["fadcti"], window["fadcav"] = np.sum(fadc, axis=2), np.mean(fadc, axis=2)
     return head.tobytes() + columns.tobytes() + window.tobytes()
 

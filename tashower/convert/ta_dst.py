@@ -24,7 +24,9 @@ from tashower.convert.assemble import Batch, empty_standard, empty_truth, offset
 from tashower.convert.dst import EVENT_BEGIN, EVENT_END, read_banks
 from tashower.convert.ta_banks import (
     BSDINFO,
+    HALF_WIDTHS,
     N_BINS,
+    PEDESTAL_BINS,
     RUFPTN,
     RUSDMC,
     RUSDRAW,
@@ -62,8 +64,10 @@ MASS_NUMBERS = {14: 1, 402: 4, 1407: 14, 5626: 56}
 PARTICLES = {mass: number for number, mass in MASS_NUMBERS.items()}
 #: Events that are converted at once.
 EVENTS_AT_ONCE = 500
-#: Bins of the histogram that pchped of rusdraw is the peak of.
-PEDESTAL_BINS = 8.0
+#: Windows that are kept of a station where nothing else is asked for: as many as the simulation's.
+WINDOWS = 2
+#: Pedestals of a larger rms [counts per bin] are a fault of the histogram (choice).
+LARGEST_PEDESTAL_RMS = 10.0
 #: Windows of a station follow each other when they begin at most so many windows apart (choice).
 LONGEST_GAP = 1.5
 
@@ -226,10 +230,11 @@ def _out_of_service(events, where, hits: _Hits, named: dict):
 
 class Options(NamedTuple):
     """windows : consecutive windows of a station that are kept; where a station has fewer, its
-    pedestal follows. counts_per_vem : of all stations of events without rufptn; None: unknown.
+    pedestal follows; None: as many as is usual for a format. counts_per_vem : of all stations of
+    events without rufptn; None: unknown.
     """
 
-    windows: int = 1
+    windows: int | None = None
     counts_per_vem: float | None = None
 
 
@@ -289,13 +294,23 @@ def _batch(events: list, where: list[str], first_number: int, named: dict, optio
         hits.pedestal[:, ::-1],
         hits.vem[:, ::-1],
         rejected=bad,
+        pedestal_rms=_pedestal_rms(raw.window[hits.window])[:, ::-1],
         truth=_truth_of(events, where, event_id),
         standard=_standard(events, found, where, event_id),
     )
     return batch, notes
 
 
-ONE_WINDOW = Options()
+def _pedestal_rms(window: np.ndarray) -> np.ndarray:
+    """(h, 2) rms of the pedestals [counts per bin] from the half-peak channels of the histograms of
+    sums of 8 bins, whose distance is 2.33 rms (the Telescope Array's own number); 0 where they are
+    no such width.
+    """
+    width = (window["rhpchped"] - window["lhpchped"]) / PEDESTAL_BINS / HALF_WIDTHS
+    return np.where((width > 0) & (width < LARGEST_PEDESTAL_RMS), width, 0.0)
+
+
+ONE_WINDOW = Options(1)
 
 
 def read_batches(

@@ -7,7 +7,9 @@ import numpy as np
 from tashower.convert.dst import EVENT_BEGIN, EVENT_END, write_banks
 from tashower.convert.ta_banks import (
     BSDINFO,
+    HALF_WIDTHS,
     N_BINS,
+    PEDESTAL_BINS,
     RUFPTN,
     RUSDMC,
     RUSDRAW,
@@ -74,10 +76,14 @@ class _Stated(NamedTuple):
     pedestal: np.ndarray
     vem: np.ndarray  # counts per VEM
     signal: np.ndarray  # [VEM]
+    pedestal_rms: np.ndarray  # counts per bin
 
 
 def _stated(events: Events, pulses: Pulses, rows: slice) -> _Stated:
-    layers = (events.pedestal, events.counts_per_vem, pulses.signal)
+    rms = events.pedestal_rms
+    if rms is None:
+        rms = np.full(events.pedestal.shape, events.array.detector.pedestal_rms)
+    layers = (events.pedestal, events.counts_per_vem, pulses.signal, rms)
     return _Stated(
         events.array.station_id[events.hit_station[rows]],
         *(np.nan_to_num(column[rows][:, ::-1].astype(float)) for column in layers),
@@ -112,14 +118,23 @@ def _raw_bank(events: Events, rows: slice, hits: _Stated, number: int) -> bytes:
         "monyymmdd": DATE,
         "monhhmmss": CLOCK_TIME,
     }
-    per_window = (np.rint(hits.vem), np.rint(8 * hits.pedestal), hits.vem)
+    width = np.rint(PEDESTAL_BINS * HALF_WIDTHS * hits.pedestal_rms)
+    peak = np.rint(PEDESTAL_BINS * hits.pedestal)
+    lower = peak - width // 2
+    monitored = {
+        "pchmip": np.rint(hits.vem),
+        "pchped": peak,
+        "lhpchped": lower,
+        "rhpchped": lower + width,
+        "mip": hits.vem,
+    }
     return pack_rusdraw(
         header,
         np.repeat(hits.station, windows),
         clkcnt,
         mclkcnt,
         lower_layer_first(events.waveform[rows], windows).astype(np.int32),
-        *(np.repeat(column, windows, axis=0) for column in per_window),
+        {name: np.repeat(column, windows, axis=0) for name, column in monitored.items()},
     )
 
 
@@ -144,6 +159,7 @@ def _pulse_bank(events: Events, pulses: Pulses, rows: slice, hits: _Stated) -> b
         pulsa=hits.signal,
         fadcpa=hits.signal * hits.vem,
         ped=hits.pedestal,
+        pederr=hits.pedestal_rms,
         vem=hits.vem,
     )
 

@@ -24,7 +24,8 @@ def _event_line(events: Events, i: int) -> str:
     """The numbers of event i: truth and standard reconstruction, 0 where there is none."""
     event = np.zeros(EVENT_NUMBERS)
     n = int(events.hit_offset[i + 1] - events.hit_offset[i])
-    event[7], event[8], event[10], event[11], event[56] = DATE, CLOCK_TIME, n, USEC, n
+    event[7], event[8], event[11], event[56] = DATE, CLOCK_TIME, USEC, n
+    event[10] = n * (events.array.detector.n_bins // N_BINS)  # windows
     if (truth := events.truth) is not None:
         event[:6] = (
             PARTICLES.get(int(truth.mass_number[i]), 0),

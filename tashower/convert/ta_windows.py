@@ -10,6 +10,7 @@ from tashower.convert.ta_banks import N_BINS
 from tashower.errors import InputError
 from tashower.events.model import Events, Pulses
 from tashower.physics.compiled import compiled
+from tashower.physics.unread import pedestal_count
 from tashower.types import FilePath
 
 #: Nominal rate of the stations' clocks [1/s].
@@ -48,11 +49,8 @@ def put_waveforms(fadc, keep, start, pedestal, rejected, waveform):
                     return h
                 base = 0.0
             if keep.shape[1] > 1:
-                before = 0.0
                 for i in range(length):
-                    until = np.floor((i + 1) * base + 0.5)
-                    waveform[h, i, 1 - layer] = np.uint16(until - before)
-                    before = until
+                    waveform[h, i, 1 - layer] = np.uint16(pedestal_count(i, base))
             for k in range(keep.shape[1]):
                 if keep[h, k] < 0:
                     continue

@@ -52,7 +52,8 @@ HEADER = {
     "noise_counts": (None, "noise of a bin [counts rms]; left out: measured in the waveforms"),
     "saturation_counts": (None, "counts in a bin where the linear range ends"),
     "saturation_vem": (None, "the same, VEM in 20 ns"),
-    "edge_sigma": (5.0, "leading edge: this many times the noise above the pedestal"),
+    "pedestal_rms": (None, "rms that edge_sigma counts in [counts]; left out: noise_counts"),
+    "edge_sigma": (5.0, "leading edge: this many times pedestal_rms above the pedestal"),
     "edge_bins": (4, "in this many consecutive bins"),
 }
 #: No shower has this energy [EeV]: one that has was stated in another unit.
@@ -70,6 +71,7 @@ _POSITIVE = (
     "noise_counts",
     "saturation_counts",
     "saturation_vem",
+    "pedestal_rms",
     "edge_sigma",
 )
 #: True values that a table of hits may hold, the same in all hits of an event: field of Truth, unit
@@ -197,6 +199,7 @@ def _detector(header, waveforms: Waveforms | None) -> Detector:
         saturation_vem=float(header["saturation_vem"] or np.inf),
         edge_sigma=float(header["edge_sigma"]),
         edge_bins=int(header["edge_bins"]),
+        pedestal_rms=float(noise if header["pedestal_rms"] is None else header["pedestal_rms"]),
     )
 
 

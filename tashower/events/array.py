@@ -32,8 +32,11 @@ class Detector:
     noise_counts: float = 0.75  #: noise of a bin [counts rms]
     saturation_counts: float = 2000.0  #: counts in a bin where the linear range ends; inf: unknown
     saturation_vem: float = 48.8  #: the same, VEM in 20 ns; inf: unknown
-    edge_sigma: float = 5.0  #: leading edge: this many times the noise above the pedestal ...
+    edge_sigma: float = 5.0  #: leading edge: this many times `pedestal_rms` above the pedestal ...
     edge_bins: int = 4  #: ... in this many consecutive bins
+    #: rms of the pedestal [counts per bin], where the hits do not state it: a pedestal histogram of
+    #: sums of 8 bins that is 6 counts wide, / 8 / 2.33 (the Telescope Array's typical one)
+    pedestal_rms: float = 6.0 / 8.0 / 2.33
 
 
 #: Largest distance of a station from the middle of an array [m] (choice): the Earth is not flat.

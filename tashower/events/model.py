@@ -73,9 +73,7 @@ class Pulses:
     arrival_time: (
         np.ndarray
     )  #: (n_hits,) [ns] leading edge, mean of the layers; NaN where there is none
-    signal: (
-        np.ndarray
-    )  #: (n_hits, n_layers) [VEM], integral over the window; may be negative by noise
+    signal: np.ndarray  #: (n_hits, n_layers) [VEM], integral of the pulse; 0 where there is none
     saturated: np.ndarray  #: (n_hits,) bool
     n_peaks: np.ndarray  #: (n_hits, n_layers) int16
     area_over_peak: (
@@ -107,6 +105,9 @@ class Events:
     saturated: np.ndarray | None = None
     #: (n_hits,) bool, hits that the experiment says are no measurement: kept, and used by nothing
     rejected: np.ndarray | None = None
+    #: (n_hits, n_layers) float32, monitored rms of the pedestal [counts per bin], where the data
+    #: state it; 0 or NaN: that of the detector
+    pedestal_rms: np.ndarray | None = None
 
     @property
     def n_events(self) -> int:
@@ -289,6 +290,7 @@ def select_events(events: Events, rows: np.ndarray | slice) -> Events:
         counts_per_vem=take(events.counts_per_vem),
         saturated=take(events.saturated),
         rejected=take(events.rejected),
+        pedestal_rms=take(events.pedestal_rms),
         dead_offset=dead_offset,
         dead_station=dead_station,
         pulses=None if events.pulses is None else select_rows(events.pulses, index),
@@ -343,6 +345,7 @@ def concatenate_events(parts: list[Events]) -> Events:
         "counts_per_vem",
         "saturated",
         "rejected",
+        "pedestal_rms",
         "dead_station",
     )
     return replace(

@@ -34,6 +34,7 @@ _REAL = {
         "counts_per_vem": np.float32,
         "saturated": np.bool_,
         "rejected": np.bool_,
+        "pedestal_rms": np.float32,
     },
     "pulses": {
         "arrival_time": np.float64,
@@ -124,7 +125,9 @@ def check_detector(found: dict, path: FilePath) -> Detector:
     for f in fields(Detector):
         value = found.get(f.name, f.default)
         number = isinstance(value, int | float) and not isinstance(value, bool)
-        number = number and (value > 0 or (value == 0 and f.name == "noise_counts"))
+        number = number and (
+            value > 0 or (value == 0 and f.name in ("noise_counts", "pedestal_rms"))
+        )
         if f.name in ("n_layers", "n_bins", "edge_bins"):
             number = number and isinstance(value, int) and value < 2**31
         if not number:
@@ -222,6 +225,9 @@ def check_events(events: Events, path: FilePath) -> None:
         raise InputError(
             f"{path}: hits/waveform has shape {events.waveform.shape}, {needed} needed"
         )
+    rms = events.pedestal_rms
+    if rms is not None and rms.shape != (events.n_hits, *layers):
+        raise InputError(f"{path}: hits/pedestal_rms is not ({events.n_hits}, {layers[0]})")
     for name in ("pedestal", "counts_per_vem"):
         column = getattr(events, name)
         if column is None or column.shape != (events.n_hits, *layers):

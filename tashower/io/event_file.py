@@ -24,17 +24,19 @@ from tashower.types import FilePath
 
 #: Version of the event file. The first number changes when an old reader would go wrong, the second
 #: when something is added.
-EVENT_VERSION = "1.6"
+EVENT_VERSION = "1.7"
 #: What columns of older files are called now.
 FORMER_NAMES = {"s800": "s_ref", "log_s800": "log_s_ref", "log10_s800": "log10_s_ref"}
 #: Columns that older files do not have: not known, NaN.
 SINCE = {"energy_error"}
 _NAMES_OF_PART = {
-    "waveforms": ("hits/waveform", "hits/pedestal", "hits/counts_per_vem"),
+    "waveforms": ("hits/waveform", "hits/pedestal", "hits/counts_per_vem", "hits/pedestal_rms"),
     "pulses": ("pulses",),
     "truth": ("truth",),
     "standard": ("standard",),
 }
+# Columns of the hits that a file may leave out.
+_OF_HITS = ("waveform", "pedestal", "counts_per_vem", "saturated", "rejected", "pedestal_rms")
 #: Parts of an event file that need not be read (`read_events`).
 PARTS = tuple(_NAMES_OF_PART)
 
@@ -83,6 +85,7 @@ def event_groups(events: Events) -> dict[str, dict]:
             "counts_per_vem": events.counts_per_vem,
             "saturated": events.saturated,
             "rejected": events.rejected,
+            "pedestal_rms": events.pedestal_rms,
         },
     }
     tables = {name: getattr(events, name) for name in ("pulses", "truth", "standard")}
@@ -211,8 +214,13 @@ def _station_name(columns, path) -> np.ndarray | None:
 
 
 def _detector(attributes, path) -> Detector:
-    """The detector of an event file; before version 1.4 with the Telescope Array's electronics."""
-    found = json_of(attributes, "detector", path) | json_of(attributes, "electronics", path, "{}")
+    """The detector of an event file; before version 1.4 with the Telescope Array's electronics,
+    before 1.7 with a threshold that is counted in the noise of a bin.
+    """
+    electronics = json_of(attributes, "electronics", path, "{}")
+    if "noise_counts" in electronics:
+        electronics.setdefault("pedestal_rms", electronics["noise_counts"])
+    found = json_of(attributes, "detector", path) | electronics
     found = {name: np.inf if value is None else value for name, value in found.items()}
     return check_detector(found, path)
 
@@ -273,10 +281,7 @@ def read_events(path: FilePath, only: Iterable[str] = PARTS) -> Events:
             array=_array(groups["array"], attributes, path),
             **{name: columns[name] for name in ("event_id", "hit_offset")},
             **{name: hits[name] for name in ("hit_station", "hit_time")},
-            **{
-                name: hits.get(name)
-                for name in ("waveform", "pedestal", "counts_per_vem", "saturated", "rejected")
-            },
+            **{name: hits.get(name) for name in _OF_HITS},
             **{name: columns[name] for name in ("dead_offset", "dead_station")},
             pulses=table_of(Pulses, groups.get("pulses"), path, n_hits),
             truth=table_of(Truth, groups.get("truth"), path, n_events),

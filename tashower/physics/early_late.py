@@ -1,19 +1,32 @@
 """Early and late stations: what a shower's longer way to the stations downstream does to signals
 and times, and how its muon share grows with the distance to the axis.
+
+A station l downstream sees the shower after l times the density of the air more matter, and from l
+farther away. Showers of a larger zenith reach the ground after more matter, and from farther away,
+too: how S800 falls with the zenith says how the electromagnetic signal falls downstream
+(`electron_attenuation`), and one length holds both. For 105 g/cm^2 more, which are 1 km
+along the axis, the zenith has to grow so much that the maximum is 1.2 km farther away (30 degrees;
+1.4 km at 45, for 791 g/cm^2 in an exponential atmosphere): divergence is in it, and as another
+factor would count twice. Times are the same geometry: the way from a source d away to r beside the
+axis is r^2/2d longer, d = 12 km + l.
 """
 
 import numpy as np
 
 from tashower.physics.compiled import formula
+from tashower.physics.constants import VERTICAL_DEPTH
+from tashower.physics.lateral import s800_growth
 
 #: Early-late asymmetry: length that divides the distance along the axis [m], and power, of the time
-#: factor (physics of the distance to the source; model choice), attenuation [g/cm^2] of the two
-#: components, and density of the air [g/cm^2 per m].
+#: factor (the Telescope Array's fit of the geometry), attenuation of muons [g/cm^2] (choice), and
+#: density of the air [g/cm^2 per m].
 LATE_LENGTH = 12_000.0
 LATE_POWER = 1.05
-LATE_ATTENUATION_ELECTRONS = 175.0
 LATE_ATTENUATION_MUONS = 1000.0
 AIR_DENSITY = 0.105
+#: Largest attenuation [g/cm^2] (choice), and largest sec z of the relation that it follows from.
+LARGEST_ATTENUATION = 1e4
+LARGEST_SECANT = 2.0
 
 
 @formula
@@ -23,6 +36,28 @@ def muon_share_at(r, share):
     """
     odds = share / (1.0 - share) * np.sqrt(r / 800.0)
     return odds / (1.0 + odds)
+
+
+@formula
+def electron_attenuation(secant, share, odds_growth):
+    """Attenuation of the electromagnetic signal [g/cm^2]: -d(depth)/d ln[S800 (1 - share)], for
+    protons at a fixed energy.
+
+    Parameters
+    ----------
+    secant : sec z; depth = 876 sec z g/cm^2. Beyond 60 degrees as at 60
+    share : mean muon share of S800 at that zenith
+    odds_growth : d ln[share/(1 - share)]/d sec z
+
+    Not included: other primaries, whose S800 falls faster (iron to 45 degrees) or as fast.
+
+    Examples
+    --------
+    At 45 degrees, a share of 0.56 whose odds grow by 876/230: electron_attenuation(1.4142, 0.56,
+    3.81) = 195.
+    """
+    fall = share * odds_growth - s800_growth(np.minimum(secant, LARGEST_SECANT))
+    return VERTICAL_DEPTH / np.maximum(fall, VERTICAL_DEPTH / LARGEST_ATTENUATION)
 
 
 @formula

@@ -244,6 +244,19 @@ _LOG_MASS_IRON = float(np.log(56.0))
 _LARGEST_X_TO_46 = 1.0 / np.cos(np.radians(45.0)) - 1.0
 
 
+_LN10 = float(np.log(10.0))
+
+
+@formula
+def s800_growth(secant):
+    """d ln S800/d sec z of protons at a fixed energy, of `mean_s800`; negative but near the
+    vertical.
+    """
+    x = secant - 1.0
+    _, c1, c2, c3, k = _PROTON_TO_60
+    return -_LN10 * (c1 + x * (2.0 * c2 + x * 3.0 * c3)) / k
+
+
 def _log10_s800(log10_energy_ev, x, coefficients):
     c0, c1, c2, c3, k = coefficients
     return 1.5 + (log10_energy_ev - (c0 + x * (c1 + x * (c2 + x * c3)))) / k

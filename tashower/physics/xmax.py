@@ -7,13 +7,18 @@ doi:10.1088/1475-7516/2013/07/050:
     mu = p0 + p1 L + p2 L^2,   sigma = q0 + q1 L,   lambda = r0 + r1 L,   L = log10(E/10 EeV)
 
 and each coefficient is a quadratic in ln A. Valid from 10^17 to 10^20.5 eV.
+
+Two sets of coefficients: those of the paper's table 1 ("-2013"), and a later re-fit of the same
+form. The numbers of both are as public code states them: the paper's in several programs that cite
+its table 1 (its text was not at hand), the re-fit's in the module `auger` of astrotools (RWTH
+Aachen), without a publication. Means differ by 2 to 3 g/cm^2.
 """
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-#: Interaction model -> coefficients (rows: p0, p1, p2, q0, q1, r0, r1; columns: powers of ln A),
-#: table 1 of the paper.
+#: Interaction model -> coefficients (rows: p0, p1, p2, q0, q1, r0, r1; columns: powers of ln A):
+#: the re-fit, and with "-2013" table 1 of the paper.
 GUMBEL_COEFFICIENTS = {
     "QGSJET-II-04": (
         (758.65, -12.3571, -1.24539),
@@ -32,6 +37,24 @@ GUMBEL_COEFFICIENTS = {
         (1.27601, -1.81337, 0.231914),
         (0.641093, 0.219762, 0.171124),
         (0.0726131, 0.0353188, -0.0131158),
+    ),
+    "QGSJET-II-04-2013": (
+        (761.383, -11.719, -1.372),
+        (57.344, -1.731, 0.309),
+        (-0.355, 0.273, -0.137),
+        (35.221, 12.335, -2.889),
+        (0.307, -1.147, 0.271),
+        (0.673, 0.694, -0.007),
+        (0.060, -0.019, 0.017),
+    ),
+    "EPOS-LHC-2013": (
+        (775.589, -7.047, -2.427),
+        (57.589, -0.743, 0.214),
+        (-0.820, -0.169, -0.027),
+        (29.403, 13.553, -3.154),
+        (0.096, -0.961, 0.150),
+        (0.563, 0.711, 0.058),
+        (0.039, 0.067, -0.004),
     ),
 }
 

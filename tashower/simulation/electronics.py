@@ -27,10 +27,11 @@ GAIN_SPREAD = 0.10
 PEDESTAL = 6.0
 PEDESTAL_SPREAD = 0.3
 NOISE = 0.75
-#: Counts per bin up to which the chain is linear; above, the slope; and the largest count of 12
-#: bits.
+#: Counts per bin up to which the chain is linear; beyond, an excess D becomes D exp(-D/12,000), as
+#: in the experiment's own detector simulation (0.05 D/600); and the largest count of 12 bits. The
+#: excess counts up to where its response is largest: the amplifier does not fall again.
 LINEAR_COUNTS = np.float32(2000.0)
-COMPRESSED_SLOPE = np.float32(0.5)
+COMPRESSION_COUNTS = np.float32(600.0 / 0.05)
 LARGEST_COUNT = 4095
 # In the precision in which the loop over bins runs.
 _ZERO, _HALF, _LARGEST = np.float32(0.0), np.float32(0.5), np.float32(LARGEST_COUNT)
@@ -133,7 +134,9 @@ def respond(counts):
     """What the digitiser makes of a noise-free number of counts above 0: linear, compressed,
     clipped.
     """
-    counts = min(counts, LINEAR_COUNTS + COMPRESSED_SLOPE * (counts - LINEAR_COUNTS))
+    excess = min(counts - LINEAR_COUNTS, COMPRESSION_COUNTS)
+    if excess > _ZERO:
+        counts = LINEAR_COUNTS + excess * np.exp(-excess / COMPRESSION_COUNTS)
     return np.int32(min(max(counts, _ZERO), _LARGEST) + _HALF)
 
 
@@ -159,7 +162,14 @@ def digitise(state, trace, first, gain, pedestal, noise, counts):
         )
         scale, level = np.float32(gain[layer]), np.float32(pedestal[layer])
         for i in range(n_bins):
-            target[i] = respond(level + stretch[i] + scale * light[i])
+            linear = level + stretch[i] + scale * light[i]
+            target[i] = np.int32(min(max(linear, _ZERO), _LARGEST) + _HALF)
+        highest = np.int32(0)
+        for i in range(n_bins):
+            highest = max(highest, target[i])
+        if highest > LINEAR_COUNTS:  # seldom; apart, so that the loops above stay simple
+            for i in range(n_bins):
+                target[i] = respond(level + stretch[i] + scale * light[i])
 
 
 @inner

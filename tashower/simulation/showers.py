@@ -19,6 +19,7 @@ from tashower.events.model import Truth
 from tashower.io.station_table import read_stations
 from tashower.physics.constants import REFERENCE_DISTANCE, VERTICAL_DEPTH
 from tashower.physics.description import Description
+from tashower.physics.early_late import electron_attenuation
 from tashower.physics.lateral import TELESCOPE_ARRAY, lateral_distribution, mean_s800, slope
 from tashower.physics.shower_front import curvature_zenith_dependence
 from tashower.physics.xmax import gumbel_parameters, mean_xmax
@@ -79,6 +80,15 @@ def muon_share(
         share * mean_s800(energy, zenith) / mean_s800(energy, zenith, mass_number),
         LARGEST_MUON_SHARE,
     )
+
+
+def mean_attenuation(zenith: ArrayLike, muons: MuonContent = SOURCED_MUONS) -> np.ndarray:
+    """Attenuation of the electromagnetic signal [g/cm^2] at a zenith [rad], downstream and upstream
+    of the axis, that goes with `mean_s800` and `muon_share` of protons.
+    """
+    odds_growth = VERTICAL_DEPTH / muons.attenuation
+    share = muon_share(zenith, 1, 10.0, muons)
+    return electron_attenuation(1.0 / np.cos(zenith), share, odds_growth)
 
 
 def mean_front_scale(

@@ -17,8 +17,9 @@ from tashower.events.array import (
 from tashower.events.model import Events, Truth, select_rows
 from tashower.io.station_table import read_stations
 from tashower.memory import too_large
+from tashower.physics.unread import pedestal_count
 from tashower.progress import blocks
-from tashower.simulation.delays import particle_delays, shower_delays
+from tashower.simulation.delays import muon_content, particle_delays, shower_delays
 from tashower.simulation.electronics import (
     COUNTS_PER_VEM,
     GAIN_SPREAD,
@@ -28,7 +29,7 @@ from tashower.simulation.electronics import (
     electronics,
 )
 from tashower.simulation.random_numbers import stream_key
-from tashower.simulation.showers import draw_showers
+from tashower.simulation.showers import draw_showers, mean_attenuation
 from tashower.simulation.stations import (
     Block,
     Conditions,
@@ -36,6 +37,7 @@ from tashower.simulation.stations import (
     Setup,
     Showers,
     Stations,
+    background_bins,
     simulate_block,
     work_space,
 )
@@ -64,7 +66,10 @@ def array_from_config(config: Config) -> Array:
     """The array that the configuration describes; the same for every split."""
     a, d = config.array, config.detector
     detector = Detector(
-        area=float(d.area_m2), n_layers=d.layers, bin_width=float(d.bin_width_ns), n_bins=d.bins
+        area=float(d.area_m2),
+        n_layers=d.layers,
+        bin_width=float(d.bin_width_ns),
+        n_bins=d.bins * d.windows,
     )
     if a.stations:
         return described_by_config(_from_table(a.stations, detector), a)
@@ -102,19 +107,34 @@ def _stations(array: Array, seed: int) -> Stations:
     # As stored in the file, so that simulation and reconstruction use the same numbers.
     gain, pedestal = (column.astype(np.float32).astype(float) for column in (gain, pedestal))
     neighbours = neighbour_table(array, corners=False)
-    return Stations(array.position, neighbours, gain, pedestal, array.lateral)
+    bins = np.arange(array.detector.n_bins)[:, None]
+    unread = pedestal_count(bins, pedestal[:, None, : array.detector.n_layers]).astype(np.uint16)
+    return Stations(array.position, neighbours, gain, pedestal, unread, array.lateral)
+
+
+def window_bins(config: Config, detector: Detector) -> int:
+    """Bins that a station reads out at once: those of the configuration, or the whole waveform
+    where that is no multiple of them.
+    """
+    bins = config.detector.bins
+    return bins if detector.n_bins % bins == 0 else detector.n_bins
 
 
 def _setup(config: Config, array: Array, seed: int) -> Setup:
     d, detector = config.detector, array.detector
+    rate = d.accidental_rate_khz * 1e-6
+    window = window_bins(config, detector)
+    background = background_bins(detector.n_bins, window)
     conditions = Conditions(
         bin_width=float(detector.bin_width),
+        window=window,
         area=float(detector.area),
         layers=int(detector.n_layers),
         calibration_spread=d.calibration_spread,
         dead_fraction=d.out_of_service_fraction,
-        accidental_probability=1.0 - np.exp(-d.accidental_rate_khz * 1e-6 * 2.0 * READOUT),
+        accidental_probability=1.0 - np.exp(-rate * 2.0 * READOUT),
         accidental_radius=d.accidental_radius_m,
+        background_probability=1.0 - np.exp(-rate * background * detector.bin_width),
         clock=float(d.clock_ns),
     )
     return Setup(
@@ -122,6 +142,7 @@ def _setup(config: Config, array: Array, seed: int) -> Setup:
         _stations(array, seed),
         conditions,
         electronics(float(detector.bin_width)),
+        muon_content(config),
     )
 
 
@@ -175,9 +196,10 @@ def _run(truth: Truth, numbers, key, array: Array, setup: Setup, what: str) -> E
     n_events, n_stations, detector = len(truth.zenith), array.n_stations, array.detector
     columns = [np.asarray(getattr(truth, name), dtype=float) for name in _ROW]
     own = shower_delays(setup.delays, truth.zenith, truth.front_scale)
-    rows = np.stack([*columns, *own], axis=1)
+    attenuation = mean_attenuation(truth.zenith, setup.muons)
+    rows = np.stack([*columns, *own, attenuation], axis=1)
     numbers = numbers.astype(np.uint64)
-    work = work_space(n_stations, detector.n_bins)
+    work = work_space(n_stations, detector.n_bins, setup.conditions.window)
     hits, used = _empty_hits(min(_CAPACITY, n_events * n_stations) + n_stations, detector), 0
     n_hits, n_dead, dead_lists = np.zeros(n_events, np.int64), np.zeros(n_events, np.int64), []
     for window in blocks(f"simulate {what}", n_events, block_size(n_stations), "showers"):
@@ -239,7 +261,7 @@ def _check_memory(task: str, about: str, needed: float) -> None:
         raise InputError(
             f"{task}: {missing} for {about}; fewer showers at once (samples.chunk_size, "
             "showers.throws), fewer stations (array.columns, array.rows) or shorter waveforms "
-            "(detector.bins) need less"
+            "(detector.bins, detector.windows) need less"
         )
 
 

@@ -7,7 +7,6 @@ import numpy as np
 
 from tashower.physics.compiled import compiled, inner
 from tashower.physics.early_late import (
-    LATE_ATTENUATION_ELECTRONS,
     LATE_ATTENUATION_MUONS,
     late_signal_factor,
     late_time_factor,
@@ -25,6 +24,7 @@ from tashower.simulation.delays import (
     LOCAL_POWER,
     MUON_SHAPE,
     ONSET_S800,
+    MuonContent,
     ParticleDelays,
     muons_at,
     simulated_log_lateral,
@@ -73,6 +73,8 @@ class Stations(NamedTuple):
     neighbours: np.ndarray  #: (n, k) int32, index of the edge neighbours or -1
     gain: np.ndarray  #: (n, 2) monitored [counts per VEM]
     pedestal: np.ndarray  #: (n, 2) monitored [counts per bin]
+    #: (n, n_bins, layers) uint16, what stands where no further window was read
+    unread: np.ndarray
     lateral: Lateral
 
 
@@ -80,12 +82,14 @@ class Conditions(NamedTuple):
     """State of the detector."""
 
     bin_width: float  #: [ns]
+    window: int  #: bins that are read out at once
     area: float  #: of a station [m^2]
     layers: int  #: 1: what the upper layer sees is all there is
     calibration_spread: float
     dead_fraction: float
     accidental_probability: float  #: per station and read-out
     accidental_radius: float  #: [m]
+    background_probability: float  #: of a background particle in a station with light
     clock: float  #: rms error of a station's clock [ns]
 
 
@@ -107,6 +111,7 @@ class Shower(NamedTuple):
     muon_scale: float
     muon_sigma: float
     muon_power: float
+    attenuation: float  #: of its electromagnetic particles [g/cm^2]
 
 
 class Setup(NamedTuple):
@@ -116,6 +121,7 @@ class Setup(NamedTuple):
     stations: Stations
     conditions: Conditions
     electronics: Electronics
+    muons: MuonContent
 
 
 class Showers(NamedTuple):
@@ -123,7 +129,7 @@ class Showers(NamedTuple):
 
     key: np.uint64  #: of the random streams
     number: np.ndarray  #: (n,) uint64, stream of each
-    row: np.ndarray  #: (n, 13), see `shower_of`
+    row: np.ndarray  #: (n, 14), see `shower_of`
     t0: np.ndarray  #: (n,) [ns]
 
 
@@ -138,24 +144,37 @@ class Block(NamedTuple):
 class Work(NamedTuple):
     """Arrays that are used again and again."""
 
-    impulse: (
-        np.ndarray
-    )  #: (2, n) float32, light before the pulse shape; n: lead + n_bins + 128 and more
-    trace: np.ndarray  #: (2, n + n_bins + 48) float32, light after it; empty from n on
-    counts: np.ndarray  #: (2, n_bins + 48) int32
+    impulse: np.ndarray  #: (2, n) float32, light before the pulse shape; n of `light_bins`
+    trace: np.ndarray  #: (2, n + w + 48) float32, light after it; empty from n on
+    counts: np.ndarray  #: (2, w + 48) int32; w: bins of a window
     slot: np.ndarray  #: (n_stations,) int32, -1
     level_1: np.ndarray  #: (n_stations,) bool
     time: np.ndarray  #: (n_stations,) time of the level-0 crossing of each hit
     gain: np.ndarray  #: (2,) true gain of a station's layers
 
 
-def work_space(n_stations: int, n_bins: int) -> Work:
-    """Arrays for `simulate_block`, one set per thread."""
-    n_light = -(-(LEAD_BINS + n_bins + 128) // BLOCK) * BLOCK
+def light_bins(n_bins: int) -> int:
+    """Bins of light that waveforms of n_bins are read from: the lead before the first light, the
+    waveform, and the time by which it may begin late.
+    """
+    return -(-(LEAD_BINS + n_bins + 128) // BLOCK) * BLOCK
+
+
+def background_bins(n_bins: int, window: int) -> int:
+    """Bins in which a background particle may come, see `add_background`."""
+    return window - BINS_BEFORE + light_bins(n_bins) - LEAD_BINS
+
+
+def work_space(n_stations: int, n_bins: int, window: int) -> Work:
+    """Arrays for `simulate_block`, one set per thread.
+
+    n_bins : of a waveform; window : bins that are read out at once
+    """
+    n_light = light_bins(n_bins)
     return Work(
         impulse=np.zeros((2, n_light), np.float32),
-        trace=np.zeros((2, n_light + n_bins + SPARE_BINS), np.float32),
-        counts=np.zeros((2, n_bins + SPARE_BINS), np.int32),
+        trace=np.zeros((2, n_light + window + SPARE_BINS), np.float32),
+        counts=np.zeros((2, window + SPARE_BINS), np.int32),
         slot=np.full(n_stations, -1, np.int32),
         level_1=np.zeros(n_stations, bool),
         time=np.zeros(n_stations),
@@ -201,7 +220,7 @@ def put_shower(state, shower, place, setup, impulse):
         density * setup.conditions.area, muon_share_at(r, shower.share), shower.n_z
     )
     n_muons *= late_signal_factor(along, r * tangent, LATE_ATTENUATION_MUONS)
-    n_electrons *= late_signal_factor(along, r * tangent, LATE_ATTENUATION_ELECTRONS)
+    n_electrons *= late_signal_factor(along, r * tangent, shower.attenuation)
     number_muons, number_electrons = draw_number(state, n_muons), draw_number(state, n_electrons)
     if number_muons == 0 and number_electrons == 0:
         return 0.0, False
@@ -257,13 +276,80 @@ def _next_probable_bin(trace, least, begin, end):
     return -1
 
 
-@inner
-def read_station(state, work, electronics, gain, pedestal, waveform):
-    """Digitise a station's light; returns (trace bin at which the window starts, level 1); a bin
-    below -999: no level 0.
+@inner(inline=False)
+def add_background(state, work, window):
+    """A muon of the background among the light of a station; returns the number of bins by which
+    the light was moved later.
 
+    It comes at any time at which its window holds the beginning of the shower: before that it would
+    make a hit of its own, which the Telescope Array's analysis tells from the shower's by its time.
+    """
+    impulse = work.impulse
+    n_light = impulse.shape[1]
+    before = window - BINS_BEFORE
+    place = uniform(state) * (before + n_light - LEAD_BINS) - before
+    moved = np.int64(math.ceil(max(-place, 0.0)))
+    for layer in range(2):
+        for i in range(n_light - 1, LEAD_BINS + moved - 1, -1):
+            impulse[layer, i] = impulse[layer, i - moved]
+        impulse[layer, LEAD_BINS : LEAD_BINS + moved] = 0.0
+    put_muon(state, impulse, LEAD_BINS + moved + place, np.float32(1.0))
+    return moved
+
+
+@inner
+def _next_window(state, work, setup, station, begin, end):
+    """Digitise the next window with a level-0 crossing that begins at bin `begin` of the light or
+    later; returns (where it begins, where it begins in work.counts); -1: there is none.
+
+    station : (pedestal of the layers, noise-free light that is enough to look for a crossing); end
+        : bin behind the last light
+    """
+    window = setup.conditions.window
+    pedestal, least = station
+    probable = _next_probable_bin(work.trace, least, max(begin, LEAD_BINS), end)
+    while probable >= 0:
+        first = max(probable - LEAD_BINS, begin)
+        digitise(
+            state, work.trace, first, work.gain, pedestal, setup.electronics.noise, work.counts
+        )
+        crossing = level_0_bin(work.counts, pedestal)
+        at = max(crossing - BINS_BEFORE, 0)
+        if crossing >= 0 and at + window <= work.counts.shape[1]:
+            return first + at, at
+        probable = _next_probable_bin(work.trace, least, probable + LEVEL_0_BINS, end)
+    return -1, 0
+
+
+@inner
+def _put_window(counts, at, waveform, place):
+    """Copy the window from bin `at` of the counts on to bin `place` of a waveform, as far as it
+    reaches.
+    """
+    n = min(counts.shape[1] - SPARE_BINS, waveform.shape[0] - place)
+    if waveform.shape[1] == 2:
+        upper, lower = counts[0, at : at + n], counts[1, at : at + n]
+        for i in range(n):
+            waveform[place + i, 0] = upper[i]
+            waveform[place + i, 1] = lower[i]
+    else:
+        for i in range(n):
+            waveform[place + i, 0] = counts[0, at + i]
+
+
+@inner
+def read_station(state, s, setup, work, waveform):
+    """Digitise the light of station s; returns (bin of the light at which the first window begins,
+    it passes level 1); a bin below -999: no level 0.
+
+    A further window begins where the light crosses level 0 again, 30 bins before that or where the
+    one before it ends, as in the experiment's own detector simulation. What lies between stands in
+    the waveform as the pedestal.
+
+    work.gain : (2,) true gain of the layers
     waveform : (n_bins, layers) uint16, overwritten when there is a level 0
     """
+    gain, pedestal = work.gain, setup.stations.pedestal[s]
     if (
         waveform.shape[1] == 1
     ):  # the second layer repeats the first, so that it never stands in the way of a trigger
@@ -274,29 +360,27 @@ def read_station(state, work, electronics, gain, pedestal, waveform):
     upper, lower, end = light_of(work.impulse)
     if upper <= least[0] or lower <= least[1]:
         return -1000, False
-    shape_pulses(work.impulse, end, electronics.pulse, work.trace)
-    n_bins, n_light = waveform.shape[0], work.impulse.shape[1]
-    probable = _next_probable_bin(work.trace, least, LEAD_BINS, n_light)
-    while probable >= 0:
-        first = probable - LEAD_BINS
-        digitise(state, work.trace, first, gain, pedestal, electronics.noise, work.counts)
-        crossing = level_0_bin(work.counts, pedestal)
-        begin = max(crossing - BINS_BEFORE, 0)
-        if crossing >= 0 and begin + n_bins <= work.counts.shape[1]:
-            first_layer, second_layer = (
-                work.counts[0, begin : begin + n_bins],
-                work.counts[1, begin : begin + n_bins],
-            )
-            if waveform.shape[1] == 2:
-                for i in range(n_bins):
-                    waveform[i, 0] = first_layer[i]
-                    waveform[i, 1] = second_layer[i]
-            else:
-                for i in range(n_bins):
-                    waveform[i, 0] = first_layer[i]
-            return first + begin, passes_level_1(work.counts, begin, n_bins, pedestal)
-        probable = _next_probable_bin(work.trace, least, probable + LEVEL_0_BINS, n_light)
-    return -1000, False
+    shape_pulses(work.impulse, end, setup.electronics.pulse, work.trace)
+    # Where the last light has left the sum of 8 bins.
+    end = min(end + len(setup.electronics.pulse) + LEVEL_0_BINS, work.impulse.shape[1])
+    station = (pedestal, least)
+    begin, at = _next_window(state, work, setup, station, 0, end)
+    if begin < 0:
+        return -1000, False
+    n_bins, window = waveform.shape[0], setup.conditions.window
+    level_1 = passes_level_1(work.counts, at, window, pedestal)
+    _put_window(work.counts, at, waveform, 0)
+    if n_bins > window:
+        filled, unread = waveform.reshape(-1), setup.stations.unread[s].reshape(-1)
+        for i in range(window * waveform.shape[1], len(filled)):
+            filled[i] = unread[i]
+        following = begin
+        while following + window < min(end, begin + n_bins):
+            following, at = _next_window(state, work, setup, station, following + window, end)
+            if following < 0 or following - begin >= n_bins:
+                break
+            _put_window(work.counts, at, waveform, following - begin)
+    return begin, level_1
 
 
 @inner(inline=False)
@@ -320,9 +404,7 @@ def _draw_dead(state, fraction, n_stations, dead):
 def simulate_event(state, shower, setup, work, hits, begin, dead):
     """One event: hits go to `hits` from `begin` on, stations out of service into `dead`.
 
-    Returns (n_hits, n_dead); n_hits is 0 when the array does not trigger. Not included: a second
-    window of the same station, and a background particle in the window of a station that the shower
-    hits.
+    Returns (n_hits, n_dead); n_hits is 0 when the array does not trigger.
     """
     stations, conditions = setup.stations, setup.conditions
     n_stations = stations.position.shape[0]
@@ -346,16 +428,19 @@ def simulate_event(state, shower, setup, work, hits, begin, dead):
         hit, level_1 = -1000, False
         first = 0.0
         waveform = hits.waveform[begin + n_hits]
+        background = conditions.accidental_probability
         if r < farthest:
             place = (dx, dy, dz, r)
             first, any_light = put_shower(state, shower, place, setup, work.impulse)
             if any_light:
+                if (
+                    conditions.background_probability > 0.0
+                    and uniform(state) < conditions.background_probability
+                ):
+                    first -= add_background(state, work, conditions.window) * conditions.bin_width
                 hit, level_1 = _read_out(state, s, setup, work, waveform)
-        if (
-            hit < -999
-            and ground2 < accidental_radius2
-            and uniform(state) < conditions.accidental_probability
-        ):
+                background -= conditions.background_probability
+        if hit < -999 and ground2 < accidental_radius2 and uniform(state) < background:
             work.impulse[:] = 0.0
             first = shower.t0 + (2.0 * uniform(state) - 1.0) * READOUT
             put_muon(state, work.impulse, LEAD_BINS + uniform(state), np.float32(1.0))
@@ -383,10 +468,9 @@ def _read_out(state, s, setup, work, waveform):
     `read_station`.
     """
     stations = setup.stations
-    pedestal = stations.pedestal[s]
     spread = setup.conditions.calibration_spread
-    draw_station_state(state, stations.gain[s], pedestal, spread, work.gain)
-    return read_station(state, work, setup.electronics, work.gain, pedestal, waveform)
+    draw_station_state(state, stations.gain[s], stations.pedestal[s], spread, work.gain)
+    return read_station(state, s, setup, work, waveform)
 
 
 @inner(inline=False)
@@ -408,8 +492,8 @@ def _keep_read_out(trigger, n_hits, work, hits, begin):
 
 @inner
 def shower_of(truth_row, t0):
-    """`Shower` from (zenith, azimuth, core_x, core_y, s_ref, slope, muon_share, front_scale, and
-    what `delays.ShowerDelays` holds), and the time of the core.
+    """`Shower` from (zenith, azimuth, core_x, core_y, s_ref, slope, muon_share, front_scale, what
+    `delays.ShowerDelays` holds, attenuation of electromagnetic particles) and the time of the core.
     """
     n_x, n_y, n_z = axis_components(truth_row[0], truth_row[1])
     return Shower(
@@ -428,6 +512,7 @@ def shower_of(truth_row, t0):
         truth_row[10],
         truth_row[11],
         truth_row[12],
+        truth_row[13],
     )
 
 

@@ -10,6 +10,7 @@ from reconstruction.toy import calibration, draw_truth, toy_events
 from tashower.calibration.asymmetry import (
     Asymmetry,
     Completion,
+    attenuation_at,
     completed,
     fit_completion,
     fit_share,
@@ -29,6 +30,7 @@ from tashower.calibration.errors import (
 from tashower.config import load_config
 from tashower.errors import InputError
 from tashower.physics.early_late import late_signal_factor, late_time_factor, lighter_factor
+from tashower.physics.lateral import mean_s800
 from tashower.physics.shower_front import curvature_zenith_dependence
 from tashower.reconstruction.methods import Context, methods
 
@@ -59,6 +61,26 @@ def test_factor_is_one_around_the_axis_and_falls_downstream(share):
     np.testing.assert_allclose(none, late_signal_factor(along, r * tangent, 175.0), rtol=1e-9)
 
 
+def test_attenuation_by_zenith():
+    """The number is that of 45 degrees; elsewhere as -d(depth)/d ln[S800 (1 - share)] of protons
+    and the mean share; muons' does not depend on the zenith.
+    """
+    asymmetry = Asymmetry(share=SHARE, attenuation=(180.0, 900.0))
+
+    def log_electrons(secant):
+        share = mean_share(secant, SHARE)
+        return np.log(mean_s800(10.0, np.arccos(1 / secant)) * (1 - share))
+
+    def length(secant):
+        return -2e-4 * 876.0 / (log_electrons(secant + 1e-4) - log_electrons(secant - 1e-4))
+
+    for degrees in (10.0, 30.0, 45.0, 55.0):
+        secant = 1 / np.cos(np.radians(degrees))
+        electrons, muons = attenuation_at(secant, asymmetry)
+        assert electrons == pytest.approx(180.0 * length(secant) / length(np.sqrt(2)), rel=1e-4)
+        assert muons == 900.0
+
+
 @pytest.mark.parametrize(
     ("along", "factor"), [(0.0, 1.0), (1200.0, 0.9**1.05), (-600.0, 1.05**1.05)]
 )
@@ -81,7 +103,7 @@ def residuals_of(rng, asymmetry, errors, n=60_000):
         r,
         np.tan(zenith),
         mean_share(1 / np.cos(zenith), asymmetry.share),
-        asymmetry.attenuation,
+        attenuation_at(1 / np.cos(zenith), asymmetry),
     )
     fit = density * lighter
     contained = fit * contained_fraction(r, factor, errors)

@@ -149,7 +149,10 @@ def test_pulls_after_calibration_on_events_that_it_did_not_see(sample):
         for i, name in enumerate(PARAMETERS):
             # 0.1 is promised; the rest is what samples of this size scatter.
             assert abs(found[:, i].mean()) < 0.1 + 3 / np.sqrt(n), (curvature, name)
-            assert 0.88 < found[:, i].std() < 1.15, (curvature, name)
+            # The tails are those of background particles that come before a shower.
+            assert 0.88 < found[:, i].std() < 1.25, (curvature, name)
+            width = np.diff(np.quantile(found[:, i], [0.159, 0.841]))[0] / 2
+            assert 0.88 < width < 1.12, (curvature, name)
 
 
 def test_energy_has_no_bias(sample):

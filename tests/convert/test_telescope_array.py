@@ -102,7 +102,7 @@ def test_the_lower_layer_comes_first_in_the_file(events, written):
     number, _, payload = next(b for b in read_banks(written["dst"]) if b[0] == RUSDRAW)
     raw = unpack_rusdraw([payload], ["here"])
     assert number == RUSDRAW
-    first = events.waveform[0]
+    first = events.waveform[0, :128]  # of two windows
     np.testing.assert_array_equal(raw.window["fadc"][0, 0], first[:, 1])
     np.testing.assert_array_equal(raw.window["fadc"][0, 1], first[:, 0])
 
@@ -138,14 +138,14 @@ def test_first_of_consecutive_windows_is_kept(events, tmp_path):
         count,
         rate,
         wave,
-        np.full((4, 2), 40),
-        np.full((4, 2), 48),
-        np.full((4, 2), 40.0),
+        {"pchmip": 40, "pchped": 48, "mip": 40.0, "lhpchped": [46, 44], "rhpchped": [51, 53]},
     )
     write_banks(tmp_path / "w.dst", [(RUSDRAW, 0, payload)])
-    found = convert([tmp_path / "w.dst"], counts_per_vem=40.0)
+    found = convert([tmp_path / "w.dst"], windows=1, counts_per_vem=40.0)
     assert found.n_hits == 1
     np.testing.assert_array_equal(found.counts_per_vem, 40.0)
+    # Lower layer first in the file; widths of the sums of 8 bins.
+    np.testing.assert_allclose(found.pedestal_rms, [[9 / 8 / 2.33, 5 / 8 / 2.33]], rtol=1e-6)
     assert found.hit_time[0] == pytest.approx(3e8, abs=0.5)
     np.testing.assert_array_equal(found.waveform[0, :, 0], wave[0, 1])
     assert found.pedestal[0, 0] == 6.0
@@ -156,7 +156,9 @@ def test_stations_with_several_windows_round_trip(events, tmp_path, name):
     """Waveforms of 256 bins are two consecutive windows of a station; who keeps one gets the first
     half, three: the pedestal behind.
     """
-    array = replace(events.array, detector=replace(events.array.detector, n_bins=256))
+    array = events.array
+    assert array.detector.n_bins == 256
+    events = replace(events, waveform=events.waveform[:, :128])
     late = np.roll(events.waveform[:, ::-1], 7, axis=0)
     long = replace(events, array=array, waveform=np.concatenate([events.waveform, late], axis=1))
     path = tmp_path / f"w.{name}"
@@ -170,7 +172,7 @@ def test_stations_with_several_windows_round_trip(events, tmp_path, name):
     padded = (three.waveform[:, 256:] - three.pedestal[:, None]).sum(axis=1)
     assert np.abs(padded / three.counts_per_vem).max() < 0.05
     signal = [find_pulses(found).signal for found in (both, three)]
-    np.testing.assert_allclose(*signal, atol=0.05)
+    np.testing.assert_allclose(*signal, atol=0.1)
     assert (both.array.detector.n_bins, three.array.detector.n_bins) == (256, 384)
     for found in (both, one, three):
         np.testing.assert_allclose(found.hit_time, events.hit_time, atol=0.2)
@@ -457,17 +459,21 @@ def test_an_independent_reader_accepts_the_dst(events, written, name):
         by_id = {bank[0]: bank[2] for bank in found[k : k + 6]}
         rows = slice(*events.hit_offset[i : i + 2])
         raw = independent.rusdraw(by_id[13101])
-        assert raw["xxyy"] == tuple(events.array.station_id[events.hit_station[rows]])
-        counts = np.array(raw["fadc"])  # (hits, lower and upper, bins)
-        np.testing.assert_array_equal(counts[:, 0], events.waveform[rows, :, 1])
-        np.testing.assert_array_equal(counts[:, 1], events.waveform[rows, :, 0])
-        second = np.array(raw["clkcnt"]) / np.array(raw["mclkcnt"])
+        # Every station has two windows.
+        assert raw["xxyy"][::2] == tuple(events.array.station_id[events.hit_station[rows]])
+        assert raw["xxyy"][1::2] == raw["xxyy"][::2]
+        counts = np.array(raw["fadc"])  # (windows, lower and upper, bins)
+        for half in (0, 1):
+            seen = events.waveform[rows, 128 * half : 128 * (half + 1)]
+            np.testing.assert_array_equal(counts[half::2, 0], seen[..., 1])
+            np.testing.assert_array_equal(counts[half::2, 1], seen[..., 0])
+        second = (np.array(raw["clkcnt"]) / np.array(raw["mclkcnt"]))[::2]
         np.testing.assert_allclose(np.diff(second) * 1e9, np.diff(events.hit_time[rows]), atol=0.4)
         assert (np.abs(np.array(raw["mclkcnt"]) - 50_000_000) < 1000).all()
         found_pulses = independent.rufptn(by_id[13103])
-        assert found_pulses["xxyy"] == raw["xxyy"]
+        assert found_pulses["xxyy"] == raw["xxyy"][::2]
         assert set(found_pulses["isgood"]) <= {4, 5}
-        assert found_pulses["wfindex"] == tuple(range(raw["nofwf"]))
+        assert found_pulses["wfindex"] == tuple(range(0, raw["nofwf"], 2))
         for name, column in (("vem", events.counts_per_vem), ("ped", events.pedestal)):
             np.testing.assert_allclose(found_pulses[name], column[rows][:, ::-1], rtol=1e-6)
         place = events.array.position[events.hit_station[rows]] / 1200.0
@@ -503,11 +509,13 @@ def test_an_independent_reader_accepts_the_text_dump(events, written):
         rows = slice(*events.hit_offset[i : i + 2])
         event = sections["EVENT DATA"][i]
         assert len(event) == 61
-        assert event[10] == rows.stop - rows.start
+        assert event[10] == 2 * (rows.stop - rows.start)
         assert np.cos(event[3] - events.truth.azimuth[i]) == pytest.approx(-1.0, abs=1e-9)
         window = np.array(sections["SD waveform DATA"][i]).reshape(-1, 259)
-        np.testing.assert_array_equal(window[:, 3:131], events.waveform[rows, :, 1])
-        np.testing.assert_array_equal(window[:, 131:], events.waveform[rows, :, 0])
+        for half in (0, 1):  # every station has two windows
+            seen = events.waveform[rows, 128 * half : 128 * (half + 1)]
+            np.testing.assert_array_equal(window[half::2, 3:131], seen[..., 1])
+            np.testing.assert_array_equal(window[half::2, 131:], seen[..., 0])
         meta = np.array(sections["SD meta DATA"][i]).reshape(-1, 12)
         np.testing.assert_allclose(
             meta[:, 6:9] * 1200.0, events.array.position[events.hit_station[rows]], atol=0.01

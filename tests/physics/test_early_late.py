@@ -5,8 +5,8 @@ import pytest
 from scipy.special import i0
 
 from tashower.physics.early_late import (
-    LATE_ATTENUATION_ELECTRONS,
     LATE_ATTENUATION_MUONS,
+    electron_attenuation,
     late_signal_factor,
     late_time_factor,
     lighter_factor,
@@ -17,9 +17,27 @@ from tashower.physics.early_late import (
 @pytest.mark.parametrize("along", [-900.0, -150.0, 0.0, 420.0, 1100.0])
 def test_signal_falls_exponentially_with_mean_one(along):
     """exp(-l/Lambda)/I0(r tan z/Lambda), 0.105 g/cm^2 per metre, 175 and 1000 g/cm^2."""
-    for attenuation, number in ((LATE_ATTENUATION_ELECTRONS, 175.0), (LATE_ATTENUATION_MUONS, 1e3)):
+    for attenuation, number in ((175.0, 175.0), (LATE_ATTENUATION_MUONS, 1e3)):
         wanted = np.exp(-along * 0.105 / number) / i0(1200.0 * 0.105 / number)
         assert late_signal_factor(along, 1200.0, attenuation) == pytest.approx(wanted, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("degrees", "share", "length"),
+    # By hand, x = sec z - 1: 876/[3.81 share + ln 10/1.08 (-0.0547 + 4.1044 x - 3.1323 x^2)].
+    [(0.0, 0.21, 1281.5), (30.0, 0.32, 381.5), (45.0, 0.56, 194.8), (60.0, 0.86, 167.4)],
+)
+def test_attenuation_follows_from_s800(degrees, share, length):
+    secant = 1 / np.cos(np.radians(degrees))
+    assert electron_attenuation(secant, share, 3.81) == pytest.approx(length, rel=1e-3)
+
+
+def test_attenuation_where_the_relation_does_not_say_it():
+    """Nothing falls near the vertical without muons: 10,000 g/cm^2 at most; as at 60 degrees
+    beyond.
+    """
+    assert electron_attenuation(1.0, 0.0, 3.81) == pytest.approx(1e4)
+    assert electron_attenuation(3.0, 0.86, 3.81) == electron_attenuation(2.0, 0.86, 3.81)
 
 
 def test_time_factor_by_hand():

@@ -13,6 +13,10 @@ from tashower.physics import xmax
         ("QGSJET-II-04", 56, 695, 23),
         ("EPOS-LHC", 1, 806, 58),
         ("EPOS-LHC", 56, 709, 17),
+        ("QGSJET-II-04-2013", 1, 793.2, 61),
+        ("QGSJET-II-04-2013", 56, 697.9, 22.5),
+        ("EPOS-LHC-2013", 1, 808.2, 59),
+        ("EPOS-LHC-2013", 56, 711.8, 17),
     ],
 )
 def test_moments(model, mass_number, mean, deviation, rng):
@@ -34,10 +38,14 @@ def test_unknown_model():
 
 
 def test_parameters_by_hand():
-    """Table 1 of the paper put into its formulas: L = log10(E/10 EeV), ln 56 for iron."""
+    """The re-fit and the paper's table in its formulas: L = log10(E/10 EeV), ln 56 for iron."""
     found = xmax.gumbel_parameters(100.0, 1)
     expected = (758.65 + 56.5943 - 0.534683, 35.4234 - 0.796042, 0.671545 + 0.0304335)
     assert found == pytest.approx(expected)
+    found = xmax.gumbel_parameters(1.0, 1, "QGSJET-II-04-2013")
+    assert found == pytest.approx((761.383 - 57.344 - 0.355, 35.221 - 0.307, 0.673 - 0.060))
+    found = xmax.gumbel_parameters(100.0, 1, "EPOS-LHC-2013")
+    assert found == pytest.approx((775.589 + 57.589 - 0.820, 29.403 + 0.096, 0.563 + 0.039))
     a = np.log(56.0)
     location = 775.457 - 10.3991 * a - 1.75261 * a**2
     slope = 58.5306 - 0.827668 * a + 0.231144 * a**2

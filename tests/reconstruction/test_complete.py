@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 from reconstruction.toy import ERRORS, calibration, draw_truth, toy_events
 
-from tashower.calibration.asymmetry import Asymmetry, Completion, mean_share, signal_shift
+from tashower.calibration.asymmetry import (
+    Asymmetry,
+    Completion,
+    attenuation_at,
+    mean_share,
+    signal_shift,
+)
 from tashower.calibration.calibration import DEFAULT, read_calibration
 from tashower.calibration.errors import time_error, time_spread
 from tashower.config import load_config
@@ -35,7 +41,7 @@ def asymmetric_events(rng, azimuth, zenith=0.7):
         expected.distance,
         np.tan(zenith),
         mean_share(1 / np.cos(zenith), ASYMMETRY.share),
-        ASYMMETRY.attenuation,
+        attenuation_at(1 / np.cos(zenith), ASYMMETRY),
     )
     late = late_time_factor(along)
     pulses = replace(

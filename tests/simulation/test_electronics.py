@@ -87,8 +87,13 @@ def test_response_is_linear_then_compressed_then_clipped():
     assert respond(1234.4) == 1234
     assert respond(-3.0) == 0
     assert respond(2000.0) == 2000
-    assert respond(3000.0) == 2500
-    assert respond(1e9) == LARGEST_COUNT
+    # 2000 + D exp(-0.05 D/600): 100 -> 99.17, 1000 -> 920.04, 2400 -> 1964.95; then 12 bits.
+    assert respond(2100.0) == 2099
+    assert respond(3000.0) == 2920
+    assert respond(4400.0) == 3965
+    assert respond(4700.0) == LARGEST_COUNT
+    # An excess of 40,000 counts would be 1427 again.
+    assert respond(42_000.0) == respond(1e9) == LARGEST_COUNT
 
 
 def test_digitised_trace_is_pedestal_plus_gain_times_light():
@@ -105,6 +110,21 @@ def test_digitised_trace_is_pedestal_plus_gain_times_light():
     # Rounding adds 1/12 to the variance of the noise.
     np.testing.assert_allclose(inside.std(axis=0), np.sqrt(0.75**2 + 1 / 12), atol=0.03)
     assert counts[:50].mean() == pytest.approx(PEDESTAL.mean(), abs=0.2)
+
+
+def test_digitised_trace_is_compressed_where_it_is_large():
+    state = np.empty(4, np.uint64)
+    seed_stream(state, np.uint64(1), np.uint64(2))
+    trace = np.zeros((2, 600), np.float32)
+    trace[0, 100:] = 75.0  # 3000 counts
+    trace[1, 300:] = 75.0
+    counts = np.zeros((2, 500), np.int32)
+    gain = np.array([40.0, 40.0])
+    digitise(state, trace, 0, gain, np.zeros(2), electronics(20.0).noise, counts)
+    # The slope there is (1 - 1/12) exp(-1/12) of the noise's.
+    np.testing.assert_allclose(counts[0, 100:].mean(), 2920.04, atol=0.2)
+    np.testing.assert_allclose(counts[1, 300:].mean(), 2920.04, atol=0.2)
+    assert (counts[0, :100] < 5).all()
 
 
 def test_level_0_needs_both_layers_within_eight_bins():
@@ -168,7 +188,7 @@ def test_level_2_of_two_stations_does_not_fire():
 
 def test_hits_within_the_read_out_are_closed_up():
     """32 us to both sides of the trigger; what was there before stays."""
-    work = work_space(6, 32)
+    work = work_space(6, 32, 32)
     work.time[:5] = 5000.0 + np.array([-32_001.0, -31_999.0, 0.0, 32_001.0, 31_999.0])
     waveform = (np.arange(6)[:, None, None] * np.ones((6, 32, 2))).astype(np.uint16)
     hits = Hits(np.arange(6, dtype=np.int32), np.arange(6.0), waveform)

@@ -12,8 +12,9 @@ from tashower.physics.geometry import (
     distance_along_axis,
     plane_delay,
 )
-from tashower.physics.lateral import lateral_distribution
+from tashower.physics.lateral import lateral_distribution, mean_s800
 from tashower.reconstruction.pulses import find_pulses
+from tashower.simulation.showers import muon_share
 from tashower.simulation.simulate import simulate_events
 
 STILL = (
@@ -104,9 +105,9 @@ def inclined():
 
 
 def test_early_late_asymmetry_has_the_stated_size(inclined):
-    """exp(-l/Lambda) over its mean around the axis, in air of 0.105 g/cm^2 per m, with 175 g/cm^2
-    for electromagnetic particles and 1000 g/cm^2 for muons: the amplitude comes out as 1, less 5 %
-    for what arrives after the end of the window.
+    """exp(-l/Lambda) over its mean around the axis, in air of 0.105 g/cm^2 per m, with the
+    attenuation of electromagnetic particles that goes with S800 and 1000 g/cm^2 for muons: the
+    amplitude comes out as 1.
     """
     r, along, tangent, electrons, muons, signal = inclined
 
@@ -114,8 +115,14 @@ def test_early_late_asymmetry_has_the_stated_size(inclined):
         x = 0.105 / attenuation
         return np.exp(-along * x) / np.i0(r * tangent * x)
 
+    def log_electrons(secant):
+        zenith = np.arccos(1 / secant)
+        return np.log(mean_s800(10.0, zenith) * (1 - muon_share(zenith, 1, 10.0)))
+
+    secant = np.sqrt(1.0 + tangent**2)
+    fall = log_electrons(secant - 1e-4) - log_electrons(secant + 1e-4)
     total = electrons + muons
-    expected = (electrons * factor(175.0) + muons * factor(1000.0)) / total - 1.0
+    expected = (electrons * factor(2e-4 * 876.0 / fall) + muons * factor(1000.0)) / total - 1.0
     found = signal / total - 1.0
     amplitude = (found * expected).sum() / (expected**2).sum()
     error = np.sqrt((found - amplitude * expected).var() / (expected**2).sum())

@@ -225,11 +225,12 @@ def test_accidentals_come_before_and_after_the_shower():
     )
     events = simulate_events(load_config(text), "test", 0, 150)
     after = events.hit_time + 30 * 20.0 - events.truth.t0[events.hit_event]
-    far = np.abs(after) > 8000.0
-    assert far.sum() > 500
+    # Light of the shower, and background among it, comes earlier than 16 us.
+    far = np.abs(after) > 16_000.0
+    assert far.sum() > 400
     assert np.mean(after[far] > 0) == pytest.approx(0.5, abs=0.05)
     assert 30_000.0 < np.abs(after).max() < 34_000.0
-    assert np.abs(after[far]).mean() == pytest.approx(20_000.0, rel=0.04)
+    assert np.abs(after[far]).mean() == pytest.approx(24_000.0, rel=0.03)
 
 
 def test_far_stations_with_little_light_are_seen(quiet):

@@ -6,9 +6,10 @@ from scipy import stats
 
 from tashower.config import load_config
 from tashower.events.model import concatenate_rows
+from tashower.physics.early_late import late_signal_factor
 from tashower.physics.lateral import mean_s800
 from tashower.physics.xmax import mean_xmax
-from tashower.simulation.showers import draw_showers, muon_share
+from tashower.simulation.showers import draw_showers, mean_attenuation, muon_share
 
 
 def showers(text="", n=20_000, split="test"):
@@ -51,7 +52,7 @@ def test_mean_s800_is_the_published_one(mass, name, zenith):
     assert 0.09 < spread < 0.16 if mass == 1 else 0.03 < spread < 0.07
 
 
-@pytest.mark.parametrize("model", ["QGSJET-II-04", "EPOS-LHC"])
+@pytest.mark.parametrize("model", ["QGSJET-II-04", "EPOS-LHC-2013"])
 def test_mean_xmax_and_interaction_model(model):
     t = showers(
         f'primaries: {{proton: 1}}, interaction_model: "{model}", min_log10_energy_ev: 19, '
@@ -139,3 +140,25 @@ def test_splits_differ():
     assert not np.array_equal(
         draw_showers(config, "test", 0, 9).energy, draw_showers(config, "train", 0, 9).energy
     )
+
+
+@pytest.mark.parametrize("degrees", [15.0, 30.0, 40.0, 50.0])
+@pytest.mark.parametrize("along", [-200.0, 200.0])
+def test_early_late_and_s800_agree(degrees, along):
+    """The electromagnetic signal of a station 200 m downstream is that of showers which reach the
+    axis after 21 g/cm^2 more: once by the attenuation half way, once by S800 and the muon share at
+    that zenith.
+    """
+
+    def zenith(depth):
+        return np.arccos(876.0 / depth)
+
+    def log_electrons(depth):
+        z = zenith(depth)
+        return np.log(mean_s800(10.0, z) * (1.0 - muon_share(z, 1, 10.0)))
+
+    depth, more = 876.0 / np.cos(np.radians(degrees)), 0.105 * along
+    attenuation = mean_attenuation(zenith(depth + 0.5 * more))
+    factor = late_signal_factor(along, 0.0, attenuation)
+    by_s800 = log_electrons(depth + more) - log_electrons(depth)
+    assert np.log(factor) == pytest.approx(by_s800, rel=0.01)

@@ -96,6 +96,7 @@ def test_what_a_file_of_events_promises():
         "detector: {area_m2: 4}",
         "detector: {bin_width_ns: 25}",
         "detector: {bins: 256}",
+        "detector: {windows: 3}",
     ],
 )
 def test_every_key_matters(change):
@@ -310,7 +311,7 @@ def test_no_trigger_no_event():
 
 def test_a_hexagonal_array_of_one_layer():
     text = "array: {lattice: hexagonal, spacing_m: 1500}, "
-    text += "detector: {layers: 1, area_m2: 10, bin_width_ns: 25, bins: 256}"
+    text += "detector: {layers: 1, area_m2: 10, bin_width_ns: 25, bins: 256, windows: 1}"
     e = simulate_events(config(text), "test", 0, 60)
     assert e.n_events > 40
     assert e.waveform.shape[1:] == (256, 1)

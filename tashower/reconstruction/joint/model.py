@@ -9,7 +9,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tashower.calibration.asymmetry import SYMMETRIC, Asymmetry, mean_share, signal_shift
+from tashower.calibration.asymmetry import (
+    SYMMETRIC,
+    Asymmetry,
+    attenuation_at,
+    mean_share,
+    signal_shift,
+)
 from tashower.calibration.errors import (
     POISSON_DENSITY,
     ErrorModel,
@@ -74,6 +80,7 @@ class FitSettings(NamedTuple):
     asymmetry: Asymmetry = SYMMETRIC  #: what the symmetric formulas lack
     passes: int = 1  #: most passes after the first
     onset: float = 0.0  #: of the front, `shower_front.front_delay_with_onset` [ns]
+    silence_poisson: float = 0.0  #: `errors.signal_poisson` for silent stations; 0: the same
 
 
 class Prior(NamedTuple):
@@ -144,6 +151,13 @@ def trial_of(p, settings):
 
 
 @inner
+def silence_poisson(settings):
+    """VEM of one count of silent stations."""
+    own = settings.silence_poisson
+    return own if own > 0.0 else settings.errors.signal_poisson
+
+
+@inner
 def zenith_factor(n_z):
     """`curvature_zenith_dependence` from a table in cos z."""
     return _ZENITH_TABLE[min(max(int(n_z * 1000.0 + 0.5), 0), 1000)]
@@ -195,6 +209,7 @@ def set_weights(p, observed, settings):
     # The largest distance downstream of stations at one r, over r.
     tangent = math.sqrt(1.0 - n_z * n_z) / (1.0 if description.on_ground else n_z)
     share = mean_share(1.0 / n_z, asymmetry.share)
+    attenuation = attenuation_at(1.0 / n_z, asymmetry)
     for i in range(len(observed.x)):
         dx, dy = observed.x[i] - p[0], observed.y[i] - p[1]
         r, _ = soft_distance(dx, dy, observed.z[i], (n_x, n_y, n_z), description.on_ground)
@@ -203,7 +218,7 @@ def set_weights(p, observed, settings):
         if asymmetry.used:
             along = distance_along_axis(dx, dy, observed.z[i], n_x, n_y, n_z)
             late = late_time_factor(along, asymmetry.length)
-            lighter = lighter_factor(along, r, tangent, share, asymmetry.attenuation)
+            lighter = lighter_factor(along, r, tangent, share, attenuation)
             log_density += math.log(lighter)
         observed.late[i] = late
         observed.contained[i] = lighter * contained_fraction(r, factor, errors)
@@ -223,6 +238,9 @@ def set_weights(p, observed, settings):
         else:
             observed.time_weight[i] = observed.shift[i] = observed.skew[i] = 0.0
         observed.expected[i] = density
+        if observed.use[i] == SILENT:
+            # A term of its own dispersion: it is proportional to the expectation.
+            observed.contained[i] *= errors.signal_poisson / silence_poisson(settings)
         gaussian = observed.use[i] & BOUND or (
             density >= POISSON_DENSITY and observed.use[i] != SILENT
         )

@@ -20,6 +20,7 @@ from tashower.reconstruction.joint.model import (
     Quadratic,
     prior_of,
     set_weights,
+    silence_poisson,
     trial_of,
 )
 from tashower.reconstruction.joint.observe import count
@@ -162,7 +163,7 @@ def set_aside(p, observed, settings):
     back the others; returns how many are aside.
     """
     set_weights(p, observed, settings)
-    largest = 0.5 * SILENT_CHI2 * settings.errors.signal_poisson / settings.description.area
+    largest = 0.5 * SILENT_CHI2 * silence_poisson(settings) / settings.description.area
     n = 0
     for i in range(len(observed.x)):
         if observed.use[i] & (SILENT | REJECTED):
@@ -233,7 +234,7 @@ def is_suspicious(total, at_start, in_fit, ndof, settings):
 
     at_start, in_fit : largest density expected at a silent station [VEM/m^2]
     """
-    term = 2.0 * settings.description.area / settings.errors.signal_poisson
+    term = 2.0 * settings.description.area / silence_poisson(settings)
     return total > ndof + _EXCESS and (
         term * at_start > _TERM_AT_START or term * in_fit > _TERM_IN_FIT
     )

@@ -51,9 +51,9 @@ def fit_settings(
         raise InputError(
             "the calibration is older than the complete fit: make it again (tashower calibrate)"
         )
-    errors, asymmetry, onset, coefficients, width = calibration.completion
+    errors, asymmetry, onset, coefficients, width, silence = calibration.completion
     own = (np.asarray(coefficients, dtype=float), float(width)) if width > 0.0 else prior
-    return FitSettings(description, errors, True, *own, asymmetry, MOST_PASSES, onset)
+    return FitSettings(description, errors, True, *own, asymmetry, MOST_PASSES, onset, silence)
 
 
 def fit_free(
