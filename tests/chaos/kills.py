@@ -114,9 +114,24 @@ class _Run:
         left = workflow.unfinished(results)
         if left:
             self.fault(f"left behind: {', '.join(map(str, left))}")
+        self.clear_networks_of_before(results)
         status, said = workflow.verify(self.folder, "broken")
         if status:
             self.fault(f"verify after the end: {said[-500:]}")
+
+    def clear_networks_of_before(self, results: Path) -> None:
+        """Networks that the configuration no longer has stay in the folder, used by nothing:
+        `tashower verify` names each of their files, and a user deletes them.
+        """
+        wanted = self.config["networks"]
+        left = [f for f in (results / "networks").iterdir() if f.name not in wanted]
+        if not left:
+            return
+        status, said = workflow.verify(self.folder, "broken")
+        for folder in left:
+            if not status or f"networks/{folder.name}/" not in said:
+                self.fault(f"verify does not name networks/{folder.name}: {said[-500:]}")
+            shutil.rmtree(folder)
 
     def after_kill(self, number: int) -> None:
         """No file that has its name may be damaged."""

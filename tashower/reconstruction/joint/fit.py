@@ -36,6 +36,10 @@ class Fitted(NamedTuple):
     sums: np.ndarray
 
 
+#: By how much chi2 may grow with the tails of times, where hits are taken back (choice).
+_MARGIN = 2.0
+
+
 @inner(inline=False)
 def fit_one(observed, settings, p, covariance, start, scratch):
     """Fit one event; p (7,) and covariance (7, 7) are overwritten. start: (7,) parameters to begin
@@ -72,12 +76,13 @@ def fit_one(observed, settings, p, covariance, start, scratch):
         copy_vector(p, scratch.best)
         before = chi2 + OUTLIER_CHI2 * found.rejected
         observed.tails[0] = True
-        take_back(observed)
+        back = take_back(observed)
         total, good = settle(p, observed, settings, information, scratch)
         found, chi2 = reject_hits(
             p, Passed(total, good, silent), observed, settings, information, scratch
         )
-        if not chi2 + OUTLIER_CHI2 * found.rejected < before + OUTLIER_CHI2:
+        # The hit did not belong: where it was taken back, the front went to it.
+        if back and not chi2 + OUTLIER_CHI2 * found.rejected < before + _MARGIN:
             rejected = silent + reject_again(observed)
             copy_vector(scratch.best, p)
             total, good = settle(p, observed, settings, information, scratch)

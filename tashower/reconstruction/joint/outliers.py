@@ -102,10 +102,13 @@ class Passed(NamedTuple):
 
 @inner(inline=False)
 def take_back(observed):
-    """Take back the hits that were rejected."""
+    """Take back the hits that were rejected; returns how many."""
+    n = 0
     for i in range(len(observed.x)):
         if observed.use[i] >> REJECTED_BITS:
             observed.use[i] = observed.use[i] >> REJECTED_BITS | TAKEN_BACK
+            n += 1
+    return n
 
 
 @inner(inline=False)
