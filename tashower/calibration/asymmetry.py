@@ -18,6 +18,7 @@ from tashower.calibration.errors import (
     time_spread,
     time_variance_of,
 )
+from tashower.calibration.least_squares import least_squares
 from tashower.errors import InputError
 from tashower.events.model import Truth
 from tashower.physics.compiled import formula
@@ -111,7 +112,8 @@ def fit_share(truth: Truth) -> tuple[float, float]:
         raise InputError(
             "a calibration needs the true muon share at 800 m (muon_share) of all showers"
         )
-    slope, begin = np.polyfit(1.0 / np.cos(truth.zenith) - 1.0, np.log(share / (1.0 - share)), 1)
+    columns = np.stack([np.ones(len(share)), 1.0 / np.cos(truth.zenith) - 1.0], axis=1)
+    begin, slope = least_squares(columns, np.log(share / (1.0 - share)))
     return float(begin), float(slope)
 
 
@@ -156,7 +158,7 @@ def with_curvature(residuals: dict, ratio: np.ndarray, onset: float, front: Fron
     return residuals | {"delay": delay, "time": residuals["time"] + residuals["delay"] - delay}
 
 
-def fit_onset(residuals: dict, ratio, front: Front, errors: ErrorModel) -> float:
+def fit_onset(residuals: dict, ratio: np.ndarray, front: Front, errors: ErrorModel) -> float:
     """Onset of the front [ns] with which the times scatter least, in units of their errors.
 
     residuals, ratio : as of `with_curvature`; errors : of the front without onset
@@ -183,8 +185,8 @@ def fit_onset(residuals: dict, ratio, front: Front, errors: ErrorModel) -> float
         pull = with_curvature(residuals, ratio, onset, front)["time"] / sigma
         use = np.abs(pull) < _NOT_FAR
         for _ in range(2):
-            found, *_ = np.linalg.lstsq(columns[use], pull[use], rcond=None)
-            left = pull - columns @ found
+            found = least_squares(columns[use], pull[use])
+            left = pull - (columns * found).sum(axis=1)
             use = np.abs(left) < _NOT_FAR
         return np.mean(np.minimum(left**2, _NOT_FAR**2))
 
@@ -251,7 +253,7 @@ def fit_completion(
         unit = signal_shift(seen, expected, asymmetry._replace(correlation=1.0))
         scaled = around["time"] / spread
         use = timed & (np.abs(scaled) < _NOT_FAR)
-        slope = np.cov(unit[use], scaled[use])[0, 1] / np.var(unit[use])
+        slope = np.mean((unit - unit[use].mean())[use] * scaled[use]) / np.var(unit[use])
         asymmetry = asymmetry._replace(correlation=float(slope))
         less = around | {"time": around["time"] - slope * unit * spread}
         errors = fit_errors(less, area, fixed, skewed=True, start=errors)

@@ -4,6 +4,7 @@ showers.
 
 import numpy as np
 
+from tashower.calibration.least_squares import least_squares
 from tashower.physics.compiled import inner
 
 _ROUNDS = 4  # mean and width need each other
@@ -52,8 +53,8 @@ def fit_curvature_prior(
         off = curvature / mean - 1.0
         total = np.hypot(own, width)
         target = np.log(mean) + np.clip(off, -_FARTHEST * total, _FARTHEST * total)
-        found, *_ = np.linalg.lstsq(columns / total[:, None], target / total, rcond=None)
-        left = target - columns @ found
+        found = least_squares(columns / total[:, None], target / total)
+        left = target - (columns * found).sum(axis=1)
 
         def unlikely(log_width, left=left, own=own):
             variance = own**2 + np.exp(2.0 * log_width)
@@ -61,5 +62,5 @@ def fit_curvature_prior(
 
         bounds = (-5.0, np.log(_LARGEST_WIDTH))
         width = float(np.exp(minimize_scalar(unlikely, bounds=bounds, method="bounded").x))
-        mean = np.exp(columns @ found)
+        mean = np.exp((columns * found).sum(axis=1))
     return tuple(float(c) for c in found), width

@@ -16,6 +16,7 @@ from tashower.calibration.errors import (
     time_error,
     time_shift,
 )
+from tashower.calibration.least_squares import least_squares
 from tashower.calibration.prior import prior_log_curvature
 
 ERRORS = ErrorModel(
@@ -103,3 +104,15 @@ def test_signs_of_the_biases_that_come_with_the_package():
     """The early side is brighter: fitted cores lie towards the source."""
     for pulls in read_calibration(DEFAULT).pulls.values():
         assert pulls.core > 0
+
+
+def test_least_squares(rng):
+    """Against numpy's, and twice the same from memory of another alignment."""
+    n = 12_345
+    columns = np.stack([np.ones(n), rng.uniform(0, 0.5, n), rng.normal(3.0, 1.0, n)], axis=1)
+    target = columns @ [0.3, -1.2, 0.05] + rng.normal(size=n)
+    found = least_squares(columns, target)
+    np.testing.assert_allclose(found, np.linalg.lstsq(columns, target, rcond=None)[0], rtol=1e-9)
+    shifted = np.empty(3 * n + 1)[1:].reshape(n, 3)
+    shifted[:] = columns
+    np.testing.assert_array_equal(least_squares(shifted, target.copy()), found)
