@@ -141,7 +141,10 @@ def print_point(rows: list[dict], showers: list[Shower]) -> None:
         f"{len(showers)} showers, {np.mean(seconds):.1f} s each, Xmax {xmax.mean():.0f} +- "
         f"{xmax.std(ddof=1) / np.sqrt(len(xmax)):.0f}, rms {xmax.std(ddof=1):.0f} g/cm^2"
     )
-    print("    r    muons/m^2       mean [ns]    q05  q50   A    sigma   KS   rms ln  slope  model")
+    print(
+        "    r    muons/m^2       mean [ns]    q05  q50   A    sigma   KS   rms ln  slope  model"
+        " +pion"
+    )
     for row in rows:
         if row["side"] == "all":
             print(
@@ -151,7 +154,8 @@ def print_point(rows: list[dict], showers: list[Shower]) -> None:
                 f"{row['shifted_a']:5.2f} {row['shifted_sigma']:5.2f} {row['ks_shifted']:6.3f} "
                 f"{row['rms_ln_mean_between_showers']:6.3f} "
                 f"{row['slope_ln_mean_per_100_g_cm2']:6.3f} "
-                f"{row['model_mean_ns'] / row['mean_ns']:6.3f}",
+                f"{row['model_on_axis_ns'] / row['mean_ns']:6.3f} "
+                f"{row['model_with_pion_ns'] / row['mean_ns']:6.3f}",
                 flush=True,
             )
 

@@ -5,8 +5,10 @@ Sibyll 2.3d: Riehn et al. 2020, doi:10.1103/PhysRevD.102.063002; UrQMD: Bleicher
 doi:10.1088/0954-3899/25/9/308; chromo: Dembinski, Fedynitch and Prosekin, doi:10.22323/1.444.0189.
 """
 
+import tempfile
 import time
 import warnings
+from contextlib import chdir
 from pathlib import Path
 from typing import NamedTuple
 
@@ -158,7 +160,8 @@ def load_library(path: Path, scale: float = 1.0) -> Library:
     """The library of a file, which is made first where it is not there."""
     if not path.exists():
         begin = time.perf_counter()
-        made = make_library(scale)
+        with tempfile.TemporaryDirectory() as folder, chdir(folder):
+            made = make_library(scale)  # UrQMD writes a file of tables where it runs
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(".partial.npz")
         np.savez_compressed(partial, **made._asdict())

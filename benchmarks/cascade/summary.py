@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cascade.delay_model import model_delay
+from cascade.delay_model import model_delay, pion_flight
 from cascade.transport import DEPTH_STEP, ENERGY_STEP, MUON_FIELDS, N_DEPTHS, N_ENERGIES
 from tashower.physics.shower_front import thickness_shape
 
@@ -119,7 +119,11 @@ def row_of(showers: list[Shower], distance: float, zenith: float, side: str = "a
     names = ("q01_ns", "q05_ns", "q10_ns", "q25_ns", "q50_ns", "q75_ns", "q90_ns")
     quantiles = weighted_quantiles(delay, weight, (0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9))
     above = joined["production"] - joined["ground"]
-    model = model_delay(joined["distance"], above, joined["born_energy"], joined["energy"]) / LIGHT
+    born = joined["born_energy"]
+    on_axis, with_pion = (
+        np.average(model_delay(joined["distance"], z, born, joined["energy"]), weights=weight)
+        for z in (above, above + pion_flight(born))
+    )
     production = weighted_quantiles(joined["production"] / 1e3, weight, (0.1, 0.5, 0.9))
     return {
         "distance_m": distance,
@@ -142,5 +146,6 @@ def row_of(showers: list[Shower], distance: float, zenith: float, side: str = "a
         "production_km_q10": production[0],
         "production_km_q50": production[1],
         "production_km_q90": production[2],
-        "model_mean_ns": np.average(model, weights=weight),
+        "model_on_axis_ns": on_axis / LIGHT,
+        "model_with_pion_ns": with_pion / LIGHT,
     }

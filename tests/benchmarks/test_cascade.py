@@ -322,6 +322,11 @@ def test_model_is_the_sum():
     assert both == pytest.approx(path - 4000.0 + delay_model.kinematic_delay(path, 5.0, 3.0))
 
 
+def test_pions_of_muons_fly_their_decay_length():
+    # A pion of 10 GeV flies 7.8045 m x 10 / 0.13957 on average; its muon has 7.87 GeV on average.
+    assert delay_model.pion_flight(7.8653) == pytest.approx(559.2, rel=1e-3)
+
+
 def test_shifted_lognormal_finds_its_own_numbers(rng):
     z = rng.standard_normal(200_000)
     delay = 201.2 * (summary.ONSET + 1.68 * np.exp(0.79 * z))
