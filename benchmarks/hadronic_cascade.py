@@ -4,7 +4,7 @@
     python benchmarks/hadronic_cascade.py --to data/muon_times.csv [--against TABLE.csv]
 
 Protons of 10^19 eV at 0, 30 and 45 degrees, of 10^18.5 and 10^19.5 eV at 30 degrees, and iron of
-10^19 eV at 30 degrees, 30 showers each. What is and is not included stands in
+10^19 eV at 30 degrees, 100 showers each. What is and is not included stands in
 docs/hadronic_cascade.md. The collisions are made once (some minutes) and kept in `--library`.
 """
 
@@ -16,10 +16,12 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
-from cascade.library import load_library
-from cascade.muons import Setting
+from cascade.library import Library, load_library
+from cascade.muons import LEAST_MUON, Setting
+from cascade.particles import MASS, MUON
 from cascade.summary import RINGS, Shower, depth_of_maximum, row_of
 from cascade.transport import MUON_FIELDS, N_DEPTHS, N_ENERGIES, Output, run_shower
 
@@ -33,15 +35,27 @@ POINTS = (
     (19.0, 30.0, "Fe", 56),
 )
 #: Thinning: particles below this part of the primary's energy, and the power of their weights.
-#: Choices: 30,000 muons a shower; ten times more change no mean by more than its error.
+#: Choices, for some 30,000 muons a shower; ten times less or more leave their number as it is.
 THINNING, POWER = 1e-5, 0.75
 #: Muons of distances that no ring covers are not kept; room for the muons of one shower.
 _KEPT, _MOST_MUONS = (RINGS[0] * 0.85, RINGS[-1] * 1.15), 2_000_000
 
 
+class Options(NamedTuple):
+    """library: file of the collisions; inelastic: whether quasi-elastic collisions count as others;
+    field: magnetic field (north, down) [microtesla]; least: kinetic energy of muons [GeV].
+    """
+
+    library: Path
+    inelastic: bool = False
+    field: tuple[float, float] = (0.0, 0.0)
+    least: float = LEAST_MUON
+
+
 @cache
-def _library(path: str):
-    return load_library(Path(path))
+def _library(path: Path, inelastic: bool) -> Library:
+    library = load_library(path)
+    return library._replace(length=library.length_inelastic) if inelastic else library
 
 
 def magnetic_field(north: float, down: float, azimuth: float) -> tuple[float, float, float]:
@@ -51,12 +65,12 @@ def magnetic_field(north: float, down: float, azimuth: float) -> tuple[float, fl
     return north * np.cos(azimuth) * 1e-6, -north * np.sin(azimuth) * 1e-6, down * 1e-6
 
 
-def one_shower(path: str, point: tuple, seed: int, field: tuple[float, float] = (0.0, 0.0)):
-    """Shower number `seed` of a point, with a magnetic field (north, down) [microtesla]."""
+def one_shower(point: tuple, seed: int, options: Options) -> Shower:
+    """Shower number `seed` of a point."""
     log_energy, zenith, _, nucleons = point
     rng = np.random.default_rng([seed, round(100 * log_energy), round(zenith), nucleons])
     energy = 10.0 ** (log_energy - 9.0)
-    bends = magnetic_field(*field, rng.uniform(0.0, 2.0 * np.pi))
+    bends = magnetic_field(*options.field, rng.uniform(0.0, 2.0 * np.pi))
     setting = Setting(
         energy / nucleons, nucleons, np.radians(zenith), THINNING * energy, POWER, bends
     )
@@ -64,10 +78,11 @@ def one_shower(path: str, point: tuple, seed: int, field: tuple[float, float] = 
         np.empty((_MOST_MUONS, len(MUON_FIELDS))), np.empty((N_DEPTHS, N_ENERGIES)), np.empty(2)
     )
     begin = time.process_time()
-    run_shower(_library(path), setting, rng, out)
+    run_shower(_library(options.library, options.inelastic), setting, rng, out)
     seconds = time.process_time() - begin
     muons = out.muons[: int(out.counts[0])]
     muons = muons[(muons[:, 0] > _KEPT[0]) & (muons[:, 0] < _KEPT[1])]
+    muons = muons[muons[:, MUON_FIELDS.index("energy")] > MASS[MUON] + options.least]
     columns = {name: muons[:, i].copy() for i, name in enumerate(MUON_FIELDS)}
     return Shower(columns, depth_of_maximum(out.em), int(out.counts[1]), seconds)
 
@@ -166,20 +181,22 @@ def main() -> None:
     parser.add_argument("--to", type=Path, help="CSV file of the table")
     parser.add_argument("--against", type=Path, help="a table of the same columns to compare with")
     parser.add_argument("--library", type=Path, default=Path("build/collisions.npz"))
-    parser.add_argument("--showers", type=int, default=30)
+    parser.add_argument("--showers", type=int, default=100)
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--points", type=int, nargs="*", default=range(len(POINTS)))
     parser.add_argument(
         "--field", type=float, nargs=2, default=(0.0, 0.0), help="north, down [microtesla]"
     )
+    parser.add_argument("--inelastic", action="store_true", help="quasi-elastic collisions count")
+    parser.add_argument("--least", type=float, default=LEAST_MUON, help="energy of muons [GeV]")
     given = parser.parse_args()
     load_library(given.library)
+    options = Options(given.library, given.inelastic, tuple(given.field), given.least)
     rows: list[dict] = []
     with ProcessPoolExecutor(given.processes, get_context("spawn")) as pool:
         for i in given.points:
             jobs = [
-                pool.submit(one_shower, str(given.library), POINTS[i], seed, tuple(given.field))
-                for seed in range(given.showers)
+                pool.submit(one_shower, POINTS[i], seed, options) for seed in range(given.showers)
             ]
             showers = [job.result() for job in jobs]
             point = list(rows_of_point(showers, POINTS[i]))

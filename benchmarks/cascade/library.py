@@ -43,7 +43,8 @@ class Library(NamedTuple):
     kind : int8 [n], energy, px, py : float32 [n], GeV, the projectile along z, pz > 0.
     first : int64 [n_collisions + 1], where a collision's secondaries begin.
     cell : int64 [projectile, node + 1], the first collision of a cell; its last is the next's.
-    length : float64 [projectile, node], interaction length in air [g/cm^2].
+    length, length_inelastic : float64 [projectile, node], interaction length in air [g/cm^2] for
+    the production of particles, and for all inelastic collisions.
     """
 
     kind: np.ndarray
@@ -53,6 +54,7 @@ class Library(NamedTuple):
     first: np.ndarray
     cell: np.ndarray
     length: np.ndarray
+    length_inelastic: np.ndarray
 
 
 @formula
@@ -123,16 +125,32 @@ def _generators(seed: int):
     return chromo.models.Sibyll23d(start, seed=seed), LowEnergy(start, seed=seed)
 
 
-def make_library(scale: float = 1.0, seed: int = 1) -> Library:
-    """All collisions, `scale` times the default numbers; some minutes.
+def interaction_lengths(generator) -> tuple[np.ndarray, np.ndarray]:
+    """(`length`, `length_inelastic`) of a library, from Sibyll's cross-sections.
 
-    Cross-sections for production are Sibyll's; below 100 GeV that at 100 GeV is kept, as the
-    absorption cross-sections of nuclei are flat within some per cent down to a few GeV (Denisov et
-    al. 1973, doi:10.1016/0550-3213(73)90351-9).
+    Those for production belong to its collisions: it makes none in which the nucleus alone breaks
+    up (quasi-elastic), which the inelastic ones count. Below 100 GeV those at 100 GeV are kept, as
+    the absorption cross-sections of nuclei are flat within some per cent down to a few GeV (Denisov
+    et al. 1973, doi:10.1016/0550-3213(73)90351-9).
     """
+    from chromo.kinematics import FixedTarget
+
+    lengths = np.empty((2, len(PROJECTILES), N_NODES))
+    for i, projectile in enumerate(PROJECTILES):
+        mass = MASS[abs(KIND_OF_PDG[projectile])]
+        for node in range(N_LOW, N_NODES):
+            generator.kinematics = FixedTarget(kinetic_at(node) + mass, projectile, (14, 7))
+            section = generator.cross_section()
+            lengths[0, i, node] = interaction_length(float(section.prod))
+            lengths[1, i, node] = interaction_length(float(section.inelastic))
+    lengths[:, :, :N_LOW] = lengths[:, :, N_LOW : N_LOW + 1]
+    return lengths[0], lengths[1]
+
+
+def make_library(scale: float = 1.0, seed: int = 1) -> Library:
+    """All collisions, `scale` times the default numbers; some minutes."""
     warnings.filterwarnings("ignore", message=".*haven't been decayed", category=RuntimeWarning)
     sibyll, urqmd = _generators(seed)
-    length = np.zeros((len(PROJECTILES), N_NODES))
     cell = np.zeros((len(PROJECTILES), N_NODES + 1), dtype=np.int64)
     found: list[np.ndarray] = []
     for i, projectile in enumerate(PROJECTILES):
@@ -144,28 +162,25 @@ def make_library(scale: float = 1.0, seed: int = 1) -> Library:
             n = n if kinetic_at(node) < 1e6 else max(n // 3, 2)
             cell[i, node] = len(found)
             found.extend(_collisions(generator, projectile, kinetic_at(node), n))
-            if not low:
-                section = sibyll.cross_section()
-                length[i, node] = interaction_length(float(section.prod))
         cell[i, N_NODES] = len(found)
-        length[i, :N_LOW] = length[i, N_LOW]
     counts = [made.shape[1] for made in found]
     kind, energy, px, py = np.concatenate(found, axis=1)
     first = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
     columns = (part.astype(np.float32) for part in (energy, px, py))
-    return Library(kind.astype(np.int8), *columns, first, cell, length)
+    return Library(kind.astype(np.int8), *columns, first, cell, *interaction_lengths(sibyll))
 
 
 def load_library(path: Path, scale: float = 1.0) -> Library:
     """The library of a file, which is made first where it is not there."""
     if not path.exists():
-        begin = time.perf_counter()
+        begin = time.process_time()
         with tempfile.TemporaryDirectory() as folder, chdir(folder):
             made = make_library(scale)  # UrQMD writes a file of tables where it runs
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(".partial.npz")
         np.savez_compressed(partial, **made._asdict())
         partial.replace(path)
-        print(f"library of {len(made.first) - 1:,} collisions: {time.perf_counter() - begin:.0f} s")
+        seconds = time.process_time() - begin
+        print(f"library of {len(made.first) - 1:,} collisions: {seconds:.0f} s of processor time")
     with np.load(path) as file:
         return Library(**{name: file[name] for name in Library._fields})

@@ -13,7 +13,7 @@ sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
 
 from cascade import atmosphere, decays, delay_model, losses, muons, summary, transport
 from cascade import particles as kinds
-from cascade.library import FIRST_NODE, NODE_STEP, Library, interaction_length, kinetic_at
+from cascade.library import Library, interaction_length, kinetic_at
 
 LIGHT = 299792458.0
 MUON_MASS = 0.1056584
@@ -261,7 +261,7 @@ def toy_library():
     assert len(energies) == n * len(energy)
     return Library(
         np.tile(kind, n), energies, np.full(3 * n, 0.1, np.float32), np.zeros(3 * n, np.float32),
-        3 * np.arange(n + 1), many, np.full((5, nodes), 90.0),
+        3 * np.arange(n + 1), many, np.full((5, nodes), 90.0), np.full((5, nodes), 80.0),
     )  # fmt: skip
 
 
@@ -388,6 +388,7 @@ def test_a_small_library_and_a_shower(tmp_path):
     library = load_library(tmp_path / "collisions.npz", 0.005)
     assert (library.length > 30.0).all()
     assert library.length[1, 12] == pytest.approx(88.5, rel=0.05)  # protons of 100 GeV in air
+    assert (library.length_inelastic < library.length).all()
     again = load_library(tmp_path / "collisions.npz")
     np.testing.assert_array_equal(again.energy, library.energy)
     changed = setting(energy=1e6, zenith=np.radians(30.0), threshold=1e3, power=0.7)
@@ -399,4 +400,3 @@ def test_a_small_library_and_a_shower(tmp_path):
     # A proton of 10^15 eV has about 10^4 muons.
     assert 2e3 < muons[:, 3].sum() < 5e4
     assert 300.0 < summary.depth_of_maximum(out.em) < 900.0
-    assert FIRST_NODE + NODE_STEP > FIRST_NODE
