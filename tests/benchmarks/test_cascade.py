@@ -11,6 +11,7 @@ from scipy.stats import kstest
 
 sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
 
+import hadronic_cascade
 from cascade import atmosphere, decays, delay_model, losses, muons, summary, transport
 from cascade import particles as kinds
 from cascade.library import Library, interaction_length, kinetic_at
@@ -378,6 +379,30 @@ def test_rings_sides_and_density():
     assert np.cos(early["azimuth"]).max() < -0.5
     other = summary.ring_of(showers[0], centre, "late")
     assert np.cos(other["azimuth"]).min() > 0.5
+
+
+def test_magnetic_field_in_the_frame_of_the_shower():
+    assert hadronic_cascade.magnetic_field(21.0, 46.0, 0.0) == pytest.approx((21e-6, 0.0, 46e-6))
+    # A shower that flies east has north on its left: minus y where x is ahead and z down.
+    east = hadronic_cascade.magnetic_field(21.0, 46.0, np.pi / 2.0)
+    assert east == pytest.approx((0.0, -21e-6, 46e-6))
+
+
+def test_a_table_compares_with_itself(tmp_path, capsys, rng):
+    n = 4000
+    muons = {name: rng.gamma(4.0, 30.0, n) for name in transport.MUON_FIELDS}
+    muons |= {"distance": rng.uniform(400.0, 2400.0, n), "azimuth": rng.uniform(-np.pi, np.pi, n)}
+    muons |= {"born_energy": np.full(n, 3.0), "energy": np.full(n, 2.0)}
+    late = muons | {"delay": 1.1 * muons["delay"]}
+    showers = [summary.Shower(muons, 700.0, 1, 0.0), summary.Shower(late, 800.0, 1, 0.0)]
+    rows = list(hadronic_cascade.rows_of_point(showers, (19.0, 30.0, "p", 1)))
+    assert len(rows) == 3 * len(summary.RINGS)
+    hadronic_cascade.write_table(rows, tmp_path / "table.csv")
+    hadronic_cascade.print_point(rows, showers)
+    hadronic_cascade.compare(rows, tmp_path / "table.csv")
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.startswith("median of the ratios")
+    assert last.count("1.000") == 9
 
 
 @pytest.mark.slow
