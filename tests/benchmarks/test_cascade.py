@@ -36,6 +36,12 @@ def test_height_is_the_inverse_of_depth():
         assert atmosphere.height(atmosphere.depth(height)) == pytest.approx(height, abs=0.5)
 
 
+def test_layers_of_the_atmosphere_meet():
+    for height in (4e3, 10e3, 40e3, 100e3):
+        below, above = atmosphere.depth(height - 1e-6), atmosphere.depth(height + 1e-6)
+        assert below == pytest.approx(above, rel=1e-4)
+
+
 def test_density_is_the_derivative_of_depth():
     for height in (0.0, 2e3, 7e3, 20e3, 60e3, 101e3):
         below, above = atmosphere.depth(height), atmosphere.depth(height + 1.0)
@@ -78,10 +84,20 @@ def test_decays_are_whole_and_possible():
         assert kinds.CUMULATIVE[kind, -1] == pytest.approx(1.0)
 
 
-def test_muons_of_kaons_are_two_thirds():
-    channel = [list(made).count(kinds.MUON) for made in kinds.PRODUCTS[kinds.KAON]]
-    shares = np.diff(kinds.CUMULATIVE[kinds.KAON], prepend=0.0)
-    assert np.dot(channel, shares) == pytest.approx(0.6356 + 0.0335, abs=2e-3)
+def share_with(kind, product):
+    """Part of a kind's decays with a product, antiparticle or not."""
+    has = [product in abs(made) for made in kinds.PRODUCTS[kind]]
+    return np.dot(has, np.diff(kinds.CUMULATIVE[kind], prepend=0.0))
+
+
+def test_branching_ratios():
+    assert share_with(kinds.PION, kinds.MUON) == 1.0
+    assert share_with(kinds.KAON, kinds.MUON) == pytest.approx(0.669, abs=2e-3)
+    assert share_with(kinds.K_LONG, kinds.MUON) == pytest.approx(0.270, abs=2e-3)
+    assert share_with(kinds.K_SHORT, kinds.PION) == pytest.approx(0.692, abs=2e-3)
+    assert share_with(kinds.LAMBDA, kinds.PROTON) == pytest.approx(0.641, abs=2e-3)
+    assert share_with(kinds.SIGMA_PLUS, kinds.PROTON) == pytest.approx(0.516, abs=2e-3)
+    assert share_with(kinds.ETA, kinds.PION) == pytest.approx(0.273, abs=4e-3)
 
 
 def test_antiparticles_and_mirrors(rng):
@@ -151,6 +167,16 @@ def test_minimum_ionisation_of_muons_in_air():
     assert 1e3 * loss.min() == pytest.approx(1.815, abs=0.003)  # Particle Data Group, dry air
     at = np.geomspace(0.15, 10.0, 400)[np.argmin(loss)]
     assert np.sqrt(at**2 - MUON_MASS**2) == pytest.approx(0.36, abs=0.05)  # its momentum [GeV]
+
+
+def test_loss_of_fast_particles_saturates_with_the_density_of_electrons():
+    """Without the mean excitation energy: the plasma energy of air, 0.707 eV, takes its place
+    (Particle Data Group, eq. 34.6)."""
+    energy, mass, electron = 1e5, 0.1395704, 0.51099895e-3
+    gamma = energy / mass
+    most = 2.0 * electron * gamma**2 / (1.0 + 2.0 * gamma * electron / mass)
+    expected = 0.307075e-3 * 0.49919 * (0.5 * np.log(2.0 * electron * most / 0.707e-9**2) - 0.5)
+    assert losses.energy_loss(energy, mass) == pytest.approx(expected, rel=2e-3)
 
 
 def test_radiative_losses_are_those_of_muons_alone():
@@ -229,13 +255,24 @@ def test_slow_muon_is_late_and_loses_energy(rng):
 
 
 def test_muons_decay_in_flight(rng):
-    """exp(-h m / (c tau p)) for little loss: from 10 km with 200 GeV/c."""
-    begin, down = (0.0, 0.0, 0.0, atmosphere.GROUND + 1e4), (0.0, 0.0, 1.0)
-    energy, n = 20.0, 300
-    alive = sum(propagate(kinds.MUON, energy, begin, down, setting(), rng)[0] for _ in range(n))
-    middle = energy - 0.5 * 2.2e-3 * atmosphere.depth(atmosphere.GROUND)
-    expected = np.exp(-1e4 * MUON_MASS / (658.64 * middle))
+    """exp(- integral of m / (c tau p) along the path), with the energy that is left on it."""
+    top, n = atmosphere.GROUND + 1e4, 1000
+    energy, exponent = 8.0, 0.0
+    for h in np.arange(top, atmosphere.GROUND, -100.0):
+        exponent += 100.0 * MUON_MASS / (658.6384 * np.sqrt(energy**2 - MUON_MASS**2))
+        energy -= losses.energy_loss(energy, MUON_MASS) * 100.0 * atmosphere.density(h - 50.0)
+    begin, down = (0.0, 0.0, 0.0, top), (0.0, 0.0, 1.0)
+    alive = sum(propagate(kinds.MUON, 8.0, begin, down, setting(), rng)[0] for _ in range(n))
+    expected = np.exp(-exponent)
+    assert 0.6 < expected < 0.85
     assert alive / n == pytest.approx(expected, abs=4 * np.sqrt(expected * (1 - expected) / n))
+
+
+def test_direction_turns_by_the_cross_product():
+    direction, field = np.array([0.36, -0.48, 0.8]), np.array([2e-5, -3e-5, 4e-5])
+    new = muons.bent(tuple(direction), tuple(field), 2.0, -1.0, 100.0)
+    expected = direction - 0.299792458 * 100.0 / 2.0 * np.cross(direction, field)
+    np.testing.assert_allclose(new, expected / np.linalg.norm(expected), atol=1e-12)
 
 
 def test_muons_bend_in_a_magnetic_field(rng):
@@ -274,6 +311,42 @@ def toy_shower(changed, seed):
     )
     transport.run_shower.py_func(toy_library(), changed, np.random.default_rng(seed), out)
     return out.muons[: int(out.counts[0])], out
+
+
+def test_collisions_scale_with_the_energy_of_the_projectile(rng):
+    stack, world = np.zeros((10, 10)), (toy_library(), setting())
+    for node, factor in ((10, 1.0), (10, 1.2)):
+        kinetic = factor * kinetic_at(node)
+        place = (0.0, 0.0, 0.0, 1e4)
+        hadron = muons.Particle(
+            kinds.PROTON, kinds.MASS[kinds.PROTON] + kinetic, 1.0, place, (0.0, 0.0, 1.0)
+        )
+        assert transport._collide(hadron, world, rng, stack, 0) == 3
+        mass = kinds.MASS[abs(stack[:3, 0].astype(int))]
+        np.testing.assert_allclose(stack[:3, 1] - mass, kinetic / 3.0, rtol=1e-5)
+        across = np.sqrt(stack[:3, 1] ** 2 - mass**2) * np.hypot(stack[:3, 7], stack[:3, 8])
+        np.testing.assert_allclose(across, 0.1, rtol=1e-4)
+
+
+def test_mirrors_of_projectiles(rng):
+    assert transport.projectile(kinds.PION, rng) == (0, False)
+    assert transport.projectile(-kinds.PION, rng) == (0, True)
+    assert transport.projectile(kinds.NEUTRON, rng) == (1, True)
+    assert transport.projectile(-kinds.PROTON, rng) == (4, False)
+    assert transport.projectile(-kinds.KAON, rng) == (3, False)
+    assert {transport.projectile(kinds.K_LONG, rng) for _ in range(30)} == {(2, True), (3, True)}
+
+
+def test_vertical_depth_of_collisions_is_the_interaction_length(rng):
+    """Half of fast nucleons collide within ln 2 interaction lengths along an inclined way."""
+    world, stack = (toy_library(), setting(zenith=1.0)), np.zeros((10, 10))
+    axis, depths = muons.axis_of(setting(zenith=1.0)), []
+    for _ in range(600):
+        begin = muons.Particle(kinds.PROTON, 1e3, 1.0, (0.0, 0.0, 0.0, atmosphere.TOP - 1.0), axis)
+        _, collisions = transport._fly(begin, world, rng, stack, 0)
+        assert collisions == 1
+        depths.append(atmosphere.depth(stack[0, 6]) / axis[2])
+    assert kstest(depths, "expon", (0.0, 90.0)).pvalue > 1e-3
 
 
 def test_thinned_showers_have_the_muons_of_the_full_ones():
