@@ -103,6 +103,15 @@ def _relative_error(values: np.ndarray) -> float:
     return float(values.std(ddof=1) / np.sqrt(len(values)) / values.mean())
 
 
+def sampling_error(ring: dict[str, np.ndarray]) -> float:
+    """Relative error of a ring's mean delay from the finite number of its muons, as if they were
+    independent: what thinning adds to the fluctuations between showers, at least.
+    """
+    weight, delay = ring["weight"], ring["delay"]
+    mean = np.average(delay, weights=weight)
+    return float(np.sqrt(np.sum((weight * (delay - mean)) ** 2)) / weight.sum() / mean)
+
+
 def row_of(showers: list[Shower], distance: float, zenith: float, side: str = "all") -> dict:
     """One line of the table: delays in ns, muons per m^2 of ground, production in km."""
     rings = [ring_of(shower, distance, side) for shower in showers]
@@ -141,6 +150,7 @@ def row_of(showers: list[Shower], distance: float, zenith: float, side: str = "a
         "shifted_sigma": sigma,
         "ks_shifted": ks,
         "rms_ln_mean_between_showers": log.std(ddof=1),
+        "rms_ln_mean_sampling": np.sqrt(np.mean([sampling_error(ring) ** 2 for ring in rings])),
         "correlation_with_xmax": np.corrcoef(log, xmax)[0, 1],
         "slope_ln_mean_per_100_g_cm2": 100.0 * np.polyfit(xmax, log, 1)[0],
         "production_km_q10": production[0],

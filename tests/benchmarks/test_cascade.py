@@ -417,6 +417,13 @@ def test_weighted_quantiles_are_those_of_repeated_values(rng):
     assert np.isnan(summary.weighted_quantiles(values[:0], weights[:0], (0.5,))).all()
 
 
+def test_sampling_error_is_that_of_a_mean(rng):
+    """rms / sqrt(n) of the mean; for two weights, n is (sum w)^2 / sum w^2."""
+    delay, weight = rng.gamma(4.0, 30.0, 4000), np.repeat([1.0, 3.0], 2000)
+    found = summary.sampling_error({"delay": delay, "weight": weight})
+    assert found == pytest.approx(0.5 * np.sqrt(10.0 / 16.0 / 2000.0), rel=0.05)
+
+
 def test_maximum_of_one_photon_is_greisens():
     """Age 1 at t = ln(E / E_c) radiation lengths, from where the photon is made."""
     em = np.zeros((transport.N_DEPTHS, transport.N_ENERGIES))
