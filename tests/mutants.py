@@ -44,6 +44,7 @@ TESTS = {
     "calibration": ["tests/calibration", "tests/reconstruction"],
     "simulation": ["tests/simulation"],
     "reconstruction": ["tests/reconstruction"],
+    "convert": ["tests/convert"],
     # Without whole trainings, which see the inputs only through what is learnt from them.
     "network": [
         *("tests/network/test_tile_by_hand.py", "tests/network/test_tiles.py"),

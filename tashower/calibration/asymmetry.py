@@ -30,10 +30,13 @@ from tashower.physics.early_late import (
     lighter_factor,
 )
 from tashower.physics.shower_front import (
+    CURVATURE_DISTANCE,
     Front,
     curvature_beyond_onset,
     curvature_zenith_dependence,
+    front_delay,
     front_delay_with_onset,
+    thickness_shape,
 )
 
 #: ln(S_obs/S_fit) is kept within this: a choice, few stations are beyond.
@@ -41,7 +44,8 @@ _LARGEST_LOG_RATIO = 2.0
 _SMALLEST_DENSITY = 0.05  # [VEM/m^2], below it a signal is noise
 _ROUNDS = 2  # correlation and errors need each other
 _NOT_FAR = 5.0  # standard deviations beyond which a time counts as one at this distance
-#: Largest onset that is looked for [ns] (choice: half as much again as that of muons).
+#: Largest onset that is looked for [ns], of the Telescope Array's front; of another, what is as
+#: much at 1 km (choice: half as much again as that of muons).
 LARGEST_ONSET = 0.5
 _SECANT_45 = float(np.sqrt(2.0))
 
@@ -159,11 +163,17 @@ def with_curvature(residuals: dict, ratio: np.ndarray, onset: float, front: Fron
 
 
 def fit_onset(residuals: dict, ratio: np.ndarray, front: Front, errors: ErrorModel) -> float:
-    """Onset of the front [ns] with which the times scatter least, in units of their errors.
+    """Onset of the front [ns] with which the times scatter least, in units of their errors; 0 for a
+    front that does not depend on the density, whose curvature contains it.
 
     residuals, ratio : as of `with_curvature`; errors : of the front without onset
     """
     from scipy.optimize import minimize_scalar
+
+    if front.density_power == 0.0:
+        return 0.0
+    unit = front_delay(CURVATURE_DISTANCE, 0.0, 1.0, front)
+    largest = LARGEST_ONSET * thickness_shape(CURVATURE_DISTANCE) / unit
 
     step = -(-len(residuals["r"]) // MOST_STATIONS)
     residuals = {name: column[::step] for name, column in residuals.items()}
@@ -174,9 +184,8 @@ def fit_onset(residuals: dict, ratio: np.ndarray, front: Front, errors: ErrorMod
     spread = time_spread(residuals["r"], log_density, factor, errors)
     sigma = np.sqrt(time_variance_of(spread, errors))
     # Shifts that the errors will have, so that the onset does not stand for them.
-    unit = errors._replace(b0=1.0, b1=0.0, b2=0.0)
     shifts = [
-        time_shift_of(spread, log_density, unit._replace(b0=k == 0, b1=k == 1, b2=k == 2)) / sigma
+        time_shift_of(spread, log_density, errors._replace(b0=k == 0, b1=k == 1, b2=k == 2)) / sigma
         for k in range(3)
     ]
     columns = np.stack(shifts, axis=1)
@@ -190,7 +199,7 @@ def fit_onset(residuals: dict, ratio: np.ndarray, front: Front, errors: ErrorMod
             use = np.abs(left) < _NOT_FAR
         return np.mean(np.minimum(left**2, _NOT_FAR**2))
 
-    return float(minimize_scalar(scatter, bounds=(0.0, LARGEST_ONSET), method="bounded").x)
+    return float(minimize_scalar(scatter, bounds=(0.0, largest), method="bounded").x)
 
 
 def _fit_attenuation(residuals, area: float, share: tuple, errors: ErrorModel) -> float:

@@ -15,7 +15,7 @@ from tashower.calibration.asymmetry import (
 from tashower.calibration.biases import correct_bias, measure_pulls, parameters_of
 from tashower.calibration.calibration import Calibration
 from tashower.calibration.energy import EnergyTable, make_energy_table
-from tashower.calibration.errors import ErrorModel, fit_errors
+from tashower.calibration.errors import fit_errors
 from tashower.calibration.prior import fit_curvature_prior, mean_curvature
 from tashower.config import ReconstructionConfig
 from tashower.errors import InputError
@@ -35,7 +35,6 @@ FEWEST_EVENTS = 200
 #: Rounds in which errors and prior are found in turn. Choice: what a fourth would change is below
 #: the error of the scores.
 ROUNDS = 3
-_NO_PRIOR = (0.0,) * 5
 
 
 def calibrate(events: Events, settings: ReconstructionConfig) -> Calibration:
@@ -60,7 +59,7 @@ def calibrate(events: Events, settings: ReconstructionConfig) -> Calibration:
         events, found_pulses, settings, true_residuals(events, found_pulses), events.array.front
     )
     flat = EnergyTable(np.array([1.0, 3.0]), np.array([-1.0, 4.0]), np.zeros((2, 2)))
-    raw = _calibrate_symmetric(sample, Calibration(ErrorModel(), _NO_PRIOR, np.inf, flat, {}))
+    raw = _calibrate_symmetric(sample, flat)
     raw = replace(raw, completion=_calibrate_completion(sample, raw))
     found, table = {}, None
     for name in CALIBRATED:
@@ -123,44 +122,53 @@ def _prior(sample: _Sample, fitted: Reconstruction, onset: float = 0.0) -> tuple
     return fit_curvature_prior(curvature, error, truth.zenith[good], truth.s_ref[good])
 
 
-def _ratio(sample: _Sample, coefficients: tuple, onset: float = 0.0) -> np.ndarray:
-    """(n_events,) mean of the fitted over that of the true curvatures beyond an onset."""
+def _true_coefficients(sample: _Sample, onset: float = 0.0) -> tuple:
+    """Coefficients of the mean true curvature beyond an onset."""
     truth = sample.events.truth
     log_ldf = log_lateral_distribution(
         CURVATURE_DISTANCE, slope(truth.zenith), sample.events.array.lateral
     )
     beyond = curvature_beyond_onset(truth.curvature, log_ldf, onset, sample.front)
-    none = np.full(len(beyond), 1e-3)
-    true, _ = fit_curvature_prior(beyond, none, truth.zenith, truth.s_ref)
-    fitted = mean_curvature(truth.zenith, truth.s_ref, coefficients)
-    return fitted / mean_curvature(truth.zenith, truth.s_ref, true)
+    none = np.zeros(len(beyond))
+    return fit_curvature_prior(beyond, none, truth.zenith, truth.s_ref)[0]
 
 
-def _calibrate_symmetric(sample: _Sample, raw: Calibration) -> Calibration:
-    """Errors and prior of the free and of the constrained fit."""
-    area, ratio = float(sample.events.array.detector.area), np.ones(sample.events.n_events)
-    errors = None
+def _ratio(sample: _Sample, fitted: tuple, true: tuple) -> np.ndarray:
+    """(n_events,) mean of the fitted over that of the true curvatures, from coefficients."""
+    truth = sample.events.truth
+    means = (mean_curvature(truth.zenith, truth.s_ref, c) for c in (fitted, true))
+    return np.divide(*means)
+
+
+def _calibrate_symmetric(sample: _Sample, flat: EnergyTable) -> Calibration:
+    """Errors and prior of the free and of the constrained fit; all else is not there yet."""
+    area, errors = float(sample.events.array.detector.area), None
+    true = coefficients = _true_coefficients(sample)
     for _ in range(ROUNDS):
-        residuals = with_curvature(sample.residuals, ratio, 0.0, sample.front)
+        residuals = with_curvature(
+            sample.residuals, _ratio(sample, coefficients, true), 0.0, sample.front
+        )
         errors = fit_errors(residuals, area, sample.settings.errors, start=errors)
-        raw = replace(raw, errors=errors)
+        raw = Calibration(errors, coefficients, np.inf, flat, {})
         coefficients, width = _prior(sample, _fit(sample, raw, "free"))
-        raw = replace(raw, curvature_coefficients=coefficients, curvature_width=width)
-        ratio = _ratio(sample, coefficients)
-    return raw
+    return replace(raw, curvature_coefficients=coefficients, curvature_width=width)
 
 
 def _calibrate_completion(sample: _Sample, raw: Calibration) -> Completion:
     """What the complete fit takes beside."""
-    area, ratio = float(sample.events.array.detector.area), np.ones(sample.events.n_events)
+    area, found = float(sample.events.array.detector.area), None
     share = fit_share(sample.events.truth)
-    onset = fit_onset(sample.residuals, ratio, sample.front, raw.errors)
-    found = None
+    same = np.ones(sample.events.n_events)
+    onset = fit_onset(sample.residuals, same, sample.front, raw.errors)
+    true = coefficients = _true_coefficients(sample, onset)
     for _ in range(ROUNDS):
-        residuals = with_curvature(sample.residuals, ratio, onset, sample.front)
+        residuals = with_curvature(
+            sample.residuals, _ratio(sample, coefficients, true), onset, sample.front
+        )
         found = fit_completion(residuals, area, share, sample.settings.errors, found)
-        free = found._replace(onset=onset, curvature_width=np.inf)
+        free = found._replace(
+            onset=onset, curvature_coefficients=coefficients, curvature_width=np.inf
+        )
         fitted = _fit(sample, replace(raw, completion=free), "complete")
         coefficients, width = _prior(sample, fitted, onset)
-        ratio = _ratio(sample, coefficients, onset)
     return free._replace(curvature_coefficients=coefficients, curvature_width=width)

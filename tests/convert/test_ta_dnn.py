@@ -85,7 +85,7 @@ def test_averaged_layers_and_no_traces(copy):
         ("detector_positions_abs", np.zeros((8, 7, 7, 3)), "at the same place"),
         ("energy", np.zeros(7), r"energy has shape \(7,\)"),
         ("total_signals_up", None, "total_signals or arrival_times is missing"),
-        ("time_traces_low", np.full((8, 7, 7, 128), np.inf), "event 0: time_traces"),
+        ("time_traces_low", np.full((8, 7, 7, 256), np.inf), "event 0: time_traces"),
         ("mass_number", np.array([b"p"] * 8), "mass_number does not hold numbers"),
         ("mass_number", np.full(8, np.nan), "event 0: true mass_number is nan"),
         ("mass_number", np.full(8, 1.5), "event 0: true mass_number is 1.5"),
@@ -316,7 +316,8 @@ def test_files_of_the_parser(name):
     np.testing.assert_allclose(events.standard.energy, 21.0)
     with h5py.File(CASES / "plain.h5") as file:
         stated = np.sort(file["total_signals_up"][()].ravel())[-events.n_hits :]
-    np.testing.assert_allclose(np.sort(find_pulses(events).signal[:, 0]), stated, atol=0.11)
+    # Ours end where the waveform is back at the pedestal.
+    np.testing.assert_allclose(np.sort(find_pulses(events).signal[:, 0]), stated, atol=0.16)
 
 
 def test_times_are_in_the_unit_of_the_parser(copy):

@@ -84,7 +84,7 @@ def test_what_is_in_it_is_said(events, table):
     text = repr(events)
     for part in (f"{len(events)} events", f"{events.n_hits} hits", "36 stations", "square, 1200 m"):
         assert part in text
-    assert text.endswith("128 bins x 2 layers, truth>")
+    assert text.endswith("256 bins x 2 layers, truth>")
     bare = replace(events, waveform=None, truth=None, pulses=find_pulses(events))
     assert repr(bare).endswith("no waveforms, pulses, no truth>")
     assert repr(events[0]).startswith("<Events: 1 event, ")

@@ -72,7 +72,7 @@ def test_exact_early_and_late_stations_come_back(rng, azimuth):
     assert core < 0.1
     assert angle < 0.002
     core, angle = off(fit_constrained(events, pulses, context))
-    assert core > 12.0
+    assert core > 6.0
 
 
 def test_a_signal_tells_its_time(rng):

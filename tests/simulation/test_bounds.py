@@ -50,14 +50,14 @@ def test_a_block_is_small_where_the_array_is_large():
 
 
 def test_hits_that_do_not_fit_are_refused_with_the_keys_to_change(monkeypatch, tmp_path, capsys):
-    """400 stations in the middle of the showers, 8 kB each: 100 showers have 0.3 GB of hits."""
+    """400 stations in the middle of the showers, 16 kB each: 100 showers have 0.6 GB of hits."""
     monkeypatch.setattr(memory, "free_memory", lambda: 1e8)
     config = load_config(DENSE, {"samples": {"test": 100}})
     with pytest.raises(InputError) as error:
         simulate_events(config, "test", 0, 100)
     said = str(error.value)
     assert "\n" not in said
-    assert said.startswith("simulate test: 0.3")
+    assert said.startswith("simulate test: 0.6")
     assert "GB are needed and 0.1 GB of memory are free for about" in said
     for key in ("samples.chunk_size", "showers.throws", "array.columns", "detector.bins"):
         assert key in said

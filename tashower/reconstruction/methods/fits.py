@@ -11,6 +11,7 @@ from tashower.calibration.errors import SMALLEST_SIGNAL
 from tashower.errors import InputError
 from tashower.events.array import Array, description_of
 from tashower.events.model import PARAMETERS, Events, Pulses, Reconstruction
+from tashower.physics.description import LARGEST_ZENITH
 from tashower.physics.lateral import log_lateral_distribution, slope
 from tashower.physics.shower_front import CURVATURE_DISTANCE, curvature_beyond_onset
 from tashower.progress import blocks
@@ -189,7 +190,8 @@ def _table(events: Events, found: Fitted, signal, context: Context, name: str) -
     prior = settings.prior, settings.prior_width
     flags = quality_flags(events.array, p, covariance, sums, context, prior)
     # What is called curvature is that of the formula without onset that has the same delay there.
-    log_ldf = log_lateral_distribution(CURVATURE_DISTANCE, slope(p[:, 2]), events.array.lateral)
+    zenith = np.clip(np.nan_to_num(p[:, 2]), 0.0, LARGEST_ZENITH)
+    log_ldf = log_lateral_distribution(CURVATURE_DISTANCE, slope(zenith), events.array.lateral)
     p[:, 6] = curvature_beyond_onset(p[:, 6], log_ldf, -settings.onset, events.array.front)
     invalid = (flags & 1) != 0
     for column in (p, covariance, chi2):
