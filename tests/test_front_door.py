@@ -66,7 +66,7 @@ def test_fit_gives_what_the_stages_give(events, fits):
     again = pickle.loads(pickle.dumps(fits))
     np.testing.assert_array_equal(again.free.energy, fits.free.energy)
     assert "free: <Reconstruction" in repr(fits)
-    assert "1,208 pulses" in repr(fits)
+    assert "1,249 pulses" in repr(fits)
 
 
 def test_the_default_calibration_is_said_and_a_given_one_is_used(events, caplog, tmp_path):

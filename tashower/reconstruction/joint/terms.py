@@ -42,7 +42,7 @@ from tashower.reconstruction.joint.model import ROUNDING, is_shower, soft_distan
 _LEAST_CURVATURE = 0.25
 
 
-@inner(fastmath=ROUNDING)
+@inner
 def time_terms(residual, weight, skew):
     """(weight, residual, term): those of the normal distribution that has the gradient of this
     time's term, and nearly its second derivative.

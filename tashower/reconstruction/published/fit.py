@@ -248,8 +248,8 @@ def fit_all(hits, geometry, settings, found):
             invert(scratch.factor, found.covariance[i], scratch.step)
         sums[1] = used + count(observed, SIGNAL) - N_PARAMETERS
         sums[2], sums[3], sums[4] = used, left_out, good
-        for row in (p, found.usual[i], found.free[i]):
-            row[5] += origin
+        for stage in (p, found.usual[i], found.free[i]):
+            stage[5] += origin
         lateral[5] = np.nan
         if not good:
             copy_vector(nothing, p)
