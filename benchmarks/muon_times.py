@@ -1,5 +1,5 @@
-"""Where `simulation.delays.MUON_MEDIAN` and `MUON_SIGMA` come from: least squares to the quantiles of
-the hadronic cascade's table.
+"""Where `simulation.delays.MUON_MEDIAN` and `MUON_SIGMA` come from: least squares to the quantiles
+of the hadronic cascade's table.
 
     python benchmarks/muon_times.py
 

@@ -46,7 +46,8 @@ def write_tables(events, pulses) -> None:
     np.save(HERE / "waveforms.npy", events.waveform)
     (HERE / "header.yaml").write_text(
         "stations: stations.csv\nhits: hits.csv\nwaveforms: waveforms.npy\narea_m2: 3\nlayers: 2\n"
-        "bin_width_ns: 20\nnoise_counts: 0.75\npedestal_rms: 0.32\nsaturation_counts: 2000\nsaturation_vem: 48.8\n"
+        "bin_width_ns: 20\nnoise_counts: 0.75\npedestal_rms: 0.32\nsaturation_counts: 2000\n"
+        "saturation_vem: 48.8\n"
     )
 
 

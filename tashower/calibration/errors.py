@@ -119,8 +119,9 @@ def skewed_square(pull, skew):
 
     y = pull, observed minus most probable time over sigma; kappa = skew > 0. Early times (y < 0)
     are unlikely, late ones fall exponentially; kappa = 1 is Gumbel's distribution, small kappa
-    the normal one. Beyond kappa y = -LARGEST_EXPONENT it goes on straight. exp(-kappa y) follows a gamma distribution of shape 1/kappa^2 and mean 1
-    (Prentice 1974, doi:10.1093/biomet/61.3.539).
+    the normal one. Beyond kappa y = -LARGEST_EXPONENT it goes on straight. exp(-kappa y) follows
+    a gamma distribution of shape 1/kappa^2 and mean 1 (Prentice 1974,
+    doi:10.1093/biomet/61.3.539).
     """
     x = -skew * pull
     bent = np.minimum(x, LARGEST_EXPONENT)
@@ -144,8 +145,8 @@ def density_error(density, area, errors):
 #: What no clock does better than [ns] (choice): where other errors hide the floor, its fit would
 #: walk off to 0, by which a plane front's residuals are divided.
 _SMALLEST_TIME_FLOOR = 0.1
-#: What no gain is better known than (choice): of a simulation with exact gains the fit would give 0,
-#: and strong stations of real data would have errors of a part in a thousand.
+#: What no gain is better known than (choice): of a simulation with exact gains the fit would give
+#: 0, and strong stations of real data would have errors of a part in a thousand.
 _SMALLEST_FRACTION = 0.02
 
 

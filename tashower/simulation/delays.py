@@ -69,9 +69,9 @@ class MuonContent(NamedTuple):
     mass_exponent: float  #: power of the mass number in the density of muons at 800 m
 
 
-#: Muons of the same cascade at 800 m times 1.9 (the Telescope Array sees 1.72 +- 0.10 +- 0.37
-#: times the muons of its simulation, Abbasi et al. 2018, arXiv:1804.03877) over `mean_s800`: shares 0.17, 0.22, 0.34, 0.41 at 0, 30, 45, 50 degrees; iron has
-#: 1.5 times as many there.
+#: Muons of the same cascade at 800 m times 1.9 (the Telescope Array sees 1.72 +- 0.10 +- 0.37 times
+#: the muons of its simulation, Abbasi et al. 2018, arXiv:1804.03877) over `mean_s800`: shares 0.17,
+#: 0.22, 0.34, 0.41 at 0, 30, 45, 50 degrees; iron has 1.5 times as many there.
 SOURCED_MUONS = MuonContent(5.0, 385.0, 0.1007)
 #: Model choice: 0.21, 0.32, 0.56, 0.69; iron over proton as in N_mu (Matthews 2005).
 ROUGH_MUONS = MuonContent(3.8, 230.0, 0.078)

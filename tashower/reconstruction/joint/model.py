@@ -37,8 +37,8 @@ from tashower.physics.shower_front import curvature_zenith_dependence, front_del
 from tashower.reconstruction.clusters import BOUND, SIGNAL, SILENT, TIME
 
 N_PARAMETERS = 7
-#: What the compiler may do to the inner loops: change the rounding of products and quotients, but not
-#: how infinity and NaN work. Not the order of sums ("reassoc", 5 % faster): a loop that is compiled
+#: What the compiler may do to the inner loops: change the rounding of products and quotients, but
+#: not how infinity and NaN work. Not the order of sums ("reassoc", 5 % faster): a loop that is compiled
 #: anew would round them otherwise than the same loop from the cache.
 ROUNDING = {"contract", "arcp"}
 #: Largest n_x^2 + n_y^2 that the fit may try: a zenith of 75 degrees.

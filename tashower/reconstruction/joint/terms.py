@@ -18,8 +18,8 @@ sigma_S around S_fit: a model is held to the bound where it expects less by more
 likelihood of a censored signal, -2 ln Phi, takes the bound for a fixed threshold, which it is not:
 it makes S800 of such events too large by 2 %, this by half a per cent.)
 
-In the complete fit t_fit has an onset beside (`shower_front.front_delay_with_onset`) and w, the trust
-in a time, may be less than 1.
+In the complete fit t_fit has an onset beside (`shower_front.front_delay_with_onset`) and w, the
+trust in a time, may be less than 1.
 
 sigma_t, sigma_S, and on which side of 4 VEM/m^2 a station is, come from the model of the previous
 pass, never from the observed signal: weights from observed signals bias S800 by several per cent.
@@ -65,8 +65,8 @@ def station_terms(trial, observed, i, settings):
     """What station i adds to the sum and its derivatives.
 
     Returns ((derivatives of the time by the first four parameters, by a, weight, residual, term of
-    the time), (derivatives of ln(density) by the first four, weight, pull), terms of the sum). The other
-    derivatives are 0 or 1; weights are 0 for what is not used.
+    the time), (derivatives of ln(density) by the first four, weight, pull), terms of the sum). The
+    other derivatives are 0 or 1; weights are 0 for what is not used.
     """
     description = settings.description
     lateral, front = description.lateral, description.front
