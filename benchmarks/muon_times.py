@@ -66,7 +66,8 @@ def main() -> None:
     print(", ".join(f"{name} {value:.3f}" for name, value in zip(names, found.x, strict=True)))
     for name, q in (("fitted", found.x), ("in the package", present)):
         print(
-            f"{name}: {np.sqrt(np.mean(off(q) ** 2)):.1%} rms, {np.abs(off(q)).max():.1%} at most"
+        left = off(q)
+        print(f"{name}: {np.sqrt(np.mean(left**2)):.1%} rms, {np.abs(left).max():.1%} at most")
         )
 
 
