@@ -65,10 +65,8 @@ def main() -> None:
     names = ("A", "B", "p", "q", "s", "t", "p of sigma")
     print(", ".join(f"{name} {value:.3f}" for name, value in zip(names, found.x, strict=True)))
     for name, q in (("fitted", found.x), ("in the package", present)):
-        print(
         left = off(q)
         print(f"{name}: {np.sqrt(np.mean(left**2)):.1%} rms, {np.abs(left).max():.1%} at most")
-        )
 
 
 if __name__ == "__main__":
