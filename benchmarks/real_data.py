@@ -100,7 +100,8 @@ lateral distribution, so S800 depends on which distances have the weight, and wi
 stations inside 600 m the core is lost. The difference is as large as the errors. The energy is that
 of our own simulation's table, and 60.8 degrees is outside of the quality cuts.
 
-Of stations that were read out more than twice (windows in the table) the later windows are not kept.
+Of stations that were read out more than twice (windows in the table) the later windows are not
+kept.
 """
 
 
