@@ -75,7 +75,8 @@ def curvature_of_showers(p: np.ndarray, covariance: np.ndarray, prior: tuple) ->
     """(n,) bool: the curvature is positive, and within FARTHEST_CURVATURE standard deviations of
     the prior's mean for this zenith and S800.
 
-    p, covariance : of `to_angles`; prior : coefficients and width, as of `Calibration`
+    p, covariance : of `to_angles`, without correction: those of which the prior was found
+    prior : coefficients and width, as of `Calibration`
     """
     coefficients, width = prior
     mean = mean_curvature(p[:, 2], p[:, 4], coefficients)
@@ -91,12 +92,13 @@ def quality_flags(
     covariance: np.ndarray,
     sums: FitSums,
     context: Context,
-    prior: tuple | None = None,
+    curved: np.ndarray | None = None,
 ) -> np.ndarray:
     """(n,) bit mask of the quality flags, in the order of `events.model.FLAGS`.
 
     p, covariance : of `to_angles`; sums : `FitSums`
-    prior : coefficients and width of the curvatures that showers have; None: the calibration's
+    curved : (n,) `curvature_of_showers` of the parameters as they were fitted; None: of these, with
+        the calibration's prior
 
     The cut on chi2 counts a rejected station with a signal as one more degree of freedom worth
     OUTLIER_CHI2: what fits only because half of its stations were thrown away does not fit. The
@@ -107,8 +109,9 @@ def quality_flags(
     outliers = rejected - silent
     total, largest = chi2 + OUTLIER_CHI2 * outliers, context.settings.max_chi2_per_ndof
     settings, calibration = context.settings, context.calibration
-    if prior is None:
+    if curved is None:
         prior = calibration.curvature_coefficients, calibration.curvature_width
+        curved = curvature_of_showers(p, covariance, prior)
     with np.errstate(invalid="ignore", divide="ignore"):
         pointing = np.sqrt(covariance[:, 2, 2] + np.sin(p[:, 2]) ** 2 * covariance[:, 3, 3])
         inside = border_distance(array, p[:, 0], p[:, 1])
@@ -130,7 +133,7 @@ def quality_flags(
             "pointing_error": ~(pointing < np.radians(settings.max_pointing_error_deg)),
             "s800_error": ~(np.sqrt(covariance[:, 4, 4]) < settings.max_s800_error * p[:, 4]),
             "silent_rejected": silent > 0,
-            "curvature": ~curvature_of_showers(p, covariance, prior),
+            "curvature": ~curved,
             "extrapolated": (context.primary == TABLE)
             & beyond_events(calibration.energy, p[:, 4], p[:, 2]),
             "silence": ~(total + silence < largest * (ndof + outliers) + ALLOWED_SILENCE),

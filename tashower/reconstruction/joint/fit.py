@@ -82,10 +82,14 @@ def fit_one(observed, settings, p, covariance, start, scratch):
             p, Passed(total, good, silent), observed, settings, information, scratch
         )
         # The hit did not belong: where it was taken back, the front went to it.
-        if back and not chi2 + OUTLIER_CHI2 * found.rejected < before + _MARGIN:
+        if not found.good or (back and not chi2 + OUTLIER_CHI2 * found.rejected < before + _MARGIN):
             rejected = silent + reject_again(observed)
             copy_vector(scratch.best, p)
             total, good = settle(p, observed, settings, information, scratch)
+            if not good:
+                observed.tails[0] = False
+                copy_vector(scratch.best, p)
+                total, good = settle(p, observed, settings, information, scratch)
             found, chi2 = reject_hits(
                 p, Passed(total, good, rejected), observed, settings, information, scratch
             )

@@ -19,7 +19,7 @@ from tashower.reconstruction.joint.fit import Fitted, fit_all
 from tashower.reconstruction.joint.model import FitSettings
 from tashower.reconstruction.joint.observe import geometry_of, hit_columns
 from tashower.reconstruction.methods import TABLE, Context
-from tashower.reconstruction.quality import FitSums, quality_flags, to_angles
+from tashower.reconstruction.quality import FitSums, curvature_of_showers, quality_flags, to_angles
 
 #: Most passes after the first, until weights are those of the result. Choice: 2 in 1000 events
 #: still change then.
@@ -178,6 +178,12 @@ def _table(events: Events, found: Fitted, signal, context: Context, name: str) -
     """
     calibration = context.calibration
     p, covariance = to_angles(found.p, found.covariance)
+    settings = fit_settings(calibration, events.array, name)
+    curved = curvature_of_showers(p, covariance, (settings.prior, settings.prior_width))
+    # What is called curvature is that of the formula without onset that has the same delay there.
+    zenith = np.clip(np.nan_to_num(p[:, 2]), 0.0, LARGEST_ZENITH)
+    log_ldf = log_lateral_distribution(CURVATURE_DISTANCE, slope(zenith), events.array.lateral)
+    p[:, 6] = curvature_beyond_onset(p[:, 6], log_ldf, -settings.onset, events.array.front)
     if name in calibration.pulls:
         pulls = calibration.pulls[name]
         width = np.asarray(pulls.width)
@@ -186,13 +192,7 @@ def _table(events: Events, found: Fitted, signal, context: Context, name: str) -
     ndof, used, rejected, _, silent = found.sums[:, 1:6].astype(np.int32).T
     left_out = signal - found.sums[:, 7] * float(events.array.detector.area)
     sums = FitSums(chi2, ndof, used, good, rejected, silent, found.sums[:, 6], signal, left_out)
-    settings = fit_settings(calibration, events.array, name)
-    prior = settings.prior, settings.prior_width
-    flags = quality_flags(events.array, p, covariance, sums, context, prior)
-    # What is called curvature is that of the formula without onset that has the same delay there.
-    zenith = np.clip(np.nan_to_num(p[:, 2]), 0.0, LARGEST_ZENITH)
-    log_ldf = log_lateral_distribution(CURVATURE_DISTANCE, slope(zenith), events.array.lateral)
-    p[:, 6] = curvature_beyond_onset(p[:, 6], log_ldf, -settings.onset, events.array.front)
+    flags = quality_flags(events.array, p, covariance, sums, context, curved)
     invalid = (flags & 1) != 0
     for column in (p, covariance, chi2):
         column[invalid] = np.nan
