@@ -40,8 +40,10 @@ COLUMNS = [
     "ln E 68 %",
     "events/s, one core",
 ]
-#: A rung of its own: `complete` without the expected shift of the times by the signal.
+#: Rungs of their own: `complete` without the expected shift of the times by the signal, and with
+#: times that scatter as a normal distribution.
 UNSHIFTED = "complete without the shift by the signal"
+NORMAL = "complete with normal times"
 
 
 def contexts(context: Context, names: Sequence[str]) -> dict[str, tuple[str, Context]]:
@@ -51,10 +53,14 @@ def contexts(context: Context, names: Sequence[str]) -> dict[str, tuple[str, Con
         if name == "complete":
             completion = context.calibration.completion
             asymmetry = completion.asymmetry._replace(correlation=0.0)
-            unshifted = completion._replace(asymmetry=asymmetry)
-            # With the errors and biases that were found with the shift: a little in its favour.
-            told = context._replace(calibration=replace(context.calibration, completion=unshifted))
-            rungs[UNSHIFTED] = name, told
+            normal = completion.errors._replace(time_skew=0.0)
+            # With all other numbers that were found with shift and skewness.
+            for rung_of, changed in (
+                (UNSHIFTED, completion._replace(asymmetry=asymmetry)),
+                (NORMAL, completion._replace(errors=normal)),
+            ):
+                calibration = replace(context.calibration, completion=changed)
+                rungs[rung_of] = name, context._replace(calibration=calibration)
         rungs[name] = name, context
     return rungs
 

@@ -90,20 +90,18 @@ for 91.6 m, and S800 of the last stage is that of another fit.
 """
 #: What the tables say of the two events that the page is about.
 CONCLUSION = """
-Event 335: neither signals, windows, further hits nor the stations near the axis make the
-difference: TA's signals and more windows make it larger, and without the stations inside 600 m it
-stays. Around TA's axis our lateral distribution and our signals give TA's S800 within 2 %. Our core
-lies 96 m from TA's (within two standard deviations), which is worth 9 %; the rest are the weights
-of the fit. Both values agree within their errors.
+Event 335: the difference is 7 %, about one standard deviation of ours and half of one of TA's.
+Windows, signals, further hits and the stations near the axis change it by 4 % at most; around TA's
+axis our lateral distribution and our signals give 4 % more than TA. Both values agree within their
+errors.
 
 Event 290 (60 degrees): S800 by station rises with the distance: the data are flatter than the
 lateral distribution, so S800 depends on which distances have the weight, and without the two
-stations inside 600 m the core is lost. The difference is as large as the errors. The energy differs
-by more than S800: 60.8 degrees is outside of the quality cuts, and our energy table comes from our
-own simulation.
+stations inside 600 m the core is lost. The difference is as large as the errors. The energy is that
+of our own simulation's table, and 60.8 degrees is outside of the quality cuts.
 
-Stations that were read out several times (windows in the table) have their later particles in
-windows that are not kept: their signals are up to 10 % below TA's, that of station 713 by a half.
+Of stations that were read out more than twice (windows in the table) the later windows are not
+kept.
 """
 
 

@@ -38,8 +38,8 @@ from tashower.reconstruction.clusters import BOUND, SIGNAL, SILENT, TIME
 
 N_PARAMETERS = 7
 #: What the compiler may do to the inner loops: change the rounding of products and quotients, but
-#: not how infinity and NaN work. Not the order of sums ("reassoc", 5 % faster): a loop that is compiled
-#: anew would round them otherwise than the same loop from the cache.
+#: not how infinity and NaN work. Not the order of sums ("reassoc", 5 % faster): a loop that is
+#: compiled anew would round them otherwise than the same loop from the cache.
 ROUNDING = {"contract", "arcp"}
 #: Largest n_x^2 + n_y^2 that the fit may try: a zenith of 75 degrees.
 LARGEST_SINE2 = 0.933
