@@ -12,7 +12,7 @@ from tashower.physics.constants import SPEED_OF_LIGHT
 class FitPulls:
     """What is left to correct in the result of one kind of fit, measured on simulated events.
 
-    Early stations see more signal and earlier times than the symmetric formulas expect: zenith and
+    Early stations see more signal and larger delays than the symmetric formulas expect: zenith and
     core are shifted along the shower's azimuth in proportion to tan(zenith), and t0 with the core.
     (The Telescope Array adds 0.5 degrees to its zeniths.)
 

@@ -21,9 +21,9 @@ SANE_SIZE = (0.05, 2e4)
 LARGEST_DIRECTION_ERROR = math.radians(30.0)
 FARTHEST_OUTSIDE = 3000.0
 #: A curvature farther from the mean of showers than this many standard deviations (its error and
-#: the width of the prior) is no shower's. Choice: 3 in 10,000 simulated showers.
+#: the width of the prior) is no shower's. Choice: 2 in 1,000 simulated showers of the free fit.
 FARTHEST_CURVATURE = 5.0
-#: What silent stations may add to the sum beyond the cut on chi2. Choice: at most 4 in 10,000
+#: What silent stations may add to the sum beyond the cut on chi2. Choice: 1 or 2 in 1,000
 #: simulated showers.
 ALLOWED_SILENCE = 6.0
 #: Signal that may lie outside of the cluster: so many VEM for each of its stations (single muons,

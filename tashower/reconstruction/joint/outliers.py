@@ -35,8 +35,8 @@ OUTLIER_CHI2 = 12.0
 MOST_OUTLIERS = 4
 #: Fewest stations with a time for which the seven parameters are tried.
 FEWEST_STATIONS = 4
-#: The same for silent stations. Choice: of simulated healthy events, 1 in 1000 loses one, and of
-#: those whose strongest station is missing, 3 in 100 keep it as silent.
+#: The same for silent stations. Choice: of simulated healthy events, 4 or 5 in 1000 lose one, and
+#: of those whose strongest station is missing, 3 in 100 keep it as silent.
 SILENT_CHI2 = 8.0
 # Where such a station is looked for (choices; one healthy event in fifty): its Poisson term 2 m in
 # the model of the start, or in that of the fit, and the sum beyond the degrees of freedom.
