@@ -207,8 +207,8 @@ class FrontConfig:
     model: Literal["sourced", "formula", "rough"] = Field(
         "sourced",
         description="sourced: delays of a hadronic cascade's muons; formula: gamma distributions "
-        "of shape 2, with which the fitted formula holds by construction; rough: the front of "
-        "version 0.2, with four times the local fluctuation and more muons.",
+        "of shape 2, with which the fitted formula holds by construction; rough: as before "
+        "2026-11-26, with four times the local fluctuation and more muons.",
     )
     electron_delay_factor: Number = Field(
         1.0,
