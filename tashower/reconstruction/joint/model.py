@@ -179,7 +179,7 @@ def prior_of(p, settings):
 
 
 @inner
-def _trust_late_times(p, observed, i, place, settings):
+def _trust_times(p, observed, i, place, settings):
     """Lower the weight of a time that is far from the model p, as Cauchy's distribution would:
     1/(1 + (z/TRUSTED)^2). place : (r, eta) of station i.
     """
@@ -235,7 +235,7 @@ def set_weights(p, observed, settings):
                         observed.density[i], density, asymmetry
                     )
                 if observed.tails[0]:
-                    _trust_late_times(p, observed, i, (r, eta), settings)
+                    _trust_times(p, observed, i, (r, eta), settings)
         else:
             observed.time_weight[i] = observed.shift[i] = observed.skew[i] = 0.0
         observed.expected[i] = density
