@@ -471,9 +471,9 @@ def test_a_report_is_of_its_scores_and_figures(folder, capsys):
     edit(results / "scores.json", created="another time")
     assert main(words) == 2
     assert "was not drawn from scores.json" in capsys.readouterr().err
-    (results / "figures" / "angular_resolution.png").unlink()
+    (results / "figures" / "ladder.png").unlink()
     assert main(words) == 2
-    assert "angular_resolution.png: no such file" in capsys.readouterr().err
+    assert "ladder.png: no such file" in capsys.readouterr().err
 
 
 def of_session(session):
