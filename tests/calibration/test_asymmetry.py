@@ -13,9 +13,11 @@ from tashower.calibration.asymmetry import (
     attenuation_at,
     completed,
     fit_completion,
+    fit_onset,
     fit_share,
     mean_share,
     signal_shift,
+    with_curvature,
 )
 from tashower.calibration.calibration import read_calibration, write_calibration
 from tashower.calibration.errors import (
@@ -31,7 +33,7 @@ from tashower.config import load_config
 from tashower.errors import InputError
 from tashower.physics.early_late import late_signal_factor, late_time_factor, lighter_factor
 from tashower.physics.lateral import mean_s800
-from tashower.physics.shower_front import curvature_zenith_dependence
+from tashower.physics.shower_front import Front, curvature_zenith_dependence, front_delay
 from tashower.reconstruction.methods import Context, methods
 
 AREA = 3.0
@@ -184,3 +186,43 @@ def test_silence_is_as_sure_as_without(rng):
     assert found.errors.signal_poisson == pytest.approx(1.5, rel=0.1)
     again = fit_completion(residuals, AREA, SHARE, None, found)
     assert again.silence_poisson == found.silence_poisson
+
+
+def onset_residuals(rng, onset, n=6000):
+    """Times of the front with an onset, as `true_residuals` would give them around the formula."""
+    front = Front()
+    zenith, r = np.full(n, 0.5), rng.uniform(500.0, 2000.0, n)
+    log_ldf = -3.5 * np.log(r / 800.0)
+    log_ldf_km = np.full(n, -3.5 * np.log(1000.0 / 800.0))
+    curvature = rng.uniform(0.6, 1.2, n)
+    delay = front_delay(r, log_ldf, curvature, front)
+    beyond = curvature - onset * np.exp(0.5 * log_ldf_km)
+    time = front_delay(r, log_ldf, beyond, front) + front_delay(r, 0.0, onset, front) - delay
+    return {
+        "zenith": zenith,
+        "r": r,
+        "density": 40.0 * np.exp(log_ldf),
+        "curvature": curvature,
+        "log_ldf": log_ldf,
+        "log_ldf_km": log_ldf_km,
+        "event": np.arange(n),
+        "delay": delay,
+        "time": time + 5.0 * rng.normal(size=n),
+    }
+
+
+def test_the_onset_is_found_again(rng):
+    residuals = onset_residuals(rng, 0.3)
+    same = np.ones(len(residuals["r"]))
+    errors = ErrorModel(time_floor=5.0, time_scale=0.5, time_power=0.5)
+    onset = fit_onset(residuals, same, Front(), errors)
+    assert onset == pytest.approx(0.3, abs=0.03)
+    around = with_curvature(residuals, same, 0.3, Front())
+    assert np.std(around["time"]) == pytest.approx(5.0, rel=0.1)
+    # At 1 km nothing changes, whatever the onset; half the curvature is half of what is beyond it.
+    at = residuals | {"log_ldf": residuals["log_ldf_km"], "r": np.full(len(same), 1000.0)}
+    at["delay"] = front_delay(1000.0, at["log_ldf"], at["curvature"], Front())
+    np.testing.assert_allclose(with_curvature(at, same, 0.2, Front())["delay"], at["delay"])
+    half = with_curvature(at, 0.5 * same, 0.2, Front())["delay"]
+    np.testing.assert_allclose(half - at["delay"] / 2, 0.1 * (1 + 1000 / 30) ** 1.5)
+    assert fit_onset(residuals, same, Front(30.0, 1.5, 0.0), errors) == 0.0

@@ -22,6 +22,9 @@ from tashower.physics.constants import SPEED_OF_LIGHT
 from tashower.physics.early_late import late_time_factor, lighter_factor
 from tashower.physics.geometry import direction, opening_angle
 from tashower.physics.shower_front import curvature_zenith_dependence
+from tashower.reconstruction.clusters import BOUND, REJECTED_BITS, SIGNAL, SILENT, TAKEN_BACK, TIME
+from tashower.reconstruction.joint.model import Observed
+from tashower.reconstruction.joint.outliers import reject_again, take_back
 from tashower.reconstruction.methods import Context
 from tashower.reconstruction.methods.fits import fit_complete, fit_constrained
 from tashower.reconstruction.pulses import find_pulses
@@ -153,3 +156,19 @@ def test_weights_are_those_of_its_own_result():
     good = first.passes_cuts & again.valid
     moved = np.degrees(opening_angle(axis, direction(again.zenith, again.azimuth)))[good]
     assert (moved < 0.03).mean() > 0.97
+
+
+def test_rejected_hits_are_taken_back_and_rejected_again():
+    """Those alone, each with what it was."""
+    n = 5
+    columns = [np.zeros(n) for _ in range(len(Observed._fields) - 1)]
+    use = np.array([TIME + SIGNAL, TIME + SIGNAL, TIME + BOUND, SILENT, 0], np.int32)
+    observed = Observed(*columns[:3], use, *columns[3:])
+    before = use.copy()
+    use[[1, 2]] <<= REJECTED_BITS
+    rejected = use.copy()
+    assert take_back(observed) == 2
+    assert (use & ~np.int32(TAKEN_BACK)).tolist() == before.tolist()
+    assert take_back(observed) == 0
+    assert reject_again(observed) == 2
+    assert ((use >> REJECTED_BITS) > 0).tolist() == ((rejected >> REJECTED_BITS) > 0).tolist()
