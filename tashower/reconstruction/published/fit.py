@@ -48,6 +48,9 @@ from tashower.reconstruction.published.together import (
 
 #: Curvature from which the free front starts [ns].
 START_FREE = 2.6
+#: Events with more stations are not cleaned: every one of them would be left out in turn. Choice:
+#: beyond any event of the Telescope Array.
+MOST_CLEANED = 100
 #: chi2 of a fit that did not converge, as in the Telescope Array's files.
 NOT_CONVERGED = 1e6
 
@@ -87,7 +90,7 @@ def clean(p, total, observed, settings, information, scratch):
     """
     trial, best = scratch.other, scratch.best
     n, n_times = 0, count(observed, TIME)
-    while total >= CLEANING_CHI2 and n_times > FEWEST_STATIONS:
+    while total >= CLEANING_CHI2 and FEWEST_STATIONS < n_times <= MOST_CLEANED:
         worst, lowest = -1, total
         for i in range(len(observed.x)):
             use = observed.use[i]
