@@ -193,8 +193,26 @@ def _table(events: Events, found: Fitted, signal, context: Context, name: str) -
     left_out = signal - found.sums[:, 7] * float(events.array.detector.area)
     sums = FitSums(chi2, ndof, used, good, rejected, silent, found.sums[:, 6], signal, left_out)
     flags = quality_flags(events.array, p, covariance, sums, context, curved)
+    return table_of(events, p, covariance, sums, flags, context)
+
+
+def table_of(
+    events: Events,
+    p: np.ndarray,
+    covariance: np.ndarray,
+    sums: FitSums,
+    flags: np.ndarray,
+    context: Context,
+) -> Reconstruction:
+    """The reconstruction table of a fit's result, with its energy; of events that are flagged
+    invalid every number is NaN.
+
+    p (n, 7), covariance (n, 7, 7) : in the order of PARAMETERS; overwritten where invalid, as
+        `sums.chi2` is
+    flags : of `quality_flags`
+    """
     invalid = (flags & 1) != 0
-    for column in (p, covariance, chi2):
+    for column in (p, covariance, sums.chi2):
         column[invalid] = np.nan
     return Reconstruction(
         events.event_id,
@@ -202,9 +220,9 @@ def _table(events: Events, found: Fitted, signal, context: Context, name: str) -
         energy=energy_of(context, p[:, 4], p[:, 2]),
         energy_error=energy_error_of(context, p[:, 4], p[:, 2], covariance),
         covariance=covariance,
-        chi2=chi2,
-        ndof=ndof,
-        n_stations=used,
-        n_excluded=rejected,
+        chi2=sums.chi2,
+        ndof=sums.ndof.copy(),
+        n_stations=sums.used.copy(),
+        n_excluded=sums.rejected.copy(),
         flags=flags,
     )

@@ -15,7 +15,7 @@ from tashower.progress import blocks
 from tashower.reconstruction.joint.model import FitSettings
 from tashower.reconstruction.joint.observe import geometry_of, hit_columns
 from tashower.reconstruction.methods import TABLE, Context
-from tashower.reconstruction.methods.fits import energy_error_of, energy_of, signal_of_events
+from tashower.reconstruction.methods.fits import signal_of_events, table_of
 from tashower.reconstruction.published.fit import Stages, fit_all
 from tashower.reconstruction.published.together import SIGNAL_WEIGHT, PublishedSettings
 from tashower.reconstruction.quality import FitSums, quality_flags, to_angles
@@ -123,18 +123,5 @@ def fit_published(events: Events, pulses: Pulses, context: Context) -> Reconstru
         per_ndof = found.quality[:, 1:3] / np.maximum(found.quality[:, 4:6], 1.0)
         bad = ~(per_ndof < context.settings.max_chi2_per_ndof).all(axis=1)
     flags |= bad.astype(np.uint16) << np.uint16(FLAGS.index("bad_chi2"))
-    invalid = (flags & 1) != 0
-    for column in (p, covariance, chi2):
-        column[invalid] = np.nan
-    return Reconstruction(
-        events.event_id,
-        *p.T.copy(),
-        energy=energy_of(context, p[:, 4], p[:, 2]),
-        energy_error=energy_error_of(context, p[:, 4], p[:, 2], covariance),
-        covariance=covariance,
-        chi2=chi2,
-        ndof=ndof.copy(),
-        n_stations=used.copy(),
-        n_excluded=left_out.copy(),
-        flags=flags,
-    )
+    # Only now the stations left out: no flag counts them against chi2.
+    return table_of(events, p, covariance, sums._replace(rejected=left_out), flags, context)
