@@ -33,7 +33,7 @@ SECTIONS = ("array", "detector", "showers", "front", "reconstruction")
 CALIBRATED, FITTED = 500, 60
 STATIONS = 250_000
 #: Seconds of processor time after which a configuration hangs, and bytes that its process may take.
-SECONDS, MEMORY = 120, 4 << 30
+SECONDS, MEMORY = 60, 4 << 30
 #: Seconds on the clock after which it is given up: it waits for something, or the machine is busy.
 PATIENCE = 600.0
 #: Mean share of the keys that differ from their default, and of those without a limit that are far
