@@ -210,6 +210,63 @@ def _fit_contained(residuals, factor, errors: ErrorModel, fixed: dict) -> ErrorM
     return with_window(_minimise(distance, (0.8, np.log(700.0)), method="Nelder-Mead").x)
 
 
+def _fit_times(
+    timed: dict, errors: ErrorModel, fixed: dict, skewed: bool, begin: ErrorModel
+) -> ErrorModel:
+    """`errors` with the numbers of the times that have the largest likelihood.
+
+    timed : (n,) columns r, density, factor (of the zenith) and time of the stations that count
+    """
+    r, density, c, time = (timed[name] for name in ("r", "density", "factor", "time"))
+
+    def with_times(q):  # what is fixed lets its coordinate walk off: 50 is far beyond any time
+        found = {
+            "time_floor": max(np.exp(min(q[0], 50.0)), _SMALLEST_TIME_FLOOR),
+            "time_scale": np.exp(min(q[1], 50.0)),
+            "time_power": q[2],
+            "b0": q[3],
+            "b1": q[4],
+            "b2": q[5],
+        }
+        if skewed:
+            found |= {"time_skew": np.exp(min(q[6], 50.0)), "skew_power": q[7]}
+        return _but_fixed(errors, found, fixed)
+
+    def loss(q):
+        trial = with_times(q)
+        residual, sigma = time - time_shift(r, density, c, trial), time_error(r, density, c, trial)
+        if not skewed:
+            return _robust_likelihood(residual, sigma)
+        skew = np.maximum(skew_of(np.log(density), trial), SMALLEST_SKEW)
+        return _skewed_likelihood(residual, sigma, skew)
+
+    first = [np.log(begin.time_floor), np.log(begin.time_scale), begin.time_power]
+    first += [begin.b0, begin.b1, begin.b2]
+    if skewed:
+        found_before = begin.time_skew > 0.0
+        first += [np.log(begin.time_skew), begin.skew_power] if found_before else [-0.5, 0.3]
+    options = {"maxiter": 3000, "maxfev": 3000, "adaptive": True}
+    return with_times(_minimise(loss, first, method="Nelder-Mead", options=options).x)
+
+
+def _fit_signals(expected, residual, area: float, errors: ErrorModel, fixed: dict) -> ErrorModel:
+    """`errors` with the numbers of the signals that have the largest likelihood, for expected
+    densities and what was seen beyond them [VEM/m^2], (n,).
+    """
+
+    def with_signals(q):
+        found = {
+            "signal_poisson": np.exp(q[0]),
+            "signal_fraction": max(np.exp(q[1]), _SMALLEST_FRACTION),
+        }
+        return _but_fixed(errors, found, fixed)
+
+    def loss(q):
+        return _robust_likelihood(residual, density_error(expected, area, with_signals(q)))
+
+    return with_signals(_minimise(loss, (0.5, np.log(0.15)), method="Nelder-Mead").x)
+
+
 def fit_errors(
     residuals: dict[str, np.ndarray],
     area: float,
@@ -235,59 +292,18 @@ def fit_errors(
     if not {"late_fraction", "contained_time"} <= set(fixed):
         errors = _fit_contained(residuals, factor, errors, fixed)
     timed = residuals["density"] * area > 2.0 * SMALLEST_SIGNAL
-    r, density, c, time = (
-        x[timed] for x in (residuals["r"], residuals["density"], factor, residuals["time"])
+    columns = {**residuals, "factor": factor}
+    errors = _fit_times(
+        {name: columns[name][timed] for name in ("r", "density", "factor", "time")},
+        errors,
+        fixed,
+        skewed,
+        start or ErrorModel(20.0, np.exp(0.3), 0.4, b0=0.3),
     )
-
-    def with_times(q):  # what is fixed lets its coordinate walk off: 50 is far beyond any time
-        found = {
-            "time_floor": max(np.exp(min(q[0], 50.0)), _SMALLEST_TIME_FLOOR),
-            "time_scale": np.exp(min(q[1], 50.0)),
-            "time_power": q[2],
-            "b0": q[3],
-            "b1": q[4],
-            "b2": q[5],
-        }
-        if skewed:
-            found |= {"time_skew": np.exp(min(q[6], 50.0)), "skew_power": q[7]}
-        return _but_fixed(errors, found, fixed)
-
-    def time_loss(q):
-        trial = with_times(q)
-        residual, sigma = time - time_shift(r, density, c, trial), time_error(r, density, c, trial)
-        if not skewed:
-            return _robust_likelihood(residual, sigma)
-        skew = np.maximum(skew_of(np.log(density), trial), SMALLEST_SKEW)
-        return _skewed_likelihood(residual, sigma, skew)
-
-    options = {"maxiter": 3000, "maxfev": 3000, "adaptive": True}
-    begin = start or ErrorModel(20.0, np.exp(0.3), 0.4, b0=0.3)
-    of_times = (
-        np.log(begin.time_floor),
-        np.log(begin.time_scale),
-        *begin[2:3],
-        *(begin.b0, begin.b1, begin.b2),
-    )
-    if skewed:
-        found_before = begin.time_skew > 0.0
-        of_times += (np.log(begin.time_skew), begin.skew_power) if found_before else (-0.5, 0.3)
-    errors = with_times(_minimise(time_loss, of_times, method="Nelder-Mead", options=options).x)
     if {"signal_poisson", "signal_fraction"} <= set(fixed):
         return _plain(_but_fixed(errors, fixed, fixed))
     contained = contained_fraction(residuals["r"], factor, errors)
     dense = residuals["density"] >= POISSON_DENSITY
     expected = (residuals["density"] * contained)[dense]
     residual = (residuals["signal"] + residuals["density"])[dense] - expected
-
-    def with_signals(q):
-        found = {
-            "signal_poisson": np.exp(q[0]),
-            "signal_fraction": max(np.exp(q[1]), _SMALLEST_FRACTION),
-        }
-        return _but_fixed(errors, found, fixed)
-
-    def signal_loss(q):
-        return _robust_likelihood(residual, density_error(expected, area, with_signals(q)))
-
-    errors = with_signals(_minimise(signal_loss, (0.5, np.log(0.15)), method="Nelder-Mead").x)
-    return _plain(errors)
+    return _plain(_fit_signals(expected, residual, area, errors, fixed))
