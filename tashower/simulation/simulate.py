@@ -37,10 +37,9 @@ from tashower.simulation.stations import (
     Setup,
     Showers,
     Stations,
-    background_bins,
     simulate_block,
-    work_space,
 )
+from tashower.simulation.windows import background_bins, work_space
 
 _SPLIT_OF_ARRAY = "calibration"  # the array is the same in all splits
 #: Showers simulated between two reports of progress, and stations that they may look at together:

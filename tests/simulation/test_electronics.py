@@ -20,7 +20,8 @@ from tashower.simulation.electronics import (
     shape_pulses,
 )
 from tashower.simulation.random_numbers import seed_stream
-from tashower.simulation.stations import Hits, _keep_read_out, work_space
+from tashower.simulation.stations import Hits, _keep_read_out
+from tashower.simulation.windows import work_space
 
 PEDESTAL = np.array([6.0, 5.5])
 NEIGHBOURS = np.array([[1, 2, -1, -1], [0, -1, -1, -1], [0, -1, -1, -1]], np.int32)

@@ -10,7 +10,7 @@ from tashower.physics.unread import pedestal_count
 from tashower.reconstruction.pulses import find_pulses
 from tashower.simulation.random_numbers import seed_stream
 from tashower.simulation.simulate import _setup, array_from_config, simulate_events
-from tashower.simulation.stations import (
+from tashower.simulation.windows import (
     LEAD_BINS,
     add_background,
     background_bins,
