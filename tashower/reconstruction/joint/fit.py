@@ -41,6 +41,39 @@ _MARGIN = 2.0
 
 
 @inner(inline=False)
+def with_tails(p, found, chi2, fitted, information, scratch):
+    """The fit again from its result p, which is overwritten, with the tails of the times.
+
+    Only after the first fit: times that may be late and are believed less where they are far would
+    let a fit that is far off walk to a front that suits one wrong time. With them a late hit may
+    belong again; where it was taken back and the front went to it, it is rejected again.
+
+    found, chi2 : of the first fit; fitted : (silent stations rejected, `Observed`, `FitSettings`)
+    Returns (`Passed`, chi2 of the stations with a signal).
+    """
+    silent, observed, settings = fitted
+    copy_vector(p, scratch.best)
+    before = chi2 + OUTLIER_CHI2 * found.rejected
+    observed.tails[0] = True
+    back = take_back(observed)
+    total, good = settle(p, observed, settings, information, scratch)
+    found, chi2 = reject_hits(
+        p, Passed(total, good, silent), observed, settings, information, scratch
+    )
+    grown = not chi2 + OUTLIER_CHI2 * found.rejected < before + _MARGIN
+    if found.good and not (back and grown):
+        return found, chi2
+    rejected = silent + reject_again(observed)
+    copy_vector(scratch.best, p)
+    total, good = settle(p, observed, settings, information, scratch)
+    if not good:
+        observed.tails[0] = False
+        copy_vector(scratch.best, p)
+        total, good = settle(p, observed, settings, information, scratch)
+    return reject_hits(p, Passed(total, good, rejected), observed, settings, information, scratch)
+
+
+@inner(inline=False)
 def fit_one(observed, settings, p, covariance, start, scratch):
     """Fit one event; p (7,) and covariance (7, 7) are overwritten. start: (7,) parameters to begin
     with, or NaN.
@@ -70,29 +103,7 @@ def fit_one(observed, settings, p, covariance, start, scratch):
     found = Passed(total, good, silent)
     found, chi2 = reject_hits(p, found, observed, settings, information, scratch)
     if settings.asymmetry.used and found.good:
-        # Only now the tails: times that may be late and are believed less where they are far would
-        # let a fit that is far off walk to a front that suits one wrong time. With them, a late
-        # hit may belong again.
-        copy_vector(p, scratch.best)
-        before = chi2 + OUTLIER_CHI2 * found.rejected
-        observed.tails[0] = True
-        back = take_back(observed)
-        total, good = settle(p, observed, settings, information, scratch)
-        found, chi2 = reject_hits(
-            p, Passed(total, good, silent), observed, settings, information, scratch
-        )
-        # The hit did not belong: where it was taken back, the front went to it.
-        if not found.good or (back and not chi2 + OUTLIER_CHI2 * found.rejected < before + _MARGIN):
-            rejected = silent + reject_again(observed)
-            copy_vector(scratch.best, p)
-            total, good = settle(p, observed, settings, information, scratch)
-            if not good:
-                observed.tails[0] = False
-                copy_vector(scratch.best, p)
-                total, good = settle(p, observed, settings, information, scratch)
-            found, chi2 = reject_hits(
-                p, Passed(total, good, rejected), observed, settings, information, scratch
-            )
+        found, chi2 = with_tails(p, found, chi2, (silent, observed, settings), information, scratch)
     good, rejected = found.good, found.rejected
     n_times = count(observed, TIME)
     if not good or not cholesky(information, scratch.factor):

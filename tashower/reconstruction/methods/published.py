@@ -70,8 +70,8 @@ def fit_published(events: Events, pulses: Pulses, context: Context) -> Reconstru
     """The Telescope Array's reconstruction: what its authors compare with.
 
     1. Front alone, with the usual curvature of its zenith (`published.geometry`); stations without
-       which its sum falls by 4 are left out, one at a time, as long as four stay. Then with a free
-       curvature.
+       which its sum falls by 4 are left out, one at a time, as long as four stay (none of more than
+       a hundred). Then with a free curvature.
     2. Lateral distribution alone (`published.stations`), direction of the first front, core within
        180 m of the centre of gravity, stations beyond 600 m of it: S800, and from it the energy.
     3. Times and signals together, seven parameters, from the free front:
