@@ -255,3 +255,18 @@ def test_a_front_of_another_kind_has_the_usual_thickness():
     set_published_weights(p, observed, settings)
     spread = 0.377 * 1.3 * 3.3836 * (1 + 800.0 / 30.0) ** 1.5 * 10.0**-0.3
     assert observed.time_weight[0] == pytest.approx(1.0 / (900.0 + spread**2), rel=2e-3)
+
+
+@pytest.mark.parametrize(("columns", "cleaned"), [(9, True), (11, False)])
+def test_events_of_more_than_a_hundred_stations_are_not_cleaned(rng, columns, cleaned):
+    """A late station of 81 is left out; of 121 it is not: each would be left out in turn."""
+    truth = draw_truth(rng, 1, zenith=0.4, azimuth=1.0, core=(100.0, -80.0), s_ref=3000.0)
+    array = regular_array(columns, columns, 300.0, 0.0, 0.0, np.random.default_rng(3))
+    events, pulses = toy_events(rng, truth, array, exact=True)
+    time = pulses.arrival_time.copy()
+    time[events.n_hits // 2 + 1] += 900.0
+    context = Context(calibration(truth), SETTINGS)
+    found = fit_published(events, replace(pulses, arrival_time=time), context)
+    assert found.valid[0]
+    assert (found.n_excluded[0] > 0) == cleaned
+    assert (found.n_stations[0] + found.n_excluded[0] <= 100) == cleaned
