@@ -133,6 +133,14 @@ def test_floors(path):
                 assert rest[0] in FLOORS[room] | {room}, f"{path.name} imports {name}"
 
 
+@pytest.mark.parametrize("path", sorted((ROOT / "tashower").rglob("*.py")), ids=lambda p: p.stem)
+def test_loops_round_as_ieee_754_says(path):
+    """Else results depend on what the cache of compiled loops holds."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call):
+            assert "fastmath" not in {keyword.arg for keyword in node.keywords}
+
+
 def test_import_and_help_load_nothing_heavy():
     code = (
         "import sys, tashower.cli\n"

@@ -85,7 +85,9 @@ def compiled(function: Callable | None = None, **options: object) -> Callable:
     """Decorator of a loop: compiled by numba, cached between processes, releases the interpreter
     lock.
 
-    Division by zero gives inf or NaN, as in numpy. `options` go to `numba.njit`. The cache is left
+    Division by zero gives inf or NaN, as in numpy. `options` go to `numba.njit`; "fastmath" is not
+    for us: with it sums and products are rounded as the compiler pleases, which differs between a
+    loop from the cache and the same loop compiled anew. The cache is left
     out where it has no place, and no longer written where its disk is full.
     """
 

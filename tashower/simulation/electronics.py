@@ -88,7 +88,7 @@ def electronics(bin_width: float) -> Electronics:
     )
 
 
-@inner(fastmath=True)
+@inner
 def light_of(impulse):
     """(sum of the upper layer, of the lower, bin after the last light) of an impulse (2, n), n a
     multiple of `BLOCK`.
@@ -108,7 +108,7 @@ def light_of(impulse):
     return sum_upper, sum_lower, end
 
 
-@inner(fastmath=True)
+@inner
 def shape_pulses(impulse, end, pulse, trace):
     """trace = impulse convolved with the pulse, overwritten up to the length n of the impulse.
 
@@ -129,7 +129,7 @@ def shape_pulses(impulse, end, pulse, trace):
                 )
 
 
-@inner(fastmath=True)
+@inner
 def respond(counts):
     """What the digitiser makes of a noise-free number of counts above 0: linear, compressed,
     clipped.
@@ -140,7 +140,7 @@ def respond(counts):
     return np.int32(min(max(counts, _ZERO), _LARGEST) + _HALF)
 
 
-@inner(fastmath=True)
+@inner
 def digitise(state, trace, first, gain, pedestal, noise, counts):
     """Counts of the bins from `first` on: pedestal + gain x light + noise, digitised.
 

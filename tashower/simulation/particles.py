@@ -109,7 +109,7 @@ def light_spread(loss):
     return np.sqrt(loss * (_PER_PHOTOELECTRON + _SPREAD_SQUARE * loss))
 
 
-@inner(fastmath=True)
+@inner
 def _put(impulse, position, upper, lower):
     """Share a deposit between the two bins around its position [bins], so that the pulse shape
     moves with it.
@@ -125,7 +125,7 @@ def _put(impulse, position, upper, lower):
     impulse[1, k + 1] += lower_late
 
 
-@inner(fastmath=True)
+@inner
 def put_muon(state, impulse, position, secant):
     """A muon, which crosses both layers, each with its own Landau-like loss; position in bins,
     secant: sec z, float32.
@@ -138,7 +138,7 @@ def put_muon(state, impulse, position, secant):
     _put(impulse, position, max(upper, _ZERO), max(lower, _ZERO))
 
 
-@inner(fastmath=True)
+@inner
 def put_electron(state, impulse, position):
     """An electromagnetic particle, seen in both layers with the same loss, or in one of them;
     position in bins.

@@ -71,7 +71,7 @@ def work_space(n_stations: int, n_bins: int, window: int) -> Work:
     )
 
 
-@inner(fastmath=True)
+@inner
 def _next_probable_bin(trace, least, begin, end):
     """First bin of [begin, end) at which the light of 8 bins exceeds `least` (2,) [VEM] in both
     layers; -1: none.

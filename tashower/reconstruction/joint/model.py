@@ -37,10 +37,6 @@ from tashower.physics.shower_front import curvature_zenith_dependence, front_del
 from tashower.reconstruction.clusters import BOUND, SIGNAL, SILENT, TIME
 
 N_PARAMETERS = 7
-#: What the compiler may do to the inner loops: change the rounding of products and quotients, but
-#: not how infinity and NaN work. Not the order of sums ("reassoc", 5 % faster): a loop that is
-#: compiled anew would round them otherwise than the same loop from the cache.
-ROUNDING = {"contract", "arcp"}
 #: Largest n_x^2 + n_y^2 that the fit may try: a zenith of 75 degrees.
 LARGEST_SINE2 = 0.933
 #: A time so many standard deviations from the front has half its weight (choice).
@@ -115,7 +111,7 @@ class Trial(NamedTuple):
     per_density: float  #: effective particles per density, A/phi
 
 
-@inner(fastmath=ROUNDING)
+@inner
 def soft_distance(dx, dy, dz, axis, on_ground):
     """(distance [m], q = n.d): perpendicular to the axis n or on the ground, softened."""
     q = axis[0] * dx + axis[1] * dy + axis[2] * dz
@@ -126,13 +122,13 @@ def soft_distance(dx, dy, dz, axis, on_ground):
     return math.sqrt(max(r2, 0.0) + SOFTENING * SOFTENING), q
 
 
-@inner(fastmath=ROUNDING)
+@inner
 def is_shower(p):
     """p may be looked at: not horizontal, not too large or small; False for NaN."""
     return p[2] * p[2] + p[3] * p[3] < LARGEST_SINE2 and abs(p[4]) < 14.0
 
 
-@inner(fastmath=ROUNDING)
+@inner
 def trial_of(p, settings):
     """`Trial` from the parameters."""
     n_z = math.sqrt(1.0 - p[2] * p[2] - p[3] * p[3])
@@ -196,7 +192,7 @@ def _trust_times(p, observed, i, place, settings):
     observed.trust[i] = 1.0 / (1.0 + off * off * observed.time_weight[i] / (TRUSTED * TRUSTED))
 
 
-@inner(inline=False, fastmath=ROUNDING)
+@inner(inline=False)
 def set_weights(p, observed, settings):
     """Weights, time shift, contained part and expected density of every station from the model p;
     all columns after `density` are overwritten.

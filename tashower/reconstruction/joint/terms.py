@@ -35,7 +35,7 @@ from tashower.physics.constants import SPEED_OF_LIGHT
 from tashower.physics.lateral import log_lateral_derivatives, log_lateral_distribution
 from tashower.physics.shower_front import front_delay, log_delay_derivative
 from tashower.reconstruction.clusters import BOUND, REJECTED_BITS, SIGNAL, SILENT, TIME
-from tashower.reconstruction.joint.model import ROUNDING, is_shower, soft_distance, trial_of
+from tashower.reconstruction.joint.model import is_shower, soft_distance, trial_of
 
 #: Least part of a skewed time's weight in the second derivatives, so that late times cannot make
 #: them vanish (choice; the minimum does not depend on it).
@@ -60,7 +60,7 @@ def time_terms(residual, weight, skew):
     return steep, (grown - 1.0) * root / (skew * skew * steep), term
 
 
-@inner(fastmath=ROUNDING)
+@inner
 def station_terms(trial, observed, i, settings):
     """What station i adds to the sum and its derivatives.
 
@@ -132,7 +132,7 @@ def station_terms(trial, observed, i, settings):
     )
 
 
-@inner(inline=False, fastmath=ROUNDING)
+@inner(inline=False)
 def evaluate(p, observed, span, settings, prior, quadratic):
     """The sum to minimise for the parameters p; infinite where p is not a shower (horizontal,
     overflow).
@@ -196,7 +196,7 @@ def evaluate(p, observed, span, settings, prior, quadratic):
     return total
 
 
-@inner(fastmath=ROUNDING)
+@inner
 def _add(b, weight, row):
     """row += weight b, of four."""
     row[0] += weight * b[0]
@@ -205,7 +205,7 @@ def _add(b, weight, row):
     row[3] += weight * b[3]
 
 
-@inner(fastmath=ROUNDING)
+@inner
 def _gather(b, weight, pull, block, slope):
     """block += weight b b^T, slope += pull b, of four."""
     _add(b, pull, slope)

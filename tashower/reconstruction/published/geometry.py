@@ -32,7 +32,7 @@ from tashower.physics.shower_front import (
     thickness_shape,
 )
 from tashower.reconstruction.clusters import TIME
-from tashower.reconstruction.joint.model import N_PARAMETERS, ROUNDING, is_shower, soft_distance
+from tashower.reconstruction.joint.model import N_PARAMETERS, is_shower, soft_distance
 
 #: A(0) of the usual curvature [ns].
 VERTICAL_CURVATURE = 3.3836
@@ -81,7 +81,7 @@ def usual_curvature(n_z):
     return _USUAL[i] + slope * (u - i), slope * _STEPS
 
 
-@inner(fastmath=ROUNDING)
+@inner
 def delay_and_spread(r, along, density, usual, free):
     """(delay for a = 1 ns, or that of the usual curvature, its spread) [ns] of a station.
 
@@ -97,7 +97,7 @@ def delay_and_spread(r, along, density, usual, free):
     return delay * density**DELAY_POWER, spread * density**SPREAD_POWER
 
 
-@inner(inline=False, fastmath=ROUNDING)
+@inner(inline=False)
 def evaluate_geometry(p, observed, span, settings, pull, quadratic):
     """The sum for the parameters p, of which S800 and a usual curvature are not looked at; infinite
     where p is not a shower.
