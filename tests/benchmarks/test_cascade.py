@@ -9,8 +9,7 @@ import pytest
 from scipy.integrate import quad
 from scipy.stats import kstest
 
-BENCHMARKS = str(Path(__file__).parents[2] / "benchmarks")
-sys.path.append(BENCHMARKS)
+sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
 
 import hadronic_cascade
 from cascade import atmosphere, decays, delay_model, losses, muons, summary, transport
@@ -18,7 +17,7 @@ from cascade import particles as kinds
 from cascade.library import Library, interaction_length, kinetic_at
 
 # A module, as benchmarks/network.py, goes before a folder without __init__.py, as tests/network.
-sys.path.remove(BENCHMARKS)
+sys.path.pop()
 
 LIGHT = 299792458.0
 MUON_MASS = 0.1056584
