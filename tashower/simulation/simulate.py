@@ -38,6 +38,7 @@ from tashower.simulation.stations import (
     Showers,
     Stations,
     simulate_block,
+    simulate_single,
 )
 from tashower.simulation.windows import background_bins, work_space
 
@@ -190,13 +191,62 @@ def simulate(truth: Truth, config: Config, seed: int, array: Array | None = None
     return _run(truth, numbers, key, array, _setup(config, array, seed), "given showers")
 
 
-def _run(truth: Truth, numbers, key, array: Array, setup: Setup, what: str) -> Events:
-    """The compiled loop over all rows, in blocks."""
-    n_events, n_stations, detector = len(truth.zenith), array.n_stations, array.detector
+def simulate_stations(truth: Truth, config: Config, seed: int) -> Events:
+    """One station of the configuration's array, at the origin, for every given shower, also where
+    no array would trigger: what a station likelihood is learned from.
+
+    Parameters
+    ----------
+    truth : as of `simulate`; the core says where the station is
+    seed : of everything random
+
+    Returns
+    -------
+    Events : one per row of the truth, `event_id` the row, with one hit or none; stations differ in
+        gain and pedestal alone.
+
+    Not included: background alone, stations out of service, triggers of the array.
+    """
+    array = array_from_config(config)
+    setup, n, detector = _setup(config, array, seed), len(truth.zenith), array.detector
+    _check_memory("simulate stations", f"{n:,} of them", n * _bytes_per_hit(detector))
+    work = work_space(array.n_stations, detector.n_bins, setup.conditions.window)
+    numbers, key = np.arange(n), stream_key(seed, "given", "station")
+    showers = Showers(key, numbers.astype(np.uint64), _rows(truth, setup), truth.t0)
+    hits, hit = _empty_hits(n + 1, detector), np.zeros(n, bool)
+    used = simulate_single(showers, setup, work, hits, hit)
+    hits = Hits(*(column[:used] for column in hits))
+
+    def of_hits(column):
+        return column.astype(np.float32)[hits.station, : detector.n_layers]
+
+    return Events(
+        array=array,
+        event_id=numbers.astype(np.int64),
+        hit_offset=np.concatenate([[0], np.cumsum(hit)]).astype(np.int64),
+        hit_station=hits.station,
+        hit_time=hits.time,
+        waveform=hits.waveform,
+        pedestal=of_hits(setup.stations.pedestal),
+        counts_per_vem=of_hits(setup.stations.gain),
+        dead_offset=np.zeros(n + 1, np.int64),
+        dead_station=np.zeros(0, np.int32),
+        truth=truth,
+    )
+
+
+def _rows(truth: Truth, setup: Setup) -> np.ndarray:
+    """Rows of `stations.shower_of`."""
     columns = [np.asarray(getattr(truth, name), dtype=float) for name in _ROW]
     own = shower_delays(setup.delays, truth.zenith, truth.front_scale)
     attenuation = mean_attenuation(truth.zenith, setup.muons)
-    rows = np.stack([*columns, *own, attenuation], axis=1)
+    return np.stack([*columns, *own, attenuation], axis=1)
+
+
+def _run(truth: Truth, numbers, key, array: Array, setup: Setup, what: str) -> Events:
+    """The compiled loop over all rows, in blocks."""
+    n_events, n_stations, detector = len(truth.zenith), array.n_stations, array.detector
+    rows = _rows(truth, setup)
     numbers = numbers.astype(np.uint64)
     work = work_space(n_stations, detector.n_bins, setup.conditions.window)
     hits, used = _empty_hits(min(_CAPACITY, n_events * n_stations) + n_stations, detector), 0

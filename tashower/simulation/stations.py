@@ -218,6 +218,44 @@ def _draw_dead(state, fraction, n_stations, dead):
         n_dead += 1
 
 
+@inner
+def look_at_station(state, s, shower, place, chances, setup, work, waveform):
+    """What station s reads out of a shower, with background among its light or alone.
+
+    place : (dx, dy, dz) [m] from the core, and the distance r [m] to the axis
+    chances : (the shower may reach it, background may come alone)
+    waveform : (n_bins, layers) uint16, overwritten where there is a hit
+
+    Returns (time [ns] at which the waveform begins, by the station's clock, NaN where nothing is
+    read out; it passes level 1).
+    """
+    conditions = setup.conditions
+    hit, level_1 = -1000, False
+    first = 0.0
+    background = conditions.accidental_probability
+    if chances[0]:
+        first, any_light = put_shower(state, shower, place, setup, work.impulse)
+        if any_light:
+            if (
+                conditions.background_probability > 0.0
+                and uniform(state) < conditions.background_probability
+            ):
+                first -= add_background(state, work, conditions.window) * conditions.bin_width
+            hit, level_1 = _read_out(state, s, setup, work, waveform)
+            background -= conditions.background_probability
+    if hit < -999 and chances[1] and uniform(state) < background:
+        work.impulse[:] = 0.0
+        first = shower.t0 + (2.0 * uniform(state) - 1.0) * READOUT
+        put_muon(state, work.impulse, LEAD_BINS + uniform(state), np.float32(1.0))
+        hit, level_1 = _read_out(state, s, setup, work, waveform)
+    if hit < -999:
+        return np.nan, False
+    time = first + hit * conditions.bin_width
+    if conditions.clock > 0.0:
+        time += normal(state) * conditions.clock
+    return time, level_1
+
+
 @inner(inline=False)
 def simulate_event(state, shower, setup, work, hits, begin, dead):
     """One event: hits go to `hits` from `begin` on, stations out of service into `dead`.
@@ -243,34 +281,17 @@ def simulate_event(state, shower, setup, work, hits, begin, dead):
         if ground2 > farthest_ground2 and ground2 > accidental_radius2:
             continue
         r = max(axis_distance(dx, dy, dz, shower.n_x, shower.n_y, shower.n_z), CLOSEST)
-        hit, level_1 = -1000, False
-        first = 0.0
         waveform = hits.waveform[begin + n_hits]
-        background = conditions.accidental_probability
-        if r < farthest:
-            place = (dx, dy, dz, r)
-            first, any_light = put_shower(state, shower, place, setup, work.impulse)
-            if any_light:
-                if (
-                    conditions.background_probability > 0.0
-                    and uniform(state) < conditions.background_probability
-                ):
-                    first -= add_background(state, work, conditions.window) * conditions.bin_width
-                hit, level_1 = _read_out(state, s, setup, work, waveform)
-                background -= conditions.background_probability
-        if hit < -999 and ground2 < accidental_radius2 and uniform(state) < background:
-            work.impulse[:] = 0.0
-            first = shower.t0 + (2.0 * uniform(state) - 1.0) * READOUT
-            put_muon(state, work.impulse, LEAD_BINS + uniform(state), np.float32(1.0))
-            hit, level_1 = _read_out(state, s, setup, work, waveform)
-        if hit < -999:
+        chances = (r < farthest, ground2 < accidental_radius2)
+        time, level_1 = look_at_station(
+            state, s, shower, (dx, dy, dz, r), chances, setup, work, waveform
+        )
+        if math.isnan(time):
             continue
         i = begin + n_hits
         hits.station[i] = s
-        hits.time[i] = first + hit * conditions.bin_width
-        if conditions.clock > 0.0:
-            hits.time[i] += normal(state) * conditions.clock
-        work.time[n_hits] = hits.time[i] + BINS_BEFORE * conditions.bin_width
+        hits.time[i] = time
+        work.time[n_hits] = time + BINS_BEFORE * conditions.bin_width
         work.level_1[n_hits] = level_1
         n_hits += 1
     station = hits.station[begin : begin + n_hits]
@@ -355,3 +376,32 @@ def simulate_block(begin, used, showers, setup, work, hits, block):
         )
         used += block.n_hits[i]
     return len(showers.number), used
+
+
+@compiled
+def simulate_single(showers, setup, work, hits, hit):
+    """One station for every shower, at the origin, whether or not an array would trigger.
+
+    Its gain and pedestal are those of station i mod n_stations. There is no background alone.
+
+    hits : `Hits`, from the first on overwritten; hit : (n,) bool, overwritten
+    Returns the number of hits.
+    """
+    n_stations = setup.stations.position.shape[0]
+    state = np.empty(4, np.uint64)
+    used = 0
+    for i in range(len(showers.number)):
+        seed_stream(state, showers.key, showers.number[i])
+        shower = shower_of(showers.row[i], showers.t0[i])
+        dx, dy = -shower.core_x, -shower.core_y
+        r = max(axis_distance(dx, dy, 0.0, shower.n_x, shower.n_y, shower.n_z), CLOSEST)
+        s = i % n_stations
+        time, _ = look_at_station(
+            *(state, s, shower, (dx, dy, 0.0, r), (True, False)),
+            *(setup, work, hits.waveform[used]),
+        )
+        hit[i] = not math.isnan(time)
+        if hit[i]:
+            hits.station[used], hits.time[used] = s, time
+            used += 1
+    return used
