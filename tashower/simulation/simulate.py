@@ -191,7 +191,9 @@ def simulate(truth: Truth, config: Config, seed: int, array: Array | None = None
     return _run(truth, numbers, key, array, _setup(config, array, seed), "given showers")
 
 
-def simulate_stations(truth: Truth, config: Config, seed: int) -> Events:
+def simulate_stations(
+    truth: Truth, config: Config, seed: int, background: bool = False
+) -> Events:
     """One station of the configuration's array, at the origin, for every given shower, also where
     no array would trigger: what a station likelihood is learned from.
 
@@ -199,13 +201,14 @@ def simulate_stations(truth: Truth, config: Config, seed: int) -> Events:
     ----------
     truth : as of `simulate`; the core says where the station is
     seed : of everything random
+    background : also hits of background muons alone, within +-32 us of t0
 
     Returns
     -------
     Events : one per row of the truth, `event_id` the row, with one hit or none; stations differ in
         gain and pedestal alone.
 
-    Not included: background alone, stations out of service, triggers of the array.
+    Not included: stations out of service, triggers of the array.
     """
     array = array_from_config(config)
     setup, n, detector = _setup(config, array, seed), len(truth.zenith), array.detector
@@ -214,7 +217,7 @@ def simulate_stations(truth: Truth, config: Config, seed: int) -> Events:
     numbers, key = np.arange(n), stream_key(seed, "given", "station")
     showers = Showers(key, numbers.astype(np.uint64), _rows(truth, setup), truth.t0)
     hits, hit = _empty_hits(n + 1, detector), np.zeros(n, bool)
-    used = simulate_single(showers, setup, work, hits, hit)
+    used = simulate_single(showers, setup, work, hits, hit, background)
     hits = Hits(*(column[:used] for column in hits))
 
     def of_hits(column):

@@ -379,11 +379,12 @@ def simulate_block(begin, used, showers, setup, work, hits, block):
 
 
 @compiled
-def simulate_single(showers, setup, work, hits, hit):
+def simulate_single(showers, setup, work, hits, hit, background):
     """One station for every shower, at the origin, whether or not an array would trigger.
 
-    Its gain and pedestal are those of station i mod n_stations. There is no background alone.
+    Its gain and pedestal are those of station i mod n_stations.
 
+    background : also of background alone
     hits : `Hits`, from the first on overwritten; hit : (n,) bool, overwritten
     Returns the number of hits.
     """
@@ -397,7 +398,7 @@ def simulate_single(showers, setup, work, hits, hit):
         r = max(axis_distance(dx, dy, 0.0, shower.n_x, shower.n_y, shower.n_z), CLOSEST)
         s = i % n_stations
         time, _ = look_at_station(
-            *(state, s, shower, (dx, dy, 0.0, r), (True, False)),
+            *(state, s, shower, (dx, dy, 0.0, r), (True, background)),
             *(setup, work, hits.waveform[used]),
         )
         hit[i] = not math.isnan(time)

@@ -1,0 +1,181 @@
+"""What one station says of a shower, learned from simulated stations: the numbers of a conditional
+density, and how showers vary.
+
+For a station with the conditions c (`physics.station`):
+
+    P(hit) = 1 - exp(-e^g),                        g = ln(expected signal) + f_0(c)
+    P(saturated | hit) = 1/(1 + e^-f_1(c))
+    p(u, v | hit) = sum_k w_k N(u; m_k, s_k) N(v; n_k + rho_k (u - m_k) q_k/s_k, q_k)
+
+u : reduced time of the leading edge (`physics.station.reduced_time`), v = ln(signal/expected
+signal); all of g, f, w, m, s, n, q, rho are outputs of a network with two hidden layers and the
+activation x/sqrt(1 + x^2): a mixture density network (Bishop 1994, Aston University NCRG/94/004).
+"""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from tashower.errors import InputError
+from tashower.events.described import Described, described_from
+from tashower.io import provenance
+from tashower.io.json_file import read_json, write_json
+from tashower.io.stages import stated
+from tashower.types import FilePath
+
+VERSION = 1
+_KIND = "tashower station likelihood"
+#: That of the default configuration.
+DEFAULT = Path(__file__).with_name("default_station_likelihood.json")
+
+
+class Density(NamedTuple):
+    """A mixture density network; its inputs are the conditions, kept within `low` and `high`, less
+    `mean`, over `width`.
+    """
+
+    low: np.ndarray  #: (5,)
+    high: np.ndarray  #: (5,)
+    mean: np.ndarray  #: (5,)
+    width: np.ndarray  #: (5,)
+    weight_1: np.ndarray  #: (n, 5)
+    bias_1: np.ndarray  #: (n,)
+    weight_2: np.ndarray  #: (n, n)
+    bias_2: np.ndarray  #: (n,)
+    #: (6 K + 2, n): K each of ln w (up to a constant), m, n, ln s, ln q, rho s.t. the slope of v is
+    #: rho q/s; then f_0, f_1
+    weight_3: np.ndarray
+    bias_3: np.ndarray  #: (6 K + 2,)
+
+
+class Background(NamedTuple):
+    """Hits without a shower."""
+
+    rate: float  #: of hits of a station [1/ns]
+    log_signal: float  #: mean of ln(signal/VEM)
+    width: float  #: rms of it
+
+
+class Variety(NamedTuple):
+    """How showers of one zenith and size vary: eta, ln odds of muons at 800 m, and ln of the scale
+    of the delays are Gaussian around
+
+        c0 + s (c1 + s c2) + ln S_ref (c3 + s c4),    s = sec z - 1
+    """
+
+    coefficients: np.ndarray  #: (3, 5)
+    covariance: np.ndarray  #: (3, 3)
+    #: (m,) attenuation of electromagnetic particles [g/cm^2] at equidistant sec z from 1 to 2
+    attenuation: np.ndarray
+    #: (9,) ln of the curvature a [ns]: of 1, s, s^2, ln S_ref, s ln S_ref, eta, ln odds, ln scale,
+    #: ln^2 S_ref
+    curvature: np.ndarray
+
+
+class StationLikelihood(NamedTuple):
+    """What the method `likelihood_edges` takes from simulation."""
+
+    density: Density
+    background: Background
+    variety: Variety
+    area: float  #: of the stations that it was learned from [m^2]
+    layers: int
+    described: Described
+
+
+def write_station_likelihood(
+    path: FilePath, likelihood: StationLikelihood, configuration: dict, stage: str = ""
+) -> None:
+    """Write a station likelihood as JSON with what made it; stage : of `stages.STAGES`, or ""."""
+
+    def plain(table):
+        return {
+            name: value.tolist() if isinstance(value, np.ndarray) else value
+            for name, value in table._asdict().items()
+        }
+
+    content = {
+        "format": _KIND,
+        "version": VERSION,
+        "software": provenance.software(),
+        "commit": provenance.commit(),
+        "created": provenance.now(),
+        "versions": provenance.versions(),
+        **stated(stage, configuration),
+        "area": likelihood.area,
+        "layers": likelihood.layers,
+        "density": plain(likelihood.density),
+        "background": plain(likelihood.background),
+        "variety": plain(likelihood.variety),
+        **likelihood.described.as_dict(),
+    }
+    write_json(path, content)
+
+
+def _check_shapes(density: Density) -> None:
+    hidden, outputs = len(density.bias_1), len(density.bias_3)
+    wanted = {
+        **dict.fromkeys(("low", "high", "mean", "width"), (5,)),
+        "weight_1": (hidden, 5),
+        "bias_1": (hidden,),
+        "weight_2": (hidden, hidden),
+        "bias_2": (hidden,),
+        "weight_3": (outputs, hidden),
+        "bias_3": (outputs,),
+    }
+    for name, shape in wanted.items():
+        array = getattr(density, name)
+        if array.shape != shape or not np.isfinite(array).all():
+            raise ValueError(f"density: {name}")
+    if outputs < 8 or (outputs - 2) % 6 or not (density.width > 0).all():
+        raise ValueError("density: bias_3 or width")
+
+
+def read_station_likelihood(path: FilePath) -> StationLikelihood:
+    """Read a station likelihood.
+
+    Raises
+    ------
+    InputError : no such file, damaged, not a station likelihood, another version, a missing entry.
+    """
+    content = read_json(path, _KIND, (VERSION,))
+    try:
+        density = Density(
+            **{name: np.array(value, dtype=float) for name, value in content["density"].items()}
+        )
+        _check_shapes(density)
+        variety = Variety(
+            **{name: np.array(value, dtype=float) for name, value in content["variety"].items()}
+        )
+        shapes = [column.shape for column in variety]
+        if shapes[:2] != [(3, 5), (3, 3)] or shapes[3] != (9,) or len(variety.attenuation) < 2:
+            raise ValueError("variety")
+        np.linalg.cholesky(variety.covariance)
+        return StationLikelihood(
+            density,
+            Background(**{name: float(value) for name, value in content["background"].items()}),
+            variety,
+            float(content["area"]),
+            int(content["layers"]),
+            described_from(content),
+        )
+    except (KeyError, TypeError, ValueError, OverflowError, np.linalg.LinAlgError) as error:
+        raise InputError(f"{path}: not a station likelihood ({error})") from None
+
+
+def check_same_stations(likelihood: StationLikelihood, area: float, layers: int) -> None:
+    """Refuse events of other stations than it was learned from.
+
+    Raises
+    ------
+    InputError : another area or number of layers.
+    """
+    if abs(likelihood.area / area - 1.0) > 1e-3 or likelihood.layers != layers:
+        raise InputError(
+            f"the station likelihood is that of stations of {likelihood.area:g} m^2 with "
+            f"{likelihood.layers} layer(s), these have {area:g} m^2 and {layers}: make one with "
+            "`tashower station-likelihood`"
+        )
+
+

@@ -1,0 +1,134 @@
+"""Training of a station's mixture density network, with torch, on one core.
+
+The loss of a station is minus ln of the density that `reconstruction.likelihood` evaluates: of a
+miss P(no hit); of a hit P(hit) times that of time and signal; where the signal is saturated, times
+P(saturated) and the density of the time alone.
+"""
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from tashower.calibration.station_likelihood import Density
+from tashower.likelihood.stations import StationSample
+from tashower.progress import blocks
+
+#: Neurons of a hidden layer, and parts of the mixture (choices).
+HIDDEN, PARTS = 32, 6
+#: Stations in a step, largest learning rate, and largest norm of a gradient (choices).
+_BATCH, _RATE, _CLIP = 4096, 6e-3, 1.0
+_LARGEST_RATE = 8.0
+_LOG_2PI = float(np.log(2.0 * np.pi))
+
+
+class _Network(torch.nn.Module):
+    def __init__(self, hidden: int, parts: int, generator: torch.Generator) -> None:
+        super().__init__()
+        self.parts = parts
+        sizes = [(hidden, 5), (hidden, hidden), (6 * parts + 2, hidden)]
+        gains = (1.2, 1.0, 0.2)
+        self.weights = torch.nn.ParameterList(
+            gain * torch.randn(size, generator=generator) / size[1] ** 0.5
+            for size, gain in zip(sizes, gains, strict=True)
+        )
+        self.biases = torch.nn.ParameterList(torch.zeros(size[0]) for size in sizes)
+        with torch.no_grad():
+            self.biases[0].uniform_(-2.0, 2.0, generator=generator)
+            self.biases[2][parts : 2 * parts] = torch.linspace(-0.5, 3.0, parts)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(n, 6 K + 2) outputs for (n, 5) reduced conditions."""
+        for layer in (0, 1):
+            x = functional.linear(x, self.weights[layer], self.biases[layer])
+            x = x * torch.rsqrt(1.0 + x * x)
+        return functional.linear(x, self.weights[2], self.biases[2])
+
+
+def log_density_of(
+    outputs: torch.Tensor,
+    log_signal: torch.Tensor,
+    hit: torch.Tensor,
+    saturated: torch.Tensor,
+    seen: tuple[torch.Tensor, torch.Tensor],
+) -> torch.Tensor:
+    """(n,) ln of the density of (u, v), or of the probability of a miss.
+
+    outputs : (n, 6 K + 2) of the network; seen : (u, v), (n,) each, anything where there is no hit
+    """
+    parts = (outputs.shape[1] - 2) // 6
+    rate = torch.exp(torch.clamp(log_signal + outputs[:, 6 * parts], max=_LARGEST_RATE))
+    log_hit = torch.log(-torch.expm1(-rate - 1e-9))
+    flag = outputs[:, 6 * parts + 1]
+    weight, m_u, m_v, log_s, log_q, rho = (
+        outputs[:, i * parts : (i + 1) * parts] for i in range(6)
+    )
+    u, v = (column[:, None] for column in seen)
+    a = (u - m_u) * torch.exp(-log_s)
+    b = (v - m_v) * torch.exp(-log_q) - rho * a
+    of_time = torch.log_softmax(weight, 1) - 0.5 * (a * a + _LOG_2PI) - log_s
+    of_both = of_time - 0.5 * (b * b + _LOG_2PI) - log_q
+    of_hit = torch.where(
+        saturated,
+        torch.logsumexp(of_time, 1) + functional.logsigmoid(flag),
+        torch.logsumexp(of_both, 1) + functional.logsigmoid(-flag),
+    )
+    return torch.where(hit, log_hit + of_hit, -rate)
+
+
+def train_density(
+    sample: StationSample, epochs: float, seed: int, hidden: int = HIDDEN, parts: int = PARTS
+) -> Density:
+    """The mixture density network of a sample of stations: Adam (Kingma and Ba 2015,
+    arXiv:1412.6980), one rise and one fall of the learning rate.
+
+    Parameters
+    ----------
+    sample : all of it is trained on: more stations are cheaper than to keep some back
+    epochs : how often each is seen, on average
+    seed : of weights and order
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # so that sums are rounded the same everywhere
+    try:
+        return _train(sample, epochs, seed, hidden, parts)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _train(sample, epochs, seed, hidden, parts):
+    conditions = sample.conditions
+    mean, width = conditions.mean(axis=0), conditions.std(axis=0)
+    low, high = np.quantile(conditions, [5e-4, 1.0 - 5e-4], axis=0)
+    reduced = (np.clip(conditions, low, high) - mean) / width
+    columns = [
+        torch.tensor(column, dtype=torch.float32)
+        for column in (reduced, conditions[:, 0], sample.time, sample.ratio)
+    ]
+    hit, saturated = torch.tensor(sample.hit), torch.tensor(sample.saturated)
+    generator = torch.Generator().manual_seed(seed)
+    network = _Network(hidden, parts, generator)
+    n = len(reduced)
+    batch = min(_BATCH, n)
+    steps = max(int(epochs * n / batch), 2)
+    optimiser = torch.optim.Adam(network.parameters(), lr=_RATE)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, _RATE, total_steps=steps, pct_start=0.1
+    )
+    order, place = torch.randperm(n, generator=generator), 0
+    for rows in blocks("train station likelihood", steps, 100, "steps"):
+        for _ in range(rows.start, rows.stop):
+            if place + batch > n:
+                order, place = torch.randperm(n, generator=generator), 0
+            i = order[place : place + batch]
+            place += batch
+            x, log_signal, time, ratio = (column[i] for column in columns)
+            density = log_density_of(network(x), log_signal, hit[i], saturated[i], (time, ratio))
+            optimiser.zero_grad()
+            (-density.mean()).backward()
+            torch.nn.utils.clip_grad_norm_(network.parameters(), _CLIP)
+            optimiser.step()
+            schedule.step()
+    weights = [w.detach().double().numpy() for w in network.weights]
+    biases = [b.detach().double().numpy() for b in network.biases]
+    layers = [array for pair in zip(weights, biases, strict=True) for array in pair]
+    return Density(low, high, mean, width, *layers)

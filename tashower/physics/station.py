@@ -1,0 +1,94 @@
+"""What a station sees of a shower, in the few numbers that its likelihood depends on.
+
+The simulated light of a station depends on the shower through the signal that is expected there,
+the muons' part of it, the scale of the delays, the zenith and the distance to the axis. Early and
+late stations are in the first three (`physics.early_late`).
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from tashower.physics.compiled import formula
+from tashower.physics.constants import SPEED_OF_LIGHT
+from tashower.physics.description import SOFTENING
+from tashower.physics.early_late import (
+    AIR_DENSITY,
+    LATE_ATTENUATION_MUONS,
+    late_time_factor,
+    muon_share_at,
+)
+from tashower.physics.lateral import log_lateral_distribution
+from tashower.physics.shower_front import FRONT_ONSET, thickness_shape
+
+#: Scale of the reduced time (`reduced_time`): that of clocks and bins [ns], and part of the
+#: thickness of the front. Choices, of a variable alone.
+TIME_SCALE, THICKNESS_PART = 25.0, 0.2
+#: Lowest muon part whose odds are told apart (choice).
+LEAST_PART = 1e-3
+
+
+class StationConditions(NamedTuple):
+    """What the light of a station depends on; scalars or arrays of one shape."""
+
+    log_signal: np.ndarray  #: ln of the expected signal [VEM, mean of the layers]
+    log_odds: np.ndarray  #: ln of the odds of muons in it
+    log_scale: np.ndarray  #: ln of the scale of the delays, early-late factor included
+    secant: np.ndarray  #: sec z
+    log_distance: np.ndarray  #: ln of the (softened) distance to the axis [m]
+
+
+@formula
+def log_late_factor(along, r_tangent, attenuation):
+    """ln of `early_late.late_signal_factor`, and its derivative by l [1/m]."""
+    q = (r_tangent * AIR_DENSITY / attenuation) ** 2 / 4.0
+    bessel = 1.0 + q * (1.0 + q * (0.25 + q * (1.0 / 36.0 + q / 576.0)))
+    return -along * AIR_DENSITY / attenuation - np.log(bessel)
+
+
+@formula
+def station_conditions(place, shower, lateral, area):
+    """(`StationConditions` as a plain tuple, plane delay [ns]) of a station.
+
+    place : (dx, dy, dz) [m] from the core
+    shower : (n_x, n_y, n_z, ln S_ref, eta, muon share at 800 m, ln scale of the delays, attenuation
+        of electromagnetic particles [g/cm^2])
+    """
+    dx, dy, dz = place
+    n_x, n_y, n_z, log_size, eta, share, log_scale, attenuation = shower
+    along = -(n_x * dx + n_y * dy + n_z * dz)
+    r2 = dx * dx + dy * dy + dz * dz - along * along
+    r = np.sqrt(np.maximum(r2, 0.0) + SOFTENING * SOFTENING)
+    secant = 1.0 / n_z
+    r_tangent = r * np.sqrt(np.maximum(secant * secant - 1.0, 0.0))
+    muons = muon_share_at(r, share)
+    muons = np.minimum(np.maximum(muons, LEAST_PART), 1.0 - LEAST_PART)
+    of_muons = muons * np.exp(log_late_factor(along, r_tangent, LATE_ATTENUATION_MUONS))
+    of_others = (1.0 - muons) * np.exp(log_late_factor(along, r_tangent, attenuation))
+    log_ldf = log_lateral_distribution(r, eta, lateral)
+    return (
+        log_size + log_ldf + np.log(area * (of_muons + of_others)),
+        np.log(of_muons / of_others),
+        log_scale + np.log(late_time_factor(along)),
+        secant,
+        np.log(r),
+    ), along / SPEED_OF_LIGHT
+
+
+@formula
+def reduced_time(delay, log_scale, log_distance):
+    """(u, ln du/d delay [1/ns]) for a delay behind the plane front [ns].
+
+    u = asinh((delay - onset)/h), h^2 = (25 ns)^2 + (w/5)^2, onset = 0.34 w, w = (1 + r/30 m)^1.5
+    times the scale of the delays: linear around the onset of the front, logarithmic long after it.
+    """
+    width = thickness_shape(np.exp(log_distance)) * np.exp(log_scale)
+    part = THICKNESS_PART * width
+    h = np.sqrt(TIME_SCALE * TIME_SCALE + part * part)
+    x = (delay - FRONT_ONSET * width) / h
+    root = np.sqrt(1.0 + x * x)
+    # asinh, for both signs without cancellation
+    u = np.copysign(np.log(np.abs(x) + root), x)
+    return u, -np.log(h * root)
+
+

@@ -1,0 +1,185 @@
+"""ln of the posterior density of one event's shower, and its gradient. Compiled.
+
+A shower has nine numbers: core x, y [m], n_x, n_y, ln S_ref, t0 [ns], eta, ln odds of muons at 800
+m, ln of the scale of the delays. The prior is flat in the first six, which is isotropic, and the
+`Variety` of showers in the last three.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from tashower.physics.compiled import compiled, inner
+from tashower.physics.lateral import Lateral
+from tashower.physics.station import station_conditions
+from tashower.reconstruction.likelihood.density import N_CONDITIONS, Rows, Seen, log_density
+
+N_SHOWER = 9
+#: Largest sin^2 z, and limits of ln S_ref and eta, of a shower.
+_LARGEST_SINE2, _SIZES, _SLOPES = 0.95, (-5.0, 11.0), (1.0, 4.95)
+#: Steps for derivatives of the conditions of stations.
+_STEPS = (0.05, 0.05, 1e-6, 1e-6, 0.0, 0.0, 1e-5, 1e-5, 0.0)
+
+
+class Prior(NamedTuple):
+    """How showers vary; see `calibration.station_likelihood.Variety`."""
+
+    coefficients: np.ndarray  #: (3, 5)
+    precision: np.ndarray  #: (3, 3)
+    attenuation: np.ndarray  #: (m,)
+
+
+class Model(NamedTuple):
+    """What is the same for all events."""
+
+    density: tuple  #: `calibration.station_likelihood.Density`
+    prior: Prior
+    lateral: Lateral
+    area: float
+
+
+class Looked(NamedTuple):
+    """One event: stations that are looked at, times relative to their mean."""
+
+    x: np.ndarray  #: (m,) [m]
+    y: np.ndarray
+    z: np.ndarray
+    seen: Seen
+
+
+class Space(NamedTuple):
+    """Work space."""
+
+    rows: Rows
+    shower: np.ndarray  #: (8, n) of the hypotheses
+    before: np.ndarray  #: (6, n) conditions and delays
+    moved: np.ndarray  #: (9,)
+
+
+@inner
+def attenuation_at(secant, table):
+    """Attenuation [g/cm^2] at sec z, from a table of equidistant sec z from 1 to 2."""
+    last = len(table) - 1
+    u = min(max((secant - 1.0) * last, 0.0), last - 1e-9)
+    i = int(u)
+    return table[i] + (u - i) * (table[i + 1] - table[i])
+
+
+@inner
+def is_possible(p):
+    """Whether p is a shower at all."""
+    return (
+        p[2] * p[2] + p[3] * p[3] < _LARGEST_SINE2
+        and _SIZES[0] < p[4] < _SIZES[1]
+        and _SLOPES[0] < p[6] < _SLOPES[1]
+        and abs(p[7]) < 6.0
+        and abs(p[8]) < 3.0
+    )
+
+
+@inner
+def _shower_of(p, table):
+    """What `station_conditions` needs of p."""
+    n_z = math.sqrt(1.0 - p[2] * p[2] - p[3] * p[3])
+    share = 1.0 / (1.0 + math.exp(-p[7]))
+    return p[2], p[3], n_z, p[4], p[6], share, p[8], attenuation_at(1.0 / n_z, table)
+
+
+@inner
+def _column(shower, k):
+    """Column k as a tuple."""
+    first = shower[0, k], shower[1, k], shower[2, k], shower[3, k]
+    return (*first, shower[4, k], shower[5, k], shower[6, k], shower[7, k])
+
+
+@inner
+def log_prior(p, prior):
+    """ln of the prior density of p, up to a constant."""
+    s = 1.0 / math.sqrt(1.0 - p[2] * p[2] - p[3] * p[3]) - 1.0
+    c = prior.coefficients
+    off0 = p[6] - (c[0, 0] + s * (c[0, 1] + s * c[0, 2]) + p[4] * (c[0, 3] + s * c[0, 4]))
+    off1 = p[7] - (c[1, 0] + s * (c[1, 1] + s * c[1, 2]) + p[4] * (c[1, 3] + s * c[1, 4]))
+    off2 = p[8] - (c[2, 0] + s * (c[2, 1] + s * c[2, 2]) + p[4] * (c[2, 3] + s * c[2, 4]))
+    w = prior.precision
+    total = w[0, 0] * off0 * off0 + w[1, 1] * off1 * off1 + w[2, 2] * off2 * off2
+    cross = w[0, 1] * off0 * off1 + w[0, 2] * off0 * off2 + w[1, 2] * off1 * off2
+    return -0.5 * total - cross
+
+
+@inner
+def _put(rows, k, looked, i, p, shower, model):
+    """Conditions and delay of station i under the hypothesis p into row k."""
+    place = looked.x[i] - p[0], looked.y[i] - p[1], looked.z[i]
+    found, plane = station_conditions(place, shower, model.lateral, model.area)
+    c = rows.conditions
+    c[0, k], c[1, k], c[2, k], c[3, k], c[4, k] = found
+    rows.delay[k] = looked.seen.time[i] - p[5] - plane
+
+
+@inner(inline=False)
+def log_posteriors(points, n, looked, model, space, result):
+    """ln of the posterior density, up to a constant of the event, of the first n points (n, 9) into
+    result (n,)."""
+    rows, shower = space.rows, space.shower
+    for k in range(n):
+        result[k] = -np.inf
+        if is_possible(points[k]):
+            result[k] = log_prior(points[k], model.prior)
+            of = _shower_of(points[k], model.prior.attenuation)
+            for j in range(8):
+                shower[j, k] = of[j]
+        else:
+            for j in range(8):
+                shower[j, k] = shower[j, 0] if k else 0.5
+    for i in range(len(looked.x)):
+        for k in range(n):
+            _put(rows, k, looked, i, points[k], _column(shower, k), model)
+        log_density(model.density, rows, looked.seen, i, n, False)
+        for k in range(n):
+            result[k] += rows.result[k]
+
+
+@inner(inline=False)
+def with_gradient(p, looked, model, space, gradient):
+    """ln of the posterior density at p (9,), as `log_posteriors`; its gradient is put into
+    `gradient` (9,). -inf where p is no shower."""
+    if not is_possible(p):
+        return -np.inf
+    rows, before, moved, m = space.rows, space.before, space.moved, len(looked.x)
+    shower = _shower_of(p, model.prior.attenuation)
+    for i in range(m):
+        _put(rows, i, looked, i, p, shower, model)
+        for j in range(N_CONDITIONS):
+            before[j, i] = rows.conditions[j, i]
+        before[5, i] = rows.delay[i]
+    log_density(model.density, rows, looked.seen, -1, m, True)
+    at = log_prior(p, model.prior)
+    total = at
+    by = rows.by
+    by_size = by_time = by_scale = 0.0
+    for i in range(m):
+        total += rows.result[i]
+        by_size += by[0, i]
+        by_scale += by[2, i]
+        by_time -= by[5, i]
+    for j in range(N_SHOWER):
+        moved[j] = p[j]
+    for j in range(N_SHOWER):
+        step = _STEPS[j] if _STEPS[j] > 0.0 else 1e-5
+        moved[j] = p[j] + step
+        slope = (log_prior(moved, model.prior) - at) / step if j not in (0, 1, 5) else 0.0
+        if _STEPS[j] > 0.0:
+            shower = _shower_of(moved, model.prior.attenuation)
+            for i in range(m):
+                _put(rows, i, looked, i, moved, shower, model)
+                change = by[5, i] * (rows.delay[i] - before[5, i])
+                for c in range(N_CONDITIONS):
+                    change += by[c, i] * (rows.conditions[c, i] - before[c, i])
+                slope += change / step
+        gradient[j] = slope
+        moved[j] = p[j]
+    gradient[4] += by_size
+    gradient[5] += by_time
+    gradient[8] += by_scale
+    return total
