@@ -5,7 +5,7 @@ For a station with the conditions c (`physics.station`):
 
     P(hit) = 1 - exp(-e^g),                        g = ln(expected signal) + f_0(c)
     P(saturated | hit) = 1/(1 + e^-f_1(c))
-    p(u, v | hit) = sum_k w_k N(u; m_k, s_k) N(v; n_k + rho_k (u - m_k) q_k/s_k, q_k)
+    p(u, v | hit, saturated or not) = sum_k w_k N(u; m_k, s_k) N(v; n_k + rho_k (u - m_k) q_k/s_k, q_k)
 
 u : reduced time of the leading edge (`physics.station.reduced_time`), v = ln(signal/expected
 signal); all of g, f, w, m, s, n, q, rho are outputs of a network with two hidden layers and the
@@ -43,10 +43,10 @@ class Density(NamedTuple):
     bias_1: np.ndarray  #: (n,)
     weight_2: np.ndarray  #: (n, n)
     bias_2: np.ndarray  #: (n,)
-    #: (6 K + 2, n): K each of ln w (up to a constant), m, n, ln s, ln q, rho s.t. the slope of v is
-    #: rho q/s; then f_0, f_1
+    #: (12 K + 2, n): K each of ln w (up to a constant), m, n, ln s, ln q and rho of hits that are
+    #: not saturated, the same of those that are; then f_0 and f_1
     weight_3: np.ndarray
-    bias_3: np.ndarray  #: (6 K + 2,)
+    bias_3: np.ndarray  #: (12 K + 2,)
 
 
 class Background(NamedTuple):
@@ -128,7 +128,7 @@ def _check_shapes(density: Density) -> None:
         array = getattr(density, name)
         if array.shape != shape or not np.isfinite(array).all():
             raise ValueError(f"density: {name}")
-    if outputs < 8 or (outputs - 2) % 6 or not (density.width > 0).all():
+    if outputs < 14 or (outputs - 2) % 12 or not (density.width > 0).all():
         raise ValueError("density: bias_3 or width")
 
 

@@ -21,8 +21,9 @@ from tashower.simulation.simulate import array_from_config, simulate_stations
 
 #: Lowest signal of a hit [VEM, mean of the layers] (choice: below what level 0 lets through).
 LEAST_SIGNAL = 0.2
-#: Stations are drawn between these expected signals [VEM], flat in the logarithm (choices).
-SIGNALS = (0.02, 3000.0)
+#: Stations are drawn between these expected signals [VEM], flat in the logarithm below and above the
+#: middle one, a part of them above (choices).
+SIGNALS, LARGE_PART = (0.02, 400.0, 1e5), 0.2
 #: ... and these distances [m].
 DISTANCES = (15.0, 8000.0)
 #: Showers are spread more widely than they are thrown: rms of ln S_ref, eta, ln odds of muons and
@@ -77,7 +78,9 @@ def draw_stations(config: Config, first: int, n: int) -> Truth:
         front_scale=truth.front_scale * np.exp(scale),
     )
     array = array_from_config(config)
-    target = np.exp(rng.uniform(*np.log(SIGNALS), n))
+    low, middle, high = np.log(SIGNALS)
+    small = rng.uniform(low, middle, n)
+    target = np.exp(np.where(rng.random(n) < LARGE_PART, rng.uniform(middle, high, n), small))
     r = _at_signal(truth, target, float(array.detector.area), array.lateral)
     angle = rng.uniform(0.0, 2.0 * np.pi, n)
     n_x, n_y, n_z = axis_components(truth.zenith, truth.azimuth)

@@ -1,8 +1,8 @@
 """Training of a station's mixture density network, with torch, on one core.
 
 The loss of a station is minus ln of the density that `reconstruction.likelihood` evaluates: of a
-miss P(no hit); of a hit P(hit) times that of time and signal; where the signal is saturated, times
-P(saturated) and the density of the time alone.
+miss P(no hit); of a hit P(hit) times P(saturated) or P(not saturated) times the density of time and
+signal of such hits.
 """
 
 import numpy as np
@@ -14,7 +14,7 @@ from tashower.likelihood.stations import StationSample
 from tashower.progress import blocks
 
 #: Neurons of a hidden layer, and parts of the mixture (choices).
-HIDDEN, PARTS = 32, 6
+HIDDEN, PARTS = 48, 6
 #: Stations in a step, largest learning rate, and largest norm of a gradient (choices).
 _BATCH, _RATE, _CLIP = 4096, 6e-3, 1.0
 _LARGEST_RATE = 8.0
@@ -25,7 +25,7 @@ class _Network(torch.nn.Module):
     def __init__(self, hidden: int, parts: int, generator: torch.Generator) -> None:
         super().__init__()
         self.parts = parts
-        sizes = [(hidden, 5), (hidden, hidden), (6 * parts + 2, hidden)]
+        sizes = [(hidden, 5), (hidden, hidden), (12 * parts + 2, hidden)]
         gains = (1.2, 1.0, 0.2)
         self.weights = torch.nn.ParameterList(
             gain * torch.randn(size, generator=generator) / size[1] ** 0.5
@@ -34,14 +34,26 @@ class _Network(torch.nn.Module):
         self.biases = torch.nn.ParameterList(torch.zeros(size[0]) for size in sizes)
         with torch.no_grad():
             self.biases[0].uniform_(-2.0, 2.0, generator=generator)
-            self.biases[2][parts : 2 * parts] = torch.linspace(-0.5, 3.0, parts)
+            for begin in (parts, 7 * parts):
+                self.biases[2][begin : begin + parts] = torch.linspace(-0.5, 3.0, parts)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(n, 6 K + 2) outputs for (n, 5) reduced conditions."""
+        """(n, 12 K + 2) outputs for (n, 5) reduced conditions."""
         for layer in (0, 1):
             x = functional.linear(x, self.weights[layer], self.biases[layer])
             x = x * torch.rsqrt(1.0 + x * x)
         return functional.linear(x, self.weights[2], self.biases[2])
+
+
+def _log_mixture(outputs, seen):
+    """(n,) ln of the mixture of K parts, from its 6 K outputs."""
+    parts = outputs.shape[1] // 6
+    weight, m, n, log_s, log_q, rho = (outputs[:, i * parts : (i + 1) * parts] for i in range(6))
+    u, v = (column[:, None] for column in seen)
+    a = (u - m) * torch.exp(-log_s)
+    b = (v - n) * torch.exp(-log_q) - rho * a
+    terms = torch.log_softmax(weight, 1) - 0.5 * (a * a + b * b) - log_s - log_q - _LOG_2PI
+    return torch.logsumexp(terms, 1)
 
 
 def log_density_of(
@@ -53,24 +65,17 @@ def log_density_of(
 ) -> torch.Tensor:
     """(n,) ln of the density of (u, v), or of the probability of a miss.
 
-    outputs : (n, 6 K + 2) of the network; seen : (u, v), (n,) each, anything where there is no hit
+    outputs : (n, 12 K + 2) of the network; seen : (u, v), (n,) each, anything where there is no hit
     """
-    parts = (outputs.shape[1] - 2) // 6
-    rate = torch.exp(torch.clamp(log_signal + outputs[:, 6 * parts], max=_LARGEST_RATE))
+    rate = torch.exp(torch.clamp(log_signal + outputs[:, -2], max=_LARGEST_RATE))
     log_hit = torch.log(-torch.expm1(-rate - 1e-9))
-    flag = outputs[:, 6 * parts + 1]
-    weight, m_u, m_v, log_s, log_q, rho = (
-        outputs[:, i * parts : (i + 1) * parts] for i in range(6)
-    )
-    u, v = (column[:, None] for column in seen)
-    a = (u - m_u) * torch.exp(-log_s)
-    b = (v - m_v) * torch.exp(-log_q) - rho * a
-    of_time = torch.log_softmax(weight, 1) - 0.5 * (a * a + _LOG_2PI) - log_s
-    of_both = of_time - 0.5 * (b * b + _LOG_2PI) - log_q
+    half = (outputs.shape[1] - 2) // 2
+    unsaturated = _log_mixture(outputs[:, :half], seen)
+    clipped = _log_mixture(outputs[:, half : 2 * half], seen)
     of_hit = torch.where(
         saturated,
-        torch.logsumexp(of_time, 1) + functional.logsigmoid(flag),
-        torch.logsumexp(of_both, 1) + functional.logsigmoid(-flag),
+        clipped + functional.logsigmoid(outputs[:, -1]),
+        unsaturated + functional.logsigmoid(-outputs[:, -1]),
     )
     return torch.where(hit, log_hit + of_hit, -rate)
 

@@ -44,7 +44,7 @@ class Rows(NamedTuple):
     hidden_2: np.ndarray  #: (h, n)
     slope_1: np.ndarray  #: (h, n)
     slope_2: np.ndarray  #: (h, n)
-    outputs: np.ndarray  #: (6 K + 2, n)
+    outputs: np.ndarray  #: (12 K + 2, n)
     result: np.ndarray  #: (n,)
     by: np.ndarray  #: (6, n), derivatives by the conditions and the delay
     parts: np.ndarray  #: (8, K) of one row
@@ -65,15 +65,14 @@ def rows_space(density, n):
         np.zeros((o, n)),
         np.zeros(n),
         np.zeros((6, n)),
-        np.zeros((8, (o - 2) // 6)),
+        np.zeros((8, (o - 2) // 12)),
     )
 
 
 @inner(inline=False)
-def _linear(weight, bias, source, target, n):
-    """target[:, :n] = weight source + bias, four inputs at a time (as many as `weight` has
-    columns)."""
-    for j in range(weight.shape[0]):
+def _linear(weight, bias, source, target, n, begin, end):
+    """target[begin:end, :n] = (weight source + bias)[begin:end], four inputs at a time."""
+    for j in range(begin, end):
         row = target[j]
         start = bias[j]
         for k in range(n):
@@ -114,19 +113,32 @@ def _activate(values, slopes, n, sloped):
 
 
 @inner(inline=False)
-def _outputs(density, rows, n, sloped):
-    """The network's outputs for the conditions of the first n rows."""
+def _outputs(density, rows, n, kind, sloped):
+    """The network's outputs for the conditions of the first n rows; kind : of all rows, -1: any."""
+    hidden = len(density.bias_1)
     for i in range(N_CONDITIONS):
         low, high = density.low[i], density.high[i]
         mean, inverse = density.mean[i], 1.0 / density.width[i]
         source, target = rows.conditions[i], rows.inputs[i]
         for k in range(n):
             target[k] = (min(max(source[k], low), high) - mean) * inverse
-    _linear(density.weight_1, density.bias_1, rows.inputs, rows.hidden_1, n)
+    _linear(density.weight_1, density.bias_1, rows.inputs, rows.hidden_1, n, 0, hidden)
     _activate(rows.hidden_1, rows.slope_1, n, sloped)
-    _linear(density.weight_2, density.bias_2, rows.hidden_1, rows.hidden_2, n)
+    _linear(density.weight_2, density.bias_2, rows.hidden_1, rows.hidden_2, n, 0, hidden)
     _activate(rows.hidden_2, rows.slope_2, n, sloped)
-    _linear(density.weight_3, density.bias_3, rows.hidden_2, rows.outputs, n)
+    # Of rows of one kind only what that kind needs.
+    last, half = rows.outputs.shape[0], (rows.outputs.shape[0] - 2) // 2
+    weight, bias, hidden_2, outputs = (
+        density.weight_3,
+        density.bias_3,
+        rows.hidden_2,
+        rows.outputs,
+    )
+    if kind < 0 or kind == HIT:
+        _linear(weight, bias, hidden_2, outputs, n, 0, half)
+    if kind < 0 or kind == SATURATED:
+        _linear(weight, bias, hidden_2, outputs, n, half, 2 * half)
+    _linear(weight, bias, hidden_2, outputs, n, last - 2, last)
 
 
 @inner(inline=False)
@@ -138,6 +150,9 @@ def _row_of_hit(rows, k, seen, i, sloped):
     out, by, parts = rows.outputs, rows.by, rows.parts
     n_parts = parts.shape[1]
     saturated = seen.kind[i] == SATURATED
+    # Where the parts of this kind of hit begin, and those of the other.
+    here, other = (6 * n_parts, 0) if saturated else (0, 6 * n_parts)
+    flags = 12 * n_parts
     log_signal, log_scale, log_r = (
         rows.conditions[0, k],
         rows.conditions[2, k],
@@ -155,34 +170,33 @@ def _row_of_hit(rows, k, seen, i, sloped):
     # The network's mixture.
     largest, largest_weight = -1e300, -1e300
     for m in range(n_parts):
-        largest_weight = max(largest_weight, out[m, k])
+        largest_weight = max(largest_weight, out[here + m, k])
     total_weight = 0.0
     for m in range(n_parts):
-        parts[7, m] = math.exp(out[m, k] - largest_weight)
+        parts[7, m] = math.exp(out[here + m, k] - largest_weight)
         total_weight += parts[7, m]
-    norm = largest_weight + math.log(total_weight)
+    norm = largest_weight + math.log(total_weight) + _LOG_2PI
     for m in range(n_parts):
-        inverse_u = math.exp(-out[3 * n_parts + m, k])
-        a = (u - out[n_parts + m, k]) * inverse_u
-        term = out[m, k] - norm - 0.5 * a * a - out[3 * n_parts + m, k] - 0.5 * _LOG_2PI
-        if not saturated:
-            inverse_v = math.exp(-out[4 * n_parts + m, k])
-            z = (v - out[2 * n_parts + m, k]) * inverse_v
-            b = z - out[5 * n_parts + m, k] * a
-            term -= 0.5 * b * b + out[4 * n_parts + m, k] + 0.5 * _LOG_2PI
-            parts[1, m], parts[2, m], parts[5, m] = b, z, inverse_v
-        parts[0, m], parts[4, m], parts[3, m] = a, inverse_u, term
+        at = here + m
+        log_s, log_q = out[at + 3 * n_parts, k], out[at + 4 * n_parts, k]
+        inverse_u, inverse_v = math.exp(-log_s), math.exp(-log_q)
+        a = (u - out[at + n_parts, k]) * inverse_u
+        z = (v - out[at + 2 * n_parts, k]) * inverse_v
+        b = z - out[at + 5 * n_parts, k] * a
+        term = out[at, k] - norm - 0.5 * (a * a + b * b) - log_s - log_q
+        parts[0, m], parts[1, m], parts[2, m], parts[3, m] = a, b, z, term
+        parts[4, m], parts[5, m] = inverse_u, inverse_v
         largest = max(largest, term)
     total = 0.0
     for m in range(n_parts):
         parts[6, m] = math.exp(parts[3, m] - largest)
         total += parts[6, m]
     log_mixture = largest + math.log(total)
-    log_rate = min(log_signal + out[6 * n_parts, k], _LARGEST_RATE)
+    log_rate = min(log_signal + out[flags, k], _LARGEST_RATE)
     rate = math.exp(log_rate)
     none = math.exp(-rate)
     some = -math.expm1(-rate)
-    saturation = out[6 * n_parts + 1, k]
+    saturation = out[flags + 1, k]
     unlikely = math.exp(-abs(saturation))
     log_likely = math.log1p(unlikely)  # of the likelier side; the other has |saturation| beside
     p_saturated = (1.0 if saturation > 0.0 else unlikely) / (1.0 + unlikely)
@@ -201,27 +215,31 @@ def _row_of_hit(rows, k, seen, i, sloped):
     trust = math.exp(of_shower - both)
     by_u = by_v = 0.0
     for m in range(n_parts):
+        at = here + m
         chosen = trust * parts[6, m] / total
-        a, inverse_u = parts[0, m], parts[4, m]
-        by_a = -a
-        if not saturated:
-            b, z, inverse_v = parts[1, m], parts[2, m], parts[5, m]
-            by_a += b * out[5 * n_parts + m, k]
-            out[2 * n_parts + m, k] = chosen * b * inverse_v
-            out[4 * n_parts + m, k] = chosen * (b * z - 1.0)
-            out[5 * n_parts + m, k] = chosen * b * a
-            by_v -= chosen * b * inverse_v
-        else:
-            out[2 * n_parts + m, k] = out[4 * n_parts + m, k] = out[5 * n_parts + m, k] = 0.0
-        out[m, k] = chosen - trust * parts[7, m] / total_weight
-        out[n_parts + m, k] = -chosen * by_a * inverse_u
-        out[3 * n_parts + m, k] = chosen * (-a * by_a - 1.0)
+        a, b, z, inverse_u, inverse_v = (
+            parts[0, m],
+            parts[1, m],
+            parts[2, m],
+            parts[4, m],
+            parts[5, m],
+        )
+        by_a = b * out[at + 5 * n_parts, k] - a
+        out[at, k] = chosen - trust * parts[7, m] / total_weight
+        out[at + n_parts, k] = -chosen * by_a * inverse_u
+        out[at + 2 * n_parts, k] = chosen * b * inverse_v
+        out[at + 3 * n_parts, k] = chosen * (-a * by_a - 1.0)
+        out[at + 4 * n_parts, k] = chosen * (b * z - 1.0)
+        out[at + 5 * n_parts, k] = chosen * b * a
         by_u += chosen * by_a * inverse_u
+        by_v -= chosen * b * inverse_v
+    for j in range(6 * n_parts):
+        out[other + j, k] = 0.0
     by_rate = trust * rate * none / some - (1.0 - trust) * rate * none / (none + STRAY)
     if log_rate >= _LARGEST_RATE:
         by_rate = 0.0
-    out[6 * n_parts, k] = by_rate
-    out[6 * n_parts + 1, k] = trust * by_flag
+    out[flags, k] = by_rate
+    out[flags + 1, k] = trust * by_flag
     h_by_w = THICKNESS_PART * part / h
     x_by_w = -FRONT_ONSET / h - x * h_by_w / h
     u_by_x = 1.0 / root
@@ -259,7 +277,7 @@ def log_density(density, rows, seen, station, n, sloped):
     station : which station of `seen` all rows are of; -1: row k is of station k
     sloped : derivatives by conditions and delay, too, into `rows.by`
     """
-    _outputs(density, rows, n, sloped)
+    _outputs(density, rows, n, -1 if station < 0 else seen.kind[station], sloped)
     for k in range(n):
         i = k if station < 0 else station
         if seen.kind[i] == SILENT:

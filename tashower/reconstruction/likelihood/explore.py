@@ -21,7 +21,8 @@ from tashower.reconstruction.likelihood.posterior import (
 #: Degrees of freedom of the proposal (choice: tails that are wider than any posterior's).
 DEGREES = 6.0
 _MOST_STEPS, _LARGEST_STEP, _CONVERGED = 25, 2.5, 0.02
-_DIFFERENCE = 0.15  # of z, for second derivatives
+_DIFFERENCE = 0.1  # of z, for second derivatives
+_LEAST_CURVATURE = 0.02  # of ln posterior in units of the start (choice): no endless proposal
 
 
 class Scratch(NamedTuple):
@@ -197,20 +198,16 @@ def proposal(looked, model, scratch):
     for j in range(n):
         keep = z[j]
         z[j] = keep + _DIFFERENCE
-        up = _value(z, looked, model, scratch, new)
+        value = _value(z, looked, model, scratch, new)
         for i in range(n):
-            hessian[i, j] = -new[i]
-        z[j] = keep - _DIFFERENCE
-        down = _value(z, looked, model, scratch, new)
-        for i in range(n):
-            hessian[i, j] = (hessian[i, j] + new[i]) / (2.0 * _DIFFERENCE)
-        if not (up > -np.inf and down > -np.inf):
-            for i in range(n):
+            hessian[i, j] = (scratch.slope[i] - new[i]) / _DIFFERENCE
+            if not value > -np.inf:
                 hessian[i, j] = 1.0 if i == j else 0.0
         z[j] = keep
     for i in range(n):
         for j in range(i):
             hessian[i, j] = hessian[j, i] = 0.5 * (hessian[i, j] + hessian[j, i])
+        hessian[i, i] += _LEAST_CURVATURE
     more = 0.0
     while not lower_factor(hessian, scratch.spread):
         for i in range(n):
@@ -225,7 +222,7 @@ def proposal(looked, model, scratch):
             total = 0.0
             for k in range(n):
                 total += scratch.inverse[k, i] * scratch.inverse[k, j]
-            hessian[i, j] = hessian[j, i] = min(total, 25.0) if i == j else total
+            hessian[i, j] = hessian[j, i] = total
     if not lower_factor(hessian, scratch.spread):
         return False
     _place(scratch.base, scratch.factor, z, scratch.p)
