@@ -23,9 +23,9 @@ from tashower.simulation.simulate import array_from_config, simulate_stations
 LEAST_SIGNAL = 0.2
 #: Stations are drawn between these expected signals [VEM], flat in the logarithm below and above the
 #: middle one, a part of them above (choices).
-SIGNALS, LARGE_PART = (0.02, 400.0, 1e5), 0.2
+SIGNALS, LARGE_PART = (0.02, 400.0, 3e6), 0.22
 #: ... and these distances [m].
-DISTANCES = (15.0, 8000.0)
+DISTANCES = (3.0, 8000.0)
 #: Showers are spread more widely than they are thrown: rms of ln S_ref, eta, ln odds of muons and
 #: ln of the front's scale, and degrees of zenith (choices).
 SPREAD = (0.4, 0.12, 0.4, 0.12)

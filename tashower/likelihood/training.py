@@ -103,7 +103,7 @@ def train_density(
 def _train(sample, epochs, seed, hidden, parts):
     conditions = sample.conditions
     mean, width = conditions.mean(axis=0), conditions.std(axis=0)
-    low, high = np.quantile(conditions, [5e-4, 1.0 - 5e-4], axis=0)
+    low, high = np.quantile(conditions, [1e-4, 1.0 - 1e-4], axis=0)
     reduced = (np.clip(conditions, low, high) - mean) / width
     columns = [
         torch.tensor(column, dtype=torch.float32)

@@ -17,8 +17,8 @@ from tashower.physics.station import THICKNESS_PART, TIME_SCALE
 
 #: What a row is: nothing was seen, a hit, a hit with a saturated signal.
 SILENT, HIT, SATURATED = 0, 1, 2
-#: Part of the hits that may come at any time although a shower's hit is expected: keeps one wrong
-#: time from deciding (choice).
+#: Probability that a station says nothing of the shower although much is expected, silent or hit at
+#: any time: keeps one station from deciding (choice).
 STRAY = 1e-3
 _LARGEST_RATE = 8.0  # ln of the rate beyond which a hit is certain
 _LOG_2PI = math.log(2.0 * math.pi)
@@ -142,10 +142,10 @@ def _outputs(density, rows, n, kind, sloped):
 
 
 @inner(inline=False)
-def _row_of_hit(rows, k, seen, i, sloped):
+def _row_of_hit(rows, k, seen, i, soft, sloped):
     """ln of the density of the hit of station i in row k; with `sloped`, derivatives by the outputs
     in their place, and by the conditions and the delay, as far as they do not go through the
-    network, in `rows.by`.
+    network, in `rows.by`. soft : ln of the factor by which all parts are wider.
     """
     out, by, parts = rows.outputs, rows.by, rows.parts
     n_parts = parts.shape[1]
@@ -178,7 +178,7 @@ def _row_of_hit(rows, k, seen, i, sloped):
     norm = largest_weight + math.log(total_weight) + _LOG_2PI
     for m in range(n_parts):
         at = here + m
-        log_s, log_q = out[at + 3 * n_parts, k], out[at + 4 * n_parts, k]
+        log_s, log_q = out[at + 3 * n_parts, k] + soft, out[at + 4 * n_parts, k] + soft
         inverse_u, inverse_v = math.exp(-log_s), math.exp(-log_q)
         a = (u - out[at + n_parts, k]) * inverse_u
         z = (v - out[at + 2 * n_parts, k]) * inverse_v
@@ -259,22 +259,24 @@ def _row_of_silence(rows, k, sloped):
     at = out.shape[0] - 2
     log_rate = min(rows.conditions[0, k] + out[at, k], _LARGEST_RATE)
     rate = math.exp(log_rate)
+    none = math.exp(-rate)
     if sloped:
         for j in range(out.shape[0]):
             out[j, k] = 0.0
-        slope = -rate if log_rate < _LARGEST_RATE else 0.0
+        slope = -rate * none / (none + STRAY) if log_rate < _LARGEST_RATE else 0.0
         out[at, k] = by[0, k] = slope
         by[2, k] = by[4, k] = by[5, k] = 0.0
-    return -rate
+    return math.log(none + STRAY)
 
 
 @inner(inline=False)
-def log_density(density, rows, seen, station, n, sloped):
+def log_density(density, rows, seen, station, n, soft, sloped):
     """ln of the density of what was seen, for n rows, into `rows.result`: of signal (ln) and time
     [ns] of a hit, or the probability of silence.
 
     rows : `Rows`, conditions and delays are given
     station : which station of `seen` all rows are of; -1: row k is of station k
+    soft : ln of the factor by which the parts of the mixture are wider; 0: the density itself
     sloped : derivatives by conditions and delay, too, into `rows.by`
     """
     _outputs(density, rows, n, -1 if station < 0 else seen.kind[station], sloped)
@@ -283,7 +285,7 @@ def log_density(density, rows, seen, station, n, sloped):
         if seen.kind[i] == SILENT:
             rows.result[k] = _row_of_silence(rows, k, sloped)
         else:
-            rows.result[k] = _row_of_hit(rows, k, seen, i, sloped)
+            rows.result[k] = _row_of_hit(rows, k, seen, i, soft, sloped)
     if not sloped:
         return
     _transposed(density.weight_3, rows.outputs, rows.hidden_2, n)

@@ -20,7 +20,7 @@ from tashower.reconstruction.likelihood.posterior import (
 
 #: Degrees of freedom of the proposal (choice: tails that are wider than any posterior's).
 DEGREES = 6.0
-_MOST_STEPS, _LARGEST_STEP, _CONVERGED = 25, 2.5, 0.02
+_MOST_STEPS, _LARGEST_STEP = 25, 2.5
 _DIFFERENCE = 0.1  # of z, for second derivatives
 _LEAST_CURVATURE = 0.02  # of ln posterior in units of the start (choice): no endless proposal
 
@@ -94,10 +94,10 @@ def _place(base, factor, z, p):
 
 
 @inner(inline=False)
-def _value(z, looked, model, scratch, slope):
+def _value(z, looked, model, scratch, soft, slope):
     """ln posterior at z; its gradient by z into slope."""
     _place(scratch.base, scratch.factor, z, scratch.p)
-    value = with_gradient(scratch.p, looked, model, scratch.space, scratch.gradient)
+    value = with_gradient(scratch.p, looked, model, scratch.space, soft, scratch.gradient)
     for j in range(N_SHOWER):
         total = 0.0
         for i in range(j, N_SHOWER):
@@ -107,8 +107,8 @@ def _value(z, looked, model, scratch, slope):
 
 
 @inner(inline=False)
-def maximise(looked, model, scratch):
-    """Climb from z = 0: z, its value and slope are left in scratch; returns the value (Broyden,
+def maximise(looked, model, scratch, soft, enough):
+    """Climb from where z is, until the gain of a step is below `enough`: z, its value and slope are left in scratch; returns the value (Broyden,
     Fletcher, Goldfarb, Shanno, the step limited and halved until it helps).
     """
     n = N_SHOWER
@@ -117,10 +117,9 @@ def maximise(looked, model, scratch):
     )  # fmt: skip
     inverse = scratch.inverse
     for i in range(n):
-        z[i] = 0.0
         for j in range(n):
             inverse[i, j] = 1.0 if i == j else 0.0
-    value = _value(z, looked, model, scratch, slope)
+    value = _value(z, looked, model, scratch, soft, slope)
     if not value > -np.inf:
         return value
     for _ in range(_MOST_STEPS):
@@ -132,14 +131,14 @@ def maximise(looked, model, scratch):
             step[i] = total
             gain += total * slope[i]
             length2 += total * total
-        if gain < _CONVERGED:
+        if gain < enough:
             break
         scale = min(1.0, _LARGEST_STEP / math.sqrt(length2))
         better = False
         for _ in range(8):
             for i in range(n):
                 trial[i] = z[i] + scale * step[i]
-            found = _value(trial, looked, model, scratch, new)
+            found = _value(trial, looked, model, scratch, soft, new)
             if found > value + 1e-4 * scale * gain:
                 better = True
                 break
@@ -198,7 +197,7 @@ def proposal(looked, model, scratch):
     for j in range(n):
         keep = z[j]
         z[j] = keep + _DIFFERENCE
-        value = _value(z, looked, model, scratch, new)
+        value = _value(z, looked, model, scratch, 0.0, new)
         for i in range(n):
             hessian[i, j] = (scratch.slope[i] - new[i]) / _DIFFERENCE
             if not value > -np.inf:

@@ -21,10 +21,13 @@ from tashower.physics.station import station_conditions
 #: nothing about each other), and hits that come so much before or after the front [ns] are
 #: background (choice).
 LEAST_EXPECTED = 0.05
-EARLIEST, LATEST = -1500.0, 20_000.0
+EARLIEST, LATEST = -2800.0, 20_000.0
 _LEAST_SIGNAL = 0.2
 #: Effective part of the points below which the proposal is made anew from them, and how often.
 ENOUGH, MOST_ROUNDS = 0.2, 3
+#: ln of the factor by which densities are wider in a first climb, so that no station is given up
+#: because the start is far off (choice).
+SOFT = 2.3
 
 
 class Hits(NamedTuple):
@@ -126,7 +129,10 @@ def explore_all(hits, position, model, background, start, spread, draws, explore
         scratch.base[5] = 0.0
         if not lower_factor(spread[event], scratch.factor):
             continue
-        value = maximise(looked, model, scratch)
+        for i in range(9):
+            scratch.z[i] = 0.0
+        maximise(looked, model, scratch, SOFT, 0.5)
+        value = maximise(looked, model, scratch, 0.0, 0.02)
         if not value > -np.inf:
             continue
         if not proposal(looked, model, scratch):

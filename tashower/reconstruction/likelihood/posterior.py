@@ -135,15 +135,15 @@ def log_posteriors(points, n, looked, model, space, result):
     for i in range(len(looked.x)):
         for k in range(n):
             _put(rows, k, looked, i, points[k], _column(shower, k), model)
-        log_density(model.density, rows, looked.seen, i, n, False)
+        log_density(model.density, rows, looked.seen, i, n, 0.0, False)
         for k in range(n):
             result[k] += rows.result[k]
 
 
 @inner(inline=False)
-def with_gradient(p, looked, model, space, gradient):
+def with_gradient(p, looked, model, space, soft, gradient):
     """ln of the posterior density at p (9,), as `log_posteriors`; its gradient is put into
-    `gradient` (9,). -inf where p is no shower."""
+    `gradient` (9,). -inf where p is no shower. soft : as of `log_density`."""
     if not is_possible(p):
         return -np.inf
     rows, before, moved, m = space.rows, space.before, space.moved, len(looked.x)
@@ -153,7 +153,7 @@ def with_gradient(p, looked, model, space, gradient):
         for j in range(N_CONDITIONS):
             before[j, i] = rows.conditions[j, i]
         before[5, i] = rows.delay[i]
-    log_density(model.density, rows, looked.seen, -1, m, True)
+    log_density(model.density, rows, looked.seen, -1, m, soft, True)
     at = log_prior(p, model.prior)
     total = at
     by = rows.by
