@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tashower.physics.compiled import formula
-from tashower.physics.constants import SPEED_OF_LIGHT
+from tashower.physics.constants import FRONT_SCALE, SPEED_OF_LIGHT
 from tashower.physics.description import SOFTENING
 from tashower.physics.early_late import (
     AIR_DENSITY,
@@ -76,19 +76,41 @@ def station_conditions(place, shower, lateral, area):
 
 
 @formula
-def reduced_time(delay, log_scale, log_distance):
-    """(u, ln du/d delay [1/ns]) for a delay behind the plane front [ns].
+def reduced_time_derivatives(delay, log_scale, log_distance):
+    """What `reduced_time` gives, and its derivatives.
 
-    u = asinh((delay - onset)/h), h^2 = (25 ns)^2 + (w/5)^2, onset = 0.34 w, w = (1 + r/30 m)^1.5
-    times the scale of the delays: linear around the onset of the front, logarithmic long after it.
+    Returns (u, ln du/d delay, (du/d delay, du/d log_scale, du/d log_distance), the same of ln
+    du/d delay, h).
     """
-    width = thickness_shape(np.exp(log_distance)) * np.exp(log_scale)
+    distance = np.exp(log_distance)
+    width = thickness_shape(distance) * np.exp(log_scale)
     part = THICKNESS_PART * width
     h = np.sqrt(TIME_SCALE * TIME_SCALE + part * part)
     x = (delay - FRONT_ONSET * width) / h
     root = np.sqrt(1.0 + x * x)
     # asinh, for both signs without cancellation
     u = np.copysign(np.log(np.abs(x) + root), x)
-    return u, -np.log(h * root)
+    h_by_width = THICKNESS_PART * part / h
+    x_by_width = -(FRONT_ONSET + x * h_by_width) / h
+    width_by_distance = 1.5 * width * distance / (FRONT_SCALE + distance)
+    u_by_width = x_by_width / root
+    bent = -x / (root * root)
+    bent_by_width = bent * x_by_width - h_by_width / h
+    return (
+        u,
+        -np.log(h * root),
+        (1.0 / (h * root), u_by_width * width, u_by_width * width_by_distance),
+        (bent / h, bent_by_width * width, bent_by_width * width_by_distance),
+        h,
+    )
 
 
+@formula
+def reduced_time(delay, log_scale, log_distance):
+    """(u, ln du/d delay [1/ns]) for a delay behind the plane front [ns].
+
+    u = asinh((delay - onset)/h), h^2 = (25 ns)^2 + (w/5)^2, onset = 0.34 w, w = (1 + r/30 m)^1.5
+    times the scale of the delays: linear around the onset of the front, logarithmic long after it.
+    """
+    found = reduced_time_derivatives(delay, log_scale, log_distance)
+    return found[0], found[1]

@@ -2,7 +2,7 @@
 Compiled.
 
 A row is a station under one hypothesis of the shower. Rows stand next to each other in memory, so
-that the loops over them become vector instructions.
+that the loops over them become vector instructions; the network is evaluated in single precision.
 """
 
 import math
@@ -10,296 +10,401 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tashower.calibration.station_likelihood import Density
 from tashower.physics.compiled import compiled, inner
-from tashower.physics.shower_front import FRONT_ONSET, thickness_shape
-from tashower.physics.constants import FRONT_SCALE
-from tashower.physics.station import THICKNESS_PART, TIME_SCALE
+from tashower.physics.station import reduced_time_derivatives
 
-#: What a row is: nothing was seen, a hit, a hit with a saturated signal.
-SILENT, HIT, SATURATED = 0, 1, 2
+#: What a row is: a hit, a hit with a saturated signal, nothing.
+HIT, SATURATED, SILENT = 0, 1, 2
 #: Probability that a station says nothing of the shower although much is expected, silent or hit at
 #: any time: keeps one station from deciding (choice).
 STRAY = 1e-3
 _LARGEST_RATE = 8.0  # ln of the rate beyond which a hit is certain
 _LOG_2PI = math.log(2.0 * math.pi)
+_CERTAIN = 25.0  # ln of the odds beyond which a hit is the shower's
 N_CONDITIONS = 5
+# Single precision, so that loops stay in it; the last five are of the exponential.
+_ZERO, _ONE, _HALF, _TO_2, _LEAST, _MOST = np.array(
+    [0.0, 1.0, 0.5, 1.0 / math.log(2.0), -80.0, 80.0], np.float32
+)
+_HIGH_LOG_2 = np.float32(0.693359375)
+_LOW_LOG_2 = np.float32(math.log(2.0) - 0.693359375)
+_P2, _P3, _P4, _P5, _P6 = np.array([1 / 2, 1 / 6, 1 / 24, 1 / 120, 1 / 720], np.float32)
 
 
 class Seen(NamedTuple):
     """What was seen in the stations of the rows."""
 
-    kind: np.ndarray  #: (m,) int32
     time: np.ndarray  #: (m,) [ns]; of hits
     log_signal: np.ndarray  #: (m,) ln(signal/VEM); of hits
     log_background: np.ndarray  #: (m,) ln of the density of hits without a shower
 
 
+class Block(NamedTuple):
+    """Rows that are evaluated together."""
+
+    begin: int
+    end: int
+    kind: int  #: HIT, SATURATED or SILENT
+    station: int  #: which of `Seen` all rows are of; -1: row k is of station k
+    #: ln of the factor by which the parts of the mixture are wider; 0: the density itself
+    soft: float
+
+
 class Rows(NamedTuple):
-    """Work space for n rows."""
+    """Work space for n rows; K parts, h hidden neurons."""
 
     conditions: np.ndarray  #: (5, n)
     delay: np.ndarray  #: (n,) behind the plane front [ns]
+    result: np.ndarray  #: (n,)
+    by: np.ndarray  #: (6, n), derivatives by the conditions and the delay
     inputs: np.ndarray  #: (8, n)
     hidden_1: np.ndarray  #: (h, n)
     hidden_2: np.ndarray  #: (h, n)
     slope_1: np.ndarray  #: (h, n)
     slope_2: np.ndarray  #: (h, n)
     outputs: np.ndarray  #: (12 K + 2, n)
-    result: np.ndarray  #: (n,)
-    by: np.ndarray  #: (6, n), derivatives by the conditions and the delay
-    parts: np.ndarray  #: (8, K) of one row
+    terms: np.ndarray  #: (5, K, n): a, b, 1/s, 1/q, ln of a part and then the part
+    weights: np.ndarray  #: (K, n)
+    sums: np.ndarray  #: (5, n): u, v, the largest term, sum of parts, sum of weights
+    bits: np.ndarray  #: (n,) int32
+    powers: np.ndarray  #: (n,) the same memory as float32
+
+
+def compiled_density(density: Density) -> Density:
+    """A `Density` as the loops take it: single precision, inputs padded to eight."""
+    columns = density._asdict()
+    padded = np.zeros((len(density.bias_1), 8))
+    padded[:, :N_CONDITIONS] = density.weight_1
+    columns["weight_1"] = padded
+    for name in ("weight_1", "bias_1", "weight_2", "bias_2", "weight_3", "bias_3"):
+        columns[name] = np.ascontiguousarray(columns[name], dtype=np.float32)
+    return Density(**columns)
 
 
 @compiled
 def rows_space(density, n):
     """A new `Rows`."""
     h, o = len(density.bias_1), len(density.bias_3)
+    parts = (o - 2) // 12
+    bits = np.zeros(n, np.int32)
     return Rows(
         np.zeros((N_CONDITIONS, n)),
         np.zeros(n),
-        np.zeros((8, n)),
-        np.zeros((h, n)),
-        np.zeros((h, n)),
-        np.zeros((h, n)),
-        np.zeros((h, n)),
-        np.zeros((o, n)),
         np.zeros(n),
         np.zeros((6, n)),
-        np.zeros((8, (o - 2) // 12)),
+        np.zeros((8, n), np.float32),
+        np.zeros((h, n), np.float32),
+        np.zeros((h, n), np.float32),
+        np.zeros((h, n), np.float32),
+        np.zeros((h, n), np.float32),
+        np.zeros((o, n), np.float32),
+        np.zeros((5, parts, n), np.float32),
+        np.zeros((parts, n), np.float32),
+        np.zeros((5, n), np.float32),
+        bits,
+        bits.view(np.float32),
     )
 
 
 @inner(inline=False)
-def _linear(weight, bias, source, target, n, begin, end):
-    """target[begin:end, :n] = (weight source + bias)[begin:end], four inputs at a time."""
-    for j in range(begin, end):
-        row = target[j]
+def exponentials(values, bits, powers, begin, end):
+    """exp of values[begin:end] (float32, kept within +-80), in place, to 3 parts in 10^7.
+
+    exp x = 2^k exp r, |r| <= ln(2)/2: the power of two is written into the bits of a number, the
+    rest is Taylor's series. bits, powers : the same memory as int32 and float32.
+    """
+    for k in range(begin, end):
+        x = min(max(values[k], _LEAST), _MOST)
+        whole = np.floor(x * _TO_2 + _HALF)
+        bits[k] = (np.int32(whole) + np.int32(127)) << np.int32(23)
+        r = (x - whole * _HIGH_LOG_2) - whole * _LOW_LOG_2
+        values[k] = _ONE + r * (
+            _ONE + r * (_P2 + r * (_P3 + r * (_P4 + r * (_P5 + r * _P6))))
+        )
+    for k in range(begin, end):
+        values[k] *= powers[k]
+
+
+@inner(inline=False)
+def _linear(layer, source, target, span, chosen):
+    """target = weight source + bias for the neurons chosen[0] to chosen[1] and the rows of a span,
+    four inputs at a time; layer : (weight, bias).
+    """
+    weight, bias = layer
+    begin, end = span
+    for j in range(chosen[0], chosen[1]):
+        row = target[j, begin:end]
         start = bias[j]
-        for k in range(n):
+        for k in range(len(row)):
             row[k] = start
         for i in range(0, weight.shape[1], 4):
             w0, w1, w2, w3 = weight[j, i], weight[j, i + 1], weight[j, i + 2], weight[j, i + 3]
-            s0, s1, s2, s3 = source[i], source[i + 1], source[i + 2], source[i + 3]
-            for k in range(n):
+            s0, s1 = source[i, begin:end], source[i + 1, begin:end]
+            s2, s3 = source[i + 2, begin:end], source[i + 3, begin:end]
+            for k in range(len(row)):
                 row[k] += (w0 * s0[k] + w1 * s1[k]) + (w2 * s2[k] + w3 * s3[k])
 
 
 @inner(inline=False)
-def _transposed(weight, source, target, n):
-    """target[:, :n] = weight^T source."""
+def _transposed(weight, source, target, span, chosen):
+    """target += weight^T source, over the neurons chosen[0] to chosen[1] of the source."""
+    begin, end = span
     for i in range(weight.shape[1]):
-        row = target[i]
-        for k in range(n):
-            row[k] = 0.0
-        for j in range(weight.shape[0]):
-            w, s = weight[j, i], source[j]
-            for k in range(n):
-                row[k] += w * s[k]
+        row = target[i, begin:end]
+        for j in range(chosen[0], chosen[1]):
+            w, values = weight[j, i], source[j, begin:end]
+            for k in range(len(row)):
+                row[k] += w * values[k]
 
 
 @inner(inline=False)
-def _activate(values, slopes, n, sloped):
+def _activate(values, slopes, span, sloped):
     """x/sqrt(1 + x^2) in place; slopes: its derivative, (1 + x^2)^-3/2, where `sloped`."""
+    begin, end = span
     for j in range(values.shape[0]):
-        row, slope = values[j], slopes[j]
+        row, slope = values[j, begin:end], slopes[j, begin:end]
         if sloped:
-            for k in range(n):
-                inverse = 1.0 / math.sqrt(1.0 + row[k] * row[k])
+            for k in range(len(row)):
+                inverse = _ONE / np.sqrt(_ONE + row[k] * row[k])
                 row[k] *= inverse
                 slope[k] = inverse * inverse * inverse
         else:
-            for k in range(n):
-                row[k] *= 1.0 / math.sqrt(1.0 + row[k] * row[k])
+            for k in range(len(row)):
+                row[k] *= _ONE / np.sqrt(_ONE + row[k] * row[k])
+
+
+@inner
+def _chosen_outputs(density, kind):
+    """(first, behind the last) of the outputs of the mixture that this kind of row needs."""
+    half = (len(density.bias_3) - 2) // 2
+    if kind == HIT:
+        return 0, half
+    return (half, 2 * half) if kind == SATURATED else (0, 0)
 
 
 @inner(inline=False)
-def _outputs(density, rows, n, kind, sloped):
-    """The network's outputs for the conditions of the first n rows; kind : of all rows, -1: any."""
-    hidden = len(density.bias_1)
+def _outputs(density, rows, block, sloped):
+    """The network's outputs for the conditions of the rows, as far as their kind needs them."""
+    span, hidden = (block.begin, block.end), (0, len(density.bias_1))
     for i in range(N_CONDITIONS):
         low, high = density.low[i], density.high[i]
         mean, inverse = density.mean[i], 1.0 / density.width[i]
         source, target = rows.conditions[i], rows.inputs[i]
-        for k in range(n):
-            target[k] = (min(max(source[k], low), high) - mean) * inverse
-    _linear(density.weight_1, density.bias_1, rows.inputs, rows.hidden_1, n, 0, hidden)
-    _activate(rows.hidden_1, rows.slope_1, n, sloped)
-    _linear(density.weight_2, density.bias_2, rows.hidden_1, rows.hidden_2, n, 0, hidden)
-    _activate(rows.hidden_2, rows.slope_2, n, sloped)
-    # Of rows of one kind only what that kind needs.
-    last, half = rows.outputs.shape[0], (rows.outputs.shape[0] - 2) // 2
-    weight, bias, hidden_2, outputs = (
-        density.weight_3,
-        density.bias_3,
-        rows.hidden_2,
-        rows.outputs,
-    )
-    if kind < 0 or kind == HIT:
-        _linear(weight, bias, hidden_2, outputs, n, 0, half)
-    if kind < 0 or kind == SATURATED:
-        _linear(weight, bias, hidden_2, outputs, n, half, 2 * half)
-    _linear(weight, bias, hidden_2, outputs, n, last - 2, last)
+        for k in range(block.begin, block.end):
+            target[k] = np.float32((min(max(source[k], low), high) - mean) * inverse)
+    for i in range(N_CONDITIONS, rows.inputs.shape[0]):
+        for k in range(block.begin, block.end):
+            rows.inputs[i, k] = _ZERO
+    _linear((density.weight_1, density.bias_1), rows.inputs, rows.hidden_1, span, hidden)
+    _activate(rows.hidden_1, rows.slope_1, span, sloped)
+    _linear((density.weight_2, density.bias_2), rows.hidden_1, rows.hidden_2, span, hidden)
+    _activate(rows.hidden_2, rows.slope_2, span, sloped)
+    last = len(density.bias_3)
+    layer = density.weight_3, density.bias_3
+    _linear(layer, rows.hidden_2, rows.outputs, span, _chosen_outputs(density, block.kind))
+    _linear(layer, rows.hidden_2, rows.outputs, span, (last - 2, last))
 
 
 @inner(inline=False)
-def _row_of_hit(rows, k, seen, i, soft, sloped):
-    """ln of the density of the hit of station i in row k; with `sloped`, derivatives by the outputs
-    in their place, and by the conditions and the delay, as far as they do not go through the
-    network, in `rows.by`. soft : ln of the factor by which all parts are wider.
+def _mixture(rows, block, first):
+    """Parts of the mixture of hits: `rows.terms`, `rows.weights` and `rows.sums` from u and v in
+    `rows.sums`; first : first of the outputs.
     """
-    out, by, parts = rows.outputs, rows.by, rows.parts
-    n_parts = parts.shape[1]
-    saturated = seen.kind[i] == SATURATED
-    # Where the parts of this kind of hit begin, and those of the other.
-    here, other = (6 * n_parts, 0) if saturated else (0, 6 * n_parts)
-    flags = 12 * n_parts
-    log_signal, log_scale, log_r = (
-        rows.conditions[0, k],
-        rows.conditions[2, k],
-        rows.conditions[4, k],
-    )
-    y = math.exp(log_r) / FRONT_SCALE
-    width = thickness_shape(y * FRONT_SCALE) * math.exp(log_scale)
-    part = THICKNESS_PART * width
-    h = math.sqrt(TIME_SCALE * TIME_SCALE + part * part)
-    x = (rows.delay[k] - FRONT_ONSET * width) / h
-    root2 = 1.0 + x * x
-    root = math.sqrt(root2)
-    u = math.copysign(math.log(abs(x) + root), x)
-    v = seen.log_signal[i] - log_signal
-    # The network's mixture.
-    largest, largest_weight = -1e300, -1e300
+    begin, end = block.begin, block.end
+    out, terms, weights, sums = rows.outputs, rows.terms, rows.weights, rows.sums
+    n_parts = terms.shape[1]
+    u, v, largest, total, total_weight = sums[0], sums[1], sums[2], sums[3], sums[4]
+    soft = np.float32(block.soft)
+    for k in range(begin, end):
+        largest[k], total[k], total_weight[k] = out[first, k], _ZERO, _ZERO
+    for m in range(1, n_parts):
+        for k in range(begin, end):
+            largest[k] = max(largest[k], out[first + m, k])
     for m in range(n_parts):
-        largest_weight = max(largest_weight, out[here + m, k])
-    total_weight = 0.0
+        weight = weights[m]
+        for k in range(begin, end):
+            weight[k] = out[first + m, k] - largest[k]
+        exponentials(weight, rows.bits, rows.powers, begin, end)
+        for k in range(begin, end):
+            total_weight[k] += weight[k]
+    for k in range(begin, end):
+        largest[k] = np.float32(-1e30)
     for m in range(n_parts):
-        parts[7, m] = math.exp(out[here + m, k] - largest_weight)
-        total_weight += parts[7, m]
-    norm = largest_weight + math.log(total_weight) + _LOG_2PI
-    for m in range(n_parts):
-        at = here + m
-        log_s, log_q = out[at + 3 * n_parts, k] + soft, out[at + 4 * n_parts, k] + soft
-        inverse_u, inverse_v = math.exp(-log_s), math.exp(-log_q)
-        a = (u - out[at + n_parts, k]) * inverse_u
-        z = (v - out[at + 2 * n_parts, k]) * inverse_v
-        b = z - out[at + 5 * n_parts, k] * a
-        term = out[at, k] - norm - 0.5 * (a * a + b * b) - log_s - log_q
-        parts[0, m], parts[1, m], parts[2, m], parts[3, m] = a, b, z, term
-        parts[4, m], parts[5, m] = inverse_u, inverse_v
-        largest = max(largest, term)
-    total = 0.0
-    for m in range(n_parts):
-        parts[6, m] = math.exp(parts[3, m] - largest)
-        total += parts[6, m]
-    log_mixture = largest + math.log(total)
-    log_rate = min(log_signal + out[flags, k], _LARGEST_RATE)
-    rate = math.exp(log_rate)
-    none = math.exp(-rate)
-    some = -math.expm1(-rate)
-    saturation = out[flags + 1, k]
-    unlikely = math.exp(-abs(saturation))
-    log_likely = math.log1p(unlikely)  # of the likelier side; the other has |saturation| beside
-    p_saturated = (1.0 if saturation > 0.0 else unlikely) / (1.0 + unlikely)
-    if saturated:
-        log_flag = -log_likely + min(saturation, 0.0)
-        by_flag = 1.0 - p_saturated
-    else:
-        log_flag = -log_likely - max(saturation, 0.0)
-        by_flag = -p_saturated
-    of_shower = math.log(some) + log_mixture + log_flag - math.log(h * root)
-    of_stray = seen.log_background[i] + math.log(none + STRAY)
-    high = max(of_shower, of_stray)
-    both = high + math.log(math.exp(of_shower - high) + math.exp(of_stray - high))
-    if not sloped:
-        return both
-    trust = math.exp(of_shower - both)
-    by_u = by_v = 0.0
-    for m in range(n_parts):
-        at = here + m
-        chosen = trust * parts[6, m] / total
-        a, b, z, inverse_u, inverse_v = (
-            parts[0, m],
-            parts[1, m],
-            parts[2, m],
-            parts[4, m],
-            parts[5, m],
+        a, b, inverse_u, inverse_v, term = (
+            terms[0, m],
+            terms[1, m],
+            terms[2, m],
+            terms[3, m],
+            terms[4, m],
         )
-        by_a = b * out[at + 5 * n_parts, k] - a
-        out[at, k] = chosen - trust * parts[7, m] / total_weight
-        out[at + n_parts, k] = -chosen * by_a * inverse_u
-        out[at + 2 * n_parts, k] = chosen * b * inverse_v
-        out[at + 3 * n_parts, k] = chosen * (-a * by_a - 1.0)
-        out[at + 4 * n_parts, k] = chosen * (b * z - 1.0)
-        out[at + 5 * n_parts, k] = chosen * b * a
-        by_u += chosen * by_a * inverse_u
-        by_v -= chosen * b * inverse_v
-    for j in range(6 * n_parts):
-        out[other + j, k] = 0.0
-    by_rate = trust * rate * none / some - (1.0 - trust) * rate * none / (none + STRAY)
-    if log_rate >= _LARGEST_RATE:
+        log_weight, middle_u, middle_v = (
+            out[first + m],
+            out[first + n_parts + m],
+            out[first + 2 * n_parts + m],
+        )
+        log_s, log_q, rho = (
+            out[first + 3 * n_parts + m],
+            out[first + 4 * n_parts + m],
+            out[first + 5 * n_parts + m],
+        )
+        for k in range(begin, end):
+            inverse_u[k], inverse_v[k] = -log_s[k] - soft, -log_q[k] - soft
+            term[k] = log_weight[k] + inverse_u[k] + inverse_v[k]
+        exponentials(inverse_u, rows.bits, rows.powers, begin, end)
+        exponentials(inverse_v, rows.bits, rows.powers, begin, end)
+        for k in range(begin, end):
+            a[k] = (u[k] - middle_u[k]) * inverse_u[k]
+            b[k] = (v[k] - middle_v[k]) * inverse_v[k] - rho[k] * a[k]
+            term[k] -= _HALF * (a[k] * a[k] + b[k] * b[k])
+            largest[k] = max(largest[k], term[k])
+    for m in range(n_parts):
+        term = terms[4, m]
+        for k in range(begin, end):
+            term[k] -= largest[k]
+        exponentials(term, rows.bits, rows.powers, begin, end)
+        for k in range(begin, end):
+            total[k] += term[k]
+
+
+@inner(inline=False)
+def _hits(rows, seen, block, first, sloped):
+    """ln of the density of hits into `rows.result`; with `sloped`, derivatives by the outputs in
+    their place, and by the conditions and the delay, as far as they do not go through the network,
+    into `rows.by`.
+    """
+    out, by, terms, sums = rows.outputs, rows.by, rows.terms, rows.sums
+    n_parts, flags = terms.shape[1], out.shape[0] - 2
+    for k in range(block.begin, block.end):
+        i = k if block.station < 0 else block.station
+        conditions = rows.conditions[2, k], rows.conditions[4, k]
+        u, _, _, _, _ = reduced_time_derivatives(rows.delay[k], conditions[0], conditions[1])
+        sums[0, k] = np.float32(u)
+        sums[1, k] = np.float32(seen.log_signal[i] - rows.conditions[0, k])
+    _mixture(rows, block, first)
+    for k in range(block.begin, block.end):
+        i = k if block.station < 0 else block.station
+        _, log_jacobian, slopes, bent, _ = reduced_time_derivatives(
+            rows.delay[k], rows.conditions[2, k], rows.conditions[4, k]
+        )
+        log_rate = min(rows.conditions[0, k] + out[flags, k], _LARGEST_RATE)
+        rate = math.exp(log_rate)
+        none, some = math.exp(-rate), -math.expm1(-rate)
+        flag = float(out[flags + 1, k]) if block.kind == SATURATED else -float(out[flags + 1, k])
+        unlike = 1.0 / (1.0 + math.exp(min(flag, 80.0)))  # probability of the other kind of hit
+        log_norm = math.log(
+            float(sums[3, k]) / float(sums[4, k]) * some * max(1.0 - unlike, 1e-30)
+        )
+        # `largest` of the weights is in the terms, and cancels with that of the logarithm.
+        of_shower = sums[2, k] + log_norm + log_jacobian - _LOG_2PI
+        of_shower -= _largest_weight(out, first, n_parts, k)
+        trust = 1.0
+        if of_shower > seen.log_background[i] + _CERTAIN:
+            rows.result[k] = of_shower
+        else:
+            of_stray = seen.log_background[i] + math.log(none + STRAY)
+            high = max(of_shower, of_stray)
+            rows.result[k] = high + math.log(
+                math.exp(of_shower - high) + math.exp(of_stray - high)
+            )
+            trust = math.exp(of_shower - rows.result[k])
+        if not sloped:
+            continue
+        by_u = by_v = 0.0
+        for m in range(n_parts):
+            at = first + m
+            chosen = trust * terms[4, m, k] / sums[3, k]
+            a, b = terms[0, m, k], terms[1, m, k]
+            inverse_u, inverse_v, rho = terms[2, m, k], terms[3, m, k], out[at + 5 * n_parts, k]
+            by_a = b * rho - a
+            out[at, k] = chosen - trust * rows.weights[m, k] / sums[4, k]
+            out[at + n_parts, k] = -chosen * by_a * inverse_u
+            out[at + 2 * n_parts, k] = chosen * b * inverse_v
+            out[at + 3 * n_parts, k] = chosen * (-a * by_a - 1.0)
+            out[at + 4 * n_parts, k] = chosen * (b * (b + rho * a) - 1.0)
+            out[at + 5 * n_parts, k] = chosen * b * a
+            by_u += chosen * by_a * inverse_u
+            by_v -= chosen * b * inverse_v
         by_rate = 0.0
-    out[flags, k] = by_rate
-    out[flags + 1, k] = trust * by_flag
-    h_by_w = THICKNESS_PART * part / h
-    x_by_w = -FRONT_ONSET / h - x * h_by_w / h
-    u_by_x = 1.0 / root
-    by_x = by_u * u_by_x - trust * x / root2
-    by_w = by_x * x_by_w - trust * h_by_w / h
-    by[0, k] = by_rate - by_v
-    by[2, k] = by_w * width
-    by[4, k] = by_w * width * 1.5 * y / (1.0 + y)
-    by[5, k] = by_x / h
-    return both
+        if log_rate < _LARGEST_RATE:
+            by_rate = trust * rate * none / some - (1.0 - trust) * rate * none / (none + STRAY)
+        out[flags, k] = by_rate
+        by_flag = trust * unlike
+        out[flags + 1, k] = by_flag if block.kind == SATURATED else -by_flag
+        by[0, k] = by_rate - by_v
+        by[2, k] = by_u * slopes[1] + trust * bent[1]
+        by[4, k] = by_u * slopes[2] + trust * bent[2]
+        by[5, k] = by_u * slopes[0] + trust * bent[0]
+
+
+@inner
+def _largest_weight(out, first, n_parts, k):
+    """Largest of the outputs ln w of row k."""
+    largest = out[first, k]
+    for m in range(1, n_parts):
+        largest = max(largest, out[first + m, k])
+    return largest
 
 
 @inner(inline=False)
-def _row_of_silence(rows, k, sloped):
-    """ln P(no hit) of row k; derivatives as `_row_of_hit`."""
+def _silences(rows, block, sloped):
+    """ln P(no hit) into `rows.result`; derivatives as `_hits`."""
     out, by = rows.outputs, rows.by
-    at = out.shape[0] - 2
-    log_rate = min(rows.conditions[0, k] + out[at, k], _LARGEST_RATE)
-    rate = math.exp(log_rate)
-    none = math.exp(-rate)
-    if sloped:
-        for j in range(out.shape[0]):
-            out[j, k] = 0.0
-        slope = -rate * none / (none + STRAY) if log_rate < _LARGEST_RATE else 0.0
-        out[at, k] = by[0, k] = slope
-        by[2, k] = by[4, k] = by[5, k] = 0.0
-    return math.log(none + STRAY)
+    flags = out.shape[0] - 2
+    for k in range(block.begin, block.end):
+        log_rate = min(rows.conditions[0, k] + out[flags, k], _LARGEST_RATE)
+        rate = math.exp(log_rate)
+        none = math.exp(-rate)
+        rows.result[k] = math.log(none + STRAY)
+        if sloped:
+            slope = -rate * none / (none + STRAY) if log_rate < _LARGEST_RATE else 0.0
+            out[flags, k] = by[0, k] = slope
+            out[flags + 1, k] = _ZERO
+            by[2, k] = by[4, k] = by[5, k] = 0.0
 
 
 @inner(inline=False)
-def log_density(density, rows, seen, station, n, soft, sloped):
-    """ln of the density of what was seen, for n rows, into `rows.result`: of signal (ln) and time
-    [ns] of a hit, or the probability of silence.
+def log_density(density, rows, seen, block, sloped):
+    """ln of the density of what was seen in the rows of a block, into `rows.result`: of signal (ln)
+    and time [ns] of a hit, or the probability of silence.
 
-    rows : `Rows`, conditions and delays are given
-    station : which station of `seen` all rows are of; -1: row k is of station k
-    soft : ln of the factor by which the parts of the mixture are wider; 0: the density itself
+    rows : `Rows`, conditions and delays are given; seen : `Seen`; block : `Block`
     sloped : derivatives by conditions and delay, too, into `rows.by`
     """
-    _outputs(density, rows, n, -1 if station < 0 else seen.kind[station], sloped)
-    for k in range(n):
-        i = k if station < 0 else station
-        if seen.kind[i] == SILENT:
-            rows.result[k] = _row_of_silence(rows, k, sloped)
-        else:
-            rows.result[k] = _row_of_hit(rows, k, seen, i, soft, sloped)
-    if not sloped:
-        return
-    _transposed(density.weight_3, rows.outputs, rows.hidden_2, n)
-    for j in range(rows.hidden_2.shape[0]):
-        for k in range(n):
+    _outputs(density, rows, block, sloped)
+    chosen = _chosen_outputs(density, block.kind)
+    if block.kind == SILENT:
+        _silences(rows, block, sloped)
+    else:
+        _hits(rows, seen, block, chosen[0], sloped)
+    if sloped:
+        _through_network(density, rows, block, chosen)
+
+
+@inner(inline=False)
+def _through_network(density, rows, block, chosen):
+    """Add to `rows.by` what goes through the network."""
+    begin, end = block.begin, block.end
+    span, hidden, last = (begin, end), (0, len(density.bias_1)), len(density.bias_3)
+    for j in range(hidden[1]):
+        for k in range(begin, end):
+            rows.hidden_2[j, k] = rows.hidden_1[j, k] = _ZERO
+    for i in range(rows.inputs.shape[0]):
+        for k in range(begin, end):
+            rows.inputs[i, k] = _ZERO
+    _transposed(density.weight_3, rows.outputs, rows.hidden_2, span, chosen)
+    _transposed(density.weight_3, rows.outputs, rows.hidden_2, span, (last - 2, last))
+    for j in range(hidden[1]):
+        for k in range(begin, end):
             rows.hidden_2[j, k] *= rows.slope_2[j, k]
-    _transposed(density.weight_2, rows.hidden_2, rows.hidden_1, n)
-    for j in range(rows.hidden_1.shape[0]):
-        for k in range(n):
+    _transposed(density.weight_2, rows.hidden_2, rows.hidden_1, span, hidden)
+    for j in range(hidden[1]):
+        for k in range(begin, end):
             rows.hidden_1[j, k] *= rows.slope_1[j, k]
-    _transposed(density.weight_1, rows.hidden_1, rows.inputs, n)
+    _transposed(density.weight_1, rows.hidden_1, rows.inputs, span, hidden)
     for i in range(N_CONDITIONS):
         low, high, inverse = density.low[i], density.high[i], 1.0 / density.width[i]
-        for k in range(n):
+        for k in range(begin, end):
             inside = low < rows.conditions[i, k] < high
             through = rows.inputs[i, k] * inverse if inside else 0.0
             direct = rows.by[i, k] if i != 1 and i != 3 else 0.0

@@ -20,14 +20,14 @@ from tashower.physics.station import station_conditions
 #: Silent stations that the start expects less of than this [VEM] are left out (choice: they say
 #: nothing about each other), and hits that come so much before or after the front [ns] are
 #: background (choice).
-LEAST_EXPECTED = 0.05
+LEAST_EXPECTED = 0.15
 EARLIEST, LATEST = -2800.0, 20_000.0
 _LEAST_SIGNAL = 0.2
 #: Effective part of the points below which the proposal is made anew from them, and how often.
 ENOUGH, MOST_ROUNDS = 0.2, 3
 #: ln of the factor by which densities are wider in a first climb, so that no station is given up
 #: because the start is far off (choice).
-SOFT = 2.3
+SOFT = 1.1
 
 
 class Hits(NamedTuple):
@@ -57,7 +57,6 @@ class Explored(NamedTuple):
 def _columns(n_stations):
     return (
         np.zeros((3, n_stations)),
-        np.zeros(n_stations, np.int32),
         np.zeros((3, n_stations)),
         np.full(n_stations, -1, np.int64),
     )
@@ -65,11 +64,12 @@ def _columns(n_stations):
 
 @inner(inline=False)
 def look(event, hits, position, start, model, background, columns):
-    """(number of stations to look at, mean time) of one event; `columns` are overwritten.
+    """(number of hits, of hits and saturated ones, of stations) to look at in one event; `columns`
+    are overwritten, in this order.
 
     start : (9,) shower that says where something may be expected; t0 absolute
     """
-    place, kind, seen, slot = columns
+    place, seen, slot = columns
     begin, end = hits.offset[event], hits.offset[event + 1]
     for s in range(len(slot)):
         slot[s] = -1
@@ -78,7 +78,7 @@ def look(event, hits, position, start, model, background, columns):
     for d in range(hits.dead_offset[event], hits.dead_offset[event + 1]):
         slot[hits.dead[d]] = -2
     shower = _shower_of(start, model.prior.attenuation)
-    n = 0
+    n = n_hits = n_saturated = 0
     for s in range(len(slot)):
         if slot[s] == -2:
             continue
@@ -93,15 +93,31 @@ def look(event, hits, position, start, model, background, columns):
                 time, log_signal = hits.time[h], np.log(hits.signal[h])
         if found[0] < np.log(LEAST_EXPECTED) and (what == SILENT or found[0] < -7.0):
             continue
-        place[0, n], place[1, n], place[2, n] = position[s, 0], position[s, 1], position[s, 2]
-        kind[n] = what
-        seen[0, n], seen[1, n] = time - start[5], log_signal
+        at = n
+        if what == SATURATED or what == HIT:  # the first silent one makes room
+            _move(place, seen, n_saturated, at)
+            at = n_saturated
+            n_saturated += 1
+        if what == HIT:
+            _move(place, seen, n_hits, at)
+            at = n_hits
+            n_hits += 1
+        place[0, at], place[1, at], place[2, at] = position[s, 0], position[s, 1], position[s, 2]
+        seen[0, at], seen[1, at] = time - start[5], log_signal
         off = (log_signal - background.log_signal) / background.width
-        seen[2, n] = (
+        seen[2, at] = (
             np.log(background.rate + 1e-12) - 0.5 * off * off - np.log(background.width) - 0.919
         )
         n += 1
-    return n
+    return n_hits, n_saturated, n
+
+
+@inner
+def _move(place, seen, source, target):
+    """Move a station to another place of the list."""
+    for j in range(3):
+        place[j, target] = place[j, source]
+        seen[j, target] = seen[j, source]
 
 
 @compiled
@@ -114,16 +130,16 @@ def explore_all(hits, position, model, background, start, spread, draws, explore
     n_stations = len(position)
     columns = _columns(n_stations)
     scratch = scratch_space(model.density, len(draws), n_stations)
-    place, kind, seen, _ = columns
+    place, seen, _ = columns
     for event in range(len(start)):
         explored.effective[event] = 0.0
         if not np.isfinite(start[event]).all():
             continue
-        m = look(event, hits, position, start[event], model, background, columns)
-        looked = Looked(
-            place[0, :m], place[1, :m], place[2, :m],
-            Seen(kind[:m], seen[0, :m], seen[1, :m], seen[2, :m]),
-        )  # fmt: skip
+        n_hits, n_saturated, m = look(
+            event, hits, position, start[event], model, background, columns
+        )
+        seen_there = Seen(seen[0, :m], seen[1, :m], seen[2, :m])
+        looked = Looked(place[0, :m], place[1, :m], place[2, :m], seen_there, n_hits, n_saturated)
         for i in range(9):
             scratch.base[i] = start[event, i]
         scratch.base[5] = 0.0

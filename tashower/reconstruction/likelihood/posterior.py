@@ -13,7 +13,16 @@ import numpy as np
 from tashower.physics.compiled import compiled, inner
 from tashower.physics.lateral import Lateral
 from tashower.physics.station import station_conditions
-from tashower.reconstruction.likelihood.density import N_CONDITIONS, Rows, Seen, log_density
+from tashower.reconstruction.likelihood.density import (
+    HIT,
+    N_CONDITIONS,
+    SATURATED,
+    SILENT,
+    Block,
+    Rows,
+    Seen,
+    log_density,
+)
 
 N_SHOWER = 9
 #: Largest sin^2 z, and limits of ln S_ref and eta, of a shower.
@@ -46,6 +55,8 @@ class Looked(NamedTuple):
     y: np.ndarray
     z: np.ndarray
     seen: Seen
+    hits: int  #: stations of kind HIT come first
+    saturated: int  #: those before this number are HIT or SATURATED, the others SILENT
 
 
 class Space(NamedTuple):
@@ -135,7 +146,8 @@ def log_posteriors(points, n, looked, model, space, result):
     for i in range(len(looked.x)):
         for k in range(n):
             _put(rows, k, looked, i, points[k], _column(shower, k), model)
-        log_density(model.density, rows, looked.seen, i, n, 0.0, False)
+        kind = HIT if i < looked.hits else (SATURATED if i < looked.saturated else SILENT)
+        log_density(model.density, rows, looked.seen, Block(0, n, kind, i, 0.0), False)
         for k in range(n):
             result[k] += rows.result[k]
 
@@ -143,7 +155,7 @@ def log_posteriors(points, n, looked, model, space, result):
 @inner(inline=False)
 def with_gradient(p, looked, model, space, soft, gradient):
     """ln of the posterior density at p (9,), as `log_posteriors`; its gradient is put into
-    `gradient` (9,). -inf where p is no shower. soft : as of `log_density`."""
+    `gradient` (9,). -inf where p is no shower. soft : as of `Block`."""
     if not is_possible(p):
         return -np.inf
     rows, before, moved, m = space.rows, space.before, space.moved, len(looked.x)
@@ -153,7 +165,14 @@ def with_gradient(p, looked, model, space, soft, gradient):
         for j in range(N_CONDITIONS):
             before[j, i] = rows.conditions[j, i]
         before[5, i] = rows.delay[i]
-    log_density(model.density, rows, looked.seen, -1, m, soft, True)
+    first, second = looked.hits, looked.saturated
+    if first > 0:
+        log_density(model.density, rows, looked.seen, Block(0, first, HIT, -1, soft), True)
+    if second > first:
+        block = Block(first, second, SATURATED, -1, soft)
+        log_density(model.density, rows, looked.seen, block, True)
+    if m > second:
+        log_density(model.density, rows, looked.seen, Block(second, m, SILENT, -1, soft), True)
     at = log_prior(p, model.prior)
     total = at
     by = rows.by
