@@ -25,6 +25,8 @@ from tashower.io.stages import stated
 from tashower.types import FilePath
 
 VERSION = 1
+#: Lowest signal of a hit [VEM, mean of the layers] (choice: below what level 0 lets through).
+LEAST_SIGNAL = 0.2
 _KIND = "tashower station likelihood"
 #: That of the default configuration.
 DEFAULT = Path(__file__).with_name("default_station_likelihood.json")

@@ -38,6 +38,7 @@ FLAGS = (
     "extrapolated",  # the energy lies beyond the events that made the energy table
     "silence",  # the result expects more where nothing was seen than the cut on chi2 allows
     "left_out",  # too much signal lies outside of the cluster that was fitted
+    "few_points",  # too few of the points of a posterior carry its weight
 )
 
 

@@ -6,9 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from tashower.calibration.station_likelihood import Background, Variety
+from tashower.calibration.station_likelihood import LEAST_SIGNAL, Background, Variety
 from tashower.config import Config
-from tashower.likelihood.stations import LEAST_SIGNAL
 from tashower.reconstruction.pulses import find_pulses
 from tashower.simulation.delays import muon_content, particle_delays, shower_delays
 from tashower.simulation.showers import draw_showers, mean_attenuation

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tashower.calibration.station_likelihood import LEAST_SIGNAL
 from tashower.config import Config
 from tashower.events.array import Array
 from tashower.events.model import Truth
@@ -19,8 +20,6 @@ from tashower.simulation.random_numbers import stream_key
 from tashower.simulation.showers import draw_showers, mean_attenuation
 from tashower.simulation.simulate import array_from_config, simulate_stations
 
-#: Lowest signal of a hit [VEM, mean of the layers] (choice: below what level 0 lets through).
-LEAST_SIGNAL = 0.2
 #: Stations are drawn between these expected signals [VEM], flat in the logarithm below and above the
 #: middle one, a part of them above (choices).
 SIGNALS, LARGE_PART = (0.02, 400.0, 3e6), 0.22

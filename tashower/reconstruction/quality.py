@@ -139,4 +139,8 @@ def quality_flags(
             "silence": ~(total + silence < largest * (ndof + outliers) + ALLOWED_SILENCE),
             "left_out": ~(left_out < ALLOWED_LEFT_OUT[0] * used + ALLOWED_LEFT_OUT[1] * signal),
         }
-    return sum(failed[name].astype(np.uint16) << np.uint16(bit) for bit, name in enumerate(FLAGS))
+    return sum(
+        failed[name].astype(np.uint16) << np.uint16(bit)
+        for bit, name in enumerate(FLAGS)
+        if name in failed
+    )

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 
 from tashower.calibration.calibration import Calibration
+from tashower.calibration.station_likelihood import StationLikelihood
 from tashower.config import ReconstructionConfig
 from tashower.events.described import check_described
 from tashower.events.model import Events, Pulses, Reconstruction
 from tashower.reconstruction.features import event_features
-from tashower.reconstruction.methods import TABLE, Context, methods
+from tashower.reconstruction.methods import LIKELIHOOD, TABLE, Context, methods
 from tashower.reconstruction.pulses import find_pulses
 
 #: The method whose result the event features describe.
@@ -21,11 +22,14 @@ def reconstruct(
     minimiser: str = "compiled",
     only: Sequence[str] | None = None,
     primary: str = TABLE,
+    stations: StationLikelihood | None = None,
 ) -> tuple[dict[str, Reconstruction], Pulses, dict]:
     """Pulses, every method, and the event features (of the free fit).
 
     minimiser : "compiled", or "scipy": the same sum through scipy.optimize, for checks
     only : names of methods; None: all. The free fit is always made: the features need it.
+    stations : station likelihood; without one the method that needs it is made only if it is named,
+        and refused
     primary : TABLE for the calibration's energy table, or a name of `calibration.energy.PRIMARIES`
 
     Returns ({method: Reconstruction, "standard": what came with the data}, pulses, {feature:
@@ -37,10 +41,12 @@ def reconstruct(
     """
     check_described(calibration.described, events.array.described, "calibration")
     pulses = find_pulses(events)
-    context = Context(calibration, settings, minimiser, primary)
+    context = Context(calibration, settings, minimiser, primary, stations)
     tables = {}
     for name, method in methods().items():
         if only is not None and name not in {*only, FEATURES_OF}:
+            continue
+        if only is None and name == LIKELIHOOD and stations is None:
             continue
         tables[name] = method(events, pulses, context)
     if events.standard is not None:

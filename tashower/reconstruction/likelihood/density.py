@@ -12,7 +12,7 @@ import numpy as np
 
 from tashower.calibration.station_likelihood import Density
 from tashower.physics.compiled import compiled, inner
-from tashower.physics.station import reduced_time_derivatives
+from tashower.physics.station import reduced_time, reduced_time_derivatives
 
 #: What a row is: a hit, a hit with a saturated signal, nothing.
 HIT, SATURATED, SILENT = 0, 1, 2
@@ -148,14 +148,17 @@ def _linear(layer, source, target, span, chosen):
 
 @inner(inline=False)
 def _transposed(weight, source, target, span, chosen):
-    """target += weight^T source, over the neurons chosen[0] to chosen[1] of the source."""
+    """target += weight^T source, over the neurons chosen[0] to chosen[1] of the source, two at a
+    time.
+    """
     begin, end = span
     for i in range(weight.shape[1]):
         row = target[i, begin:end]
-        for j in range(chosen[0], chosen[1]):
-            w, values = weight[j, i], source[j, begin:end]
+        for j in range(chosen[0], chosen[1], 2):
+            w0, w1 = weight[j, i], weight[j + 1, i]
+            s0, s1 = source[j, begin:end], source[j + 1, begin:end]
             for k in range(len(row)):
-                row[k] += w * values[k]
+                row[k] += w0 * s0[k] + w1 * s1[k]
 
 
 @inner(inline=False)
@@ -207,11 +210,24 @@ def _outputs(density, rows, block, sloped):
 
 
 @inner(inline=False)
+def _reduced(value, middle, width, targets, rows, span):
+    """1/width and (value - middle)/width into two targets; width : (its ln, softening)."""
+    begin, end = span
+    log_width, soft = width
+    inverse, off = targets
+    for k in range(begin, end):
+        inverse[k] = -log_width[k] - soft
+    exponentials(inverse, rows.bits, rows.powers, begin, end)
+    for k in range(begin, end):
+        off[k] = (value[k] - middle[k]) * inverse[k]
+
+
+@inner(inline=False)
 def _mixture(rows, block, first):
     """Parts of the mixture of hits: `rows.terms`, `rows.weights` and `rows.sums` from u and v in
     `rows.sums`; first : first of the outputs.
     """
-    begin, end = block.begin, block.end
+    begin, end = span = block.begin, block.end
     out, terms, weights, sums = rows.outputs, rows.terms, rows.weights, rows.sums
     n_parts = terms.shape[1]
     u, v, largest, total, total_weight = sums[0], sums[1], sums[2], sums[3], sums[4]
@@ -231,32 +247,20 @@ def _mixture(rows, block, first):
     for k in range(begin, end):
         largest[k] = np.float32(-1e30)
     for m in range(n_parts):
-        a, b, inverse_u, inverse_v, term = (
-            terms[0, m],
-            terms[1, m],
-            terms[2, m],
-            terms[3, m],
-            terms[4, m],
-        )
-        log_weight, middle_u, middle_v = (
-            out[first + m],
-            out[first + n_parts + m],
-            out[first + 2 * n_parts + m],
-        )
-        log_s, log_q, rho = (
-            out[first + 3 * n_parts + m],
-            out[first + 4 * n_parts + m],
-            out[first + 5 * n_parts + m],
-        )
+        a, b, term = terms[0, m], terms[1, m], terms[4, m]
+        at = first + m
+        # Few arrays in a loop, so that it becomes vector instructions.
+        _reduced(u, out[at + n_parts], (out[at + 3 * n_parts], soft), (terms[2, m], a), rows, span)
+        _reduced(v, out[at + 2 * n_parts], (out[at + 4 * n_parts], soft), (terms[3, m], b), rows, span)
+        rho, log_weight = out[at + 5 * n_parts], out[at]
         for k in range(begin, end):
-            inverse_u[k], inverse_v[k] = -log_s[k] - soft, -log_q[k] - soft
-            term[k] = log_weight[k] + inverse_u[k] + inverse_v[k]
-        exponentials(inverse_u, rows.bits, rows.powers, begin, end)
-        exponentials(inverse_v, rows.bits, rows.powers, begin, end)
+            b[k] -= rho[k] * a[k]
         for k in range(begin, end):
-            a[k] = (u[k] - middle_u[k]) * inverse_u[k]
-            b[k] = (v[k] - middle_v[k]) * inverse_v[k] - rho[k] * a[k]
-            term[k] -= _HALF * (a[k] * a[k] + b[k] * b[k])
+            term[k] = log_weight[k] - _HALF * (a[k] * a[k] + b[k] * b[k])
+        log_s, log_q = out[at + 3 * n_parts], out[at + 4 * n_parts]
+        for k in range(begin, end):
+            term[k] -= log_s[k] + log_q[k] + soft + soft
+        for k in range(begin, end):
             largest[k] = max(largest[k], term[k])
     for m in range(n_parts):
         term = terms[4, m]
@@ -278,15 +282,12 @@ def _hits(rows, seen, block, first, sloped):
     for k in range(block.begin, block.end):
         i = k if block.station < 0 else block.station
         conditions = rows.conditions[2, k], rows.conditions[4, k]
-        u, _, _, _, _ = reduced_time_derivatives(rows.delay[k], conditions[0], conditions[1])
-        sums[0, k] = np.float32(u)
+        u, log_jacobian = reduced_time(rows.delay[k], conditions[0], conditions[1])
+        rows.result[k], sums[0, k] = log_jacobian, np.float32(u)
         sums[1, k] = np.float32(seen.log_signal[i] - rows.conditions[0, k])
     _mixture(rows, block, first)
     for k in range(block.begin, block.end):
         i = k if block.station < 0 else block.station
-        _, log_jacobian, slopes, bent, _ = reduced_time_derivatives(
-            rows.delay[k], rows.conditions[2, k], rows.conditions[4, k]
-        )
         log_rate = min(rows.conditions[0, k] + out[flags, k], _LARGEST_RATE)
         rate = math.exp(log_rate)
         none, some = math.exp(-rate), -math.expm1(-rate)
@@ -296,7 +297,7 @@ def _hits(rows, seen, block, first, sloped):
             float(sums[3, k]) / float(sums[4, k]) * some * max(1.0 - unlike, 1e-30)
         )
         # `largest` of the weights is in the terms, and cancels with that of the logarithm.
-        of_shower = sums[2, k] + log_norm + log_jacobian - _LOG_2PI
+        of_shower = sums[2, k] + log_norm + rows.result[k] - _LOG_2PI
         of_shower -= _largest_weight(out, first, n_parts, k)
         trust = 1.0
         if of_shower > seen.log_background[i] + _CERTAIN:
@@ -310,6 +311,9 @@ def _hits(rows, seen, block, first, sloped):
             trust = math.exp(of_shower - rows.result[k])
         if not sloped:
             continue
+        _, _, slopes, bent, _ = reduced_time_derivatives(
+            rows.delay[k], rows.conditions[2, k], rows.conditions[4, k]
+        )
         by_u = by_v = 0.0
         for m in range(n_parts):
             at = first + m

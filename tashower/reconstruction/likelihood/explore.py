@@ -29,7 +29,7 @@ class Scratch(NamedTuple):
     """Work space of one event."""
 
     space: Space
-    points: np.ndarray  #: (n, 9)
+    points: np.ndarray  #: (n, 10), the shower and its curvature a [ns]
     values: np.ndarray  #: (n,)
     weights: np.ndarray  #: (n,)
     base: np.ndarray  #: (9,)
@@ -55,7 +55,7 @@ def scratch_space(density, n_points, n_stations):
     )
     return Scratch(
         space,
-        np.zeros((n_points, n)),
+        np.zeros((n_points, n + 1)),
         np.zeros(n_points),
         np.zeros(n_points),
         *(np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n)),
@@ -277,9 +277,23 @@ def sample(draws, looked, model, scratch):
 
 
 @inner(inline=False)
+def put_curvatures(points, coefficients):
+    """The last column of points (n, 10): the curvature a [ns] of the shower in the others, see
+    `calibration.station_likelihood.Variety`.
+    """
+    c = coefficients
+    for k in range(len(points)):
+        p = points[k]
+        s = 1.0 / math.sqrt(max(1.0 - p[2] * p[2] - p[3] * p[3], 1e-6)) - 1.0
+        log_a = c[0] + s * (c[1] + s * c[2]) + p[4] * (c[3] + s * c[4] + p[4] * c[8])
+        log_a += c[5] * p[6] + c[6] * p[7] + c[7] * p[8]
+        p[N_SHOWER] = math.exp(min(max(log_a, -10.0), 10.0))
+
+
+@inner(inline=False)
 def moments(scratch, mean, covariance):
-    """Mean (9,) and covariance (9, 9) of the weighted points."""
-    n = N_SHOWER
+    """Mean (10,) and covariance (10, 10) of the weighted points."""
+    n = N_SHOWER + 1
     points, weights = scratch.points, scratch.weights
     for i in range(n):
         mean[i] = 0.0
@@ -296,3 +310,20 @@ def moments(scratch, mean, covariance):
     for i in range(n):
         for j in range(i):
             covariance[j, i] = covariance[i, j]
+
+
+@inner(inline=False)
+def propose_again(mean, covariance, part, scratch):
+    """Base and factor become those of weighted points: their mean, and `part` of their covariance
+    with the rest of the old one, wider by a quarter; False if that is no covariance.
+    """
+    n, hessian, factor = N_SHOWER, scratch.hessian, scratch.factor
+    for i in range(n):
+        for j in range(n):
+            old = 0.0
+            for k in range(n):
+                old += factor[i, k] * factor[j, k]
+            hessian[i, j] = 1.25 * (part * covariance[i, j] + (1.0 - part) * old)
+    for i in range(n):
+        scratch.base[i] = mean[i]
+    return lower_factor(hessian, factor)

@@ -4,27 +4,30 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tashower.calibration.station_likelihood import LEAST_SIGNAL
 from tashower.physics.compiled import compiled, inner
+from tashower.physics.station import station_conditions
 from tashower.reconstruction.likelihood.density import HIT, SATURATED, SILENT, Seen
 from tashower.reconstruction.likelihood.explore import (
     lower_factor,
     maximise,
     moments,
     proposal,
+    propose_again,
+    put_curvatures,
     sample,
     scratch_space,
 )
-from tashower.reconstruction.likelihood.posterior import Looked, _shower_of
-from tashower.physics.station import station_conditions
+from tashower.reconstruction.likelihood.posterior import N_SHOWER, Looked, shower_of
 
 #: Silent stations that the start expects less of than this [VEM] are left out (choice: they say
 #: nothing about each other), and hits that come so much before or after the front [ns] are
 #: background (choice).
 LEAST_EXPECTED = 0.15
 EARLIEST, LATEST = -2800.0, 20_000.0
-_LEAST_SIGNAL = 0.2
-#: Effective part of the points below which the proposal is made anew from them, and how often.
-ENOUGH, MOST_ROUNDS = 0.2, 3
+#: Effective part of the points below which they are drawn anew from where these lie, how often at
+#: most, and effective points that are trusted in full for that (choices).
+ENOUGH, MOST_ROUNDS, TRUSTED = 0.2, 5, 25.0
 #: ln of the factor by which densities are wider in a first climb, so that no station is given up
 #: because the start is far off (choice).
 SOFT = 1.1
@@ -45,11 +48,11 @@ class Hits(NamedTuple):
 class Explored(NamedTuple):
     """Where the results go; NaN where there is none."""
 
-    mean: np.ndarray  #: (n, 9)
-    covariance: np.ndarray  #: (n, 9, 9)
+    mean: np.ndarray  #: (n, 10), the shower and its curvature a [ns]
+    covariance: np.ndarray  #: (n, 10, 10)
     effective: np.ndarray  #: (n,) effective number of points
     maximum: np.ndarray  #: (n,) ln of the density at the maximum
-    points: np.ndarray  #: (n or 0, n_points, 9) of the last round
+    points: np.ndarray  #: (n or 0, n_points, 10) of the last round
     weights: np.ndarray  #: (n or 0, n_points)
 
 
@@ -77,7 +80,7 @@ def look(event, hits, position, start, model, background, columns):
         slot[hits.station[h]] = h
     for d in range(hits.dead_offset[event], hits.dead_offset[event + 1]):
         slot[hits.dead[d]] = -2
-    shower = _shower_of(start, model.prior.attenuation)
+    shower = shower_of(start, model.prior.attenuation)
     n = n_hits = n_saturated = 0
     for s in range(len(slot)):
         if slot[s] == -2:
@@ -88,7 +91,7 @@ def look(event, hits, position, start, model, background, columns):
         if slot[s] >= 0:
             h = slot[s]
             delay = hits.time[h] - start[5] - plane
-            if EARLIEST < delay < LATEST and hits.signal[h] >= _LEAST_SIGNAL:
+            if EARLIEST < delay < LATEST and hits.signal[h] >= LEAST_SIGNAL:
                 what = SATURATED if hits.saturated[h] else HIT
                 time, log_signal = hits.time[h], np.log(hits.signal[h])
         if found[0] < np.log(LEAST_EXPECTED) and (what == SILENT or found[0] < -7.0):
@@ -120,71 +123,64 @@ def _move(place, seen, source, target):
         seen[j, target] = seen[j, source]
 
 
-@compiled
-def explore_all(hits, position, model, background, start, spread, draws, explored):
-    """Posterior of every event; the arrays of `explored` are overwritten.
+@inner(inline=False)
+def _explore(looked, model, draws, scratch, mean, covariance):
+    """(ln of the density at the maximum, effective number of points) of one event; mean (10,) and
+    covariance (10, 10) are overwritten.
 
-    start : (n, 9), NaN rows: nothing to start from; spread : (n, 9, 9) its covariance
+    scratch : `Scratch`, base and factor are the start and its errors
+    """
+    for i in range(N_SHOWER):
+        scratch.z[i] = 0.0
+    maximise(looked, model, scratch, SOFT, 0.5)
+    highest = maximise(looked, model, scratch, 0.0, 0.02)
+    effective = 0.0
+    if not (highest > -np.inf and proposal(looked, model, scratch)):
+        return np.nan, effective
+    for attempt in range(MOST_ROUNDS):
+        effective = sample(draws, looked, model, scratch)
+        if not effective > 0.0:
+            break
+        put_curvatures(scratch.points, model.prior.curvature)
+        moments(scratch, mean, covariance)
+        if effective > ENOUGH * len(draws) or attempt == MOST_ROUNDS - 1:
+            break
+        if not propose_again(mean, covariance, min(effective / TRUSTED, 1.0), scratch):
+            break
+    return highest, effective
+
+
+@compiled
+def explore_all(hits, position, model, background, begin, draws, explored):
+    """Posterior of every event; the arrays of `explored` are overwritten where there is one.
+
+    begin : ((n, 9) shower to start from, NaN rows: none; (n, 9, 9) covariance of it)
     draws : (n_points, 9), see `explore.sample`
     """
+    start, spread = begin
     n_stations = len(position)
-    columns = _columns(n_stations)
+    place, seen, slot = columns = _columns(n_stations)
     scratch = scratch_space(model.density, len(draws), n_stations)
-    place, seen, _ = columns
+    mean, covariance = np.zeros(N_SHOWER + 1), np.zeros((N_SHOWER + 1, N_SHOWER + 1))
     for event in range(len(start)):
-        explored.effective[event] = 0.0
-        if not np.isfinite(start[event]).all():
+        if not (np.isfinite(start[event]).all() and lower_factor(spread[event], scratch.factor)):
             continue
         n_hits, n_saturated, m = look(
             event, hits, position, start[event], model, background, columns
         )
         seen_there = Seen(seen[0, :m], seen[1, :m], seen[2, :m])
         looked = Looked(place[0, :m], place[1, :m], place[2, :m], seen_there, n_hits, n_saturated)
-        for i in range(9):
+        for i in range(N_SHOWER):
             scratch.base[i] = start[event, i]
+        origin = start[event, 5]
         scratch.base[5] = 0.0
-        if not lower_factor(spread[event], scratch.factor):
-            continue
-        for i in range(9):
-            scratch.z[i] = 0.0
-        maximise(looked, model, scratch, SOFT, 0.5)
-        value = maximise(looked, model, scratch, 0.0, 0.02)
-        if not value > -np.inf:
-            continue
-        if not proposal(looked, model, scratch):
-            continue
-        mean, covariance = explored.mean[event], explored.covariance[event]
-        effective = 0.0
-        for attempt in range(MOST_ROUNDS):
-            effective = sample(draws, looked, model, scratch)
-            if not effective > 0.0:
-                break
-            moments(scratch, mean, covariance)
-            if effective > ENOUGH * len(draws) or attempt == MOST_ROUNDS - 1:
-                break
-            # From the points of this round: where they lie, wider by half.
-            part = min(effective / 20.0, 1.0)
-            for i in range(9):
-                for j in range(9):
-                    old = 0.0
-                    for k in range(9):
-                        old += scratch.factor[i, k] * scratch.factor[j, k]
-                    scratch.hessian[i, j] = part * 1.3 * covariance[i, j] + (1.0 - part) * old * 1.3
-            for i in range(9):
-                scratch.base[i] = mean[i]
-            if not lower_factor(scratch.hessian, scratch.factor):
-                break
-        explored.effective[event] = effective
-        explored.maximum[event] = value
-        mean[5] += start[event, 5]
-        if not effective > 1.0:
-            for i in range(9):
-                mean[i] = np.nan
-                for j in range(9):
-                    covariance[i, j] = np.nan
+        highest, effective = _explore(looked, model, draws, scratch, mean, covariance)
+        explored.effective[event], explored.maximum[event] = effective, highest
+        if effective > 1.0:
+            mean[5] += origin
+            explored.mean[event] = mean
+            explored.covariance[event] = covariance
         if len(explored.points):
-            for k in range(len(draws)):
-                explored.weights[event, k] = scratch.weights[k]
-                for i in range(9):
-                    explored.points[event, k, i] = scratch.points[k, i]
-                explored.points[event, k, 5] += start[event, 5]
+            scratch.points[:, 5] += origin
+            explored.points[event] = scratch.points
+            explored.weights[event] = scratch.weights

@@ -37,6 +37,7 @@ class Prior(NamedTuple):
     coefficients: np.ndarray  #: (3, 5)
     precision: np.ndarray  #: (3, 3)
     attenuation: np.ndarray  #: (m,)
+    curvature: np.ndarray  #: (9,)
 
 
 class Model(NamedTuple):
@@ -90,7 +91,7 @@ def is_possible(p):
 
 
 @inner
-def _shower_of(p, table):
+def shower_of(p, table):
     """What `station_conditions` needs of p."""
     n_z = math.sqrt(1.0 - p[2] * p[2] - p[3] * p[3])
     share = 1.0 / (1.0 + math.exp(-p[7]))
@@ -137,7 +138,7 @@ def log_posteriors(points, n, looked, model, space, result):
         result[k] = -np.inf
         if is_possible(points[k]):
             result[k] = log_prior(points[k], model.prior)
-            of = _shower_of(points[k], model.prior.attenuation)
+            of = shower_of(points[k], model.prior.attenuation)
             for j in range(8):
                 shower[j, k] = of[j]
         else:
@@ -159,7 +160,7 @@ def with_gradient(p, looked, model, space, soft, gradient):
     if not is_possible(p):
         return -np.inf
     rows, before, moved, m = space.rows, space.before, space.moved, len(looked.x)
-    shower = _shower_of(p, model.prior.attenuation)
+    shower = shower_of(p, model.prior.attenuation)
     for i in range(m):
         _put(rows, i, looked, i, p, shower, model)
         for j in range(N_CONDITIONS):
@@ -189,7 +190,7 @@ def with_gradient(p, looked, model, space, soft, gradient):
         moved[j] = p[j] + step
         slope = (log_prior(moved, model.prior) - at) / step if j not in (0, 1, 5) else 0.0
         if _STEPS[j] > 0.0:
-            shower = _shower_of(moved, model.prior.attenuation)
+            shower = shower_of(moved, model.prior.attenuation)
             for i in range(m):
                 _put(rows, i, looked, i, moved, shower, model)
                 change = by[5, i] * (rows.delay[i] - before[5, i])

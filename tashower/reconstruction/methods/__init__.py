@@ -9,9 +9,12 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from tashower.calibration.calibration import Calibration
+from tashower.calibration.station_likelihood import StationLikelihood
 from tashower.config import ReconstructionConfig
 from tashower.events.model import Events, Pulses, Reconstruction
 
+#: The method that needs a station likelihood, and is made where there is one.
+LIKELIHOOD = "likelihood_edges"
 #: Energies from the energy table of the calibration.
 TABLE = "table"
 
@@ -25,6 +28,8 @@ class Context(NamedTuple):
     #: where energies come from: TABLE, the calibration's, or a name of `energy.PRIMARIES`: the
     #: relation of showers of this primary
     primary: str = TABLE
+    #: what single stations say: of the method LIKELIHOOD
+    stations: StationLikelihood | None = None
 
 
 Method = Callable[[Events, Pulses, Context], Reconstruction]
@@ -33,6 +38,7 @@ Method = Callable[[Events, Pulses, Context], Reconstruction]
 def methods() -> dict[str, Method]:
     """{name: method}, in the order in which they are run and shown."""
     from tashower.reconstruction.methods.fits import fit_complete, fit_constrained, fit_free
+    from tashower.reconstruction.methods.likelihood import fit_likelihood_edges
     from tashower.reconstruction.methods.plane import fit_planes
     from tashower.reconstruction.methods.published import fit_published
 
@@ -42,4 +48,5 @@ def methods() -> dict[str, Method]:
         "constrained": fit_constrained,
         "complete": fit_complete,
         "plane": fit_planes,
+        LIKELIHOOD: fit_likelihood_edges,
     }

@@ -1,0 +1,206 @@
+"""Posterior of the shower from what every station says of it: `likelihood_edges`.
+
+A station says when the light came and how much of it, or that nothing came. How likely that is for
+a shower was learned from simulated stations (`calibration.station_likelihood`); the geometry is
+explicit. docs/reconstruction.md has the whole.
+"""
+
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+
+from tashower.calibration.station_likelihood import StationLikelihood, check_same_stations
+from tashower.errors import InputError
+from tashower.events.array import Array
+from tashower.events.described import check_described
+from tashower.events.model import FLAGS, Events, Pulses, Reconstruction
+from tashower.physics.geometry import axis_components
+from tashower.progress import blocks
+from tashower.reconstruction.likelihood.density import compiled_density
+from tashower.reconstruction.likelihood.explore import DEGREES
+from tashower.reconstruction.likelihood.fit import Explored, Hits, explore_all
+from tashower.reconstruction.likelihood.posterior import N_SHOWER, Model, Prior
+from tashower.reconstruction.methods import LIKELIHOOD, Context
+from tashower.reconstruction.methods.fits import fit_complete, table_of
+from tashower.reconstruction.quality import FitSums, quality_flags, to_angles
+
+#: Points of an event's posterior, a power of two, half of them mirrored (choice: the noise that
+#: they add to the mean is a hundredth of its variance).
+N_POINTS = 128
+#: Effective number of points below which `few_points` is set (choice).
+FEWEST_POINTS = 8.0
+_BLOCK = 500  # events between two reports of progress
+#: Columns of a point that are parameters of the result: core, n_x, n_y, ln S_ref, t0, a.
+_RESULT = (0, 1, 2, 3, 4, 5, N_SHOWER)
+#: Flags of the complete fit that hold for its events, whatever is found after it.
+_OF_THE_START = (
+    *("few_stations", "bad_chi2", "silent_rejected", "curvature", "silence", "left_out"),
+)
+
+
+class Posterior(NamedTuple):
+    """Weighted points of the posterior of every event."""
+
+    #: (n_events, n_points, 10) core x, y [m], n_x, n_y, ln(S_ref/(VEM/m^2)), t0 [ns], eta, ln odds
+    #: of muons at the reference distance, ln scale of the delays, a [ns]; NaN where there is none
+    points: np.ndarray
+    weights: np.ndarray  #: (n_events, n_points), their sum is 1
+    effective: np.ndarray  #: (n_events,) 1/sum of squared weights; 0 where there is none
+
+
+@cache
+def _draws(n_points: int) -> np.ndarray:
+    """(n_points, 9) of Student's t distribution with `DEGREES`: a scrambled Sobol sequence (Owen
+    1998, doi:10.1006/jcom.1998.0487), and the same mirrored.
+    """
+    from scipy.special import gammaincinv, ndtri
+    from scipy.stats import qmc
+
+    uniform = qmc.Sobol(N_SHOWER + 1, scramble=True, seed=1).random(n_points // 2)
+    uniform = np.clip(uniform, 1e-9, 1.0 - 1e-9)
+    chi2_per_degree = 2.0 * gammaincinv(0.5 * DEGREES, uniform[:, N_SHOWER]) / DEGREES
+    draws = ndtri(uniform[:, :N_SHOWER]) / np.sqrt(chi2_per_degree)[:, None]
+    return np.concatenate([draws, -draws])
+
+
+def _model(stations: StationLikelihood, array: Array) -> Model:
+    variety = stations.variety
+    prior = Prior(
+        variety.coefficients,
+        np.linalg.inv(variety.covariance),
+        variety.attenuation,
+        variety.curvature,
+    )
+    return Model(
+        compiled_density(stations.density), prior, array.lateral, float(array.detector.area)
+    )
+
+
+def _begin(fit: Reconstruction, stations: StationLikelihood) -> tuple[np.ndarray, np.ndarray]:
+    """((n, 9) shower of a fit, completed by the mean of such showers; (n, 9, 9) covariance)."""
+    n = len(fit)
+    n_x, n_y, n_z = axis_components(fit.zenith, fit.azimuth)
+    start, spread = np.full((n, N_SHOWER), np.nan), np.zeros((n, N_SHOWER, N_SHOWER))
+    s, size = 1.0 / n_z - 1.0, np.log(fit.s_ref)
+    start[:, :6] = np.stack([fit.core_x, fit.core_y, n_x, n_y, size, fit.t0], axis=1)
+    design = np.stack([np.ones(n), s, s * s, size, s * size], axis=1)
+    start[:, 6:] = design @ stations.variety.coefficients.T
+    jacobian = np.zeros((n, 6, 7))
+    for i in (0, 1, 5):
+        jacobian[:, i, i] = 1.0
+    jacobian[:, 4, 4] = 1.0 / fit.s_ref
+    jacobian[:, 2, 2], jacobian[:, 2, 3] = n_z * np.cos(fit.azimuth), -n_y
+    jacobian[:, 3, 2], jacobian[:, 3, 3] = n_z * np.sin(fit.azimuth), n_x
+    spread[:, :6, :6] = jacobian @ fit.covariance @ jacobian.transpose(0, 2, 1)
+    # At the very vertical a rank is missing.
+    spread[:, 2, 2] += 1e-10
+    spread[:, 3, 3] += 1e-10
+    spread[:, 6:, 6:] = stations.variety.covariance
+    spread[~np.isfinite(spread).all(axis=(1, 2))] = np.nan
+    return start, spread
+
+
+def _explored(
+    events: Events, pulses: Pulses, context: Context, fit: Reconstruction, n_kept: int = 0
+) -> Explored:
+    """Posteriors; n_kept : points to keep, N_POINTS or 0.
+
+    Raises
+    ------
+    InputError : no station likelihood, or one of other stations; distances on the ground.
+    """
+    stations, array, n = context.stations, events.array, events.n_events
+    if stations is None:
+        raise InputError(
+            f"{LIKELIHOOD} needs a station likelihood: make one with `tashower "
+            "station-likelihood`, and name it with --station-likelihood"
+        )
+    if context.settings.distance != "axis":
+        raise InputError(f"{LIKELIHOOD}: reconstruction.distance has to be axis")
+    check_described(stations.described, array.described, "station likelihood")
+    check_same_stations(stations, float(array.detector.area), int(array.detector.n_layers))
+    kept = n if n_kept else 0
+    found = Explored(
+        np.full((n, N_SHOWER + 1), np.nan),
+        np.full((n, N_SHOWER + 1, N_SHOWER + 1), np.nan),
+        np.zeros(n),
+        np.full(n, np.nan),
+        np.full((kept, N_POINTS, N_SHOWER + 1), np.nan),
+        np.zeros((kept, N_POINTS)),
+    )
+    signal = np.nan_to_num(pulses.signal.mean(axis=1))
+    hits = Hits(
+        *(events.hit_offset, events.hit_station, pulses.arrival_time, signal, pulses.saturated),
+        *(events.dead_offset, events.dead_station),
+    )
+    start, spread = _begin(fit, stations)
+    start[~np.isfinite(spread).all(axis=(1, 2))] = np.nan
+    model = _model(stations, array)
+    for rows in blocks(f"fit ({LIKELIHOOD})", n, _BLOCK):
+        ends = slice(rows.start, rows.stop + 1)
+        part = hits._replace(offset=hits.offset[ends], dead_offset=hits.dead_offset[ends])
+        explore_all(
+            part,
+            array.position,
+            model,
+            stations.background,
+            (start[rows], spread[rows]),
+            _draws(N_POINTS),
+            Explored(*(column[rows] for column in found)),
+        )
+    return found
+
+
+def posterior_points(events: Events, pulses: Pulses, context: Context) -> Posterior:
+    """Points of the posterior of every event, of whose mean `fit_likelihood_edges` makes its table.
+
+    Parameters
+    ----------
+    events, pulses, context : as of a method
+
+    Raises
+    ------
+    InputError : no station likelihood, or one of other stations; distances on the ground.
+    """
+    fit = fit_complete(events, pulses, context)
+    found = _explored(events, pulses, context, fit, N_POINTS)
+    return Posterior(found.points, found.weights, found.effective)
+
+
+def fit_likelihood_edges(events: Events, pulses: Pulses, context: Context) -> Reconstruction:
+    """Posterior mean and covariance of core, direction, S_ref, t0 and curvature, given leading
+    edges and signals of all hits, and the silence of the other stations that work.
+
+    It begins at the complete fit, climbs to the maximum of the posterior, and takes its mean from
+    N_POINTS points around it, weighted (importance sampling). Beside core, direction, S_ref and t0,
+    whose prior is flat, the slope of the lateral distribution, the muon share and the scale of the
+    delays are free within how showers vary.
+
+    chi2, ndof, numbers of stations and the cuts on them are those of the complete fit: a posterior
+    has no chi2. Energies are those of S_ref and zenith, as of all fits.
+
+    Not included: waveforms; correlations between stations that the three numbers do not describe;
+    that an array has to trigger changes nothing, since what was seen says that it did.
+
+    Raises
+    ------
+    InputError : no station likelihood, or one of other stations; distances on the ground.
+    """
+    fit = fit_complete(events, pulses, context)
+    found = _explored(events, pulses, context, fit)
+    p = found.mean[:, _RESULT]
+    covariance = found.covariance[:, _RESULT][:, :, _RESULT]
+    good = fit.valid & np.isfinite(p).all(axis=1)
+    p, covariance = to_angles(np.where(good[:, None], p, np.nan), covariance)
+    n = np.zeros(len(fit))
+    sums = FitSums(
+        fit.chi2.copy(), fit.ndof, fit.n_stations, good, fit.n_excluded, n.astype(int), n, n, n - 1
+    )
+    flags = quality_flags(events.array, p, covariance, sums, context, np.ones(len(fit), bool))
+    for name in _OF_THE_START:
+        bit = np.uint16(1 << FLAGS.index(name))
+        flags = (flags & ~bit) | (fit.flags & bit)
+    few = found.effective < FEWEST_POINTS
+    flags |= few.astype(np.uint16) << np.uint16(FLAGS.index("few_points"))
+    return table_of(events, p, covariance, sums, flags, context)
