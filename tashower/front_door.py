@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from tashower.calibration.calibration import Calibration
+    from tashower.calibration.station_likelihood import StationLikelihood
 
 _log = logging.getLogger("tashower")
 
@@ -225,6 +226,7 @@ def fit(
     calibration: "Calibration | FilePath | None" = None,
     methods: Sequence[str] | None = None,
     config: "Config | FilePath | Mapping | None" = None,
+    stations: "StationLikelihood | FilePath | None" = None,
 ) -> Fits:
     """Reconstruct events analytically.
 
@@ -236,6 +238,8 @@ def fit(
         of the Telescope Array
     methods : names of those that are wanted; None: all
     config : whose section `reconstruction` holds the settings; None: the defaults
+    stations : station likelihood, or a file of `tashower station-likelihood`, for the method
+        likelihood_edges, which is made where it is given
 
     Raises
     ------
@@ -243,6 +247,7 @@ def fit(
         method.
     """
     from tashower.calibration.calibration import DEFAULT, Calibration, read_calibration
+    from tashower.calibration.station_likelihood import StationLikelihood, read_station_likelihood
     from tashower.reconstruction.methods import methods as all_methods
     from tashower.reconstruction.reconstruct import reconstruct
 
@@ -256,8 +261,12 @@ def fit(
     unknown = [name for name in methods or () if name not in known]
     if unknown:
         raise InputError(f"no method {', '.join(unknown)}; there are: {', '.join(known)}")
+    if stations is not None and not isinstance(stations, StationLikelihood):
+        stations = read_station_likelihood(stations)
     tables, pulses, features = reconstruct(
-        events, calibration, configuration(config).reconstruction, only=methods
+        *(events, calibration, configuration(config).reconstruction),
+        only=methods,
+        stations=stations,
     )
     return Fits({name: tables[name] for name in methods or tables}, pulses, features)
 

@@ -94,6 +94,9 @@ FLOORS = {
     "simulation": {"config", "physics", "events", "io"},
     "calibration": {"config", "physics", "events", "io"},
     "reconstruction": {"config", "physics", "events", "io", "calibration"},
+    "likelihood": {
+        *("config", "physics", "events", "io", "simulation", "calibration", "reconstruction")
+    },
     "network": {"config", "physics", "events", "io", "calibration", "reconstruction"},
     "evaluation": {
         *("config", "physics", "events", "io", "calibration", "reconstruction", "network")
@@ -101,7 +104,7 @@ FLOORS = {
 }
 FLOORS["cli"] = set(FLOORS)
 ONLY_IN = {
-    "torch": {"network"},
+    "torch": {"network", "likelihood"},
     "matplotlib": {"evaluation"},
     "jinja2": {"evaluation"},
     "h5py": {"io", "convert"},

@@ -41,6 +41,9 @@ COMMANDS = {
     ],
     "convert": [["convert", str(SAMPLES / "telescope_array.dst.gz"), "--to", "converted.h5"]],
     "calibrate": [["calibrate", "calibration.h5", "--config", CONFIG, "--output", "c.json"]],
+    "station-likelihood": [
+        ["station-likelihood", "--config", CONFIG, "--stations", "2000", "--output", "s.json"]
+    ],
     "fit": [
         ["fit", f"{split}.h5", "--calibration", "c.json", "--config", CONFIG]
         + ["--output", f"{split}-fits.h5"]

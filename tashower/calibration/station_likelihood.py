@@ -179,5 +179,3 @@ def check_same_stations(likelihood: StationLikelihood, area: float, layers: int)
             f"{likelihood.layers} layer(s), these have {area:g} m^2 and {layers}: make one with "
             "`tashower station-likelihood`"
         )
-
-

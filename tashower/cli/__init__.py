@@ -11,14 +11,14 @@ import sys
 from collections.abc import Sequence
 
 from tashower import __version__
-from tashower.cli import convert, evaluate, fit, network, run, show, simulate
+from tashower.cli import convert, evaluate, fit, network, run, show, simulate, station_likelihood
 from tashower.cli.messages import log, messages_to_stderr
 from tashower.cli.orphan import end_with_workflow
 from tashower.errors import InputError
 from tashower.io.paths import check_arguments
 
 #: Modules of commands, in the order in which `tashower --help` lists them.
-_GROUPS = (run, simulate, convert, fit, network, evaluate, show)
+_GROUPS = (run, simulate, convert, fit, station_likelihood, network, evaluate, show)
 #: Exit status of a command that was interrupted: 128 + SIGINT, as shells count.
 INTERRUPTED = 130
 

@@ -36,6 +36,7 @@ def _check_methods(names) -> None:
 
 def _fit(args) -> None:
     from tashower.calibration.calibration import read_calibration
+    from tashower.calibration.station_likelihood import read_station_likelihood
     from tashower.config import as_dict, load_config
     from tashower.io.event_file import read_events
     from tashower.io.reconstruction_file import write_reconstruction
@@ -44,13 +45,16 @@ def _fit(args) -> None:
     _check_methods(args.method or ())
     config = load_config(args.config)
     calibration = read_calibration(args.calibration)
+    stations = args.station_likelihood
+    stations = read_station_likelihood(stations) if stations else None
     events = read_events(args.events)
     tables, pulses, features = reconstruct(
         *(events, calibration, config.reconstruction, args.minimiser),
         only=args.method,
         primary=args.primary,
+        stations=stations,
     )
-    inputs = (args.events, args.calibration)
+    inputs = (args.events, args.calibration, *filter(None, [args.station_likelihood]))
     write_reconstruction(args.output, tables, as_dict(config), pulses, features, inputs, "fit")
     valid = ", ".join(f"{name} {table.valid.mean():.1%}" for name, table in tables.items())
     say(f"{args.output}: {events.n_events} events, valid: {valid}")
@@ -73,11 +77,16 @@ def add_commands(commands: "argparse._SubParsersAction") -> None:
     )
     sub.add_argument("events", help="event file")
     sub.add_argument("--calibration", required=True, help="file that `tashower calibrate` wrote")
+    sub.add_argument(
+        "--station-likelihood",
+        help="file that `tashower station-likelihood` wrote: the method likelihood_edges, too",
+    )
     sub.add_argument("--output", required=True, help="reconstruction file to write")
     sub.add_argument(
         "--method",
         action="append",
-        help="make this fit only (published, free, constrained, complete, plane); may be given "
+        help="make this fit only (published, free, constrained, complete, plane, "
+        "likelihood_edges); may be given "
         "several times; the free fit is always made",
     )
     sub.add_argument(

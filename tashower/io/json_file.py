@@ -19,7 +19,12 @@ _LOG = logging.getLogger(__name__)
 _KEY, _NONE = "crc32", "00000000"
 _END = re.compile(rb'"crc32": "([0-9a-f]{8})"\n\}\n\Z')
 #: First version of each kind that ends with a checksum; earlier ones are read all the same.
-_SINCE = {"tashower calibration": 2, "tashower scores": 2, "tashower history": 1}
+_SINCE = {
+    "tashower calibration": 2,
+    "tashower scores": 2,
+    "tashower history": 1,
+    "tashower station likelihood": 1,
+}
 
 
 def as_json(content: dict, finite: bool = False) -> bytes:

@@ -49,6 +49,9 @@ STAGES = {
     "calibrate": Stage(
         ("reconstruction.calibrate", "calibration.calibration", *_FILES), ("reconstruction",)
     ),
+    "station-likelihood": Stage(
+        ("likelihood.station_likelihood", "calibration.station_likelihood"), _SHOWERS
+    ),
     "fit": Stage(("reconstruction.reconstruct", "calibration.calibration", *_FILES), _FIT),
     "train": Stage(("network.training",), ("seed", "networks")),
     "apply": Stage(("network.apply",), ("seed", "networks")),

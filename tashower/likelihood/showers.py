@@ -8,6 +8,7 @@ import numpy as np
 
 from tashower.calibration.station_likelihood import LEAST_SIGNAL, Background, Variety
 from tashower.config import Config
+from tashower.likelihood.stations import with_showers
 from tashower.reconstruction.pulses import find_pulses
 from tashower.simulation.delays import muon_content, particle_delays, shower_delays
 from tashower.simulation.showers import draw_showers, mean_attenuation
@@ -22,7 +23,7 @@ def variety_of(config: Config) -> Variety:
     """`Variety` of the configuration's showers: least squares of slope, ln odds of muons and ln of
     the scale of the delays in zenith and size, covariance of what is left.
     """
-    truth = draw_showers(replace(config, showers=replace(config.showers, throws=1)), "given", 0, _SHOWERS)
+    truth = draw_showers(with_showers(config), "given", 0, _SHOWERS)
     own = shower_delays(particle_delays(config), truth.zenith, truth.front_scale)
     share = np.clip(truth.muon_share, 1e-3, 0.99)
     odds, scale = np.log(share / (1.0 - share)), np.log(own.unit)
@@ -32,9 +33,7 @@ def variety_of(config: Config) -> Variety:
     targets = np.stack([truth.slope, odds, scale], axis=1)
     coefficients = np.linalg.solve(design.T @ design, design.T @ targets)
     left = targets - design @ coefficients
-    more = np.stack(
-        [one, s, s * s, size, s * size, truth.slope, odds, scale, size * size], axis=1
-    )
+    more = np.stack([one, s, s * s, size, s * size, truth.slope, odds, scale, size * size], axis=1)
     curvature = np.linalg.solve(more.T @ more, more.T @ np.log(truth.curvature))
     secant = np.linspace(1.0, 2.0, _NODES)
     return Variety(
@@ -49,8 +48,7 @@ def background_of(config: Config) -> Background:
     """`Background` of the configuration's stations: their rate, and the signals of background
     muons.
     """
-    far = replace(config, showers=replace(config.showers, throws=1))
-    truth = draw_showers(far, "given", 0, _WAITING)
+    truth = draw_showers(with_showers(config), "given", 0, _WAITING)
     truth = replace(truth, core_x=np.full(_WAITING, 1e5), s_ref=np.full(_WAITING, 1e-6))
     events = simulate_stations(truth, config, config.seed, background=True)
     pulses = find_pulses(events)

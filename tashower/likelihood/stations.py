@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tashower.calibration.station_likelihood import LEAST_SIGNAL
-from tashower.config import Config
+from tashower.config import Config, as_dict, load_config
 from tashower.events.array import Array
 from tashower.events.model import Truth
 from tashower.physics.geometry import axis_components
@@ -50,11 +50,20 @@ def _at_signal(truth, target, area, lateral):
     high = np.full(len(target), np.log(DISTANCES[1]))
     for _ in range(30):
         middle = 0.5 * (low + high)
-        signal = area * truth.s_ref * np.exp(
-            log_lateral_distribution(np.exp(middle), truth.slope, lateral)
+        signal = (
+            area
+            * truth.s_ref
+            * np.exp(log_lateral_distribution(np.exp(middle), truth.slope, lateral))
         )
         low, high = np.where(signal > target, middle, low), np.where(signal > target, high, middle)
     return np.exp(0.5 * (low + high))
+
+
+def with_showers(config: Config, **changes: float) -> Config:
+    """The configuration with one throw of every shower, and changes of its section `showers`."""
+    content = as_dict(config)
+    content["showers"] |= {"throws": 1} | changes
+    return load_config(content)
 
 
 def draw_stations(config: Config, first: int, n: int) -> Truth:
@@ -63,7 +72,7 @@ def draw_stations(config: Config, first: int, n: int) -> Truth:
     """
     showers = config.showers
     zenith = min(showers.max_zenith_deg + MORE_ZENITH, LARGEST_ZENITH)
-    wide = replace(config, showers=replace(showers, max_zenith_deg=zenith, throws=1))
+    wide = with_showers(config, max_zenith_deg=zenith)
     truth = draw_showers(wide, "given", first, n)
     entropy = [config.seed, int(stream_key(config.seed, "given", "station")), first]
     rng = np.random.default_rng(np.random.SeedSequence(entropy))

@@ -191,9 +191,7 @@ def simulate(truth: Truth, config: Config, seed: int, array: Array | None = None
     return _run(truth, numbers, key, array, _setup(config, array, seed), "given showers")
 
 
-def simulate_stations(
-    truth: Truth, config: Config, seed: int, background: bool = False
-) -> Events:
+def simulate_stations(truth: Truth, config: Config, seed: int, background: bool = False) -> Events:
     """One station of the configuration's array, at the origin, for every given shower, also where
     no array would trigger: what a station likelihood is learned from.
 

@@ -119,9 +119,7 @@ def exponentials(values, bits, powers, begin, end):
         whole = np.floor(x * _TO_2 + _HALF)
         bits[k] = (np.int32(whole) + np.int32(127)) << np.int32(23)
         r = (x - whole * _HIGH_LOG_2) - whole * _LOW_LOG_2
-        values[k] = _ONE + r * (
-            _ONE + r * (_P2 + r * (_P3 + r * (_P4 + r * (_P5 + r * _P6))))
-        )
+        values[k] = _ONE + r * (_ONE + r * (_P2 + r * (_P3 + r * (_P4 + r * (_P5 + r * _P6)))))
     for k in range(begin, end):
         values[k] *= powers[k]
 
@@ -251,7 +249,9 @@ def _mixture(rows, block, first):
         at = first + m
         # Few arrays in a loop, so that it becomes vector instructions.
         _reduced(u, out[at + n_parts], (out[at + 3 * n_parts], soft), (terms[2, m], a), rows, span)
-        _reduced(v, out[at + 2 * n_parts], (out[at + 4 * n_parts], soft), (terms[3, m], b), rows, span)
+        _reduced(
+            v, out[at + 2 * n_parts], (out[at + 4 * n_parts], soft), (terms[3, m], b), rows, span
+        )
         rho, log_weight = out[at + 5 * n_parts], out[at]
         for k in range(begin, end):
             b[k] -= rho[k] * a[k]
@@ -293,9 +293,7 @@ def _hits(rows, seen, block, first, sloped):
         none, some = math.exp(-rate), -math.expm1(-rate)
         flag = float(out[flags + 1, k]) if block.kind == SATURATED else -float(out[flags + 1, k])
         unlike = 1.0 / (1.0 + math.exp(min(flag, 80.0)))  # probability of the other kind of hit
-        log_norm = math.log(
-            float(sums[3, k]) / float(sums[4, k]) * some * max(1.0 - unlike, 1e-30)
-        )
+        log_norm = math.log(float(sums[3, k]) / float(sums[4, k]) * some * max(1.0 - unlike, 1e-30))
         # `largest` of the weights is in the terms, and cancels with that of the logarithm.
         of_shower = sums[2, k] + log_norm + rows.result[k] - _LOG_2PI
         of_shower -= _largest_weight(out, first, n_parts, k)
@@ -305,9 +303,7 @@ def _hits(rows, seen, block, first, sloped):
         else:
             of_stray = seen.log_background[i] + math.log(none + STRAY)
             high = max(of_shower, of_stray)
-            rows.result[k] = high + math.log(
-                math.exp(of_shower - high) + math.exp(of_stray - high)
-            )
+            rows.result[k] = high + math.log(math.exp(of_shower - high) + math.exp(of_stray - high))
             trust = math.exp(of_shower - rows.result[k])
         if not sloped:
             continue

@@ -58,11 +58,7 @@ class Explored(NamedTuple):
 
 @compiled
 def _columns(n_stations):
-    return (
-        np.zeros((3, n_stations)),
-        np.zeros((3, n_stations)),
-        np.full(n_stations, -1, np.int64),
-    )
+    return (np.zeros((3, n_stations)), np.zeros((3, n_stations)), np.full(n_stations, -1, np.int64))
 
 
 @inner(inline=False)
@@ -97,7 +93,7 @@ def look(event, hits, position, start, model, background, columns):
         if found[0] < np.log(LEAST_EXPECTED) and (what == SILENT or found[0] < -7.0):
             continue
         at = n
-        if what == SATURATED or what == HIT:  # the first silent one makes room
+        if what != SILENT:  # the first silent one makes room
             _move(place, seen, n_saturated, at)
             at = n_saturated
             n_saturated += 1
@@ -159,7 +155,8 @@ def explore_all(hits, position, model, background, begin, draws, explored):
     """
     start, spread = begin
     n_stations = len(position)
-    place, seen, slot = columns = _columns(n_stations)
+    columns = _columns(n_stations)
+    place, seen = columns[0], columns[1]
     scratch = scratch_space(model.density, len(draws), n_stations)
     mean, covariance = np.zeros(N_SHOWER + 1), np.zeros((N_SHOWER + 1, N_SHOWER + 1))
     for event in range(len(start)):

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tashower.physics.compiled import compiled, inner
+from tashower.physics.compiled import inner
 from tashower.physics.lateral import Lateral
 from tashower.physics.station import station_conditions
 from tashower.reconstruction.likelihood.density import (

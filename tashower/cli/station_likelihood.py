@@ -1,0 +1,34 @@
+"""`tashower station-likelihood`."""
+
+import argparse
+
+from tashower.cli.messages import say
+from tashower.cli.words import add_command
+
+
+def _learn(args) -> None:
+    from tashower.calibration.station_likelihood import write_station_likelihood
+    from tashower.config import as_dict, load_config
+    from tashower.likelihood.station_likelihood import EPOCHS, STATIONS, learn_station_likelihood
+
+    config = load_config(args.config)
+    n = STATIONS if args.stations is None else args.stations
+    learned = learn_station_likelihood(config, n, EPOCHS)
+    write_station_likelihood(args.output, learned, as_dict(config), "station-likelihood")
+    say(f"{args.output}: from {n:,} stations")
+
+
+def add_commands(commands: "argparse._SubParsersAction") -> None:
+    """Add `station-likelihood`."""
+    sub = add_command(
+        commands,
+        "station-likelihood",
+        _learn,
+        "Learn from simulated stations what one station says of a shower: for the method "
+        "likelihood_edges of `tashower fit`.",
+        True,
+    )
+    sub.add_argument("--output", required=True, help="station likelihood (JSON) to write")
+    sub.add_argument(
+        "--stations", type=int, help="how many stations to simulate; left out: four million"
+    )
