@@ -42,7 +42,7 @@ COMMANDS = {
     "convert": [["convert", str(SAMPLES / "telescope_array.dst.gz"), "--to", "converted.h5"]],
     "calibrate": [["calibrate", "calibration.h5", "--config", CONFIG, "--output", "c.json"]],
     "station-likelihood": [
-        ["station-likelihood", "--config", CONFIG, "--stations", "2000", "--output", "s.json"]
+        ["station-likelihood", "--config", CONFIG, "--number", "20000", "--output", "s.json"]
     ],
     "fit": [
         ["fit", f"{split}.h5", "--calibration", "c.json", "--config", CONFIG]

@@ -5,7 +5,8 @@ For a station with the conditions c (`physics.station`):
 
     P(hit) = 1 - exp(-e^g),                        g = ln(expected signal) + f_0(c)
     P(saturated | hit) = 1/(1 + e^-f_1(c))
-    p(u, v | hit, saturated or not) = sum_k w_k N(u; m_k, s_k) N(v; n_k + rho_k (u - m_k) q_k/s_k, q_k)
+    p(u, v | hit, saturated or not) = sum_k w_k N(u; m_k, s_k) N(v; n_k + rho_k q_k (u - m_k)/s_k,
+                                                                  q_k)
 
 u : reduced time of the leading edge (`physics.station.reduced_time`), v = ln(signal/expected
 signal); all of g, f, w, m, s, n, q, rho are outputs of a network with two hidden layers and the

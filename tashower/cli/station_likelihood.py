@@ -12,7 +12,7 @@ def _learn(args) -> None:
     from tashower.likelihood.station_likelihood import EPOCHS, STATIONS, learn_station_likelihood
 
     config = load_config(args.config)
-    n = STATIONS if args.stations is None else args.stations
+    n = STATIONS if args.number is None else args.number
     learned = learn_station_likelihood(config, n, EPOCHS)
     write_station_likelihood(args.output, learned, as_dict(config), "station-likelihood")
     say(f"{args.output}: from {n:,} stations")
@@ -30,5 +30,5 @@ def add_commands(commands: "argparse._SubParsersAction") -> None:
     )
     sub.add_argument("--output", required=True, help="station likelihood (JSON) to write")
     sub.add_argument(
-        "--stations", type=int, help="how many stations to simulate; left out: four million"
+        "--number", type=int, help="how many stations to simulate; left out: four million"
     )

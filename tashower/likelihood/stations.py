@@ -20,8 +20,8 @@ from tashower.simulation.random_numbers import stream_key
 from tashower.simulation.showers import draw_showers, mean_attenuation
 from tashower.simulation.simulate import array_from_config, simulate_stations
 
-#: Stations are drawn between these expected signals [VEM], flat in the logarithm below and above the
-#: middle one, a part of them above (choices).
+#: Stations are drawn between these expected signals [VEM], flat in the logarithm below and above
+#: the middle one, a part of them above (choices).
 SIGNALS, LARGE_PART = (0.02, 400.0, 3e6), 0.22
 #: ... and these distances [m].
 DISTANCES = (3.0, 8000.0)

@@ -23,7 +23,7 @@ from tashower.physics.shower_front import FRONT_ONSET, thickness_shape
 
 #: Scale of the reduced time (`reduced_time`): that of clocks and bins [ns], and part of the
 #: thickness of the front. Choices, of a variable alone.
-TIME_SCALE, THICKNESS_PART = 25.0, 0.2
+TIME_SCALE, THICKNESS_PART = 60.0, 0.2
 #: Lowest muon part whose odds are told apart (choice).
 LEAST_PART = 1e-3
 
@@ -109,7 +109,7 @@ def reduced_time_derivatives(delay, log_scale, log_distance):
 def reduced_time(delay, log_scale, log_distance):
     """(u, ln du/d delay [1/ns]) for a delay behind the plane front [ns].
 
-    u = asinh((delay - onset)/h), h^2 = (25 ns)^2 + (w/5)^2, onset = 0.34 w, w = (1 + r/30 m)^1.5
+    u = asinh((delay - onset)/h), h^2 = (60 ns)^2 + (w/5)^2, onset = 0.34 w, w = (1 + r/30 m)^1.5
     times the scale of the delays: linear around the onset of the front, logarithmic long after it.
     """
     found = reduced_time_derivatives(delay, log_scale, log_distance)

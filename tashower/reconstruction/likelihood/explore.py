@@ -108,8 +108,9 @@ def _value(z, looked, model, scratch, soft, slope):
 
 @inner(inline=False)
 def maximise(looked, model, scratch, soft, enough):
-    """Climb from where z is, until the gain of a step is below `enough`: z, its value and slope are left in scratch; returns the value (Broyden,
-    Fletcher, Goldfarb, Shanno, the step limited and halved until it helps).
+    """Climb from where z is, until a step gains less than `enough`: z, its value and slope are left
+    in scratch; returns the value (Broyden, Fletcher, Goldfarb, Shanno, the step limited and
+    shortened until it helps).
     """
     n = N_SHOWER
     z, slope, new, step, trial = (
