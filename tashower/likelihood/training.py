@@ -133,7 +133,12 @@ def _train(sample, epochs, seed, hidden, parts):
             torch.nn.utils.clip_grad_norm_(network.parameters(), _CLIP)
             optimiser.step()
             schedule.step()
-    weights = [w.detach().double().numpy() for w in network.weights]
-    biases = [b.detach().double().numpy() for b in network.biases]
+    weights = [_short(w) for w in network.weights]
+    biases = [_short(b) for b in network.biases]
     layers = [array for pair in zip(weights, biases, strict=True) for array in pair]
     return Density(low, high, mean, width, *layers)
+
+
+def _short(parameters: torch.Tensor) -> np.ndarray:
+    """Numbers with no more digits than single precision needs, so that a file of them is short."""
+    return np.vectorize(lambda x: float(f"{x:.9g}"))(parameters.detach().double().numpy())

@@ -8,6 +8,8 @@ from independent import banks as independent_banks
 from independent import rufptn
 
 from tashower.calibration.calibration import DEFAULT, read_calibration
+from tashower.calibration.station_likelihood import DEFAULT as DEFAULT_STATIONS
+from tashower.calibration.station_likelihood import read_station_likelihood
 from tashower.config import ReconstructionConfig
 from tashower.convert.convert import convert
 from tashower.convert.ta_export import write_dst
@@ -70,7 +72,11 @@ def same(a, b, names=None):
 
 
 def test_results_are_those_of_events_without_them(both):
-    context = Context(read_calibration(DEFAULT), ReconstructionConfig())
+    context = Context(
+        read_calibration(DEFAULT),
+        ReconstructionConfig(),
+        stations=read_station_likelihood(DEFAULT_STATIONS),
+    )
     found = [find_pulses(events) for events in both]
     for name, method in methods().items():
         fits = [method(events, pulses, context) for events, pulses in zip(both, found, strict=True)]
