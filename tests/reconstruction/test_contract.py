@@ -279,8 +279,9 @@ def differs(name, table, base, turn=0.0, move=(0.0, 0.0), later=0.0):
     valid = base.valid
     noise = PROMISES[name].noise
     variance = np.einsum("nii->ni", np.nan_to_num(base.covariance))
-    relative = [1.0, 1.0, 1.0, 1.0, np.nan_to_num(base.s_ref, nan=1.0), 1.0, 1.0]
-    error = dict(zip(PARAMETERS, noise * np.sqrt(variance.T) / relative, strict=True))
+    errors = noise * np.sqrt(variance.T)
+    errors[4] /= np.nan_to_num(base.s_ref, nan=1.0)
+    error = dict(zip(PARAMETERS, errors, strict=True))
     # A core along one axis is one along both of a turned array.
     core = np.hypot(error["core_x"], error["core_y"])
     np.testing.assert_array_equal(table.flags, base.flags)
