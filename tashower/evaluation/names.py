@@ -59,6 +59,13 @@ LOOKS = {
         "the constrained fit that knows early and late stations and the onset of the front, shifts "
         "times where more was seen than expected, and knows that times are skewed",
     ),
+    "likelihood_edges": Look(
+        "likelihood of edges and signals",
+        "likelihood",
+        "#F0E442",
+        "P",
+        "the posterior mean given what every single station says, learned from simulated stations",
+    ),
     "plane": Look("plane front", "plane front"),
     "standard": Look("standard reconstruction (of the file)", "standard"),
     "waveforms_and_features": Look("network: waveforms + features", "network"),

@@ -114,6 +114,8 @@ PROMISES = {
     "complete": Promise(0.05, 8.0, 0.02, 6.0, 0.02),
     # Its S800 is that of a core that is pulled to the centre of gravity.
     "published": Promise(0.005, 1.0, 0.1, 0.5, 0.005, front=0.35),
+    # Its front is that of simulated particles, not the formula's; points in fixed directions.
+    "likelihood_edges": Promise(0.8, 60.0, 0.15, 300.0, 1.0, noise=0.6),
     "scipy": Promise(0.05, 8.0, 0.02, 6.0, 0.03),
     "network": Promise(0.4, 40.0, 0.02, 6.0, 0.03, covariance=(), refuses_a_line=True),
 }

@@ -267,14 +267,39 @@ def sample(draws, looked, model, scratch):
         largest = max(largest, values[k])
     if not largest > -np.inf:
         return 0.0
-    total = squares = 0.0
     for k in range(len(draws)):
-        weights[k] = math.exp(values[k] - largest)
+        values[k] -= largest
+    return _weigh(values, weights, 1.0)
+
+
+@inner(inline=False)
+def _weigh(values, weights, power):
+    """Weights in proportion to exp(power values), values at most 0; returns their effective
+    number.
+    """
+    total = squares = 0.0
+    for k in range(len(values)):
+        weights[k] = math.exp(power * values[k])
         total += weights[k]
         squares += weights[k] * weights[k]
-    for k in range(len(draws)):
+    for k in range(len(values)):
         weights[k] /= total
     return total * total / squares
+
+
+@inner(inline=False)
+def temper(scratch, wanted):
+    """Weights to the power at which so many points carry them (1 at most), by bisection; returns
+    their effective number.
+    """
+    low, high = 0.0, 1.0
+    for _ in range(12):
+        middle = 0.5 * (low + high)
+        if _weigh(scratch.values, scratch.weights, middle) < wanted:
+            high = middle
+        else:
+            low = middle
+    return _weigh(scratch.values, scratch.weights, low)
 
 
 @inner(inline=False)
@@ -314,17 +339,24 @@ def moments(scratch, mean, covariance):
 
 
 @inner(inline=False)
-def propose_again(mean, covariance, part, scratch):
-    """Base and factor become those of weighted points: their mean, and `part` of their covariance
-    with the rest of the old one, wider by a quarter; False if that is no covariance.
+def propose_again(mean, covariance, scratch):
+    """Base and factor become those of weighted points: their mean, and their covariance, wider by a
+    quarter; False if that is no covariance.
     """
-    n, hessian, factor = N_SHOWER, scratch.hessian, scratch.factor
-    for i in range(n):
-        for j in range(n):
-            old = 0.0
-            for k in range(n):
-                old += factor[i, k] * factor[j, k]
-            hessian[i, j] = 1.25 * (part * covariance[i, j] + (1.0 - part) * old)
+    n = N_SHOWER
     for i in range(n):
         scratch.base[i] = mean[i]
-    return lower_factor(hessian, factor)
+        for j in range(n):
+            scratch.hessian[i, j] = 1.25 * covariance[i, j]
+    return lower_factor(scratch.hessian, scratch.factor)
+
+
+@inner(inline=False)
+def widen(covariance, effective):
+    """What is known of the truth, from weighted points: the unbiased covariance, and the noise of
+    their mean.
+    """
+    factor = (effective + 1.0) / max(effective - 1.0, 1.0)
+    for i in range(covariance.shape[0]):
+        for j in range(covariance.shape[0]):
+            covariance[i, j] *= factor

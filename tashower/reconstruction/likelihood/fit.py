@@ -17,6 +17,8 @@ from tashower.reconstruction.likelihood.explore import (
     put_curvatures,
     sample,
     scratch_space,
+    temper,
+    widen,
 )
 from tashower.reconstruction.likelihood.posterior import N_SHOWER, Looked, shower_of
 
@@ -25,9 +27,9 @@ from tashower.reconstruction.likelihood.posterior import N_SHOWER, Looked, showe
 #: background (choice).
 LEAST_EXPECTED = 0.15
 EARLIEST, LATEST = -2800.0, 20_000.0
-#: Effective part of the points below which they are drawn anew from where these lie, how often at
-#: most, and effective points that are trusted in full for that (choices).
-ENOUGH, MOST_ROUNDS, TRUSTED = 0.2, 5, 25.0
+#: Effective part of the points below which they are drawn anew from where these lie, how often they
+#: are drawn at most, and how many have to carry the weight that says where they lie (choices).
+ENOUGH, MOST_ROUNDS, TRUSTED = 0.2, 6, 20.0
 #: ln of the factor by which densities are wider in a first climb, so that no station is given up
 #: because the start is far off (choice).
 SOFT = 1.1
@@ -138,10 +140,13 @@ def _explore(looked, model, draws, scratch, mean, covariance):
         if not effective > 0.0:
             break
         put_curvatures(scratch.points, model.prior.curvature)
+        enough = effective > ENOUGH * len(draws)
+        last = attempt == MOST_ROUNDS - 1
+        # Weights that few points carry say where to look, when they are made more even.
+        used = effective if enough or (last and effective > TRUSTED) else temper(scratch, TRUSTED)
         moments(scratch, mean, covariance)
-        if effective > ENOUGH * len(draws) or attempt == MOST_ROUNDS - 1:
-            break
-        if not propose_again(mean, covariance, min(effective / TRUSTED, 1.0), scratch):
+        if enough or last or not propose_again(mean, covariance, scratch):
+            widen(covariance, used)
             break
     return highest, effective
 
