@@ -3,12 +3,13 @@
     python tests/test_fingerprint.py > tests/fingerprint.json
 
 makes the file anew, after a change that is meant to change results; CHANGELOG says which and why.
-On the kind of processor that made it every bit has to be the same; elsewhere, where compilers
-round otherwise, means and spreads to a part in a million.
+On the kind of processor that made it, with the same kernels of OpenBLAS, every bit has to be the
+same; elsewhere, where those round otherwise, means and spreads to a part in a million.
 """
 
 import hashlib
 import json
+import os
 from dataclasses import fields
 from pathlib import Path
 
@@ -77,7 +78,8 @@ def fingerprint(name):
 
 
 def machine():
-    return [llvmlite.binding.get_host_cpu_name(), numba.__version__, np.__version__]
+    processor, kernels = llvmlite.binding.get_host_cpu_name(), os.environ.get("OPENBLAS_CORETYPE")
+    return [processor, kernels, numba.__version__, np.__version__]
 
 
 @pytest.mark.parametrize("name", SETTINGS)

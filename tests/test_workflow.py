@@ -251,7 +251,17 @@ def test_every_line_of_the_tutorial_runs(copy, monkeypatch):
 
 @pytest.mark.parametrize(
     "name",
-    ["telescope_array", "tax4", "tale", "auger", "hisparc", "paper", "sample", "systematic_gain"],
+    [
+        "telescope_array",
+        "tax4",
+        "tale",
+        "auger",
+        "hisparc",
+        "paper",
+        "sample",
+        "seeds",
+        "systematic_gain",
+    ],
 )
 def test_presets_are_complete_configurations(name):
     done = snakemake("--dry-run", "--configfile", f"config/{name}.yaml")

@@ -43,7 +43,9 @@ def settle(p, observed, settings, information, scratch):
     """Passes from the model p, which is overwritten, until the weights are those of the result, or
     `settings.passes` of them. Returns (sum, converged).
     """
-    total, good = one_pass(p, observed, settings, CONVERGED, information, scratch)
+    # The weights of the first of several are provisional.
+    converged = NEARLY_CONVERGED if settings.passes > 1 else CONVERGED
+    total, good = one_pass(p, observed, settings, converged, information, scratch)
     for _ in range(settings.passes - 1):
         copy_vector(p, scratch.kept)
         total, good = one_pass(p, observed, settings, CONVERGED, information, scratch)
