@@ -10,7 +10,18 @@ from tashower.cli import main
 
 @pytest.mark.parametrize(
     "command",
-    ["simulate", "calibrate", "fit", "train", "apply", "score", "report", "show", "config"],
+    [
+        "simulate",
+        "calibrate",
+        "station-likelihood",
+        "fit",
+        "train",
+        "apply",
+        "score",
+        "report",
+        "show",
+        "config",
+    ],
 )
 def test_help(command, capsys):
     with pytest.raises(SystemExit) as stop:
@@ -35,6 +46,12 @@ def test_config_is_printed(capsys):
         (["show", "absent.h5"], "absent.h5"),
         (["fit", "absent.h5", "--calibration", "absent.json", "--output", "x.h5"], "absent.json"),
         (["calibrate", "absent.h5", "--output", "x.json"], "absent.h5: no such file"),
+        (["station-likelihood", "--number", "3", "--output", "x.json"], "--number 3"),
+        (
+            ["fit", "absent.h5", "--calibration", "absent.json", "--output", "x.h5"]
+            + ["--station-likelihood", "none.json"],
+            "absent.json",
+        ),
         (["report", "--scores", "absent.json", "--output", "x.html"], "absent.json"),
         (
             ["train", "--network", "none", "--output", "x.pt"]

@@ -4,6 +4,9 @@ import argparse
 
 from tashower.cli.messages import say
 from tashower.cli.words import add_command
+from tashower.errors import InputError
+
+_FEWEST = 10_000  # stations, so that every kind of hit is among them (choice)
 
 
 def _learn(args) -> None:
@@ -11,6 +14,8 @@ def _learn(args) -> None:
     from tashower.config import as_dict, load_config
     from tashower.likelihood.station_likelihood import EPOCHS, STATIONS, learn_station_likelihood
 
+    if args.number is not None and args.number < _FEWEST:
+        raise InputError(f"--number {args.number}: at least {_FEWEST} stations are needed")
     config = load_config(args.config)
     n = STATIONS if args.number is None else args.number
     learned = learn_station_likelihood(config, n, EPOCHS)

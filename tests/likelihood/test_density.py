@@ -181,7 +181,7 @@ def test_reduced_time():
     assert np.isclose(reduced_time(0.34 * width - 7.0 * h, scale, distance)[0], -np.arcsinh(7.0))
     for delay in (-100.0, 50.0, 700.0):
         at = np.array([delay, scale, distance])
-        u, log_slope, slopes, bent, _ = reduced_time_derivatives(*at)
+        _u, log_slope, slopes, bent, _ = reduced_time_derivatives(*at)
         assert np.isclose(np.exp(log_slope), slopes[0])
         for i, step in enumerate((1e-2, 1e-5, 1e-5)):
             move = np.eye(3)[i] * step

@@ -1,5 +1,6 @@
 """The method likelihood_edges and its file, with the station likelihood of the package."""
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -107,7 +108,7 @@ def test_probability_integral_transforms_are_flat():
         3: [1.0, 1.1, 1.2, 1.3, 1.4, 1.55],
     }
     for column, limits in edges.items():
-        for low, high in zip(limits[:-1], limits[1:], strict=True):
+        for low, high in itertools.pairwise(limits):
             chosen = (conditions[:, column] >= low) & (conditions[:, column] < high)
             of_hits = chosen & sample.hit
             noise = 1.0 / np.sqrt(of_hits.sum())
