@@ -5,6 +5,7 @@ Run `python benchmarks/station_likelihood.py > docs/station_likelihood.md`; two 
 Its sample is thrown for it. Numbers and errors are those of the scores (docs/scores.md).
 """
 
+import itertools
 import time
 
 import numpy as np
@@ -49,7 +50,7 @@ def table_by_energy(tables: dict, truth: Truth, draws) -> str:
     """68 % angle [deg] and core [m] of every method in bins of the true energy."""
     energy = np.log10(truth.energy) + 18.0
     lines = [["log10(E/eV)", *NAMES]]
-    for low, high in zip(EDGES[:-1], EDGES[1:], strict=True):
+    for low, high in itertools.pairwise(EDGES):
         rows = np.flatnonzero((energy >= low) & (energy < high))
         cells = []
         for name in NAMES:
@@ -106,14 +107,12 @@ def main() -> None:
     truth = select_rows(events.truth, rows)
     tables = {name: select_rows(table, rows) for name, table in tables.items()}
     draws = draw_showers(truth.shower_id, BOOTSTRAP, [SEED])
-    measured = {
-        name: replicates(
-            lambda w, r=residuals(table, truth): statistics(r, truth.azimuth, w),
-            draws,
-            np.arange(len(rows)),
+    measured = {}
+    for name, table in tables.items():
+        of_method = residuals(table, truth)
+        measured[name] = replicates(
+            lambda w, r=of_method: statistics(r, truth.azimuth, w), draws, np.arange(len(rows))
         )
-        for name, table in tables.items()
-    }
     found = tables[LIKELIHOOD]
     few = np.mean(found.flags >> FLAGS.index("few_points") & 1)
     made = f"commit {provenance.commit()[:7]}, {provenance.now()[:10]}"
@@ -124,8 +123,8 @@ def main() -> None:
 configuration with another seed ({SEED}), {events.n_events:,} triggered throws, {len(rows):,} of
 them scored (they pass the quality cuts of the {REFERENCE} fit, and every method has a result); the
 calibration and the station likelihood that come with the package. Errors: paired bootstrap of
-showers ([scores.md](scores.md)). Of these events {few:.1%} have the flag `few_points`. How it works:
-[reconstruction.md](reconstruction.md).
+showers ([scores.md](scores.md)). Of these events {few:.1%} have the flag `few_points`. How it
+works: [reconstruction.md](reconstruction.md).
 
 {table_of_methods(measured, rates)}
 
