@@ -11,13 +11,14 @@ import numpy as np
 
 from tashower.physics.compiled import formula
 from tashower.physics.constants import FRONT_SCALE, SPEED_OF_LIGHT
-from tashower.physics.description import SOFTENING
+from tashower.physics.description import softened
 from tashower.physics.early_late import (
-    AIR_DENSITY,
     LATE_ATTENUATION_MUONS,
+    late_signal_factor,
     late_time_factor,
     muon_share_at,
 )
+from tashower.physics.geometry import distance_along_axis
 from tashower.physics.lateral import log_lateral_distribution
 from tashower.physics.shower_front import FRONT_ONSET, thickness_shape
 
@@ -39,14 +40,6 @@ class StationConditions(NamedTuple):
 
 
 @formula
-def log_late_factor(along, r_tangent, attenuation):
-    """ln of `early_late.late_signal_factor`, and its derivative by l [1/m]."""
-    q = (r_tangent * AIR_DENSITY / attenuation) ** 2 / 4.0
-    bessel = 1.0 + q * (1.0 + q * (0.25 + q * (1.0 / 36.0 + q / 576.0)))
-    return -along * AIR_DENSITY / attenuation - np.log(bessel)
-
-
-@formula
 def station_conditions(place, shower, lateral, area):
     """(`StationConditions` as a plain tuple, plane delay [ns]) of a station.
 
@@ -56,15 +49,14 @@ def station_conditions(place, shower, lateral, area):
     """
     dx, dy, dz = place
     n_x, n_y, n_z, log_size, eta, share, log_scale, attenuation = shower
-    along = -(n_x * dx + n_y * dy + n_z * dz)
-    r2 = dx * dx + dy * dy + dz * dz - along * along
-    r = np.sqrt(np.maximum(r2, 0.0) + SOFTENING * SOFTENING)
+    along = distance_along_axis(dx, dy, dz, n_x, n_y, n_z)
+    r = softened(dx * dx + dy * dy + dz * dz - along * along)
     secant = 1.0 / n_z
     r_tangent = r * np.sqrt(np.maximum(secant * secant - 1.0, 0.0))
     muons = muon_share_at(r, share)
     muons = np.minimum(np.maximum(muons, LEAST_PART), 1.0 - LEAST_PART)
-    of_muons = muons * np.exp(log_late_factor(along, r_tangent, LATE_ATTENUATION_MUONS))
-    of_others = (1.0 - muons) * np.exp(log_late_factor(along, r_tangent, attenuation))
+    of_muons = muons * late_signal_factor(along, r_tangent, LATE_ATTENUATION_MUONS)
+    of_others = (1.0 - muons) * late_signal_factor(along, r_tangent, attenuation)
     log_ldf = log_lateral_distribution(r, eta, lateral)
     return (
         log_size + log_ldf + np.log(area * (of_muons + of_others)),
