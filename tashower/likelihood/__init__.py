@@ -1,0 +1,1 @@
+"""What single stations say of a shower, learned from simulated stations."""
