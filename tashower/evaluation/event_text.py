@@ -65,7 +65,7 @@ def with_error(value: float, error: float = np.nan, digits: int = 3, unit: str =
     text = number(value, places)
     if known:
         text += f" ± {number(error, places)}"
-    return f"{text} {unit}".rstrip()
+    return f"{text}{unit}" if unit == "°" else f"{text} {unit}".rstrip()
 
 
 def _exponent(value: float) -> int:
@@ -135,7 +135,7 @@ def true_cells(events: Events) -> list[str]:
     cells = _parameters(truth, np.full(len(PARAMETERS), np.nan))
     energy = energy_texts(float(truth.energy[0]))
     mass = f"A = {truth.mass_number[0]}"
-    return [*energy, *cells.values(), "", "", "", mass]
+    return [*energy, *cells.values(), "", "", "", "", mass]
 
 
 def method_cells(name: str, table: Reconstruction, size: str, made: Made) -> list[str]:
@@ -155,7 +155,7 @@ def method_cells(name: str, table: Reconstruction, size: str, made: Made) -> lis
     if name in made.networks:
         fit, used = (f"{text}\n(of the fit)" for text in (fit, used))
     version = made.versions.get(name, NOTHING)
-    return [*energy, *cells.values(), fit, used, cuts_text(name, table, size, made), version]
+    return [*energy, *cells.values(), fit, used, cuts_text(name, table, size, made), version, ""]
 
 
 def row_names(size: str) -> list[str]:
@@ -173,6 +173,7 @@ def row_names(size: str) -> list[str]:
         "stations",
         "quality cuts",
         "made by",
+        "primary",
     ]
 
 

@@ -225,38 +225,65 @@ def _stations_of(name: str, table, events: Events, pulses: Pulses, made: Made, t
         shower = _shower_of(table, events.array, 0.0)
     else:
         shower = _own_shower(name, table, again, made)
-    errors = _errors_of(twin or name, made)
+    use = _use_of(events, pulses, again)
+    if twin is not None:
+        use = _Use(*(getattr(twins[twin][1], column) for column in _Use._fields))
+    own_t0 = bool(np.isfinite(table.covariance[0, 5, 5]))
+    note = _note(name, again, twin, made, own_t0)
+    stations = _around(shower, use, again, events, pulses, _errors_of(twin or name, made), made)
+    if name == "published" and again is not None:
+        area = float(events.array.detector.area)
+        stations = stations._replace(
+            density_sigma=density_error(stations.density, area, SIGNAL_ERRORS)
+        )
+    if not own_t0:
+        shower, residual = _with_t0(shower, stations.residual, stations.sigma, use.state == USED)
+        stations = stations._replace(shower=shower, residual=residual)
+    return stations._replace(note=note)
+
+
+def _around(shower: Shower, use: _Use, again, events: Events, pulses: Pulses, errors, made: Made):
+    """`Stations` around a shower."""
     area = float(events.array.detector.area)
     position = events.array.position[events.hit_station]
     here = expected_at(shower, position, events.array, made.distance)
     with np.errstate(invalid="ignore", divide="ignore"):
         effects = _effects(shower, here, errors, again)
         density = pulses.signal.mean(axis=1) / area
-        if name == "published":
-            density_sigma = density_error(density, area, SIGNAL_ERRORS)
-        else:
-            density_sigma = density_error(here.density * effects.contained, area, errors)
+        density_sigma = density_error(here.density * effects.contained, area, errors)
     delay = effects.late * here.delay + effects.shift
-    residual = pulses.arrival_time - here.plane_time - delay
-    use = _use_of(events, pulses, again)
-    if twin is not None:
-        use = _Use(*(getattr(twins[twin][1], name) for name in _Use._fields))
-    own_t0 = bool(np.isfinite(table.covariance[0, 5, 5]))
-    if not own_t0:
-        shower, residual = _with_t0(shower, residual, effects.sigma, use.state == USED)
     return Stations(
         shower,
         *use,
         here.distance,
         here.delay,
-        residual,
+        pulses.arrival_time - here.plane_time - delay,
         effects.sigma,
         density / effects.contained,
         here.density,
         density_sigma / effects.contained,
         again is not None,
-        _note(name, again, twin, made, own_t0),
+        "",
     )
+
+
+def stations_of_truth(events: Events, pulses: Pulses, made: Made) -> Stations | None:
+    """Stations of a single event around its true shower; None where that is not known."""
+    shower = true_shower(events, made)
+    if shower is None:
+        return None
+    use, errors = _use_of(events, pulses, None), _errors_of("free", made)
+    note = "errors as published" if made.calibration is None else "errors of the free fit"
+    return _around(shower, use, None, events, pulses, errors, made)._replace(note=note)
+
+
+def no_fit(events: Events, pulses: Pulses) -> Stations:
+    """Stations of a single event that nothing is known of: the states that every fit begins with;
+    all numbers are NaN.
+    """
+    nan = np.full(events.n_hits, np.nan)
+    unknown = Shower(ShowerParameters(*[np.nan] * len(ShowerParameters._fields)))
+    return Stations(unknown, *_use_of(events, pulses, None), *[nan] * 7, known=False, note="")
 
 
 def stations_of(
