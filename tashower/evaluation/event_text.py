@@ -1,5 +1,6 @@
 """An event in words: its parameters with errors and units, what the cuts say, what made it."""
 
+import textwrap
 from typing import NamedTuple
 
 import numpy as np
@@ -33,6 +34,7 @@ FAILED = dict(
 )
 #: An azimuth that is less sure than this [deg] is none: the shower is vertical (choice).
 _NO_AZIMUTH = 90.0
+_CELL = 30  # letters in a line of a cell
 
 
 class Row(NamedTuple):
@@ -102,14 +104,24 @@ def energy_texts(energy: float, error: float = np.nan) -> tuple[str, str]:
 
 
 def cuts_text(name: str, table: Reconstruction, size: str, made: Made) -> str:
-    """Cuts passed, or which are not; one failed cut a line."""
+    """Cuts passed, or which are not."""
     flags = int(table.flags[0])
     if flags:
         failed = [FAILED[flag] for bit, flag in enumerate(FLAGS) if flags >> bit & 1]
-        return "\n".join(["fails:", *failed]).format(size=size)
+        text = "fails: " + ", ".join(failed).format(size=size)
+        return "\n".join(textwrap.wrap(text, _CELL))
     if name in made.networks:
         return "passes\n(of the fit)"
+    if name == "plane":
+        return "none: direction alone"
     return "passes all" if name in BASELINES else "no failure stated"
+
+
+def _length(value: float, error: float) -> str:
+    """A length [m] with its error; without one to the metre."""
+    known = np.isfinite(error) and error > 0
+    text = with_error(value, error) if known else number(value)
+    return text if text == NOTHING else f"{text} m"
 
 
 def _parameters(table: Reconstruction | Truth, errors: np.ndarray) -> dict[str, str]:
@@ -122,8 +134,7 @@ def _parameters(table: Reconstruction | Truth, errors: np.ndarray) -> dict[str, 
     return {
         "zenith": with_error(*angle["zenith"], 4, "°"),
         "azimuth": azimuth,
-        "core_x": with_error(value["core_x"], error["core_x"], 4, "m"),
-        "core_y": with_error(value["core_y"], error["core_y"], 4, "m"),
+        **{name: _length(value[name], error[name]) for name in ("core_x", "core_y")},
         "s_ref": with_error(value["s_ref"], error["s_ref"]),
         "curvature": with_error(value["curvature"], error["curvature"], 3, "ns"),
     }

@@ -35,6 +35,13 @@ _TRUE = "#009E73"
 _MARKERS = ("o", "P", "X", "<", ">", "h", "p", "d")
 _WIDTH, _PANEL_HEIGHT = 5.6, 8.6  # width of a column, height of the panels [inch]
 
+_HOW_DRAWN = (
+    "Times and signals are drawn less what the fit expects of a station beside its front and its "
+    "lateral distribution (few particles, early and late stations); bars and residuals: with the "
+    "errors that each method gives them. Open marks among the residuals: rejected by that method. "
+    "At the margin with an arrow: beyond it."
+)
+
 
 def _found(methods: dict[str, Reconstruction]) -> dict[str, Reconstruction]:
     """The methods that found a shower: one that states no size, like a plane front, only where no
@@ -138,13 +145,16 @@ def _table(events: Events, found: dict[str, Reconstruction], view: _View, made: 
 def _draw(events: Events, pulses: Pulses, methods: dict, made: Made, view: _View) -> Figure:
     found = {name: table for name, table in methods.items() if name in view.stations}
     head, rows = _table(events, found, view, made)
-    missing = textwrap.wrap(_missing(methods, made), 140)
     with_waveforms = events.waveform is not None and events.n_hits > 0
     columns = 1 + bool(view.stations) + (with_waveforms or not view.stations)
+    text = _missing(methods, made)
+    text += f" {_HOW_DRAWN}" if view.stations else ""
+    missing = textwrap.wrap(text.strip(), 75 * columns)
     heights = [_PANEL_HEIGHT]
     heights += [height_of(rows)] if rows else []
     heights += [LINE * (len(missing) + 0.5)] if missing else []
     figure = Figure(figsize=(_WIDTH * columns, sum(heights)), dpi=100)
+    figure.get_layout_engine().set(w_pad=0.1, h_pad=0.06)
     parts = figure.add_gridspec(len(heights), 1, height_ratios=heights)
     widths = (1.25, 1.0, 1.0)[:columns]
     grid = parts[0].subgridspec(1, columns, width_ratios=widths)

@@ -26,9 +26,10 @@ from tashower.evaluation.station_fits import (
 )
 from tashower.events.array import Array
 
-#: Residuals are shown to at least so many standard deviations, and those of other methods than the
-#: main one set the scale up to the second (choices).
-_LEAST_SCALE, _MOST_OF_OTHERS = 3.5, 8.0
+#: Residuals are shown to at least so many standard deviations. A used station that is farther off
+#: than the second sets no scale: a fit that is told of such times trusts them a quarter or less.
+#: Except where it is one station in three, as around a plane front (choices).
+_LEAST_SCALE, _FAR_OFF, _FEW = 3.5, 7.0, 1.0 / 3.0
 _LINE_STYLES = ("-", "--", "-.", ":", (0, (7, 2)), (0, (3, 1, 1, 1, 1, 1)), (0, (1, 1)))
 
 
@@ -108,6 +109,13 @@ def _points(axis: Axes, drawn: Drawn, y: np.ndarray, sigma: np.ndarray, bounds: 
         draw_within(axis, main.r[k : k + 1], y[k : k + 1], **style(mark))
 
 
+def _for_scale(stations: Stations, pull: np.ndarray) -> np.ndarray:
+    """(n,) bool: the stations that set the scale of an axis."""
+    used = (stations.state == USED) & np.isfinite(pull)
+    near = used & (np.abs(pull) < _FAR_OFF)
+    return near if (used & ~near).sum() <= _FEW * used.sum() else used
+
+
 def _limits(y: np.ndarray, sigma: np.ndarray, line: np.ndarray) -> tuple[float, float]:
     ends = np.concatenate([y - sigma, y + sigma, line])
     ends = ends[np.isfinite(ends)]
@@ -119,7 +127,7 @@ def front_panel(axis: Axes, drawn: Drawn, r: np.ndarray, unit: float) -> None:
     """Stations over the front, after the main method's plane; lines are there already."""
     main = drawn.stations[drawn.main]
     y, sigma = (main.delay + main.residual) / unit, main.sigma / unit
-    used = main.state == USED
+    used = _for_scale(main, main.residual / main.sigma)
     own, _ = ring_means(main.shower, main.shower, r, drawn.array, drawn.made.distance)
     axis.set_ylim(*_limits(y[used], sigma[used], own / unit))
     _points(axis, drawn, y, sigma, bounds=False)
@@ -154,7 +162,8 @@ def lateral_panel(axis: Axes, drawn: Drawn, far: float) -> None:
     for r, density in zip(main.r[limit], y[limit], strict=True):
         arrow = {"arrowstyle": "->", "color": "k"}
         axis.annotate("", (r, 2.0 * density), (r, density), arrowprops=arrow).set_in_layout(False)
-    axis.set_title("lateral distribution")
+    with_lines = any(np.isfinite(s.expected).any() for s in drawn.stations.values())
+    axis.set_title("lateral distribution" if with_lines else "signals")
 
 
 def residual_panel(axis: Axes, drawn: Drawn, of_times: bool) -> None:
@@ -172,9 +181,9 @@ def residual_panel(axis: Axes, drawn: Drawn, of_times: bool) -> None:
             pulls[name] = np.where(drawn.saturated & (pull < 0), np.nan, pull)
     largest = {}
     for name, pull in pulls.items():
-        used = pull[(drawn.stations[name].state == USED) & np.isfinite(pull)]
+        used = pull[_for_scale(drawn.stations[name], pull)]
         largest[name] = np.abs(used).max(initial=0.0) + 1.0
-    others = min(max(largest.values()), _MOST_OF_OTHERS)
+    others = min(max(largest.values()), _FAR_OFF + 1.0)
     scale = 1.1 * max(_LEAST_SCALE, largest.get(drawn.main, 0.0), others)
     axis.set_ylim(-scale, scale)
     axis.axhline(0, color="k", lw=0.8)
@@ -207,7 +216,8 @@ def _pulls_of(axis: Axes, drawn: Drawn, name: str, pull: np.ndarray, beside: flo
     rejected = stations.state == OUT_OF_FIT
     draw_within(axis, stations.r[rejected], pull[rejected], mfc="none", **beyond)
     if name == drawn.main:
-        for k in np.flatnonzero((stations.state != USED) & ~rejected):
+        far = axis.get_xlim()[1]  # farther ones stand in the panel above
+        for k in np.flatnonzero((stations.state != USED) & ~rejected & (stations.r < far)):
             mark = mark_of(stations.state[k], drawn.saturated[k])
             draw_within(axis, stations.r[k : k + 1], pull[k : k + 1], **style(mark))
 

@@ -35,6 +35,13 @@ SILENT_REJECTED = Mark("silent, rejected by the fit", "*", 10.0, False, "#B2182B
 SILENT = Mark("silent", ".", 3.0, True, "#AAAAAA", 0.5)
 DEAD = Mark("out of service", "x", 5.5, False, "#666666", 1.2)
 
+#: Texts where there is no fit.
+WITHOUT_FIT = {
+    IN_FIT: "hit, in the cluster of the most signal",
+    NOT_IN_FIT: "hit, apart or small",
+    SILENT_IN_FIT: "silent neighbour of a hit",
+}
+
 
 def mark_of(state: int, saturated: bool) -> Mark:
     """The mark of a hit."""

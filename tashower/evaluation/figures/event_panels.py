@@ -6,13 +6,14 @@ from matplotlib.collections import PathCollection
 from matplotlib.colors import Normalize
 from matplotlib.lines import Line2D
 
-from tashower.evaluation.event_text import number
+from tashower.evaluation.event_text import number, with_error
 from tashower.evaluation.figures.event_curves import Line
 from tashower.evaluation.figures.event_marks import (
     DEAD,
     SILENT,
     SILENT_IN_FIT,
     SILENT_REJECTED,
+    WITHOUT_FIT,
     Mark,
     draw_within,
     fractions,
@@ -41,9 +42,10 @@ def _size(signal: np.ndarray) -> np.ndarray:
     return 4.0 + 2.5 * np.log1p(np.maximum(signal, 0.0))
 
 
-def _silent_stations(axis: Axes, events: Events, silent, silent_out) -> list[Mark]:
+def _silent_stations(axis: Axes, events: Events, main: Stations, unit: float) -> list[Mark]:
     """Stations without a hit; returns the marks that were needed."""
-    position = events.array.position / 1e3
+    silent, silent_out = main.silent, main.silent_out
+    position = events.array.position / unit
     quiet = np.ones(len(position), bool)
     quiet[events.hit_station] = quiet[events.dead_station] = False
     quiet[silent] = quiet[silent_out] = False
@@ -62,13 +64,13 @@ def _silent_stations(axis: Axes, events: Events, silent, silent_out) -> list[Mar
     return there
 
 
-def _core_of(axis: Axes, shower: Shower, line: Line, length: float) -> None:
-    """Core and direction: an arrow along the shower's way over the ground, which ends in the
-    core.
+def _core_of(axis: Axes, shower: Shower, line: Line, length: float, unit: float) -> None:
+    """Core and direction: a line from where the shower comes, as long as `length` would appear from
+    above, to the core.
     """
     p = shower.parameters
     n_x, n_y, _ = axis_components(p.zenith, p.azimuth)
-    x, y = p.core_x / 1e3, p.core_y / 1e3
+    x, y = p.core_x / unit, p.core_y / unit
     place = fractions(axis, x, y)
     if (place < 0).any() or (place > 1).any():
         draw_within(axis, [x], [y], ls="none", marker="+", ms=12, mec=line.colour, mew=2)
@@ -79,12 +81,12 @@ def _core_of(axis: Axes, shower: Shower, line: Line, length: float) -> None:
     axis.plot(x, y, ls="none", marker="+", color=line.colour, ms=12, mew=2, zorder=6)
 
 
-def _view(events: Events, signal: np.ndarray, used: np.ndarray) -> tuple[np.ndarray, float]:
-    """(centre, half the width) of the view [km]: all stations of the fit, or all hits."""
-    where = events.array.position[events.hit_station, :2] / 1e3
+def _view(events: Events, used: np.ndarray) -> tuple[np.ndarray, float]:
+    """(centre, half the width) of the view [m]: all stations of the fit, or all hits."""
+    where = events.array.position[events.hit_station, :2]
     shown = used if used.any() else np.ones(len(used), bool)
     low, high = where[shown].min(axis=0), where[shown].max(axis=0)
-    half = 0.5 * (high - low).max() + 1.15e-3 * events.array.spacing
+    half = 0.5 * (high - low).max() + 1.15 * events.array.spacing
     return 0.5 * (low + high), half
 
 
@@ -101,32 +103,36 @@ def footprint(
     """
     signal, time = pulses.signal.mean(axis=1), times_of(events, pulses)
     used = main.state == USED
-    centre, half = _view(events, signal, used)
-    axis.set(xlim=(centre[0] - half, centre[0] + half), ylim=(centre[1] - half, centre[1] + half))
-    axis.set(xlabel="east [km]", ylabel="north [km]", aspect="equal", title="footprint")
-    marks = _silent_stations(axis, events, main.silent, main.silent_out)
-    where = events.array.position[events.hit_station] / 1e3
+    centre, half = _view(events, used)
+    unit, name = (1e3, "km") if half >= 1e3 else (1.0, "m")
+    (x, y), half = centre / unit, half / unit
+    axis.set(xlim=(x - half, x + half), ylim=(y - half, y + half), aspect="equal", anchor="N")
+    axis.set(xlabel=f"east [{name}]", ylabel=f"north [{name}]")
+    marks = _silent_stations(axis, events, main, unit)
+    where = events.array.position[events.hit_station] / unit
     span = time[used] if used.any() else time
     first, last = span.min(), max(span.max(), span.min() + 1.0)
-    colour = Normalize(0.0, (last - first) / 1e3)
+    of_time, time_name = (1e3, "µs") if last - first >= 1e3 else (1.0, "ns")
+    colour = Normalize(0.0, (last - first) / of_time)
     points = PathCollection([], array=[], cmap="viridis", norm=colour)
     for k in np.argsort(-signal):
         mark = mark_of(main.state[k], bool(pulses.saturated[k]))
         look = style(mark)
         if mark.filled:
-            shade = points.cmap(colour((time[k] - first) / 1e3))
+            shade = points.cmap(colour((time[k] - first) / of_time))
             look |= {"mfc": shade, "mec": "k", "mew": 0.6, "ms": _size(signal[k])}
         draw_within(axis, where[k : k + 1, 0], where[k : k + 1, 1], **look)
         marks += [mark] if mark not in marks else []
     beyond = "neither"
     if used.any() and (~used).any():
         beyond = ("neither", "min", "max", "both")[(time.min() < first) + 2 * (time.max() > last)]
-    axis.figure.colorbar(
-        points, ax=axis, label="arrival time [µs] after the first", shrink=0.8, extend=beyond
-    )
+    text = f"arrival after the first [{time_name}]"
+    place = {"shrink": 0.75, "aspect": 30, "anchor": (0.0, 0.95), "panchor": "N"}
+    axis.figure.colorbar(points, ax=axis, label=text, extend=beyond, **place)
+    length = (0.75 * events.array.spacing / unit) + 0.25 * half
     for name, shower in showers.items():
-        _core_of(axis, shower, lines[name], 0.75e-3 * events.array.spacing + 0.25 * half)
-    _legend(axis, marks, signal, bool(showers))
+        _core_of(axis, shower, lines[name], length, unit)
+    _legend(axis, marks, signal, bool(showers), {} if np.isfinite(main.r).any() else WITHOUT_FIT)
 
 
 def say_whose(axis: Axes, name: str) -> None:
@@ -134,9 +140,9 @@ def say_whose(axis: Axes, name: str) -> None:
     axis.get_legend().set_title(f"stations as the {name} used them", {"size": 8})
 
 
-def _legend(axis: Axes, marks: list[Mark], signal: np.ndarray, cores: bool) -> None:
+def _legend(axis: Axes, marks: list[Mark], signal: np.ndarray, cores: bool, other_text) -> None:
     """Marks and sizes, below the panel."""
-    handles = [handle(mark) for mark in marks]
+    handles = [handle(mark, other_text.get(mark)) for mark in marks]
     if cores:
         handles.append(Line2D([], [], marker="+", ms=10, mew=2, color="k", label="core, axis"))
     largest = signal.max(initial=0.0)
@@ -195,7 +201,8 @@ def waveforms(
         spans.append((after[0], after[-1]))
         words = [f"station {array.name_of(events.hit_station[h])}"]
         words += [] if r is None else [f"{number(r[h])} m"]
-        words += [f"peak {height:.2g} VEM"] + (["saturated"] if pulses.saturated[h] else [])
+        words += [f"peak {with_error(height, digits=2)} VEM"]
+        words += ["saturated"] if pulses.saturated[h] else []
         axis.text(
             0.99, -k + 0.74, ", ".join(words), fontsize=8, ha="right",
             transform=axis.get_yaxis_transform(),
