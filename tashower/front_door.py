@@ -386,11 +386,11 @@ def show(
     )
     from tashower.reconstruction.pulses import find_pulses
 
-    where = "events" if isinstance(events, Events) else events
+    path = None if isinstance(events, Events) else events
     events = _events(events)
     if event_id is None and -len(events) <= event < 0:
         event += len(events)
-    event = position_of(where, events, event, event_id)
+    event = position_of(path or "events", events, event, event_id)
     if calibration is None or not isinstance(calibration, Calibration):
         calibration = read_calibration(DEFAULT if calibration is None else calibration)
     if fits is None:
@@ -400,9 +400,9 @@ def show(
         raise InputError("the fits are not those of these events")
     else:
         pulses = find_pulses(events) if fits.pulses is None else fits.pulses
+        made = with_known_calibration(Made(calibration), fits, events, pulses, event)
         one, tables, pulses, _ = single_event(events, event, dict(fits), pulses)
-        made = with_known_calibration(Made(calibration), tables, one, pulses)
-    made = made._replace(place=place_of(where, event))
+    made = made._replace(place=place_of(path, event))
     figure = event_figure(one, 0, tables, pulses, made)
     if output is not None:
         save(figure, output)

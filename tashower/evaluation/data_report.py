@@ -115,7 +115,7 @@ def _event_figures(
     figures = {}
     for k, i in enumerate(shown, 1):
         one = single_event(events, int(i), methods, pulses)
-        how = with_known_calibration(made, one.tables, one.events, one.pulses)
+        how = with_known_calibration(made, methods, events, pulses, int(i))
         how = how._replace(place=place_of(made.place, int(i)))
         figures[f"event_{k}"] = event_figure(one.events, 0, one.tables, one.pulses, how)
     return figures, {f"event_{k}": int(events.event_id[i]) for k, i in enumerate(shown, 1)}

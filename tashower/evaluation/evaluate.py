@@ -76,7 +76,7 @@ def evaluate(
     for name, (event, methods, pulses, position) in examples.items():
         picture = output.parent / "figures" / f"{name}.png"
         how = made._replace(place=place_of(events_paths[0], position))
-        how = with_known_calibration(how, methods, event, pulses)
+        how = with_known_calibration(how, methods, event, pulses, 0)
         save(event_figure(event, 0, methods, pulses, how), picture, source)
     with written_aside(output.with_name("scores.md")) as aside:
         aside.write_text(f"{as_markdown(scores)}\nMade from {source}.\n")

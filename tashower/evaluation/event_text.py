@@ -1,6 +1,5 @@
 """An event in words: its parameters with errors and units, what the cuts say, what made it."""
 
-import textwrap
 from typing import NamedTuple
 
 import numpy as np
@@ -34,7 +33,6 @@ FAILED = dict(
 )
 #: An azimuth that is less sure than this [deg] is none: the shower is vertical (choice).
 _NO_AZIMUTH = 90.0
-_CELL = 30  # letters in a line of a cell
 
 
 class Row(NamedTuple):
@@ -108,8 +106,7 @@ def cuts_text(name: str, table: Reconstruction, size: str, made: Made) -> str:
     flags = int(table.flags[0])
     if flags:
         failed = [FAILED[flag] for bit, flag in enumerate(FLAGS) if flags >> bit & 1]
-        text = "fails: " + ", ".join(failed).format(size=size)
-        return "\n".join(textwrap.wrap(text, _CELL))
+        return "fails: " + ", ".join(failed).format(size=size)
     if name in made.networks:
         return "passes\n(of the fit)"
     if name == "plane":

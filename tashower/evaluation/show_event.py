@@ -11,7 +11,7 @@ import numpy as np
 from tashower.calibration.calibration import DEFAULT, Calibration, read_calibration
 from tashower.config import load_config
 from tashower.errors import InputError
-from tashower.evaluation.refit import Made
+from tashower.evaluation.refit import JOINT, Made
 from tashower.evaluation.sample import check_same_events, single_event
 from tashower.evaluation.station_fits import calibration_of
 from tashower.events.described import check_described
@@ -28,6 +28,8 @@ _log = logging.getLogger("tashower")
 
 #: Endings of pictures that can be written.
 PICTURES = (".png", ".pdf", ".svg")
+#: Events of a file of which a calibration is tried (choice).
+_MOST_TRIED = 3
 
 
 def position_of(path: FilePath, events: Events, event: int | None, event_id: int | None) -> int:
@@ -61,9 +63,10 @@ def position_of(path: FilePath, events: Events, event: int | None, event_id: int
     return int(there[0])
 
 
-def place_of(path: FilePath, position: int) -> str:
-    """Where an event is found, for the title of its picture."""
-    return f"position {position} in {Path(path).name}, counted from 0"
+def place_of(path: FilePath | None, position: int) -> str:
+    """Where an event is found, for the title of its picture; path None: in no file."""
+    where = f" in {Path(path).name}" if path else ""
+    return f"position {position}{where}, counted from 0"
 
 
 def command_of(events: FilePath, event_id: int, fits: Sequence[FilePath], calibration=None) -> str:
@@ -77,7 +80,7 @@ def version_text(attributes: Mapping[str, str]) -> str:
     """What made a file, from its attributes."""
     commit, mark, _ = attributes.get("commit", "").partition("+")
     commit = commit[:7] + ("+" if mark else "")
-    return f"{attributes.get('software', '')}\n{commit}, {attributes.get('created', '')[:10]}"
+    return f"{attributes.get('software', '')}\n{commit}\n{attributes.get('created', '')[:10]}"
 
 
 def _here() -> dict[str, str]:
@@ -162,16 +165,24 @@ def read_fits(
 
 
 def with_known_calibration(
-    made: Made, tables: Mapping[str, Reconstruction], events: Events, pulses: Pulses
+    made: Made, tables: Mapping[str, Reconstruction], events: Events, pulses: Pulses, index: int
 ) -> Made:
-    """The same without its calibration where that is not the one of the fits of a single event."""
+    """The same without its calibration where that is not the one that the fits were made with, as
+    event number `index` shows, or if no fit has a result of it, a few others.
+    """
     if made.calibration is None:
         return made
     try:
         check_described(made.calibration.described, events.array.described, "calibration")
     except InputError:
         return made._replace(calibration=None)
-    return made._replace(calibration=calibration_of(tables, events, pulses, made))
+    valid = [table.valid for name, table in tables.items() if name in JOINT]
+    good = np.any(valid, axis=0) if valid else np.zeros(events.n_events, bool)
+    for i in [index] if good[index] else np.flatnonzero(good)[:_MOST_TRIED]:
+        one = single_event(events, int(i), tables, pulses)
+        if calibration_of(one.tables, one.events, one.pulses, made) is not None:
+            return made
+    return made._replace(calibration=None)
 
 
 def show_event(
@@ -210,15 +221,15 @@ def show_event(
     known = read_calibration(DEFAULT if calibration is None else calibration)
     if fits:
         tables, pulses, where = read_fits(fits, events, path)
-        if pulses is None:
-            one = select_events(events, [index])
-            single = single_event(one, 0, _rows(tables, index), find_pulses(one))
-        else:
-            single = single_event(events, index, tables, pulses)
-        events, tables, pulses = single[:3]
-        made = with_known_calibration(made_of(where, known), tables, events, pulses)
-        if calibration and made.calibration is None:
-            _log.warning(f"{calibration}: is not known to be the calibration of these fits")
+        pulses = find_pulses(events) if pulses is None else pulses
+        made = with_known_calibration(made_of(where, known), tables, events, pulses, index)
+        if made.calibration is None and any(n in JOINT and tables[n].valid.any() for n in tables):
+            which = calibration or "the calibration of the package"
+            _log.warning(
+                f"{name}: the fits were not made with {which}: which stations they rejected, and "
+                "their errors, are not known (--calibration FILE)"
+            )
+        events, tables, pulses, _ = single_event(events, index, tables, pulses)
     else:
         events = select_events(events, [index])
         tables, pulses, made = fit_on_the_spot(events, known)
@@ -227,7 +238,3 @@ def show_event(
     output = Path(output) if output else Path(f"{Path(path).stem}-{chosen}.png")
     save(event_figure(events, 0, tables, pulses, made), output)
     return output
-
-
-def _rows(tables: Mapping[str, Reconstruction], index: int) -> dict[str, Reconstruction]:
-    return {name: table[index] for name, table in tables.items()}

@@ -200,15 +200,18 @@ def _note(name: str, again, twin: str | None, made: Made, own_t0: bool) -> str:
     """What is drawn otherwise than the method has it."""
     if again is not None:
         return ""
-    known = ["front without onset"] if name == "complete" else []
+    known = []
     if name in (*JOINT, "published"):
-        known.append("rejected stations not known")
-    if not own_t0:
-        known.append("t0 from the times")
-    if made.calibration is None:
+        known.append("calibration not at hand: its shifts and rejected stations are not known")
+        known.append("front of the result" + (" without onset" if name == "complete" else ""))
+    if twin is not None:
+        known.append(f"front and errors of the {short(twin)}")
+    elif made.calibration is None:
         known.append("errors as published")
     elif name != "plane":
-        known.append(f"errors of the {short(twin or 'free')}")
+        known.append("errors of the free fit")
+    if not own_t0:
+        known.append("t0 that suits the times best")
     return ", ".join(known)
 
 
@@ -223,6 +226,10 @@ def _stations_of(name: str, table, events: Events, pulses: Pulses, made: Made, t
             if stations.known and all(getattr(table, n)[0] == getattr(other, n)[0] for n in same):
                 twin = fit
         shower = _shower_of(table, events.array, 0.0)
+        if twin is not None:  # the front of the fit, where the network puts it
+            ours, theirs = shower.parameters, twins[twin][1].shower
+            place = {n: getattr(ours, n) for n in ("zenith", "azimuth", "core_x", "core_y")}
+            shower = theirs._replace(parameters=theirs.parameters._replace(**place))
     else:
         shower = _own_shower(name, table, again, made)
     use = _use_of(events, pulses, again)

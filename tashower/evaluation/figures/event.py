@@ -10,13 +10,7 @@ from matplotlib.figure import Figure
 from tashower.evaluation.event_text import method_cells, row_names, rows_of, true_cells
 from tashower.evaluation.figures.event_curves import Drawn, Line, curves, line_styles
 from tashower.evaluation.figures.event_panels import footprint, say_whose, waveforms
-from tashower.evaluation.figures.event_table import (
-    LINE,
-    draw_hits,
-    draw_table,
-    draw_text,
-    height_of,
-)
+from tashower.evaluation.figures.event_table import LINE, draw_hits, draw_table, draw_text, fitted
 from tashower.evaluation.figures.style import figure_in_style
 from tashower.evaluation.names import BASELINES, PALETTE, colours, marker, short
 from tashower.evaluation.refit import Made
@@ -33,7 +27,8 @@ from tashower.events.model import Events, Pulses, Reconstruction
 
 _TRUE = "#009E73"
 _MARKERS = ("o", "P", "X", "<", ">", "h", "p", "d")
-_WIDTH, _PANEL_HEIGHT = 5.6, 8.6  # width of a column, height of the panels [inch]
+# Width of a column, height of the panels, of a footprint with a list [inch].
+_WIDTH, _PANEL_HEIGHT, _FOOTPRINT_HEIGHT = 5.6, 8.6, 6.4
 
 _HOW_DRAWN = (
     "Times and signals are drawn less what the fit expects of a station beside its front and its "
@@ -59,7 +54,7 @@ def _lines(names: list[str]) -> dict[str, Line]:
     """How each of the methods is drawn: colour, dashes and marker, each distinct in grey."""
     colour = colours(names, [c for c in PALETTE if c != _TRUE])
     times, others = Counter(map(short, names)), iter(_MARKERS * len(names))
-    lines = {"true": Line("true", _TRUE, "-", "")}
+    lines = {"true": Line("true", _TRUE, "-", "o")}
     for name, dashes in zip(names, line_styles(len(names)), strict=True):
         text = short(name) if times[short(name)] == 1 else name
         mark = marker(name) if marker(name) != "o" else next(others)
@@ -103,6 +98,21 @@ def _missing(methods: dict[str, Reconstruction], made: Made) -> str:
     return f"No result: {', '.join(lost)}." if lost else ""
 
 
+def _notes(methods: dict[str, Reconstruction], view: _View, made: Made) -> list[str]:
+    """What stands below: what is missing, how it is drawn, and how otherwise."""
+    notes = [_missing(methods, made)]
+    if view.stations:
+        notes.append(_HOW_DRAWN)
+    different = {view.lines[n].name: s.note for n, s in view.stations.items() if s.note}
+    if "true" in view.showers and not view.showers["true"].onset:
+        different["true"] = "front by the formula without onset"
+    by_note = {}
+    for name, note in different.items():
+        by_note.setdefault(note, []).append(name)
+    notes += [f"* {', '.join(names)}: {note}." for note, names in by_note.items()]
+    return [note for note in notes if note]
+
+
 @figure_in_style
 def event_figure(
     events: Events,
@@ -144,14 +154,13 @@ def _table(events: Events, found: dict[str, Reconstruction], view: _View, made: 
 
 def _draw(events: Events, pulses: Pulses, methods: dict, made: Made, view: _View) -> Figure:
     found = {name: table for name, table in methods.items() if name in view.stations}
-    head, rows = _table(events, found, view, made)
     with_waveforms = events.waveform is not None and events.n_hits > 0
     columns = 1 + bool(view.stations) + (with_waveforms or not view.stations)
-    text = _missing(methods, made)
-    text += f" {_HOW_DRAWN}" if view.stations else ""
-    missing = textwrap.wrap(text.strip(), 75 * columns)
-    heights = [_PANEL_HEIGHT]
-    heights += [height_of(rows)] if rows else []
+    notes = _notes(methods, view, made)
+    missing = [line for note in notes for line in textwrap.wrap(note, 75 * columns)]
+    heights = [_PANEL_HEIGHT if view.stations or with_waveforms else _FOOTPRINT_HEIGHT]
+    table = fitted(*_table(events, found, view, made), _WIDTH * columns) if view.showers else None
+    heights += [table.height] if table else []
     heights += [LINE * (len(missing) + 0.5)] if missing else []
     figure = Figure(figsize=(_WIDTH * columns, sum(heights)), dpi=100)
     figure.get_layout_engine().set(w_pad=0.1, h_pad=0.06)
@@ -162,7 +171,8 @@ def _draw(events: Events, pulses: Pulses, methods: dict, made: Made, view: _View
     ground = figure.add_subplot(grid[0])
     footprint(ground, *where)
     if view.main in found:
-        say_whose(ground, view.lines[view.main].name)
+        name, known = view.lines[view.main].name, view.marked.known
+        say_whose(ground, f"as the {name} used them" if known else "before any fit rejects some")
     if view.stations:
         _draw_curves(figure, grid[1], events, pulses, made, view)
     if with_waveforms:
@@ -170,8 +180,8 @@ def _draw(events: Events, pulses: Pulses, methods: dict, made: Made, view: _View
         waveforms(figure.add_subplot(grid[columns - 1]), events, pulses, view.marked, shower)
     elif not view.stations:
         draw_hits(figure.add_subplot(grid[1]), events, pulses)
-    if rows:
-        draw_table(figure.add_subplot(parts[1]), head, rows)
+    if table:
+        draw_table(figure.add_subplot(parts[1]), table)
     if missing:
         draw_text(figure.add_subplot(parts[len(heights) - 1]), missing)
     figure.suptitle(_title(events, made))

@@ -1,6 +1,5 @@
 """Front and lateral distribution of an event, each over its residuals, on one axis of distances."""
 
-import textwrap
 from typing import NamedTuple
 
 import numpy as np
@@ -67,8 +66,15 @@ def _reach(drawn: Drawn) -> tuple[float, np.ndarray]:
     return far, np.linspace(max(11.0, 0.01 * far), far, 200)
 
 
-def _legend_text(line: Line, note: str) -> str:
-    return "\n".join([line.name, *textwrap.wrap(f"({note})", 36)]) if note else line.name
+def legend_name(drawn: Drawn, name: str) -> str:
+    """A method in the legend; with a star where it is drawn otherwise than it is."""
+    text = drawn.lines[name].name
+    if name == "true" and drawn.true is not None and not drawn.true.onset:
+        return f"{text} (without onset) *"
+    if name not in drawn.stations or not drawn.stations[name].note:
+        return text
+    onset = " (without onset)" if name == "complete" else ""
+    return f"{text}{onset} *"
 
 
 def draw_lines(front: Axes, lateral: Axes, drawn: Drawn, r: np.ndarray) -> float:
@@ -88,10 +94,10 @@ def draw_lines(front: Axes, lateral: Axes, drawn: Drawn, r: np.ndarray) -> float
         front.plot(r, time / unit, zorder=2, **look)
         if np.isfinite(density).any():
             lateral.plot(r, density, zorder=2, **look)
-        note = drawn.stations[name].note if name in drawn.stations else ""
         mark = {"marker": "none"} if name == "true" else {"marker": line.marker, "ms": 5}
-        handles.append(Line2D([], [], label=_legend_text(line, note), **look, **mark))
-    front.legend(handles=handles, fontsize=8, loc="upper left")
+        handles.append(Line2D([], [], label=legend_name(drawn, name), **look, **mark))
+    columns = 1 + (len(handles) > 6)
+    front.legend(handles=handles, fontsize=8, loc="upper left", ncols=columns).set_in_layout(False)
     return unit
 
 
@@ -188,8 +194,9 @@ def residual_panel(axis: Axes, drawn: Drawn, of_times: bool) -> None:
     axis.set_ylim(-scale, scale)
     axis.axhline(0, color="k", lw=0.8)
     axis.axhspan(-1, 1, color="#000000", alpha=0.06, lw=0)
+    step = min(4.0, 24.0 / len(pulls))
     for k, (name, pull) in enumerate(pulls.items()):
-        _pulls_of(axis, drawn, name, pull, 4.0 * (k - 0.5 * (len(pulls) - 1)))
+        _pulls_of(axis, drawn, name, pull, step * (k - 0.5 * (len(pulls) - 1)))
     text = "(t \N{MINUS SIGN} front)/σ" if of_times else "(S \N{MINUS SIGN} LDF)/σ"
     axis.set(ylabel=text)
 

@@ -135,9 +135,9 @@ def footprint(
     _legend(axis, marks, signal, bool(showers), {} if np.isfinite(main.r).any() else WITHOUT_FIT)
 
 
-def say_whose(axis: Axes, name: str) -> None:
-    """Say in the legend of a footprint which fit the stations are marked after."""
-    axis.get_legend().set_title(f"stations as the {name} used them", {"size": 8})
+def say_whose(axis: Axes, text: str) -> None:
+    """Say in the legend of a footprint after which fit the stations are marked."""
+    axis.get_legend().set_title(f"stations {text}", {"size": 8})
 
 
 def _legend(axis: Axes, marks: list[Mark], signal: np.ndarray, cores: bool, other_text) -> None:
