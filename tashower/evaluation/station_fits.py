@@ -33,9 +33,12 @@ from tashower.physics.shower_front import (
 from tashower.reconstruction.clusters import REJECTED, SILENT, TIME
 from tashower.reconstruction.published.together import SIGNAL_ERRORS
 
-#: What became of a hit in a fit: used; rejected by it; not in the cluster that it looks at, or
-#: without a time; said by the experiment to be no measurement.
-USED, OUT_OF_FIT, OUTSIDE, NO_MEASUREMENT = range(4)
+#: What became of a hit in a fit: used; used, but its time is so far from the front that its weight
+#: is less than LITTLE_TRUST; rejected; not in the cluster that the fit looks at, or without a time;
+#: said by the experiment to be no measurement.
+USED, DISTRUSTED, OUT_OF_FIT, OUTSIDE, NO_MEASUREMENT = range(5)
+#: Choice: of a time 7 standard deviations away.
+LITTLE_TRUST = 0.25
 _RING = np.linspace(0.0, 2.0 * np.pi, 48, endpoint=False)
 
 
@@ -51,7 +54,7 @@ class Stations(NamedTuple):
     """What a method makes of an event; columns have one row per hit."""
 
     shower: Shower
-    state: np.ndarray  #: USED, OUT_OF_FIT, OUTSIDE or NO_MEASUREMENT
+    state: np.ndarray  #: USED, DISTRUSTED, OUT_OF_FIT, OUTSIDE or NO_MEASUREMENT
     silent: np.ndarray  #: indices of the stations whose silence counts
     silent_out: np.ndarray  #: of those whose silence the fit rejected
     r: np.ndarray  #: distance to the axis [m]
@@ -142,6 +145,8 @@ def _use_of(events: Events, pulses: Pulses, again: Again | None) -> _Use:
         observed, chosen = again.observed, again.chosen
     state, hit, use = np.full(events.n_hits, OUTSIDE), chosen >= 0, observed.use
     state[chosen[hit]] = np.where(use[hit] & TIME, USED, OUT_OF_FIT)
+    if again is not None:
+        state[chosen[hit & (use & TIME > 0) & (observed.trust < LITTLE_TRUST)]] = DISTRUSTED
     if events.rejected is not None:
         state[events.rejected] = NO_MEASUREMENT
     station = -1 - chosen[~hit]

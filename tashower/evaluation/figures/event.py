@@ -33,7 +33,8 @@ _WIDTH, _PANEL_HEIGHT, _FOOTPRINT_HEIGHT = 5.6, 8.6, 6.4
 _HOW_DRAWN = (
     "Times and signals are drawn less what the fit expects of a station beside its front and its "
     "lateral distribution (few particles, early and late stations); bars and residuals: with the "
-    "errors that each method gives them. Open marks among the residuals: rejected by that method. "
+    "errors that each method gives them. Open marks among the residuals: not, or hardly, used by "
+    "that method. "
     "At the margin with an arrow: beyond it."
 )
 

@@ -16,6 +16,7 @@ from tashower.evaluation.figures.event_marks import (
 )
 from tashower.evaluation.refit import Made
 from tashower.evaluation.station_fits import (
+    DISTRUSTED,
     OUT_OF_FIT,
     USED,
     Shower,
@@ -26,8 +27,8 @@ from tashower.evaluation.station_fits import (
 from tashower.events.array import Array
 
 #: Residuals are shown to at least so many standard deviations. A used station that is farther off
-#: than the second sets no scale: a fit that is told of such times trusts them a quarter or less.
-#: Except where it is one station in three, as around a plane front (choices).
+#: than the second sets no scale, except where more than one in three are, as around a plane front
+#: (choices).
 _LEAST_SCALE, _FAR_OFF, _FEW = 3.5, 7.0, 1.0 / 3.0
 _LINE_STYLES = ("-", "--", "-.", ":", (0, (7, 2)), (0, (3, 1, 1, 1, 1, 1)), (0, (1, 1)))
 
@@ -106,7 +107,8 @@ def _points(axis: Axes, drawn: Drawn, y: np.ndarray, sigma: np.ndarray, bounds: 
     ones are lower limits.
     """
     main = drawn.stations[drawn.main]
-    exact = (main.state == USED) & np.isfinite(y) & ~(bounds & drawn.saturated)
+    counts = main.state <= DISTRUSTED if bounds else main.state == USED
+    exact = counts & np.isfinite(y) & ~(bounds & drawn.saturated)
     axis.errorbar(
         main.r[exact], y[exact], sigma[exact], fmt="none", ecolor="k", elinewidth=0.9, zorder=3
     )
@@ -115,9 +117,14 @@ def _points(axis: Axes, drawn: Drawn, y: np.ndarray, sigma: np.ndarray, bounds: 
         draw_within(axis, main.r[k : k + 1], y[k : k + 1], **style(mark))
 
 
-def _for_scale(stations: Stations, pull: np.ndarray) -> np.ndarray:
+def _counted(stations: Stations, of_times: bool) -> np.ndarray:
+    """(n,) bool: hits whose times or signals a method used."""
+    return stations.state == USED if of_times else stations.state <= DISTRUSTED
+
+
+def _for_scale(stations: Stations, pull: np.ndarray, of_times: bool) -> np.ndarray:
     """(n,) bool: the stations that set the scale of an axis."""
-    used = (stations.state == USED) & np.isfinite(pull)
+    used = _counted(stations, of_times) & np.isfinite(pull)
     near = used & (np.abs(pull) < _FAR_OFF)
     return near if (used & ~near).sum() <= _FEW * used.sum() else used
 
@@ -133,7 +140,7 @@ def front_panel(axis: Axes, drawn: Drawn, r: np.ndarray, unit: float) -> None:
     """Stations over the front, after the main method's plane; lines are there already."""
     main = drawn.stations[drawn.main]
     y, sigma = (main.delay + main.residual) / unit, main.sigma / unit
-    used = _for_scale(main, main.residual / main.sigma)
+    used = _for_scale(main, main.residual / main.sigma, True)
     own, _ = ring_means(main.shower, main.shower, r, drawn.array, drawn.made.distance)
     axis.set_ylim(*_limits(y[used], sigma[used], own / unit))
     _points(axis, drawn, y, sigma, bounds=False)
@@ -154,7 +161,7 @@ def _silent(axis: Axes, drawn: Drawn, far: float) -> None:
 def lateral_panel(axis: Axes, drawn: Drawn, far: float) -> None:
     """Stations over the lateral distribution."""
     main = drawn.stations[drawn.main]
-    used = main.state == USED
+    used = main.state <= DISTRUSTED  # their signals count in full
     y, sigma = main.density, main.density_sigma
     seen = y[used & (y > 0)] if (used & (y > 0)).any() else y[y > 0]
     low, high = (seen.min(), seen.max()) if len(seen) else (0.1, 10.0)
@@ -187,7 +194,7 @@ def residual_panel(axis: Axes, drawn: Drawn, of_times: bool) -> None:
             pulls[name] = np.where(drawn.saturated & (pull < 0), np.nan, pull)
     largest = {}
     for name, pull in pulls.items():
-        used = pull[_for_scale(drawn.stations[name], pull)]
+        used = pull[_for_scale(drawn.stations[name], pull, of_times)]
         largest[name] = np.abs(used).max(initial=0.0) + 1.0
     others = min(max(largest.values()), _FAR_OFF + 1.0)
     scale = 1.1 * max(_LEAST_SCALE, largest.get(drawn.main, 0.0), others)
@@ -196,16 +203,20 @@ def residual_panel(axis: Axes, drawn: Drawn, of_times: bool) -> None:
     axis.axhspan(-1, 1, color="#000000", alpha=0.06, lw=0)
     step = min(4.0, 24.0 / len(pulls))
     for k, (name, pull) in enumerate(pulls.items()):
-        _pulls_of(axis, drawn, name, pull, step * (k - 0.5 * (len(pulls) - 1)))
+        counted = _counted(drawn.stations[name], of_times)
+        _pulls_of(axis, drawn, name, (pull, counted), step * (k - 0.5 * (len(pulls) - 1)))
     text = "(t \N{MINUS SIGN} front)/σ" if of_times else "(S \N{MINUS SIGN} LDF)/σ"
     axis.set(ylabel=text)
 
 
-def _pulls_of(axis: Axes, drawn: Drawn, name: str, pull: np.ndarray, beside: float) -> None:
-    """Residuals of one method, `beside` points beside the distance so that all can be seen."""
-    stations, line = drawn.stations[name], drawn.lines[name]
+def _pulls_of(axis: Axes, drawn: Drawn, name: str, pulls: tuple, beside: float) -> None:
+    """Residuals of one method, `beside` points beside the distance so that all can be seen.
+
+    pulls : (residuals in standard deviations, whether the method used them)
+    """
+    stations, line, (pull, counted) = drawn.stations[name], drawn.lines[name], pulls
     low, high = axis.get_ylim()
-    used = (stations.state == USED) & np.isfinite(pull)
+    used = counted & np.isfinite(pull)
     within = used & (pull > low) & (pull < high)
     moved = ScaledTranslation(beside / 72.0, 0.0, axis.figure.dpi_scale_trans)
     axis.errorbar(
@@ -220,11 +231,11 @@ def _pulls_of(axis: Axes, drawn: Drawn, name: str, pull: np.ndarray, beside: flo
     )
     beyond = {"ls": "none", "marker": line.marker, "ms": 4.5, "mec": line.colour}
     draw_within(axis, stations.r[used & ~within], pull[used & ~within], mfc=line.colour, **beyond)
-    rejected = stations.state == OUT_OF_FIT
+    rejected = ~counted & (stations.state <= OUT_OF_FIT)
     draw_within(axis, stations.r[rejected], pull[rejected], mfc="none", **beyond)
     if name == drawn.main:
         far = axis.get_xlim()[1]  # farther ones stand in the panel above
-        for k in np.flatnonzero((stations.state != USED) & ~rejected & (stations.r < far)):
+        for k in np.flatnonzero(~counted & ~rejected & (stations.r < far)):
             mark = mark_of(stations.state[k], drawn.saturated[k])
             draw_within(axis, stations.r[k : k + 1], pull[k : k + 1], **style(mark))
 

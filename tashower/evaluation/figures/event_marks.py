@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from tashower.evaluation.station_fits import NO_MEASUREMENT, OUT_OF_FIT, OUTSIDE, USED
+from tashower.evaluation.station_fits import DISTRUSTED, NO_MEASUREMENT, OUT_OF_FIT, OUTSIDE, USED
 
 #: How far inside of the axes what lies beyond them is drawn (choice).
 _INSIDE = 0.035
@@ -27,6 +27,7 @@ class Mark(NamedTuple):
 
 IN_FIT = Mark("used by the fit", "o", 6.5, True)
 SATURATED = Mark("saturated: its signal is a lower limit", "^", 7.5, True)
+FAR_OFF = Mark("used, its time hardly: far off", "p", 8.0, False, "k", 1.6)
 REJECTED = Mark("rejected by the fit", "D", 7.5, False, "#B2182B", 1.8)
 NOT_IN_FIT = Mark("hit, not in the fit (apart, or small)", "o", 5.5, False, "#666666")
 NOTHING_MEASURED = Mark("hit that is no measurement", "s", 7.0, False, "#666666")
@@ -47,7 +48,12 @@ def mark_of(state: int, saturated: bool) -> Mark:
     """The mark of a hit."""
     if state == USED:
         return SATURATED if saturated else IN_FIT
-    return {OUT_OF_FIT: REJECTED, OUTSIDE: NOT_IN_FIT, NO_MEASUREMENT: NOTHING_MEASURED}[state]
+    return {
+        DISTRUSTED: FAR_OFF,
+        OUT_OF_FIT: REJECTED,
+        OUTSIDE: NOT_IN_FIT,
+        NO_MEASUREMENT: NOTHING_MEASURED,
+    }[state]
 
 
 def style(mark: Mark, colour: str | None = None) -> dict:

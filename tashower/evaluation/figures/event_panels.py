@@ -21,7 +21,7 @@ from tashower.evaluation.figures.event_marks import (
     mark_of,
     style,
 )
-from tashower.evaluation.station_fits import USED, Shower, Stations, expected_at
+from tashower.evaluation.station_fits import DISTRUSTED, Shower, Stations, expected_at
 from tashower.events.model import Events, Pulses
 from tashower.physics.geometry import axis_components
 
@@ -102,7 +102,7 @@ def footprint(
     axes; main : whose stations are marked.
     """
     signal, time = pulses.signal.mean(axis=1), times_of(events, pulses)
-    used = main.state == USED
+    used = main.state <= DISTRUSTED
     centre, half = _view(events, used)
     unit, name = (1e3, "km") if half >= 1e3 else (1.0, "m")
     (x, y), half = centre / unit, half / unit
@@ -177,7 +177,7 @@ def waveforms(
     after its plane front; None: by time. Stations of the fit, all where there is none.
     """
     detector, array = events.array.detector, events.array
-    used = main.state == USED
+    used = main.state <= DISTRUSTED
     rows = np.flatnonzero(used) if used.any() else np.arange(events.n_hits)
     time = times_of(events, pulses)
     if shower is None:
