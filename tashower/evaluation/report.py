@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tashower.config import Config, as_dict
 from tashower.errors import InputError
-from tashower.evaluation import ladder_tables, summary, tables
+from tashower.evaluation import fronts, ladder_tables, summary, tables
 from tashower.evaluation.names import LOOKS, REFERENCE, baselines, short
 from tashower.evaluation.page import is_picture_of, pictures, render, scores_source, statement
 from tashower.io import provenance
@@ -103,6 +103,8 @@ def report_text(
         tables=tables,
         ladder=ladder_tables,
         words=summary,
+        band=fronts.read_band() if scores["networks"] and fronts.applies(scores) else None,
+        fronts=fronts,
         fits=[(name, short(name)) for name in fits],
         software=provenance.software(),
         n=f"{scores['n_scored']:,}",

@@ -53,7 +53,7 @@ STAGES = {
     "train": Stage(("network.training",), ("seed", "networks")),
     "apply": Stage(("network.apply",), ("seed", "networks")),
     "score": Stage(("evaluation.evaluate",), _SCORED),
-    "report": Stage(("evaluation.report",), _SCORED, _TEMPLATES),
+    "report": Stage(("evaluation.report",), _SCORED, (*_TEMPLATES, "evaluation/fronts.json")),
     "report-data": Stage(("evaluation.data_report",), (*_SCORED, "data"), _TEMPLATES),
 }
 #: Keys that decide where and not what is computed.
