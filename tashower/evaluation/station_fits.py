@@ -324,7 +324,5 @@ def calibration_of(
     and None where it is not, or no fit tells.
     """
     tried = {name: table for name, table in methods.items() if name in JOINT and table.valid[0]}
-    for name, table in tried.items():
-        if run_again(name, table, events, pulses, made) is not None:
-            return made.calibration
-    return None
+    found = [run_again(name, table, events, pulses, made) for name, table in tried.items()]
+    return made.calibration if found and all(again is not None for again in found) else None
