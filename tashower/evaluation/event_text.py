@@ -48,7 +48,7 @@ def number(value: float, digits: int = 0) -> str:
     """
     if not np.isfinite(value):
         return NOTHING
-    value = round(float(value), digits) + 0.0
+    value = round(float(value), digits)
     text = f"{abs(value):,.{max(digits, 0)}f}"
     return f"\N{MINUS SIGN}{text}" if value < 0 else text
 

@@ -69,7 +69,9 @@ def place_of(path: FilePath | None, position: int) -> str:
     return f"position {position}{where}, counted from 0"
 
 
-def command_of(events: FilePath, event_id: int, fits: Sequence[FilePath], calibration=None) -> str:
+def command_of(
+    events: FilePath, event_id: int, fits: Sequence[FilePath], calibration: FilePath | None = None
+) -> str:
     """The command that draws an event."""
     words = ["tashower", "show", str(events), "--id", str(event_id), "--fits", *map(str, fits)]
     words += ["--calibration", str(calibration)] if calibration else []

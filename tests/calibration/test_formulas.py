@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from tashower.calibration.biases import FitPulls, correct_bias
+from tashower.calibration.biases import FitPulls, correct_bias, measure_pulls
 from tashower.calibration.calibration import DEFAULT, read_calibration
 from tashower.calibration.errors import (
     POISSON_DENSITY,
@@ -18,6 +18,7 @@ from tashower.calibration.errors import (
 )
 from tashower.calibration.least_squares import least_squares
 from tashower.calibration.prior import prior_log_curvature
+from tashower.events.model import PARAMETERS, Reconstruction, Truth
 
 ERRORS = ErrorModel(
     time_floor=25.0,
@@ -98,6 +99,24 @@ def test_biases_are_taken_away(azimuth):
     )
     assert np.isnan(rest).all()
     assert p[0, 0] == 200.0
+
+
+@pytest.mark.parametrize("width", [0.8, 1.0, 1.3])
+def test_widths_of_normal_pulls_are_found_whatever_a_few_wild_ones(rng, width):
+    """Without the outermost 1 % a normal distribution has 0.96 of its width."""
+    n = 40_000
+    none = {name: np.zeros(n) for name in Reconstruction.__dataclass_fields__}
+    none |= {"flags": np.zeros(n, np.uint16), "covariance": np.zeros((n, 7, 7))}
+    true = {name: np.zeros(n) for name in Truth.__dataclass_fields__}
+    sigma = (50.0, 60.0, 0.01, 0.02, 0.5, 20.0, 0.05)
+    centre = (0.0, 0.0, 0.6, 1.0, 30.0, 0.0, 1.0)
+    for i, (name, error, value) in enumerate(zip(PARAMETERS, sigma, centre, strict=True)):
+        true[name] = np.full(n, value)
+        none[name] = value + width * error * rng.normal(size=n)
+        none[name][: n // 1000] += 30.0 * error
+        none["covariance"][:, i, i] = error**2
+    found = measure_pulls(Reconstruction(**none), Truth(**true))
+    assert found.width == pytest.approx((width,) * 7, rel=0.02)
 
 
 def test_signs_of_the_biases_that_come_with_the_package():
