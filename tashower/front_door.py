@@ -358,8 +358,10 @@ def show(
     event: int = 0,
     fits: "Fits | None" = None,
     output: "FilePath | None" = None,
+    event_id: "int | None" = None,
+    calibration: "Calibration | FilePath | None" = None,
 ) -> "Figure":
-    """Draw one event: footprint, waveforms, times, densities, parameters.
+    """Draw one event: footprint, waveforms, times, densities, residuals, parameters.
 
     Parameters
     ----------
@@ -368,6 +370,9 @@ def show(
     fits : their reconstruction; None: fitted on the spot as `fit` does it, or not at all where the
         calibration that comes with the package does not fit the array
     output : picture to write as well (.png, .pdf, .svg)
+    event_id : id of the event, in place of its position
+    calibration : that the fits were made with, or a file of it, for the errors and the rejected
+        stations of the fits themselves; None: that of the package, where it is the one
 
     Returns
     -------
@@ -377,29 +382,37 @@ def show(
     ------
     InputError : no such event; fits of other events.
     """
+    from tashower.calibration.calibration import DEFAULT, Calibration, read_calibration
     from tashower.evaluation.figures.event import event_figure
     from tashower.evaluation.figures.style import save
+    from tashower.evaluation.refit import Made
     from tashower.evaluation.sample import single_event
+    from tashower.evaluation.show_event import (
+        fit_on_the_spot,
+        place_of,
+        position_of,
+        with_known_calibration,
+    )
     from tashower.reconstruction.pulses import find_pulses
 
+    path = None if isinstance(events, Events) else events
     events = _events(events)
-    if not -len(events) <= event < len(events):
-        raise InputError(f"no event {event}: there are {len(events)}, counted from 0")
-    event %= len(events)
+    if event_id is None and -len(events) <= event < 0:
+        event += len(events)
+    event = position_of(path or "events", events, event, event_id)
+    if calibration is None or not isinstance(calibration, Calibration):
+        calibration = read_calibration(DEFAULT if calibration is None else calibration)
     if fits is None:
         one = events[event]
-        try:
-            fits = fit(one)
-        except InputError as reason:
-            _log.warning(f"not fitted: {reason}")
-            fits = Fits({}, find_pulses(one))
-        figure = event_figure(one, 0, dict(fits), fits.pulses)
+        tables, pulses, made = fit_on_the_spot(one, calibration)
     elif any(not np.array_equal(t.event_id, events.event_id) for t in fits.values()):
         raise InputError("the fits are not those of these events")
     else:
         pulses = find_pulses(events) if fits.pulses is None else fits.pulses
-        one, tables, pulses = single_event(events, event, dict(fits), pulses)
-        figure = event_figure(one, 0, tables, pulses)
+        made = with_known_calibration(Made(calibration), fits, events, pulses, event)
+        one, tables, pulses, _ = single_event(events, event, dict(fits), pulses)
+    made = made._replace(place=place_of(path, event))
+    figure = event_figure(one, 0, tables, pulses, made)
     if output is not None:
         save(figure, output)
     return figure

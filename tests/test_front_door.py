@@ -178,11 +178,19 @@ def test_read_refuses_what_it_does_not_know(tmp_path):
 def test_show_draws_the_event_that_is_asked_for(events, fits, tmp_path):
     figure = ts.show(events, event=3, output=tmp_path / "e.png")
     assert (tmp_path / "e.png").stat().st_size > 10_000
-    assert f"event {events.event_id[3]}," in figure.get_suptitle()
-    assert ts.show(SAMPLE, 3, fits).get_suptitle() == figure.get_suptitle()
-    assert f"event {events.event_id[-1]}," in ts.show(events, -1, fits).get_suptitle()
-    with pytest.raises(ts.InputError, match="no event 50"):
+    ids = [int(events.event_id[3]), int(events.event_id[-1])]
+    assert f"event id {ids[0]} (position 3, counted from 0)" in figure.get_suptitle()
+    title = ts.show(SAMPLE, 3, fits).get_suptitle()
+    assert f"event id {ids[0]} (position 3 in sample.h5, counted from 0)" in title
+    assert f"event id {ids[1]} (position 49," in ts.show(events, -1, fits).get_suptitle()
+    shuffled = events[[4, 2]]
+    assert f"event id {events.event_id[2]} (position 1," in (
+        ts.show(shuffled, fits=ts.fit(shuffled), event_id=int(events.event_id[2])).get_suptitle()
+    )
+    with pytest.raises(ts.InputError, match="no event at position 50"):
         ts.show(events, 50)
+    with pytest.raises(ts.InputError, match="no event with id 1000"):
+        ts.show(events, event_id=1000)
     with pytest.raises(ts.InputError, match="not those of these events"):
         ts.show(events[1:], 0, fits)
     with pytest.raises(ts.InputError, match="holds no events"):

@@ -7,12 +7,23 @@ from tashower.cli.words import add_command
 
 
 def _show(args) -> None:
-    from tashower.evaluation.show import show_event, show_file
+    from tashower.errors import InputError
 
-    if args.event is None:
+    if args.event is None and args.id is None:
+        given = {"--fits": args.fits, "--calibration": args.calibration, "--output": args.output}
+        if extra := [name for name, value in given.items() if value]:
+            raise InputError(f"{', '.join(extra)}: which event? --event POSITION or --id ID")
+        from tashower.evaluation.show import show_file
+
         say("\n".join(show_file(args.file)))
     else:
-        say(show_event(args.file, args.event, args.fits, args.output))
+        from tashower.evaluation.show_event import show_event
+
+        say(
+            show_event(
+                args.file, args.event, args.fits or (), args.output, args.id, args.calibration
+            )
+        )
 
 
 def _config(args) -> None:
@@ -36,12 +47,31 @@ def add_commands(commands: "argparse._SubParsersAction") -> None:
     """Add `show` and `config`."""
     sub = add_command(commands, "show", _show, "Summarise a file, or draw one of its events.")
     sub.add_argument("file", help="event, reconstruction or calibration file, or checkpoint")
-    sub.add_argument("--event", type=int, help="draw this event: its position in the file, from 0")
+    which = sub.add_mutually_exclusive_group()
+    which.add_argument(
+        "--event",
+        type=int,
+        metavar="POSITION",
+        help="draw the event at this position of the file, counted from 0",
+    )
+    which.add_argument("--id", type=int, metavar="ID", help="draw the event with this id")
     sub.add_argument(
-        "--fits", help="reconstruction file of the events; left out: fitted on the spot"
+        "--fits",
+        nargs="+",
+        metavar="FILE",
+        help="reconstruction files of the events, of fits (tashower fit) and networks (tashower "
+        "apply); left out: fitted on the spot",
     )
     sub.add_argument(
-        "--output", help="picture to write (.png, .pdf); left out: FILE with -event-N.png beside it"
+        "--calibration",
+        metavar="FILE",
+        help="calibration of the fits, for their errors of times and the stations that they "
+        "rejected; left out: that of the package, where the fits were made with it",
+    )
+    sub.add_argument(
+        "--output",
+        help="picture to write (.png, .pdf, .svg); left out: FILE-event-POSITION.png or "
+        "FILE-id-ID.png in this folder",
     )
 
     sub = add_command(

@@ -20,7 +20,15 @@ from tashower.evaluation.figures.residuals import residuals
 from tashower.evaluation.figures.style import save
 from tashower.evaluation.names import REFERENCE, short
 from tashower.evaluation.page import pictures, render, statement
-from tashower.evaluation.sample import drawn, read_methods
+from tashower.evaluation.refit import Made
+from tashower.evaluation.sample import drawn, read_methods, single_event
+from tashower.evaluation.show_event import (
+    command_of,
+    files_of,
+    made_of,
+    place_of,
+    with_known_calibration,
+)
 from tashower.events.model import Events, Pulses, Reconstruction
 from tashower.io import provenance
 from tashower.io.atomic import written_aside
@@ -99,16 +107,18 @@ def _what(events: Events, events_path) -> list[list[str]]:
 
 
 def _event_figures(
-    n: int, events: Events, methods: dict[str, Reconstruction], pulses: Pulses, networks
-) -> dict:
-    """{name: figure} of the first n events that a fit has a result of."""
-    fits = [table for name, table in methods.items() if name not in networks]
+    n: int, events: Events, methods: dict[str, Reconstruction], pulses: Pulses, made: Made
+) -> tuple[dict, dict[str, int]]:
+    """({name: figure}, {name: id}) of the first n events that a fit has a result of."""
+    fits = [table for name, table in methods.items() if name not in made.networks]
     shown = np.flatnonzero(np.any([table.valid for table in fits], axis=0))[:n]
-    in_pictures = drawn(methods, networks)
-    return {
-        f"event_{k}": event_figure(events, int(i), in_pictures, pulses)
-        for k, i in enumerate(shown, 1)
-    }
+    figures = {}
+    for k, i in enumerate(shown, 1):
+        one = single_event(events, int(i), methods, pulses)
+        how = with_known_calibration(made, methods, events, pulses, int(i))
+        how = how._replace(place=place_of(made.place, int(i)))
+        figures[f"event_{k}"] = event_figure(one.events, 0, one.tables, one.pulses, how)
+    return figures, {f"event_{k}": int(events.event_id[i]) for k, i in enumerate(shown, 1)}
 
 
 def report_data(
@@ -141,17 +151,19 @@ def report_data(
     if pulses is None:
         raise InputError(f"{fits_path}: holds no pulses")
     reference = methods[REFERENCE]
-    pull = (
-        time_pulls(events, pulses, reference, read_calibration(calibration).errors)
-        if calibration
-        else None
-    )
+    known = read_calibration(calibration) if calibration else None
+    pull = time_pulls(events, pulses, reference, known.errors) if known else None
+    in_pictures = drawn(methods, networks)
+    files = files_of(in_pictures, fits_path, networks)
+    made = made_of(files, known, str(events_path))
+    n_examples = max(config.scores.examples, 1)
+    examples, ids = _event_figures(n_examples, events, in_pictures, pulses, made)
     compared, figures = _domain(simulated_fits, reference.passes_cuts, features, pulses)
     figures |= {
         "distributions": distributions(methods, networks, events.array.size_name),
         "differences": differences(methods, networks),
         "residuals": residuals(measured.station_residuals(events, pulses, reference, pull)),
-        **_event_figures(max(config.scores.examples, 1), events, methods, pulses, networks),
+        **examples,
     }
     inputs = [events_path, fits_path, *networks.values(), *simulated_fits]
     inputs += [calibration] if calibration else []
@@ -170,6 +182,7 @@ def report_data(
         domain=compared,
         truth=_truth(config, methods, events, networks),
         pictures=pictures(paths.values()),
+        commands={n: command_of(events_path, i, list(files), calibration) for n, i in ids.items()},
         configuration=json.dumps(as_dict(config), indent=1),
         statement=statement("report-data", as_dict(config), made_from(inputs)),
     )

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from tashower.calibration.calibration import read_calibration
 from tashower.config import Config
 from tashower.evaluation.comparison import score
 from tashower.evaluation.figures.event import event_figure
@@ -10,7 +11,14 @@ from tashower.evaluation.figures.of_scores import figures_of, names_of
 from tashower.evaluation.figures.style import save
 from tashower.evaluation.markdown import as_markdown
 from tashower.evaluation.page import scores_source
-from tashower.evaluation.sample import read_sample
+from tashower.evaluation.sample import drawn, read_sample
+from tashower.evaluation.show_event import (
+    command_of,
+    files_of,
+    made_of,
+    place_of,
+    with_known_calibration,
+)
 from tashower.evaluation.trainings import history_paths
 from tashower.io.atomic import written_aside
 from tashower.io.hdf5 import made_from, read_attributes
@@ -51,15 +59,25 @@ def evaluate(
     scores["simulation_commit"] = read_attributes(events_paths[0])["commit"]
     examples = {f"event_{number}": one for number, one in enumerate(sample.examples, 1)}
     scores["figures"] = [*names_of(scores), *examples]
+    networks_of_first = {name: paths[0] for name, paths in networks.items()}
+    files = files_of(drawn(sample.methods, networks), fits_paths[0], networks_of_first)
+    scores["commands"] = {
+        name: command_of(events_paths[0], int(one.events.event_id[0]), list(files), calibration)
+        for name, one in examples.items()
+    }
     scores |= stated("score", scores["configuration"])
     output = Path(output)
     content = as_json(scores, finite=True)
     source = scores_source(output.name, content)
     for name, figure in figures_of(scores, scored):
         save(figure, output.parent / "figures" / f"{name}.png", source)
-    for name, (event, methods, pulses) in examples.items():
+    known = None if calibration is None else read_calibration(calibration)
+    made = made_of(files, known) if examples else None
+    for name, (event, methods, pulses, position) in examples.items():
         picture = output.parent / "figures" / f"{name}.png"
-        save(event_figure(event, 0, methods, pulses), picture, source)
+        how = made._replace(place=place_of(events_paths[0], position))
+        how = with_known_calibration(how, methods, event, pulses, 0)
+        save(event_figure(event, 0, methods, pulses, how), picture, source)
     with written_aside(output.with_name("scores.md")) as aside:
         aside.write_text(f"{as_markdown(scores)}\nMade from {source}.\n")
     with written_aside(output) as aside:

@@ -112,7 +112,7 @@ def event_rows(events: Events, fits: dict[str, Reconstruction], most: int = 50) 
     """A line per event, up to `most`, with header: of the first of the fits that has a result."""
     columns = ("method", "zenith [deg]", "azimuth [deg]", "core x, y [m]")
     size = (events.array.size_name, "energy [EeV]", "chi2/ndof")
-    rows = [["event", "stations", *columns, *size]]
+    rows = [["event id", "stations", *columns, *size]]
     hits = np.diff(events.hit_offset)
     for i in range(min(events.n_events, most)):
         row = [str(events.event_id[i]), str(hits[i])]

@@ -116,6 +116,7 @@ def report_text(
             if name in LOOKS and LOOKS[name].meaning
         ],
         pictures=pictures(found),
+        commands=scores.get("commands", {}),
         run=_what_was_run(scores, made_from),
         statement=statement("report", scores["configuration"], made_from),
         times=read_times(benchmarks) if with_times else None,

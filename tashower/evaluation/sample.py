@@ -27,6 +27,7 @@ class Example(NamedTuple):
     events: Events  #: this event alone
     tables: dict[str, Reconstruction]
     pulses: Pulses
+    position: int  #: of it in its file, from 0
 
 
 class Sample(NamedTuple):
@@ -46,6 +47,7 @@ def single_event(
         select_events(events, [index]),
         {name: select_rows(table, [index]) for name, table in tables.items()},
         select_rows(pulses, hits),
+        index,
     )
 
 

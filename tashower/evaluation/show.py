@@ -1,6 +1,5 @@
-"""What a file holds, in a few lines, or one of its events as a picture."""
+"""What a file holds, in a few lines."""
 
-import logging
 from pathlib import Path
 
 import numpy as np
@@ -8,20 +7,14 @@ import numpy as np
 from tashower.errors import InputError
 from tashower.evaluation.ladder_tables import CUTS_MEAN, cut_rows
 from tashower.evaluation.markdown import ladder_text
-from tashower.evaluation.sample import check_same_events, single_event
 from tashower.evaluation.summary import summary
 from tashower.evaluation.tables import VERSION, ev_rows, markdown_table, method_rows
-from tashower.events.model import FLAGS, Events, Pulses, Reconstruction, select_events
+from tashower.events.model import FLAGS
 from tashower.io.event_file import read_events
 from tashower.io.hdf5 import read_attributes
 from tashower.io.json_file import parsed_json
 from tashower.io.reconstruction_file import read_reconstruction
 from tashower.types import FilePath
-
-_log = logging.getLogger("tashower")
-
-#: Endings of pictures that can be written.
-PICTURES = (".png", ".pdf", ".svg")
 
 
 def _range(values, factor=1.0) -> str:
@@ -153,67 +146,3 @@ def show_file(path: FilePath) -> list[str]:
             else _describe_reconstruction(path)
         )
     return [str(path), *lines]
-
-
-def fit_on_the_spot(events: Events) -> tuple[dict[str, Reconstruction], Pulses]:
-    """Every method, with the calibration of the default configuration that comes with the package;
-    of an array that it does not hold for, which is said, the pulses alone.
-    """
-    from tashower.calibration.calibration import DEFAULT, read_calibration
-    from tashower.config import load_config
-    from tashower.events.described import check_described
-    from tashower.reconstruction.pulses import find_pulses
-    from tashower.reconstruction.reconstruct import reconstruct
-
-    calibration = read_calibration(DEFAULT)
-    try:
-        check_described(
-            calibration.described, events.array.described, "not fitted (--fits FILE shows a fit)"
-        )
-    except InputError as reason:
-        _log.warning(str(reason))
-        return {}, find_pulses(events)
-    return reconstruct(events, calibration, load_config().reconstruction)[:2]
-
-
-def show_event(
-    path: FilePath, index: int, fits: FilePath | None = None, output: FilePath | None = None
-) -> Path:
-    """Draw one event; returns the path of the picture.
-
-    Parameters
-    ----------
-    path : event file
-    index : position of the event in the file, from 0
-    fits : reconstruction file of these events; None: fitted on the spot
-    output : picture; None: FILE-event-N.png in the current folder
-
-    Raises
-    ------
-    InputError : no such event; files that do not belong together.
-    """
-    from tashower.evaluation.figures.event import event_figure
-    from tashower.evaluation.figures.style import save
-
-    if output and Path(output).suffix.lower() not in PICTURES:
-        raise InputError(f"{output}: pictures end in {', '.join(PICTURES)}")
-    events = read_events(path)
-    if not 0 <= index < events.n_events:
-        raise InputError(
-            f"{path}: has no event {index}; it holds {events.n_events}, counted from 0"
-        )
-    if events.hit_offset[index] == events.hit_offset[index + 1]:
-        raise InputError(f"{path}: event {index} has no hits: there is nothing to draw")
-    if fits is None:
-        one = select_events(events, [index])
-        event = (one, *fit_on_the_spot(one))
-    else:
-        tables, pulses, _ = read_reconstruction(fits)
-        check_same_events(next(iter(tables.values())), events, fits, path)
-        if pulses is None:
-            raise InputError(f"{fits}: holds no pulses")
-        event = single_event(events, index, tables, pulses)
-    events, tables, pulses = event
-    output = Path(output) if output else Path(f"{Path(path).stem}-event-{index}.png")
-    save(event_figure(events, 0, tables, pulses), output)
-    return output

@@ -59,7 +59,8 @@ def to_angles(p: np.ndarray, covariance: np.ndarray) -> tuple[np.ndarray, np.nda
     jacobian = np.zeros_like(covariance)
     for i in (0, 1, 5, 6):
         jacobian[:, i, i] = 1.0
-    jacobian[:, 2, 2], jacobian[:, 2, 3] = c_x / (safe * cosine), c_y / (safe * cosine)
+    with np.errstate(divide="ignore"):  # horizontal: no shower
+        jacobian[:, 2, 2], jacobian[:, 2, 3] = c_x / (safe * cosine), c_y / (safe * cosine)
     jacobian[:, 3, 2], jacobian[:, 3, 3] = -c_y / safe**2, c_x / safe**2
     s_ref = np.exp(np.clip(p[:, 4], -700, 700))
     jacobian[:, 4, 4] = s_ref

@@ -46,6 +46,8 @@ def test_report_without_truth(measured):
     assert "theirs.csv" in text
     assert text.count("data:image/png") >= 5
     assert 'src="http' not in text
+    assert "<th>event id</th>" in text
+    assert f"tashower show {events} --id {read_events(events).event_id[0]} --fits {fits}" in text
 
 
 def test_one_event_of_three_stations(tmp_path):

@@ -4,7 +4,6 @@ import io
 import os
 import subprocess
 import sys
-from dataclasses import replace
 
 import matplotlib
 import numpy as np
@@ -13,13 +12,11 @@ from hits import make_events, make_reconstruction
 from matplotlib.figure import Figure
 
 from tashower.errors import InputError
-from tashower.evaluation.figures.event import event_figure
 from tashower.evaluation.figures.ladder import ladder
 from tashower.evaluation.figures.methods import differences, distributions
 from tashower.evaluation.figures.residuals import residuals
 from tashower.evaluation.figures.style import save
 from tashower.evaluation.names import PALETTE, colours
-from tashower.reconstruction.pulses import find_pulses
 
 
 @pytest.fixture
@@ -30,10 +27,6 @@ def events(rng):
 @pytest.fixture
 def table(rng, events):
     return make_reconstruction(rng, events)
-
-
-def most_hits(events):
-    return int(np.argmax(np.diff(events.hit_offset)))
 
 
 def legend(axes):
@@ -131,31 +124,6 @@ def test_colours_stay_with_the_method():
     assert found == colours(["constrained"]) | colours(["free"]) | colours(["net", "other"])
     assert [found["net"], found["other"]] == list(PALETTE[:2])
     assert len(set(found.values())) == 4
-
-
-def test_picture_of_an_event_holds_every_shower(events, table):
-    pulses = find_pulses(events)
-    names = ("free", "constrained", "new_fit", "waveforms_only", "features_only")
-    figure = event_figure(events, most_hits(events), dict.fromkeys(names, table), pulses)
-    shown = ["true", "free fit", "constrained fit", "new_fit", "waveforms_only", "features_only"]
-    assert legend(figure.axes[0])[-len(shown) :] == shown
-    front = next(a for a in figure.axes if a.get_title() == "shower front")
-    styles = {line.get_label(): line.get_linestyle() for line in front.lines}
-    assert [styles[name] for name in shown] == ["-", "-", "-", "--", "--", "--"]
-    colour = {line.get_label(): line.get_color() for line in front.lines}
-    assert len({colour[name] for name in shown}) == len(shown)
-
-
-def test_a_plane_front_is_drawn_only_where_nothing_else_is_known(events, table):
-    pulses = find_pulses(events)
-    nan = np.full(events.n_events, np.nan)
-    plane = replace(table, s_ref=nan, curvature=nan, energy=nan)
-    lost = replace(table, zenith=nan)
-    for free, expected in ((table, "free fit"), (lost, "plane front")):
-        methods = {"free": free, "plane": plane}
-        figure = event_figure(replace(events, truth=None), most_hits(events), methods, pulses)
-        assert legend(figure.axes[0])[-1] == expected
-        assert len(legend(figure.axes[0])) == 3  # silent, out of service, and this
 
 
 def test_the_ladder_draws_every_method_against_the_first_and_the_last_fit():

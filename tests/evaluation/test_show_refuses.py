@@ -35,7 +35,7 @@ def folder(tmp_path, rng):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["none.h5", "--event", "0"], "event 0 has no hits"),
+        (["none.h5", "--event", "0"], "event id 1 (position 0, counted from 0) has no hits"),
         (["none.h5", "--event", "0", "--output", "a.xyz"], "pictures end in .png"),
         (["none.h5", "--event", "0", "--output", "a"], "pictures end in .png"),
         (["none.h5", "--event", "0", "--output", "none.h5"], "would be overwritten"),

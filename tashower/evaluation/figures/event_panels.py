@@ -1,255 +1,224 @@
-"""The panels of a picture of one event."""
-
-from collections.abc import Sequence
-from typing import NamedTuple
+"""The footprint and the waveforms of an event."""
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.collections import PathCollection
+from matplotlib.colors import Normalize
+from matplotlib.lines import Line2D
 
-from tashower.events.array import Array, description_of
-from tashower.events.model import Events
-from tashower.physics.description import Expected, ShowerParameters, expected
+from tashower.evaluation.event_text import number, with_error
+from tashower.evaluation.figures.event_curves import Line
+from tashower.evaluation.figures.event_marks import (
+    DEAD,
+    SILENT,
+    SILENT_IN_FIT,
+    SILENT_REJECTED,
+    WITHOUT_FIT,
+    Mark,
+    draw_within,
+    fractions,
+    handle,
+    mark_of,
+    style,
+)
+from tashower.evaluation.station_fits import DISTRUSTED, Shower, Stations, expected_at
+from tashower.events.model import Events, Pulses
 from tashower.physics.geometry import axis_components
-from tashower.physics.lateral import log_lateral_distribution, slope
-from tashower.physics.shower_front import front_delay
 
-_LAYERS = ("#0072B2", "#D55E00")
+_LAYERS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
 _MOST_WAVEFORMS = 8
+#: Signals of the legend of sizes [VEM].
+_SIZES = (1.0, 10.0, 100.0, 1000.0)
 
 
-class Shower(NamedTuple):
-    """A true or a reconstructed shower to draw."""
-
-    name: str
-    values: dict[str, float]
-    colour: str
-    dashed: bool
+def times_of(events: Events, pulses: Pulses) -> np.ndarray:
+    """(n_hits,) [ns] arrival, or where there is none, the begin of the waveform."""
+    known = np.isfinite(pulses.arrival_time)
+    return np.where(known, pulses.arrival_time, events.hit_time)
 
 
-class Hits(NamedTuple):
-    """Stations with a hit, one row for each."""
-
-    position: np.ndarray  #: (n, 3) [m]
-    time: np.ndarray  #: (n,) [ns]
-    density: np.ndarray  #: (n,) [VEM/m^2]
-    saturated: np.ndarray  #: (n,) bool
+def _size(signal: np.ndarray) -> np.ndarray:
+    """Diameter of a mark [points] for signals [VEM]."""
+    return 4.0 + 2.5 * np.log1p(np.maximum(signal, 0.0))
 
 
-def expected_of(shower: dict, position: np.ndarray, array: Array) -> Expected:
-    """What the formulas put at stations (n, 3) for a shower, with its own slope if it has one."""
-    parameters = ShowerParameters(*(shower[name] for name in ShowerParameters._fields))
-    return expected(parameters, position, description_of(array), shower.get("slope"))
+def _silent_stations(axis: Axes, events: Events, main: Stations, unit: float) -> list[Mark]:
+    """Stations without a hit; returns the marks that were needed."""
+    silent, silent_out = main.silent, main.silent_out
+    position = events.array.position / unit
+    quiet = np.ones(len(position), bool)
+    quiet[events.hit_station] = quiet[events.dead_station] = False
+    quiet[silent] = quiet[silent_out] = False
+    kinds = (
+        (SILENT, np.flatnonzero(quiet)),
+        (SILENT_IN_FIT, silent),
+        (SILENT_REJECTED, silent_out),
+        (DEAD, events.dead_station),
+    )
+    there = []
+    for mark, stations in kinds:
+        axis.plot(*position[stations, :2].T, zorder=2, **style(mark))
+        inside = fractions(axis, *position[stations, :2].T)
+        if ((inside > 0) & (inside < 1)).all(axis=1).any():
+            there.append(mark)
+    return there
+
+
+def _core_of(axis: Axes, shower: Shower, line: Line, length: float, unit: float) -> None:
+    """Core and direction: a line from where the shower comes, as long as `length` would appear from
+    above, to the core.
+    """
+    p = shower.parameters
+    n_x, n_y, _ = axis_components(p.zenith, p.azimuth)
+    x, y = p.core_x / unit, p.core_y / unit
+    place = fractions(axis, x, y)
+    if (place < 0).any() or (place > 1).any():
+        draw_within(axis, [x], [y], ls="none", marker="+", ms=12, mec=line.colour, mew=2)
+        return
+    axis.plot(
+        [x + length * n_x, x], [y + length * n_y, y], color=line.colour, ls=line.dashes, zorder=5
+    )
+    axis.plot(x, y, ls="none", marker="+", color=line.colour, ms=12, mew=2, zorder=6)
+
+
+def _view(events: Events, used: np.ndarray) -> tuple[np.ndarray, float]:
+    """(centre, half the width) of the view [m]: all stations of the fit, or all hits."""
+    where = events.array.position[events.hit_station, :2]
+    shown = used if used.any() else np.ones(len(used), bool)
+    low, high = where[shown].min(axis=0), where[shown].max(axis=0)
+    half = 0.5 * (high - low).max() + 1.15 * events.array.spacing
+    return 0.5 * (low + high), half
 
 
 def footprint(
     axis: Axes,
     events: Events,
-    index: int,
-    hits: np.ndarray,
-    time: np.ndarray,
-    signal: np.ndarray,
-    showers: list[Shower],
-    rejected: np.ndarray,
+    pulses: Pulses,
+    main: Stations,
+    showers: dict[str, Shower],
+    lines: dict[str, Line],
 ) -> None:
-    """Stations, times and signals of an event seen from above, and the showers' cores and axes;
-    hits, rejected : indices of the stations with a hit, and with one that is no measurement.
+    """Stations, times and signals of a single event seen from above, and the showers' cores and
+    axes; main : whose stations are marked.
     """
-    position = events.array.position
-    dead = events.dead_station[slice(*events.dead_offset[index : index + 2])]
-    axis.plot(
-        position[:, 0] / 1e3, position[:, 1] / 1e3, ".", color="#bbbbbb", ms=4, label="silent"
+    signal, time = pulses.signal.mean(axis=1), times_of(events, pulses)
+    used = main.state <= DISTRUSTED
+    centre, half = _view(events, used)
+    unit, name = (1e3, "km") if half >= 1e3 else (1.0, "m")
+    (x, y), half = centre / unit, half / unit
+    axis.set(xlim=(x - half, x + half), ylim=(y - half, y + half), aspect="equal", anchor="N")
+    axis.set(xlabel=f"east [{name}]", ylabel=f"north [{name}]")
+    marks = _silent_stations(axis, events, main, unit)
+    where = events.array.position[events.hit_station] / unit
+    span = time[used] if used.any() else time
+    first, last = span.min(), max(span.max(), span.min() + 1.0)
+    of_time, time_name = (1e3, "µs") if last - first >= 1e3 else (1.0, "ns")
+    colour = Normalize(0.0, (last - first) / of_time)
+    points = PathCollection([], array=[], cmap="viridis", norm=colour)
+    for k in np.argsort(-signal):
+        mark = mark_of(main.state[k], bool(pulses.saturated[k]))
+        look = style(mark)
+        if mark.filled:
+            shade = points.cmap(colour((time[k] - first) / of_time))
+            look |= {"mfc": shade, "mec": "k", "mew": 0.6, "ms": _size(signal[k])}
+        draw_within(axis, where[k : k + 1, 0], where[k : k + 1, 1], **look)
+        marks += [mark] if mark not in marks else []
+    beyond = "neither"
+    if used.any() and (~used).any():
+        beyond = ("neither", "min", "max", "both")[(time.min() < first) + 2 * (time.max() > last)]
+    text = f"arrival after the first [{time_name}]"
+    place = {"shrink": 0.75, "aspect": 30, "anchor": (0.0, 0.95), "panchor": "N"}
+    axis.figure.colorbar(points, ax=axis, label=text, extend=beyond, **place)
+    length = (0.75 * events.array.spacing / unit) + 0.25 * half
+    for name, shower in showers.items():
+        _core_of(axis, shower, lines[name], length, unit)
+    _legend(axis, marks, signal, bool(showers), {} if np.isfinite(main.r).any() else WITHOUT_FIT)
+
+
+def say_whose(axis: Axes, text: str) -> None:
+    """Say in the legend of a footprint after which fit the stations are marked."""
+    axis.get_legend().set_title(f"stations {text}", {"size": 8})
+
+
+def _legend(axis: Axes, marks: list[Mark], signal: np.ndarray, cores: bool, other_text) -> None:
+    """Marks and sizes, below the panel."""
+    handles = [handle(mark, other_text.get(mark)) for mark in marks]
+    if cores:
+        handles.append(Line2D([], [], marker="+", ms=10, mew=2, color="k", label="core, axis"))
+    largest = signal.max(initial=0.0)
+    for size in (s for k, s in enumerate(_SIZES) if k < 2 or s < 3 * largest):
+        look = {"ls": "none", "marker": "o", "mfc": "none", "mec": "k", "ms": _size(size)}
+        handles.append(Line2D([], [], label=f"{size:,.0f} VEM", **look))
+    axis.legend(
+        handles=handles,
+        fontsize=8,
+        loc="upper center",
+        bbox_to_anchor=(0.5, -0.1),
+        ncols=2,
+        labelspacing=0.7,
     )
-    axis.plot(
-        position[dead, 0] / 1e3,
-        position[dead, 1] / 1e3,
-        "x",
-        color="#888888",
-        ms=6,
-        label="out of service",
-    )
-    if len(rejected):
-        axis.plot(
-            *position[rejected, :2].T / 1e3,
-            "s",
-            mfc="none",
-            color="#888888",
-            ms=8,
-            label="hit that is no measurement",
-        )
-    where = position[hits] / 1e3
-    points = axis.scatter(
-        where[:, 0],
-        where[:, 1],
-        s=20 + 35 * np.log1p(np.maximum(signal, 0)),
-        c=(time - np.nanmin(time)) / 1e3,
-        cmap="viridis",
-        edgecolors="k",
-        linewidths=0.5,
-        zorder=3,
-    )
-    axis.figure.colorbar(points, ax=axis, label="arrival time [us]", shrink=0.8)
-    for name, shower, colour, _ in showers:
-        n_x, n_y, _ = axis_components(shower["zenith"], shower["azimuth"])
-        x, y = shower["core_x"] / 1e3, shower["core_y"] / 1e3
-        long = 2.5e-3 * events.array.spacing
-        axis.annotate(
-            "",
-            (x, y),
-            (x + long * n_x, y + long * n_y),
-            arrowprops={"arrowstyle": "-|>", "color": colour, "lw": 1.6},
-            zorder=4,
-        )
-        axis.plot(x, y, "+", color=colour, ms=12, mew=2, label=name, zorder=5)
-    centre = np.average(where[:, :2], axis=0, weights=np.maximum(signal, 0.1))
-    half = np.abs(where[:, :2] - centre).max() + 1e-3 * events.array.spacing
-    axis.set(xlim=(centre[0] - half, centre[0] + half), ylim=(centre[1] - half, centre[1] + half))
-    axis.set(
-        xlabel="x east [km]",
-        ylabel="y north [km]",
-        aspect="equal",
-        title="footprint: colour time, size signal",
-    )
-    axis.legend(fontsize=8, loc="upper right")
+
+
+def _layer_names(n_layers: int) -> tuple[str, ...]:
+    if n_layers == 2:
+        return ("upper layer", "lower layer")
+    return tuple(f"layer {i + 1}" for i in range(n_layers))
+
+
+def _shown(order: np.ndarray) -> np.ndarray:
+    """A few of the stations, spread over the order, the first and the last among them."""
+    return order[np.linspace(0, len(order) - 1, min(_MOST_WAVEFORMS, len(order))).astype(int)]
 
 
 def waveforms(
-    axis: Axes,
-    events: Events,
-    order: np.ndarray,
-    rows: np.ndarray,
-    r: np.ndarray,
-    plane: np.ndarray,
-    reference: dict | None,
+    axis: Axes, events: Events, pulses: Pulses, main: Stations, shower: Shower | None
 ) -> None:
-    """Waveforms of a few of the stations `order` (indices into rows, r and plane, by distance)
-    after the plane front; reference : the shower whose t0 is 0; None: no shift.
+    """Waveforms of a few stations of a single event: by distance from the axis of a shower and
+    after its plane front; None: by time. Stations of the fit, all where there is none.
     """
-    detector = events.array.detector
-    start = (reference or {"t0": 0.0})["t0"]
+    detector, array = events.array.detector, events.array
+    used = main.state <= DISTRUSTED
+    rows = np.flatnonzero(used) if used.any() else np.arange(events.n_hits)
+    time = times_of(events, pulses)
+    if shower is None:
+        plane, r, order = np.full(len(time), time[rows].min()), None, np.argsort(time[rows])
+    else:
+        here = expected_at(shower, array.position[events.hit_station], array, "axis")
+        plane, r, order = here.plane_time, main.r, np.argsort(main.r[rows])
+    shown = _shown(rows[order])
     edges = np.arange(detector.n_bins) * detector.bin_width
-    shown = order[np.linspace(0, len(order) - 1, min(_MOST_WAVEFORMS, len(order))).astype(int)]
-    for k, i in enumerate(dict.fromkeys(shown)):
-        h = rows[i]
+    spans, unit = [], 1e3
+    for k, h in enumerate(shown):
         vem = (events.waveform[h] - events.pedestal[h]) / events.counts_per_vem[h]
-        height = max(vem.max(), 1e-3)
-        time = (events.hit_time[h] - start - plane[i] + edges) / 1e3
+        height = max(float(np.nanmax(vem)), 1e-3)
+        after = (events.hit_time[h] - plane[h] + edges) / unit
         for layer in range(detector.n_layers):
-            axis.step(
-                time,
-                -k + 0.75 * vem[:, layer] / height,
-                where="post",
-                color=_LAYERS[layer % 2],
-                lw=0.9,
-            )
+            look = {"color": _LAYERS[layer % len(_LAYERS)], "lw": 1.4 - 0.6 * (layer % 2)}
+            axis.step(after, -k + 0.75 * vem[:, layer] / height, where="post", **look)
+        if np.isfinite(pulses.arrival_time[h]):
+            edge = (pulses.arrival_time[h] - plane[h]) / unit
+            axis.plot([edge, edge], [-k - 0.12, -k + 0.2], color="k", lw=1.2)
+        spans.append((after[0], after[-1]))
+        words = [f"station {array.name_of(events.hit_station[h])}"]
+        words += [] if r is None else [f"{number(r[h])} m"]
+        words += [f"peak {with_error(height, digits=2)} VEM"]
+        words += ["saturated"] if pulses.saturated[h] else []
         axis.text(
-            0.99,
-            -k + 0.72,
-            f"{r[i]:.0f} m, highest bin {height:.2g} VEM",
-            fontsize=8,
-            ha="right",
+            0.99, -k + 0.74, ", ".join(words), fontsize=8, ha="right",
             transform=axis.get_yaxis_transform(),
             bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "pad": 1},
-        )
-    names = (
-        ("upper", "lower")
-        if detector.n_layers == 2
-        else tuple(f"layer {i}" for i in range(detector.n_layers))
+        )  # fmt: skip
+    since = "the first station" if shower is None else "the plane front"
+    axis.set(xlabel=f"time after {since} [µs]", yticks=[])
+    n, all_of = len(shown), len(rows)
+    some = f" ({n} of {all_of})" if n < all_of else ""
+    axis.set(title=f"waveforms by {'time' if shower is None else 'distance'}{some}")
+    axis.set(ylim=(-n + 0.55, 1.05), xlim=(min(s[0] for s in spans), max(s[1] for s in spans)))
+    handles = [Line2D([], [], color="k", lw=1.2, label="leading edge")]
+    if detector.n_layers > 1:
+        for layer, name in enumerate(_layer_names(detector.n_layers)):
+            look = {"color": _LAYERS[layer % len(_LAYERS)], "lw": 1.4 - 0.6 * (layer % 2)}
+            handles.append(Line2D([], [], label=name, **look))
+    axis.legend(
+        handles=handles, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.07), ncols=3
     )
-    for layer, name in enumerate(names):
-        axis.plot([], [], color=_LAYERS[layer % 2], label=name)
-    axis.set(
-        xlabel="time after the plane front [us]",
-        yticks=[],
-        title="waveforms by distance",
-        ylim=(-k - 0.35 if len(shown) else 0, 1.0),
-    )
-    axis.legend(fontsize=8, loc="lower right", ncols=2)
-
-
-def _curve(axes, fine, hits: Hits, shower: Shower, array: Array) -> np.ndarray:
-    """Draw a shower and the hits around it; returns the times after its plane front [ns]."""
-    front, residual, lateral, lateral_residual = axes
-    values, colour = shower.values, shower.colour
-    eta = values.get("slope", slope(values["zenith"]))
-    here = expected_of(values, hits.position, array)
-    r, after = here.distance, hits.time - here.plane_time
-    log_ldf_fine = log_lateral_distribution(fine, eta, array.lateral)
-    line = {"color": colour, "ls": "--" if shower.dashed else "-", "label": shower.name}
-    front.plot(r, after, "o", color=colour, ms=4)
-    front.plot(fine, front_delay(fine, log_ldf_fine, values["curvature"], array.front), **line)
-    residual.plot(r, after - here.delay, "o", color=colour, ms=4)
-    limit, measured = hits.saturated, ~hits.saturated
-    lateral.plot(r[measured], hits.density[measured], "o", color=colour, ms=4)
-    lateral.plot(r[limit], hits.density[limit], "^", mfc="none", color=colour, ms=6)
-    lateral.plot(fine, values["s_ref"] * np.exp(log_ldf_fine), **line)
-    off = np.log(np.maximum(hits.density, 0.05) / here.density)
-    lateral_residual.plot(r[measured], off[measured], "o", color=colour, ms=4)
-    return after
-
-
-def curves(
-    axes: Sequence[Axes], r: np.ndarray, hits: Hits, showers: list[Shower], array: Array
-) -> None:
-    """Shower front and lateral distribution, each with residuals below, on four axes; r : distances
-    of the hits [m] that the curves span.
-    """
-    front, residual, lateral, lateral_residual = axes
-    fine = np.linspace(max(50.0, r.min() * 0.7), r.max() * 1.15, 300)
-    lowest, highest = 0.0, 1.0
-    for shower in showers:
-        after = _curve(axes, fine, hits, shower, array)
-        after = after[np.isfinite(after)]
-        lowest, highest = after.min(initial=lowest), after.max(initial=highest)
-    # The curves go on where no station is: the picture is of the stations.
-    front.set(
-        ylabel="time after plane [ns]",
-        title="shower front",
-        ylim=(min(lowest, 0.0) - 0.05 * highest, 1.25 * highest),
-    )
-    residual.set(xlabel="distance to the axis [m]", ylabel="t - front [ns]")
-    lateral.set(ylabel="signal density [VEM/m$^2$]", yscale="log", title="lateral distribution")
-    lateral_residual.set(xlabel="distance to the axis [m]", ylabel="ln(S / LDF)")
-    for axis in (residual, lateral_residual):
-        axis.axhline(0, color="k", lw=0.8)
-    if hits.saturated.any():
-        lateral.plot([], [], "^", mfc="none", color="k", ms=6, label="saturated: lower limit")
-    front.legend(fontsize=8)
-    lateral.legend(fontsize=8)
-
-
-def parameter_table(axis: Axes, showers: list[Shower], size: str) -> None:
-    """Parameters of the showers side by side; size : what the fitted size is called."""
-    axis.axis("off")
-    names = (
-        "energy [EeV]",
-        "zenith [deg]",
-        "azimuth [deg]",
-        "core x [m]",
-        "core y [m]",
-        f"{size} [VEM/m$^2$]",
-        "a [ns]",
-    )
-    columns = [
-        [
-            f"{s['energy']:.1f}",
-            f"{np.degrees(s['zenith']):.2f}",
-            f"{np.degrees(s['azimuth']):.2f}",
-            f"{s['core_x']:.0f}",
-            f"{s['core_y']:.0f}",
-            f"{s['s_ref']:.1f}",
-            f"{s['curvature']:.2f}",
-        ]
-        for _, s, _, _ in showers
-    ]
-    if columns:
-        text = [list(row) for row in zip(*columns, strict=True)]
-        found = axis.table(
-            text,
-            rowLabels=names,
-            colLabels=[shower.name for shower in showers],
-            loc="center",
-            cellLoc="right",
-        )
-        found.auto_set_font_size(False)
-        found.set_fontsize(9)
-        found.scale(1, 1.5)
