@@ -69,7 +69,7 @@ sample: $(READY)
 	mkdir -p build
 	$(BIN)/tashower simulate --split calibration --output build/calibration.h5
 	$(BIN)/tashower calibrate build/calibration.h5 --output tashower/calibration/default_calibration.json
-	$(BIN)/tashower station-likelihood --output tashower/calibration/default_station_likelihood.json
+	$(BIN)/tashower station-likelihood --config '{"seed": 5}' --output tashower/calibration/default_station_likelihood.json
 
 # Small files of every foreign format, from the sample.
 samples: $(READY)

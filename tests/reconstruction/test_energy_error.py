@@ -35,11 +35,14 @@ def test_as_draws_of_size_and_zenith_scatter(rng, primary, correlation):
         assert found[i] == pytest.approx(energy.std(), rel=0.05)
 
 
+FITS = ("free", "constrained", "complete")
+
+
 def test_of_the_fits_and_of_no_other_method():
     events = read_events("data/sample.h5")[:30]
     pulses = find_pulses(events)
-    tables = {name: method(events, pulses, CONTEXT) for name, method in methods().items()}
-    for name in ("free", "constrained"):
+    tables = {name: methods()[name](events, pulses, CONTEXT) for name in (*FITS, "plane")}
+    for name in FITS:
         table = tables[name]
         np.testing.assert_array_equal(np.isfinite(table.energy_error), table.valid)
         relative = (table.energy_error / table.energy)[table.passes_cuts]
