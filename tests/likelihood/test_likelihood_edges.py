@@ -113,9 +113,7 @@ def test_probability_integral_transforms_are_flat():
             noise = 1.0 / np.sqrt(of_hits.sum())
             for values in (time, ratio):
                 found = (values[of_hits][:, None] < levels).mean(axis=0)
-                # Below 1 VEM the density is less good.
-                flat = 0.025 if column == 0 and low < 0.0 else 0.012
-                assert np.abs(found - levels).max() < flat + 1.2 * noise, (column, low)
+                assert np.abs(found - levels).max() < 0.012 + 1.2 * noise, (column, low)
             part = expected[chosen]
             rms = np.sqrt((part * (1 - part)).sum()) / chosen.sum()
             assert abs(sample.hit[chosen].mean() - part.mean()) < 0.003 + 3.0 * rms, (column, low)
