@@ -18,10 +18,10 @@ from tashower.reconstruction.likelihood.density import (
     Block,
     Seen,
     compiled_density,
-    exponentials,
     log_density,
     rows_space,
 )
+from tashower.reconstruction.likelihood.layers import exponentials
 
 HIDDEN, PARTS = 8, 3
 
