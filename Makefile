@@ -1,7 +1,8 @@
 # make run    set up everything, then simulate, reconstruct, train, score and report (about 10 minutes on 2 cores)
 # make test   set up everything, then run the fast tests
+# make setup  set up everything, and say whether it works on this machine
 #
-# Both need Python >= 3.11, make and a package index, and nothing else. Choose another interpreter with PYTHON=...,
+# All need Python >= 3.11, make and a package index, and nothing else. Choose another interpreter with PYTHON=...,
 # another configuration with CONFIG=mine.yaml, the number of cores with CORES=4.
 
 PYTHON ?= python3
@@ -14,12 +15,16 @@ QUOTED := '$(subst ','\'',$(CONFIG))'
 # With the Snakefile of the checkout, which reads config/config.yaml.
 RUN := $(BIN)/tashower run --snakefile Snakefile --cores $(CORES)
 
-.PHONY: run test test-all mutants smoke chaos bench calibration-table config api sample samples lint lock clean help
+.PHONY: run test setup test-all mutants smoke chaos bench calibration-table config api docs pictures sample samples lint lock clean help
 .DEFAULT_GOAL := help
 
+# Set up everything, and say what there is.
+setup: $(READY)
+	@$(BIN)/tashower doctor
+
 help:
-	@sed -n 's/^# \{0,1\}//p' Makefile | head -5
-	@echo "others: test-all mutants smoke chaos bench calibration-table config api sample samples lint lock clean"
+	@sed -n 's/^# \{0,1\}//p' Makefile | head -6
+	@echo "others: test-all mutants smoke chaos bench calibration-table config api docs pictures sample samples lint lock clean"
 
 run: $(READY)
 	@$(RUN) $(if $(CONFIG),--config $(QUOTED))
@@ -62,6 +67,18 @@ config: $(READY)
 # The page of the Python names.
 api: $(READY)
 	$(BIN)/python docs/make_api.py
+
+# The documentation as a site, build/site, that needs no network to be read; a link that leads nowhere ends it.
+docs: $(READY)
+	@$(BIN)/python -c 'import material, nbconvert' 2>/dev/null || \
+	    $(BIN)/pip install --quiet --disable-pip-version-check -e ".[docs]"
+	$(BIN)/python docs/make_api.py
+	OMP_NUM_THREADS=1 $(BIN)/python docs/make_site.py --run-notebooks
+
+# Pictures of the documentation that are taken in a browser.
+pictures: $(READY)
+	tests/browser.sh
+	$(BIN)/python docs/make_pictures.py
 
 # The sample event file in data/, and the calibration that comes with the package.
 sample: $(READY)

@@ -19,8 +19,9 @@ from tashower.evaluation.bootstrap import draw_showers, entry, replicates
 from tashower.evaluation.cuts import in_common
 from tashower.evaluation.ladder import rung
 from tashower.evaluation.names import BASELINES, REFERENCE
+from tashower.evaluation.rounding import pm
 from tashower.evaluation.scores import residuals, statistics
-from tashower.evaluation.tables import markdown_table, pm
+from tashower.evaluation.tables import markdown_table
 from tashower.events.model import select_rows
 from tashower.io import provenance
 from tashower.reconstruction.methods import Context, methods

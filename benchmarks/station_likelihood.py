@@ -19,30 +19,33 @@ from tashower.evaluation.bootstrap import draw_showers, entry, replicates
 from tashower.evaluation.cuts import in_common
 from tashower.evaluation.ladder import rung
 from tashower.evaluation.names import BASELINES, REFERENCE
+from tashower.evaluation.rounding import pm
 from tashower.evaluation.scores import residuals, statistics
-from tashower.evaluation.tables import markdown_table, pm
+from tashower.evaluation.tables import markdown_table
 from tashower.events.model import FLAGS, PARAMETERS, Reconstruction, Truth, pulls, select_rows
 from tashower.io import provenance
-from tashower.reconstruction.methods import LIKELIHOOD, Context, methods
+from tashower.reconstruction.methods import LIKELIHOODS, Context, methods
 from tashower.reconstruction.pulses import find_pulses
 from tashower.simulation.simulate import simulate_events
 
 N_EVENTS, SEED, BOOTSTRAP = 8_000, 20_261_126, 200
 LEVELS = (0.5, 0.68, 0.9, 0.95)
 EDGES = (18.5, 18.75, 19.0, 19.25, 19.5, 19.75, 20.0)
-NAMES = (*BASELINES, LIKELIHOOD)
+NAMES = (*BASELINES, *LIKELIHOODS)
 
 
 def table_of_methods(measured: dict, rates: dict) -> str:
     """One row per method; measured : {name: replicates of its statistics}."""
     lines = [["method", "angle 68 % [deg]", "99 % [deg]", "core 68 % [m]", "ln E 68 %"]]
-    lines[0] += [f"EV of {LIKELIHOOD} over it", "events/s, one core"]
+    lines[0] += [*(f"EV of {one} over it" for one in LIKELIHOODS), "events/s, one core"]
     for name in NAMES:
         own = {key: entry(value) for key, value in measured[name].items()}
-        gain = rung([measured[LIKELIHOOD]], measured[name])["axis"]["ev"]
+        gains = [
+            "" if name == one else pm(rung([measured[one]], measured[name])["axis"]["ev"])
+            for one in LIKELIHOODS
+        ]
         shown = [pm(own["angle_68_deg"]), pm(own["angle_99_deg"], 2), pm(own["core_68_m"], 1)]
-        over = "" if name == LIKELIHOOD else pm(gain)
-        lines.append([name, *shown, pm(own["log_energy_68"], 4), over, f"{rates[name]:,.0f}"])
+        lines.append([name, *shown, pm(own["log_energy_68"], 4), *gains, f"{rates[name]:,.0f}"])
     return markdown_table(lines)
 
 
@@ -113,8 +116,18 @@ def main() -> None:
         measured[name] = replicates(
             lambda w, r=of_method: statistics(r, truth.azimuth, w), draws, np.arange(len(rows))
         )
-    found = tables[LIKELIHOOD]
-    few = np.mean(found.flags >> FLAGS.index("few_points") & 1)
+    few = [np.mean(tables[n].flags >> FLAGS.index("few_points") & 1) for n in LIKELIHOODS]
+    few = ", ".join(f"{part:.1%}" for part in few)
+    errors = "\n\n".join(
+        f"""Coverage of `{name}`, whose covariance nothing was calibrated with:
+
+{coverage(tables[name], truth)}
+
+Its pulls:
+
+{pull_table(tables[name], truth)}"""
+        for name in LIKELIHOODS
+    )
     made = f"commit {provenance.commit()[:7]}, {provenance.now()[:10]}"
     print(
         f"""# The likelihood of single stations
@@ -123,8 +136,9 @@ def main() -> None:
 configuration with another seed ({SEED}), {events.n_events:,} triggered throws, {len(rows):,} of
 them scored (they pass the quality cuts of the {REFERENCE} fit, and every method has a result); the
 calibration and the station likelihood that come with the package. Errors: paired bootstrap of
-showers ([scores.md](scores.md)). Of these events {few:.1%} have the flag `few_points`. How it
-works: [reconstruction.md](reconstruction.md).
+showers ([scores.md](scores.md)). Of these events {few} have the flag `few_points`
+({", ".join(f"`{name}`" for name in LIKELIHOODS)}). How they work:
+[reconstruction.md](reconstruction.md).
 
 {table_of_methods(measured, rates)}
 
@@ -132,13 +146,7 @@ works: [reconstruction.md](reconstruction.md).
 
 {table_by_energy(tables, truth, draws)}
 
-Coverage of `{LIKELIHOOD}`, whose covariance nothing was calibrated with:
-
-{coverage(found, truth)}
-
-Pulls of `{LIKELIHOOD}`:
-
-{pull_table(found, truth)}"""
+{errors}"""
     )
 
 

@@ -9,7 +9,7 @@ analysis.
 import numpy as np
 
 
-def log_lateral(r, zenith):
+def log_lateral(r: np.ndarray, zenith: np.ndarray) -> np.ndarray:
     """ln of the signal density, up to a constant; r [m], zenith [rad], arrays of one shape."""
     beta = 0.9 / np.cos(zenith) - 3.3
     return beta * (np.log(r / 700.0) + np.log(1.0 + r / 700.0))

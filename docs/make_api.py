@@ -18,7 +18,7 @@ module holds, floor by floor: `help(...)` says the rest.
 FLOORS = (
     *("front_door", "errors", "types", "progress", "memory", "config", "physics", "events", "io"),
     *("convert", "simulation", "calibration", "reconstruction", "likelihood", "network"),
-    "evaluation",
+    *("generation", "evaluation"),
 )
 
 

@@ -24,9 +24,10 @@ _HOME = {
     "score": "tashower.front_door",
     "show": "tashower.front_door",
     "simulate": "tashower.front_door",
+    "view": "tashower.front_door",
 }
 
-__all__ = ["Fits", "InputError", "apply", "fit", "read", "score", "show", "simulate"]
+__all__ = ["Fits", "InputError", "apply", "fit", "read", "score", "show", "simulate", "view"]
 
 
 def __getattr__(name: str) -> object:

@@ -7,17 +7,84 @@ import multiprocessing
 import os
 import stat
 import tempfile
+import threading
+import time
 from contextlib import suppress
 from functools import cache
+from typing import Any
 
 _log = logging.getLogger("tashower")
+
+
+def _speaks() -> bool:
+    """Whether this is the first of the processes that work together."""
+    return multiprocessing.parent_process() is None and os.environ.get("LOCAL_RANK", "0") == "0"
 
 
 @cache
 def say_once(text: str) -> None:
     """A warning, once, by the first of the processes that work together."""
-    if multiprocessing.parent_process() is None and os.environ.get("LOCAL_RANK", "0") == "0":
+    if _speaks():
         _log.warning(text)
+
+
+class Compiling:
+    """Says once that compiling takes long, when it has taken a second: not of a loop or two.
+
+    `begin` and `end` stand around the compiling of each loop, in which others may be compiled.
+    """
+
+    #: Seconds of compiling after which it is said (choice).
+    LONG = 1.0
+
+    def __init__(self):
+        self._depth, self._spent, self._begun = 0, 0.0, 0.0
+        self._timer: threading.Timer | None = None
+        self._said = False
+
+    def begin(self) -> None:
+        """A loop is not in the cache: it is compiled."""
+        self._depth += 1
+        if self._depth == 1 and not self._said:
+            self._begun = time.monotonic()
+            self._timer = threading.Timer(max(0.0, self.LONG - self._spent), self._say)
+            self._timer.daemon = True
+            self._timer.start()
+
+    def end(self) -> None:
+        """It is compiled."""
+        self._depth = max(0, self._depth - 1)
+        if self._depth == 0 and self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+            self._spent += time.monotonic() - self._begun
+
+    def _say(self) -> None:
+        if not self._said and _speaks():
+            _log.info(
+                "compiling the loops for this machine: about half a minute, once for this version"
+            )
+        self._said = True
+
+    def watch(self, kept: Any) -> None:
+        """Stand around the compiling that a cache of numba's has a part in."""
+        load, save = kept.load_overload, kept.save_overload
+
+        def loaded(*args):
+            found = load(*args)
+            if found is None:
+                self.begin()
+            return found
+
+        def saved(*args):
+            self.end()
+            save(*args)
+
+        kept.load_overload, kept.save_overload = loaded, saved
+
+
+#: That of this process.
+COMPILING = Compiling()
 
 
 def home() -> str | None:

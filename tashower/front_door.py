@@ -277,6 +277,7 @@ def apply(
     fits: "Fits | FilePath",
     device: str = "auto",
     model: FilePath | None = None,
+    temperature: bool = True,
 ) -> Reconstruction:
     """Correct a reconstruction with a trained network.
 
@@ -287,6 +288,7 @@ def apply(
     device : "auto", "cpu" or "cuda"
     model : file of the model that the checkpoint was trained with, where it is one of your own;
         None: where it lay
+    temperature : whether errors are multiplied by the factors from the validation sample
 
     Raises
     ------
@@ -308,7 +310,7 @@ def apply(
             )
             fits = Path(folder) / "fits.h5"
         output = Path(folder) / "network.h5"
-        apply_network(checkpoint, events, fits, output, device, model)
+        apply_network(checkpoint, events, fits, output, device, model, temperature)
         return next(iter(read_reconstruction(output)[0].values()))
 
 
@@ -416,3 +418,47 @@ def show(
     if output is not None:
         save(figure, output)
     return figure
+
+
+def view(
+    events: "Events | FilePath",
+    fits: "Fits | Sequence[FilePath] | None" = None,
+    output: FilePath = "view.html",
+    event: "Sequence[int] | None" = None,
+    event_id: "Sequence[int] | None" = None,
+    number: "int | None" = None,
+    calibration: "Calibration | FilePath | None" = None,
+) -> Path:
+    """Write events as one page for a browser, which needs nothing else: events are chosen there,
+    stations clicked for their waveforms, methods switched on and off.
+
+    Parameters
+    ----------
+    events : or a file of them
+    fits : their reconstruction, or reconstruction files, of fits and networks; None: the chosen
+        events are fitted on the spot, as `show` does it
+    output : page to write (.html)
+    event, event_id : positions of the events, from 0, or their ids
+    number : how many, the first ones; of the three one at most. None: all, but at most 200
+    calibration : that the fits were made with, or a file of it; None: that of the package, where
+        it is the one
+
+    Returns
+    -------
+    Path : of the page. Its address with `#id=ID` leads to an event, `&station=NAME` to a station.
+
+    Raises
+    ------
+    InputError : no such event; fits of other events; a page that is no .html.
+    """
+    from tashower.evaluation.view import Choice, write_view
+
+    path = None if isinstance(events, Events) else events
+    events = _events(events)
+    if isinstance(fits, str | PathLike):
+        fits = [fits]
+    pulses = fits.pulses if isinstance(fits, Fits) else None
+    choice = Choice(event or (), event_id or (), number)
+    text = write_view(events, path, output, fits or (), pulses, choice, calibration)
+    _log.info(f"{output}: {text}")
+    return Path(output)

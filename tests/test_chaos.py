@@ -1,5 +1,6 @@
 """A few of the trials of `make chaos`, in the fast suite."""
 
+import json
 import os
 import re
 import time
@@ -11,12 +12,17 @@ from chaos.__main__ import PARTS, WHOLE, Numbers, main, numbers
 from chaos.flips import flips
 from chaos.foreign import mutate
 from chaos.inputs import MUTATIONS
+from chaos.kills import CONFIG, KEYS, LINES
 from chaos.report import SECTIONS, Row
 from chaos.trials import run_trials, told
 from chaos.writers import JSON, writers_of_one_file
+from test_trust import over
+
+import tashower
+from tashower.config import load_config
 
 
-@pytest.mark.parametrize("n", [30, pytest.param(200, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("n", [10, pytest.param(200, marks=pytest.mark.slow)])
 def test_mutated_foreign_files_are_read_or_refused(n):
     for name, outcome in mutate(n, seed=n).items():
         assert not outcome.faults, f"{name}: {told(outcome)}"
@@ -29,6 +35,19 @@ def test_mutated_foreign_files_are_read_or_refused(n):
 def test_every_flipped_bit_in_our_files_is_noticed(n):
     for kind, outcome in flips(n).items():
         assert outcome.counts == {"refused": n}, f"{kind}: {told(outcome)}"
+
+
+def test_the_lines_of_code_that_kills_change_are_there():
+    package = Path(tashower.__file__).parent
+    for file, line, instead in LINES:
+        assert line in (package / file).read_text(), f"{file}: {line}"
+        assert line != instead
+
+
+@pytest.mark.parametrize("change", KEYS, ids=str)
+def test_configurations_that_kills_change_to_are_valid(change, tmp_path):
+    (tmp_path / "mine.yaml").write_text(json.dumps(over(CONFIG, change)))
+    assert load_config(tmp_path / "mine.yaml") != load_config()
 
 
 @pytest.mark.parametrize(("n", "rounds"), [(3, 3), pytest.param(8, 20, marks=pytest.mark.slow)])

@@ -20,6 +20,7 @@ from tashower.cli import main
         "score",
         "report",
         "show",
+        "view",
         "config",
     ],
 )

@@ -52,7 +52,9 @@ def test_other_configurations_are_valid(path, capsys):
     usual = path.name == "telescope_array.yaml"
     assert (load_config(path) == load_config()) == usual
     assert main(["config", "--check", str(path)]) == 0
-    assert capsys.readouterr().out == f"{path}: valid\n"
+    said = capsys.readouterr().out
+    assert said.startswith(f"# {path}: valid; completed with the defaults:\nseed: ")
+    assert load_config(parse_yaml(said, "said")[0]) == load_config(path)
 
 
 def test_every_key_has_a_description_and_stands_in_the_tables():
@@ -81,6 +83,7 @@ def test_schema_agrees_with_the_models():
         {"showers": {"primaries": {"carbon": 1}}},
         {"networks": {}},
         {"training": {"device": "tpu"}},
+        {"training": {"precision": "float16"}},
     ):
         assert not check.is_valid(values)
 
@@ -203,6 +206,9 @@ def test_the_four_networks_of_the_published_table():
             "grid_layers": 3,
             "dense_channels": 128,
             "dropout": 0.1,
+            "batch_normalisation": True,
+            "pooling": "flat",
+            "decoder_weight": 0.0,
         }
         assert network.training == load_config().training
 
@@ -211,7 +217,11 @@ def test_every_key_of_a_network_can_be_given_for_all_or_for_one():
     network = {
         "model": "grid",
         "head": "gaussian",
+        "predicts": "mass",
+        "loss": "gaussian",
         "corrects": "constrained",
+        "showers": 7,
+        "randomised": True,
         "inputs": {
             "waveforms": False,
             "event_features": False,
@@ -225,6 +235,9 @@ def test_every_key_of_a_network_can_be_given_for_all_or_for_one():
             "grid_layers": 6,
             "dense_channels": 7,
             "dropout": 0.5,
+            "batch_normalisation": False,
+            "pooling": "average",
+            "decoder_weight": 0.25,
         },
     }
     training = {
@@ -233,10 +246,28 @@ def test_every_key_of_a_network_can_be_given_for_all_or_for_one():
         "batch_size": 4,
         "learning_rate": 0.5,
         "weight_decay": 0.25,
+        "min_delta": 0.125,
+        "optimiser": {"name": "sgd", "momentum": 0.5, "nesterov": True},
+        "gradients": {"clip": "value", "limit": 0.5, "centralise": True},
+        "penalty": {"l1": 0.5, "l2": 0.25},
+        "schedule": {
+            "name": "reduce_on_plateau",
+            "warm_up": 0.5,
+            "factor": 0.25,
+            "patience": 7,
+            "min_delta": 0.5,
+            "cooldown": 3,
+            "min_learning_rate": 1e-3,
+        },
+        "averaging": {"name": "ema", "decay": 0.5},
+        "initialisation": "he_normal",
+        "checkpoints": "every_epoch",
+        "tensorboard": True,
         "augment": False,
         "threads": 6,
         "processes": 3,
         "device": "cpu",
+        "precision": "bfloat16",
     }
     usual = as_dict(load_config({"networks": {"a": {}}}))["networks"]["a"]
     # Of several trainings each is a network of its own (below).
@@ -257,6 +288,8 @@ def test_every_key_of_a_network_can_be_given_for_all_or_for_one():
         one = as_dict(load_config({"networks": {"a": own, "b": {}}}))["networks"]
         both = as_dict(load_config(of_all, {"networks": {"a": {}, "b": {}}}))["networks"]
         changed = merge(usual, own)
+        if path[0] == "training" and isinstance(value, dict):  # another name, other keys
+            changed["training"][path[1]] = usual["training"][path[1]] | value
         assert one == {"a": changed, "b": usual}
         assert both == {"a": changed, "b": changed}
         assert (changed == usual) == (path == ("model",))

@@ -9,6 +9,7 @@ import pytest
 
 from tashower.cli import main
 from tashower.config import load_config
+from tashower.config.networks import OPTIONS
 from tashower.errors import InputError
 
 
@@ -270,11 +271,28 @@ def test_utf8_is_read_whatever_the_locale(tmp_path):
         ),
         (
             "{network: {model: gird}}",
-            ["network.model: must be grid or the path of a Python file (.py), not gird"],
+            [
+                f"network.model: must be {', '.join(OPTIONS)} or the path of a Python file (.py), "
+                "not gird"
+            ],
+        ),
+        (
+            "{networks: {a: {model: vgg, options: {drop_path: 0.1, pooling: max}}}}",
+            [
+                "networks.a.options.pooling: must be 'flat' or 'average', not \"max\"",
+                "networks.a.options.drop_path: unknown; did you mean networks.a.options.dropout?",
+            ],
+        ),
+        (
+            "{networks: {a: {model: fractal, options: {drop_path: 1, grid_layers: 7}}}}",
+            [
+                "networks.a.options.grid_layers: must be <= 6, not 7",
+                "networks.a.options.drop_path: must be <= 0.9, not 1",
+            ],
         ),
         (
             "{networks: {a: {head: median}}}",
-            ["networks.a.head: must be 'mean' or 'gaussian', not \"median\""],
+            ["networks.a.head: must be 'mean', 'gaussian' or 'flow', not \"median\""],
         ),
         (
             "{networks: {a: {model: m.py, options: {x: [1], y: .nan}}}}",
@@ -300,3 +318,45 @@ def test_the_last_source_holds_and_is_named(tmp_path):
     ]
     config = load_config({"seed": 1, "array": {"rows": 9, "columns": 9}}, {"array": {"rows": 5}})
     assert (config.seed, config.array.rows, config.array.columns) == (1, 5, 9)
+
+
+def test_check_says_everything_at_once_files_as_well(tmp_path, capsys):
+    """Also where keys beside them are wrong; what is wrong in a section hides no file of it."""
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "seed: high\narray: {stations: absent.csv, columns: 1}\nfront: {nothing: 1}\n"
+        "networks: {a: {model: absent.py, training: {epochs: 0}}}\ndata: {files: [absent.dst]}\n"
+    )
+    assert main(["config", "--check", str(path)]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    for words in (
+        *("seed: must be", "array.columns: must be", "front.nothing: unknown"),
+        *("networks.a.training.epochs: must be", "array.stations: absent.csv: no such file"),
+        *("networks.a.model: absent.py: no such file", "data.files.0: absent.dst: no such file"),
+    ):
+        assert words in said.err, words
+    assert said.err.count("\n") == 7
+
+
+def test_what_differs_from_the_default_is_marked(tmp_path, capsys):
+    path = tmp_path / "mine.yaml"
+    path.write_text("array: {columns: 9}\n")
+    assert main(["config", "--check", str(path)]) == 0
+    said = capsys.readouterr().out
+    assert "\n  columns: 9  # default: 22\n  rows: 23\n" in said
+    assert said.count("# default") == 1
+
+
+def test_files_are_missed_where_one_wrong_key_makes_another_wrong(tmp_path, capsys):
+    """Without the upper end the lower one would be above the default's."""
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "showers: {min_log10_energy_ev: 20.1, max_log10_energy_ev: high}\n"
+        "array: {stations: absent.csv}\n"
+    )
+    assert main(["config", "--check", str(path)]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 2
+    assert "showers.max_log10_energy_ev" in said
+    assert "absent.csv: no such file" in said

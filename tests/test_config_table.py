@@ -139,7 +139,7 @@ def test_what_works(mine, content, key, value, capsys):
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         Path(path).touch()
     assert main(["config", "--check", "mine.yaml"]) == 0
-    assert capsys.readouterr().out == "mine.yaml: valid\n"
+    assert capsys.readouterr().out.startswith("# mine.yaml: valid; ")
 
 
 def named_files(config):

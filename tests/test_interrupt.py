@@ -70,7 +70,40 @@ COMMANDS = {
         ["score", "--events", str(SAMPLE), "--fits", "fits.h5", "--output", "out"],
     ),
     "show": ("tashower.io.event_file:table_of", 0, ["show", str(SAMPLE)]),
+    "show an event": (
+        "tashower.evaluation.figures.style:save",
+        0,
+        ["show", str(SAMPLE), "--event", "0"],
+    ),
+    "calibrate": (
+        "tashower.reconstruction.calibrate:calibrate",
+        0,
+        ["calibrate", str(SAMPLE), "-o", "out"],
+    ),
+    "station-likelihood": (
+        "tashower.io.json_file:as_json",
+        0,
+        ["station-likelihood", "--number", "10000", "-o", "out"],
+    ),
+    "report": ("tashower.evaluation.report:render", 0, ["report", "a/scores.json", "-o", "out"]),
+    "report-data": (
+        "tashower.evaluation.data_report:render",
+        0,
+        ["report-data", str(SAMPLE), "--fits", "fits.h5", "-o", "out"],
+    ),
+    "verify": ("tashower.evaluation.verify:checksum_of", 0, ["verify", "a"]),
+    "compare": (
+        "tashower.evaluation.compare_tables:written_aside",
+        2,
+        ["compare", "a", "b", "-o", "out.html"],
+    ),
+    "config": ("tashower.config:schema", 0, ["config", "--schema"]),
+    "init": ("tashower.io.atomic:written_aside", 1, ["init", ".", "--preset", "own"]),
+    "doctor": ("tashower.front_door:simulate", 0, ["doctor"]),
 }
+# Commands that need fits of the sample, and scores of those in two folders.
+WITH_FITS = ("score", "report", "report-data", "verify", "compare")
+WITH_SCORES = ("report", "verify", "compare")
 
 
 @pytest.fixture(autouse=True)
@@ -92,9 +125,9 @@ def interrupted(target, calls, words, folder):
         env=os.environ | {"PYTHONPATH": str(SAMPLE.parent.parent)},
     )
     try:
-        assert process.stdout.readline() == "here\n", process.stderr.read()
+        assert any(line == "here\n" for line in process.stdout), process.stderr.read()
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=30)
+        _, said = process.communicate(timeout=120)
     finally:
         process.kill()
     return process.returncode, said
@@ -109,9 +142,13 @@ def interrupted(target, calls, words, folder):
 )
 def test_an_interrupt_is_one_line_and_leaves_nothing(name, tmp_path):
     target, calls, words = COMMANDS[name]
-    if name == "score":
-        fit = ["fit", str(SAMPLE), "--calibration", CALIBRATION]
-        assert main([*fit, "--output", str(tmp_path / "fits.h5")]) == 0
+    fits = str(tmp_path / "fits.h5")
+    if name in WITH_FITS:
+        assert main(["fit", str(SAMPLE), "--calibration", CALIBRATION, "-o", fits]) == 0
+    for folder in ("a", "b") if name in WITH_SCORES else ():
+        scores = str(tmp_path / folder / "scores.json")
+        config = "{scores: {bootstrap: 10, examples: 0}}"
+        assert main(["score", str(SAMPLE), "--fits", fits, "--config", config, "-o", scores]) == 0
     before = sorted(tmp_path.iterdir())
     status, said = interrupted(target, calls, words, tmp_path)
     assert status == 130
@@ -192,3 +229,71 @@ def test_an_interrupted_training_keeps_its_state_only(tmp_path, processes):
     assert said.splitlines()[-1] == "tashower: interrupted; nothing half-written is left"
     assert "Traceback" not in said
     assert {p.name for p in tmp_path.iterdir()} - before == {"c.pt.state"}
+
+
+@pytest.mark.slow
+def test_an_interrupted_workflow_says_how_to_go_on_and_does(tmp_path):
+    """Ctrl-C of a terminal reaches Snakemake and its jobs; the same command finishes."""
+    config = {
+        "samples": {"calibration": 500, "train": 10, "validation": 10, "test": 10},
+        "array": {"columns": 8, "rows": 8},
+        "reconstruction": {"min_border_distance_m": 0},
+    }
+    (tmp_path / "mine.yaml").write_text(json.dumps(config))
+    command = [sys.executable, "-m", "tashower", "run", "--config", "mine.yaml", "--cores", "1"]
+    command.append("results/events/test/000.h5")
+    options = {
+        "cwd": tmp_path,
+        "stderr": subprocess.STDOUT,
+        "text": True,
+        "env": os.environ | {"PYTHONPATH": str(SAMPLE.parent.parent), "OMP_NUM_THREADS": "1"},
+    }
+    run = subprocess.Popen(
+        [*command, "results/events/calibration/000.h5"],
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+        **options,
+    )
+    assert any("% of the work, about" in line for line in run.stdout)  # after the first job
+    os.killpg(run.pid, signal.SIGINT)
+    said = run.communicate(timeout=120)[0]
+    assert run.returncode == 130
+    assert said.splitlines()[-1] == (
+        "tashower: interrupted; what was finished is kept, nothing half-written is left: run the "
+        "same command again to go on"
+    )
+    for words in ("Traceback", "WorkflowError", "Error in rule", "Something failed"):
+        assert words not in said
+    assert not list(tmp_path.rglob("*.part"))
+    again = subprocess.run(
+        [*command, "results/events/calibration/000.h5"], stdout=subprocess.PIPE, **options
+    )
+    assert again.returncode == 0, again.stdout
+    assert "100% of the work" in again.stdout
+    assert (tmp_path / "results/events/calibration/000.h5").is_file()
+
+
+@pytest.mark.parametrize(
+    ("loading", "main"),
+    [("print('loading', flush=True); time.sleep(60)", "pass"), ("", "raise KeyboardInterrupt")],
+)
+def test_the_start_of_snakemake_is_interrupted_in_one_line(tmp_path, loading, main):
+    """While it is loaded, and where it does not catch an interrupt itself."""
+    (tmp_path / "snakemake").mkdir()
+    (tmp_path / "snakemake" / "__init__.py").touch()
+    (tmp_path / "snakemake" / "cli.py").write_text(
+        f"import time\n{loading}\ndef main():\n    {main}\n"
+    )
+    path = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
+    started = subprocess.Popen(
+        [sys.executable, "-P", "-m", "tashower.cli.begin"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": path},
+    )
+    if loading:
+        assert started.stdout.readline() == "loading\n"
+        started.send_signal(signal.SIGINT)
+    assert started.communicate()[1] == "tashower: interrupted before anything ran\n"
+    assert started.returncode == 130

@@ -62,7 +62,7 @@ def fresh(monkeypatch):
         for known in (caches.cache_folder, caches.temporary_home, caches.why_not_writable):
             known.cache_clear()
         caches.say_once.cache_clear()
-        compiled._cache_root.cache_clear()
+        compiled.cache_root.cache_clear()
 
     forget()
     monkeypatch.setattr(compiled, "_CHOSEN_BY_USER", None)
@@ -212,7 +212,7 @@ def test_a_cache_that_the_user_names_is_used_or_refused(tmp_path, monkeypatch, f
     loop = compiled.compiled(loop_of(tmp_path))
     assert Path(loop.stats.cache_path).is_relative_to(tmp_path / "mine")
     assert before == numba.config.CACHE_DIR  # what others compile goes where it went
-    compiled._cache_root.cache_clear()
+    compiled.cache_root.cache_clear()
     (tmp_path / "file").write_text("")
     monkeypatch.setattr(compiled, "_CHOSEN_BY_USER", str(tmp_path / "file"))
     with caplog.at_level(logging.WARNING, "tashower"):

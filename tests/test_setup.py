@@ -98,13 +98,13 @@ FLOORS = {
         *("config", "physics", "events", "io", "simulation", "calibration", "reconstruction")
     },
     "network": {"config", "physics", "events", "io", "calibration", "reconstruction"},
-    "evaluation": {
-        *("config", "physics", "events", "io", "calibration", "reconstruction", "network")
-    },
 }
+FLOORS["generation"] = {*FLOORS, "generation"} - {"convert"}
+FLOORS["evaluation"] = FLOORS["network"] | {"simulation", "network", "generation"}
+FLOORS["limit"] = set(FLOORS) - {"convert"}
 FLOORS["cli"] = set(FLOORS)
 ONLY_IN = {
-    "torch": {"network", "likelihood"},
+    "torch": {"network", "likelihood", "generation"},
     "matplotlib": {"evaluation"},
     "jinja2": {"evaluation"},
     "h5py": {"io", "convert"},

@@ -10,7 +10,15 @@ import pytest
 
 from tashower.config import as_dict, load_config
 from tashower.io.code import PACKAGE, code_of, modules_of, syntax_of
-from tashower.io.stages import STAGES, chunk_names, code_of_stage, made_by, part_of, products
+from tashower.io.stages import (
+    STAGES,
+    chunk_names,
+    code_of_stage,
+    made_by,
+    part_of,
+    products,
+    train_chunks,
+)
 
 SAMPLES = Path(__file__).resolve().parent.parent / "data" / "samples"
 CONFIG = json.dumps(
@@ -25,9 +33,16 @@ CONFIG = json.dumps(
         },
         "training": {"epochs": 1, "batch_size": 32},
         "networks": {"a": {}},
+        "generators": {"g": {"epochs": 1, "options": {"channels": 16, "layers": 1, "steps": 2}}},
         "scores": {"bootstrap": 10, "examples": 1},
+        "robustness": {
+            "worlds": {"gain": {"detector": {"gain_shift": 0.05}}},
+            "nuisances": {"detector": {"gain_shift": [-0.1, 0.1]}},
+        },
     }
 )
+#: The same in that world.
+OTHER = json.dumps(json.loads(CONFIG) | {"detector": {"gain_shift": 0.05}})
 #: Words of every stage's command, in an order in which each finds its files.
 TRAIN = [
     f"--{split}-{kind}={split}{ending}.h5"
@@ -38,6 +53,10 @@ COMMANDS = {
     "simulate": [
         ["simulate", "--config", CONFIG, "--split", split, "--output", f"{split}.h5"]
         for split in ("calibration", "train", "validation", "test")
+    ]
+    + [["simulate", "--config", OTHER, "--split", "test", "--output", "gain.h5"]],
+    "simulate-randomised": [
+        ["simulate", "--config", CONFIG, "--split", "randomised_train", "--output", "r.h5"]
     ],
     "convert": [["convert", str(SAMPLES / "telescope_array.dst.gz"), "--to", "converted.h5"]],
     "calibrate": [["calibrate", "calibration.h5", "--config", CONFIG, "--output", "c.json"]],
@@ -47,16 +66,39 @@ COMMANDS = {
     "fit": [
         ["fit", f"{split}.h5", "--calibration", "c.json", "--config", CONFIG]
         + ["--output", f"{split}-fits.h5"]
-        for split in ("train", "validation", "test")
+        for split in ("train", "validation", "test", "gain")
     ],
     "train": [["train", "--config", CONFIG, "--network", "a", *TRAIN, "--output", "n/c.pt"]],
     "apply": [
         ["apply", "n/c.pt", "--events", "test.h5", "--fits", "test-fits.h5"]
-        + ["--output", "n/test/0.h5"]
+        + ["--output", "n/test/0.h5"],
+        ["apply", "n/c.pt", "--events", "gain.h5", "--fits", "gain-fits.h5"]
+        + ["--output", "n/gain/0.h5"],
+    ],
+    "train-generator": [
+        ["train-generator", "--config", CONFIG, "--generator", "g", "--output", "g/c.pt"]
+        + ["--train-events", "train.h5", "--validation-events", "validation.h5"]
+    ],
+    "generate": [["generate", "g/c.pt", "--config", CONFIG, "--output", "g/test.h5"]],
+    "judge": [
+        ["judge", "test.h5", "validation.h5", "--config", CONFIG, "--calibration", "c.json"]
+        + ["--network", "a=n/c.pt", "--training", "train.h5", "-o", "generated.html"]
+    ],
+    "refine": [
+        ["refine", "train.h5", "--towards", "gain.h5", "--method", "reweight", "--steps", "20"]
+        + ["--output", "refined.h5"]
+    ],
+    "explain": [
+        ["explain", "n/c.pt", "--events", "test.h5", "--fits", "test-fits.h5"]
+        + ["--number", "40", "--output", "explain.html"]
     ],
     "score": [
         ["score", "--config", CONFIG, "--events", "test.h5", "--fits", "test-fits.h5"]
         + ["--network", "a=n/test/0.h5", "--calibration", "c.json", "--output", "scores.json"]
+    ],
+    "robustness": [
+        ["robustness", "nominal=test.h5", "gain=gain.h5", "--fits", "test-fits.h5", "gain-fits.h5"]
+        + ["--network", "a=n/test/0.h5", "a=n/gain/0.h5", "--config", CONFIG, "-o", "r.json"]
     ],
     "report": [
         ["report", "--config", CONFIG, "--scores", "scores.json", "--output", "report.html"]
@@ -93,7 +135,7 @@ class NotingMap(dict):
 def noting(value, path):
     if is_dataclass(value):
         return Noting(value, path)
-    if isinstance(value, dict) and path == "networks":
+    if isinstance(value, dict) and path in ("networks", "generators"):
         of = NotingMap(value)
         of.path = path
         return of
@@ -150,7 +192,9 @@ def test_every_module_that_a_stage_imports_counts(ran):
     assert set(ran) == set(STAGES)
     for stage, (imported, _) in ran.items():
         extra = ("network.models.grid", "network.heads.mean")
-        extra = extra if stage in ("train", "apply") else ()
+        extra = extra if stage in ("train", "apply", "explain", "judge") else ()
+        if stage in ("train-generator", "generate"):
+            extra = ("generation.flow",)
         known = modules_of([*STAGES[stage].modules, *extra])
         names = {name.removeprefix("tashower").removeprefix(".") for name in imported}
         assert {name for name in names if counts(name)} <= set(known), stage
@@ -160,8 +204,9 @@ def test_every_module_that_a_stage_imports_counts(ran):
 def test_every_key_that_a_stage_reads_counts(ran):
     for stage, (_, read) in ran.items():
         keys = STAGES[stage].keys
-        own = {key for key in read if not key.startswith("samples.") or stage != "simulate"}
-        own -= {"networks.a.training.device"}
+        simulates = stage.startswith("simulate") or stage == "generate"
+        own = {key for key in read if not key.startswith("samples.") or not simulates}
+        own -= {"networks.a.training.device", "generators.g.device"}
         if stage == "convert":
             assert not own  # it is given words
             continue
@@ -183,7 +228,10 @@ def test_walls_between_the_stages():
     assert rooms("simulate") == {"events", "io", "physics", "simulation"}
     for stage in STAGES:
         assert ("convert" in rooms(stage)) == (stage == "convert")
-        assert ("simulation" in rooms(stage)) == (stage in ("simulate", "station-likelihood"))
+        simulates = stage in ("simulate", "simulate-randomised", "station-likelihood")
+        # Kinds of generators are found by their names; refiners train on what likelihoods train on.
+        simulates |= stage in ("generate", "judge", "refine")
+        assert ("simulation" in rooms(stage)) == simulates
     for stage in ("simulate", "calibrate", "fit", "convert"):
         assert not {"network", "evaluation"} & rooms(stage)
 
@@ -262,7 +310,7 @@ def test_a_network_depends_on_its_own_model_and_head():
         network = {"model": "grid", "head": "mean"} | settings
         return code_of_stage("train", {"networks": {"a": network}})
 
-    assert len({code(), code(head="gaussian"), code(model="mine.py")}) == 3
+    assert len({code(), code(head="gaussian"), code(model="set"), code(model="mine.py")}) == 4
 
 
 def test_what_made_a_job_changes_with_everything_above(tmp_path):
@@ -301,6 +349,10 @@ def test_products_and_chunks():
     assert "networks/a/test/002.h5" in found
     assert "reconstructions/validation/0000.h5" in found
     assert found[-1] == "report.html"
+    config["samples"]["train"] = 250
+    for showers, names in ((0, ["000", "001", "002"]), (100, ["000"]), (101, ["000", "001"])):
+        own = config["networks"]["a"] | {"showers": showers}
+        assert train_chunks(config | {"networks": {"a": own}}, "a") == names
     several = config | {"networks": as_dict(load_config("{network: {seeds: 2}}"))["networks"]}
     assert "networks/stations_only_seed2/test/002.h5" in products(several)
     measured = config | {"data": {"files": ["x"], "calibration": "", "checkpoints": ["n/b/c.pt"]}}

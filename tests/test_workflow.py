@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+import tashower as ts
 from tashower.cli import main
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -42,10 +43,11 @@ def snakemake(*words, folder=ROOT):
 
 def jobs(output):
     """Rules in the job table that snakemake prints."""
+    known = RULES | {"train_generator", "generate_events", "judge_generated"}
     return {
         line.split()[0]
         for line in output.splitlines()
-        if line and line.split()[0] in RULES and len(line.split()) == 2
+        if line and line.split()[0] in known and len(line.split()) == 2
     }
 
 
@@ -53,6 +55,19 @@ def test_default_plan_has_every_rule(tmp_path):
     done = snakemake("--dry-run", "--config", f"results={tmp_path.relative_to('/')}/r")
     assert done.returncode == 0, done.all
     assert jobs(done.all) == RULES
+
+
+def test_what_a_network_looks_at_is_made_when_it_is_asked_for(tmp_path):
+    results = tmp_path.relative_to("/") / "r"
+    done = snakemake(
+        "explain", "--dry-run", "--printshellcmds", "--config", f"results={results}",
+        "networks={b: {inputs: {waveforms: false}}, a: {}}",
+    )  # fmt: skip
+    assert done.returncode == 0, done.all
+    command = next(line for line in done.all.splitlines() if "tashower explain" in line)
+    assert f"{results}/networks/b/checkpoint.pt" in command
+    assert f"--output {results}/explain/b.html" in command
+    assert "write_report" not in done.all
 
 
 @pytest.mark.parametrize(
@@ -132,6 +147,28 @@ def test_a_network_has_its_own_resources_and_is_trained_for_its_own_keys(tmp_pat
     assert "threads: 2" not in of_b
     assert '"options": {"width": 3}' in of_b
     assert '"epochs": 7' in of_a
+
+
+def test_a_network_learns_from_the_first_chunks_that_hold_its_showers(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        f"results: {tmp_path}/r\nsamples: {{train: 2000, chunk_size: 500}}\n"
+        "networks: {a: {showers: 501}, b: {}}\n"
+    )
+    done = snakemake("learning_curve", "--dry-run", "--printshellcmds", "--configfile", str(path))
+    assert done.returncode == 0, done.all
+    assert "learning_curve" in jobs(done.all) or "rule learning_curve" in done.all
+    lines = {
+        line.split("--network ")[1][0]: line
+        for line in done.all.splitlines()
+        if "tashower train" in line
+    }
+    assert "train/{000..001}.h5" in lines["a"]
+    assert "train/{000..003}.h5" in lines["b"]
+    path.write_text(path.read_text().replace("501", "2001"))
+    done = snakemake("--dry-run", "--configfile", str(path))
+    assert done.returncode != 0
+    assert "networks.a.showers (2001) is above samples.train (2000)" in done.all
 
 
 def test_networks_and_primaries_of_the_user_replace_the_default_ones(tmp_path):
@@ -216,7 +253,7 @@ def out_of_service(folder):
 
 def test_every_line_of_the_tutorial_runs(copy, monkeypatch):
     """Commands in their order; tables and header against the files that they show; configurations
-    as a dry run.
+    as a dry run. What has to be simulated first: the slow test below.
     """
     shutil.copytree(ROOT / "data", copy / "data")
     monkeypatch.chdir(copy)
@@ -224,6 +261,8 @@ def test_every_line_of_the_tutorial_runs(copy, monkeypatch):
     for block in tutorial_blocks():
         kind = block[0].split(":")[0].split(" ")[0].split(",")[0]
         seen.add(kind)
+        if block[0].startswith("tashower simulate"):
+            continue
         if kind == "tashower":
             for line in block:
                 assert main(shlex.split(line)[1:]) == 0, line
@@ -245,22 +284,53 @@ def test_every_line_of_the_tutorial_runs(copy, monkeypatch):
         else:  # of the workflow: test_configuration_of_the_tutorial
             assert kind in ("results", "make"), block
     assert seen == {"tashower", "station", "event", "stations", "snakemake", "results", "make"}
-    for name in ("event.png", "report.html", "sample.dst.gz", "auger.h5"):
+    for name in ("event.png", "report.html", "sample.dst.gz", "auger.h5", "dst-view.html"):
         assert (copy / "build" / "mine" / name).stat().st_size > 1000
+    assert {"likelihood_edges", "likelihood_waveforms", "standard"} <= set(
+        ts.read("build/mine/dst-fits.h5")
+    )
+
+
+@pytest.mark.slow
+def test_what_the_tutorial_simulates_runs(copy, monkeypatch):
+    """The block with a calibration and a likelihood of its own, and the workflow on measured
+    events, at small size.
+    """
+    shutil.copytree(ROOT / "data", copy / "data")
+    monkeypatch.chdir(copy)
+    small = {
+        "samples": {"calibration": 2000, "train": 10, "validation": 10, "test": 300},
+        "likelihood": {"stations": 20_000},
+        "scores": {"bootstrap": 10},
+    }
+    preset = copy / "config" / "auger.yaml"
+    preset.write_text(yaml.safe_dump(yaml.safe_load(preset.read_text()) | small))
+    blocks = tutorial_blocks()
+    first = next(i for i, b in enumerate(blocks) if b[0].startswith("tashower simulate"))
+    convert = next(x for b in blocks for x in b if x.startswith("tashower convert data/samples/au"))
+    for line in [convert, *blocks[first]]:
+        assert main(shlex.split(line)[1:]) == 0, line
+    edges = ts.read("build/mine/auger-fits.h5")["likelihood_edges"]
+    assert edges.valid.all()
+    configuration = yaml.safe_load(
+        "\n".join(next(b for b in blocks if b[0].startswith("results:")))
+    )
+    del configuration["data"]["checkpoints"]
+    (copy / "mine.yaml").write_text(yaml.safe_dump(configuration | small))
+    done = snakemake("--configfile", "mine.yaml", folder=copy)
+    assert done.returncode == 0, done.all[-5000:]
+    assert (copy / "results-mine" / "data" / "report.html").is_file()
+
+
+#: Their plans are made in the slow suite: those of others differ more, in rules, networks, arrays.
+PRESETS = ("telescope_array", "tax4", "tale", "hisparc", "paper", "sample", "seeds")
 
 
 @pytest.mark.parametrize(
     "name",
     [
-        "telescope_array",
-        "tax4",
-        "tale",
-        "auger",
-        "hisparc",
-        "paper",
-        "sample",
-        "seeds",
-        "systematic_gain",
+        *("auger", "learning_curve", "long", "robustness"),
+        *(pytest.param(one, marks=pytest.mark.slow) for one in (*PRESETS, "systematic_gain")),
     ],
 )
 def test_presets_are_complete_configurations(name):
@@ -306,15 +376,19 @@ def test_smoke_run_from_start_to_report(copy):
     assert (results / "report.html").stat().st_size > 100_000
     assert not list(results.rglob("*.part"))
     assert not list(results.rglob("*.state"))
+    assert (results / "generators/flow/test/001.h5").is_file()
+    assert 'href="generated.html"' in (results / "report.html").read_text()
     assert main(["verify", str(results)]) == 0
     assert "Nothing to be done" in snakemake("--dry-run", *words, folder=copy).all
 
-    # A change of code runs again what uses it, and nothing else.
+    # A change of code runs again what uses it, and nothing else; changes stay, one after the other.
+    of_generators = {"train_generator", "generate_events", "judge_generated"}
     after_fit = {"train_network", "apply_network", "score_methods", "write_report"}
     for room, rerun in (
-        ("evaluation", {"score_methods", "write_report"}),
-        ("network", after_fit),
-        ("simulation", RULES),
+        ("generation", of_generators | {"write_report"}),
+        ("evaluation", of_generators | {"score_methods", "write_report"}),
+        ("network", after_fit | of_generators),
+        ("simulation", RULES | of_generators),
     ):
         with (copy / "tashower" / room / "__init__.py").open("a") as file:
             file.write("CHANGED = 1\n")

@@ -34,6 +34,9 @@ class FitPulls:
     width : (7,) width of the pulls of PARAMETERS; the covariance is scaled with it. Different from
         1 where errors are common to the stations (asymmetry, slope of the lateral distribution),
         which no weight of a single station can say.
+    energy_width : 68 % width of the pulls of ln E, by which `energy_error` is scaled. Different
+        from 1 where errors of the fitted size go with how showers differ, so that some of it is
+        counted twice; 1 in older files
     """
 
     zenith: float
@@ -42,6 +45,7 @@ class FitPulls:
     t0: float
     log_curvature: float
     width: tuple
+    energy_width: float = 1.0
 
 
 def correct_bias(p: np.ndarray, pulls: FitPulls) -> np.ndarray:

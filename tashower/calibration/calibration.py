@@ -61,6 +61,8 @@ def _table_as_dict(table: EnergyTable) -> dict:
     }
     if table.largest is not None:
         content["largest"] = table.largest
+    if table.scatter is not None:
+        content["scatter"] = table.scatter.tolist()
     return content
 
 

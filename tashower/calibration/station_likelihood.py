@@ -52,6 +52,33 @@ class Density(NamedTuple):
     bias_3: np.ndarray  #: (12 K + 2,)
 
 
+#: Reduced time and ln(signal/expected signal) are kept within these for the ratio, whose absolute
+#: value stays below the last (choices: no shape of a waveform decides alone).
+SEEN_RANGE, LARGEST_RATIO = (-5.0, 6.0), 12.0
+
+
+class Ratio(NamedTuple):
+    """What the shape of a waveform (`reconstruction.likelihood.shapes`) adds to ln of the density
+    of leading edge and signal: a network whose first layer adds a part of the shape, reduced by
+    `mean` and `width` and through a layer of its own, and one of the reduced conditions, u/2 and
+    v/2.
+
+    Likelihood ratios from a classifier: Cranmer, Pavez and Louppe 2015, arXiv:1506.02169; that
+    compares with several candidates: Durkan, Murray and Papamakarios 2020, arXiv:2002.03712.
+    """
+
+    mean: np.ndarray  #: (N_SHAPE,)
+    width: np.ndarray  #: (N_SHAPE,)
+    shape_1: np.ndarray  #: (m, N_SHAPE)
+    shape_bias_1: np.ndarray  #: (m,)
+    shape_2: np.ndarray  #: (h, m)
+    shape_bias_2: np.ndarray  #: (h,)
+    weight_1: np.ndarray  #: (h, 7)
+    weight_2: np.ndarray  #: (h, h)
+    bias_2: np.ndarray  #: (h,)
+    weight_3: np.ndarray  #: (h,)
+
+
 class Background(NamedTuple):
     """Hits without a shower."""
 
@@ -77,7 +104,7 @@ class Variety(NamedTuple):
 
 
 class StationLikelihood(NamedTuple):
-    """What the method `likelihood_edges` takes from simulation."""
+    """What the methods `likelihood_edges` and `likelihood_waveforms` take from simulation."""
 
     density: Density
     background: Background
@@ -85,6 +112,7 @@ class StationLikelihood(NamedTuple):
     area: float  #: of the stations that it was learned from [m^2]
     layers: int
     described: Described
+    ratio: Ratio | None = None  #: of the shapes of waveforms; None: not learned
 
 
 def write_station_likelihood(
@@ -111,12 +139,20 @@ def write_station_likelihood(
         "density": plain(likelihood.density),
         "background": plain(likelihood.background),
         "variety": plain(likelihood.variety),
+        "ratio": likelihood.ratio and plain(likelihood.ratio),
         **likelihood.described.as_dict(),
     }
     write_json(path, content)
 
 
-def _check_shapes(density: Density) -> None:
+def _check(kind: str, table: NamedTuple, wanted: dict) -> None:
+    for name, shape in wanted.items():
+        array = getattr(table, name)
+        if array.shape != shape or not np.isfinite(array).all():
+            raise ValueError(f"{kind}: {name}")
+
+
+def _check_density(density: Density) -> None:
     hidden, outputs = len(density.bias_1), len(density.bias_3)
     wanted = {
         **dict.fromkeys(("low", "high", "mean", "width"), (5,)),
@@ -127,12 +163,31 @@ def _check_shapes(density: Density) -> None:
         "weight_3": (outputs, hidden),
         "bias_3": (outputs,),
     }
-    for name, shape in wanted.items():
-        array = getattr(density, name)
-        if array.shape != shape or not np.isfinite(array).all():
-            raise ValueError(f"density: {name}")
+    _check("density", density, wanted)
     if outputs < 14 or (outputs - 2) % 12 or not (density.width > 0).all():
         raise ValueError("density: bias_3 or width")
+
+
+def _check_ratio(ratio: Ratio) -> None:
+    shape, first, hidden = len(ratio.mean), len(ratio.shape_bias_1), len(ratio.bias_2)
+    wanted = {
+        **dict.fromkeys(("mean", "width"), (shape,)),
+        "shape_1": (first, shape),
+        "shape_bias_1": (first,),
+        "shape_2": (hidden, first),
+        "shape_bias_2": (hidden,),
+        "weight_1": (hidden, 7),
+        "weight_2": (hidden, hidden),
+        "bias_2": (hidden,),
+        "weight_3": (hidden,),
+    }
+    _check("ratio", ratio, wanted)
+    if not (ratio.width > 0).all() or hidden % 4:
+        raise ValueError("ratio: width or weight_2")
+
+
+def _arrays(content: dict) -> dict[str, np.ndarray]:
+    return {name: np.array(value, dtype=float) for name, value in content.items()}
 
 
 def read_station_likelihood(path: FilePath) -> StationLikelihood:
@@ -144,13 +199,12 @@ def read_station_likelihood(path: FilePath) -> StationLikelihood:
     """
     content = read_json(path, _KIND, (VERSION,))
     try:
-        density = Density(
-            **{name: np.array(value, dtype=float) for name, value in content["density"].items()}
-        )
-        _check_shapes(density)
-        variety = Variety(
-            **{name: np.array(value, dtype=float) for name, value in content["variety"].items()}
-        )
+        density = Density(**_arrays(content["density"]))
+        _check_density(density)
+        ratio = content.get("ratio") and Ratio(**_arrays(content["ratio"]))
+        if ratio:
+            _check_ratio(ratio)
+        variety = Variety(**_arrays(content["variety"]))
         shapes = [column.shape for column in variety]
         if shapes[:2] != [(3, 5), (3, 3)] or shapes[3] != (9,) or len(variety.attenuation) < 2:
             raise ValueError("variety")
@@ -162,6 +216,7 @@ def read_station_likelihood(path: FilePath) -> StationLikelihood:
             float(content["area"]),
             int(content["layers"]),
             described_from(content),
+            ratio,
         )
     except (KeyError, TypeError, ValueError, OverflowError, np.linalg.LinAlgError) as error:
         raise InputError(f"{path}: not a station likelihood ({error})") from None

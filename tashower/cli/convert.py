@@ -16,7 +16,7 @@ def _convert(args) -> None:
     front = Front(*args.front)
     options = Options(args.windows, args.counts_per_vem)
     done = convert_file(
-        args.files, args.to, args.format, args.stations, options, lateral, front, args.force
+        args.files, args.output, args.format, args.stations, options, lateral, front, args.force
     )
     array = done.array
     lattice = (
@@ -25,8 +25,8 @@ def _convert(args) -> None:
         else "no lattice (the network needs one)"
     )
     say(
-        f"{args.to}: {done.n_events} events, {done.n_hits} hits, {array.n_stations} stations on "
-        f"{lattice}"
+        f"{args.output}: {done.n_events} events, {done.n_hits} hits, {array.n_stations} stations "
+        f"on {lattice}"
     )
     say("\n".join(f"  {line}" for line in done.lines))
 
@@ -35,7 +35,8 @@ def _export(args) -> None:
     from tashower.convert.export import export_file
     from tashower.reconstruction.pulses import find_pulses
 
-    say(f"{args.to}: {export_file(args.events, args.to, args.format, find_pulses)}")
+    done = export_file(args.events, args.output, args.format, find_pulses)
+    say(f"{args.output}: {done}")
 
 
 def _positive(word: str) -> float:
@@ -49,12 +50,12 @@ def _add_convert(commands) -> None:
     sub = add_command(
         commands, "convert", _convert, "Turn files of an experiment into an event file."
     )
-    sub.add_argument(
+    sub.add_input(
         "files",
-        nargs="+",
-        help="DST, text dump, JSON, YAML header of plain tables, or stations.csv hits.csv",
+        "DST, text dump, JSON, YAML header of plain tables, or stations.csv hits.csv",
+        several=True,
     )
-    sub.add_argument("--to", required=True, help="event file to write")
+    sub.add_output("event file to write", former=["--to"])
     sub.add_argument(
         "--force",
         action="store_true",
@@ -109,12 +110,11 @@ def add_commands(commands: "argparse._SubParsersAction") -> None:
         _export,
         "Write events in a format of the Telescope Array, or results as a table.",
     )
-    sub.add_argument("events", help="event file, or reconstruction file for a table")
-    sub.add_argument(
-        "--to",
-        required=True,
-        help="file to write; its ending says what: .dst, .txt (packed: .gz, .bz2), or a table of "
+    sub.add_input("events", "event file, or reconstruction file for a table")
+    sub.add_output(
+        "file to write; its ending says what: .dst, .txt (packed: .gz, .bz2), or a table of "
         "results: .csv, .parquet, .fits",
+        former=["--to"],
     )
     sub.add_argument(
         "--format", choices=("ta_dst", "ta_text", "table"), help="left out: told from the ending"

@@ -1,4 +1,4 @@
-"""`tashower score`, `report`, `report-data` and `verify`."""
+"""`tashower score`, `report`, `report-data`, `learning-curve`, `robustness` and `verify`."""
 
 import argparse
 from pathlib import Path
@@ -50,6 +50,24 @@ def _report_data(args) -> None:
     say(f"{args.output}: {n_events} events")
 
 
+def _learning_curve(args) -> None:
+    from tashower.evaluation.learning_curve import write_learning_curve
+
+    say(", ".join(map(str, write_learning_curve(args.scores, args.output))))
+
+
+def _robustness(args) -> None:
+    from tashower.config import load_config
+    from tashower.evaluation.robustness import score_worlds
+    from tashower.evaluation.robustness_tables import sentences, write_robustness
+
+    config = load_config(args.config)
+    found = score_worlds(config, named(args.events), args.fits, named(args.network))
+    paths = write_robustness(found, args.output)
+    say("\n".join(sentences(found)))
+    say(", ".join(map(str, paths)))
+
+
 def _verify(args) -> None:
     from tashower.evaluation.verify import problems_of
 
@@ -68,7 +86,7 @@ def _add_score(commands) -> None:
         "Score fit and networks on the same events; write scores and figures.",
         True,
     )
-    sub.add_argument("--events", nargs="+", required=True, help="event files of the test sample")
+    sub.add_input("events", "event files of the test sample", "--events", several=True)
     sub.add_argument(
         "--fits", nargs="+", required=True, help="their reconstruction files, in the same order"
     )
@@ -78,16 +96,14 @@ def _add_score(commands) -> None:
         help="NAME=FILE: files of `tashower apply`, in the same order for each name",
     )
     sub.add_argument("--calibration", help="calibration file, for the record")
-    sub.add_argument(
-        "--output", required=True, help="scores (JSON) to write; tables and figures go beside it"
-    )
+    sub.add_output("scores (JSON) to write; tables and figures go beside it")
 
 
 def _add_reports(commands) -> None:
     sub = add_command(commands, "report", _report, "Write the report: one HTML file.", True)
-    sub.add_argument("--scores", required=True, help="file that `tashower score` wrote")
+    sub.add_input("scores", "file that `tashower score` wrote", "--scores")
     sub.add_argument("--benchmarks", help="folder of the workflow's benchmark files, for the times")
-    sub.add_argument("--output", required=True, help="HTML file to write")
+    sub.add_output("HTML file to write")
 
     sub = add_command(
         commands,
@@ -96,7 +112,7 @@ def _add_reports(commands) -> None:
         "Write the report of measured events: one HTML file.",
         True,
     )
-    sub.add_argument("--events", required=True, help="event file")
+    sub.add_input("events", "event file", "--events")
     sub.add_argument("--fits", required=True, help="its reconstruction file")
     sub.add_argument("--network", nargs="*", help="NAME=FILE of `tashower apply`")
     sub.add_argument("--calibration", help="calibration of the fit, for the pulls of the times")
@@ -105,17 +121,46 @@ def _add_reports(commands) -> None:
         nargs="*",
         help="reconstruction files of simulated events to compare with",
     )
-    sub.add_argument("--output", required=True, help="HTML file to write; figures go beside it")
+    sub.add_output("HTML file to write; figures go beside it")
 
 
 def add_commands(commands: "argparse._SubParsersAction") -> None:
-    """Add `score`, `report`, `report-data` and `verify`."""
+    """Add `score`, `report`, `report-data`, `learning-curve`, `robustness` and `verify`."""
     _add_score(commands)
     _add_reports(commands)
+    sub = add_command(
+        commands,
+        "learning-curve",
+        _learning_curve,
+        "What networks gain by more showers to learn from: tables and a figure.",
+    )
+    sub.add_input("scores", "file that `tashower score` wrote, of networks with several `showers`")
+    sub.add_output("tables to write (Markdown); the figure goes beside it (.png, .pdf)")
+    sub = add_command(
+        commands,
+        "robustness",
+        _robustness,
+        "Bias, size and coverage of every method in other worlds than that which it learned in.",
+        True,
+    )
+    sub.add_input(
+        "events",
+        "WORLD=FILE: event files of the same showers in every world, the nominal one first",
+        several=True,
+    )
+    sub.add_argument(
+        "--fits", nargs="+", required=True, help="their reconstruction files, in the same order"
+    )
+    sub.add_argument(
+        "--network",
+        nargs="*",
+        help="NAME=FILE: files of `tashower apply`, in the same order for each name",
+    )
+    sub.add_output("file to write (JSON); tables (.md, .csv) and a figure go beside it")
     sub = add_command(
         commands,
         "verify",
         _verify,
         "Check that the files of a folder are whole and made from each other.",
     )
-    sub.add_argument("folder", help="folder of results")
+    sub.add_input("folder", "folder of results")

@@ -30,7 +30,7 @@ def snakemake_command(
     """
     snakefile = Path(__file__).resolve().parent.parent / "workflow" / "Snakefile"
     # -P: a folder `tashower` in the working directory is not taken for the package.
-    command = [sys.executable, "-P", "-m", "snakemake", "--snakefile", str(snakefile)]
+    command = [sys.executable, "-P", "-m", "tashower.cli.begin", "--snakefile", str(snakefile)]
     command += ["--cores", cores] if cores else []
     command += further or []
     return command + (["--configfile", *configurations] if configurations else [])

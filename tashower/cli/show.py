@@ -1,4 +1,4 @@
-"""`tashower show` and `tashower config`: look, and change nothing."""
+"""`tashower show`, `tashower view` and `tashower config`: look, and change nothing."""
 
 import argparse
 
@@ -11,6 +11,7 @@ def _show(args) -> None:
 
     if args.event is None and args.id is None:
         given = {"--fits": args.fits, "--calibration": args.calibration, "--output": args.output}
+        given["--anomalies"] = args.anomalies
         if extra := [name for name, value in given.items() if value]:
             raise InputError(f"{', '.join(extra)}: which event? --event POSITION or --id ID")
         from tashower.evaluation.show import show_file
@@ -19,24 +20,45 @@ def _show(args) -> None:
     else:
         from tashower.evaluation.show_event import show_event
 
-        say(
-            show_event(
-                args.file, args.event, args.fits or (), args.output, args.id, args.calibration
-            )
-        )
+        files = args.calibration, args.anomalies
+        say(show_event(args.file, args.event, args.fits or (), args.output, args.id, *files))
+
+
+def _view(args) -> None:
+    from pathlib import Path
+
+    from tashower.front_door import view
+
+    output = args.output or f"{Path(args.file).name.split('.')[0]}-view.html"
+    path = view(
+        args.file, args.fits or None, output, args.event, args.id, args.number, args.calibration
+    )
+    say(path)
 
 
 def _config(args) -> None:
     import json
 
-    from tashower.config import default_yaml, describe, load_config, missing_files, schema
+    from tashower.config import (
+        completed_yaml,
+        default_yaml,
+        describe,
+        examined,
+        missing_files,
+        missing_nuisances,
+        schema,
+    )
     from tashower.errors import InputError
 
     if args.check is not None:
-        absent = missing_files(load_config(*args.check))
-        if absent:
-            raise InputError("\n".join(f"{', '.join(args.check)}: {line}" for line in absent))
-        say(f"{', '.join(args.check)}: valid")
+        names = ", ".join(args.check)
+        config, problems = examined(*args.check)
+        if config is not None:
+            problems += [f"{names}: {line}" for line in missing_files(config)]
+            problems += [f"{names}: {line}" for line in missing_nuisances(config)]
+        if problems or config is None:
+            raise InputError("\n".join(problems))
+        say(f"# {names}: valid; completed with the defaults:\n{completed_yaml(config)}")
     elif args.schema:
         say(json.dumps(schema(), indent=2, ensure_ascii=False))
     else:
@@ -44,9 +66,9 @@ def _config(args) -> None:
 
 
 def add_commands(commands: "argparse._SubParsersAction") -> None:
-    """Add `show` and `config`."""
+    """Add `show`, `view` and `config`."""
     sub = add_command(commands, "show", _show, "Summarise a file, or draw one of its events.")
-    sub.add_argument("file", help="event, reconstruction or calibration file, or checkpoint")
+    sub.add_input("file", "event, reconstruction or calibration file, or checkpoint")
     which = sub.add_mutually_exclusive_group()
     which.add_argument(
         "--event",
@@ -69,11 +91,18 @@ def add_commands(commands: "argparse._SubParsersAction") -> None:
         "rejected; left out: that of the package, where the fits were made with it",
     )
     sub.add_argument(
-        "--output",
-        help="picture to write (.png, .pdf, .svg); left out: FILE-event-POSITION.png or "
+        "--anomalies",
+        metavar="FILE",
+        help="file (.h5) of `tashower anomalies`: what is odd in words, and flagged stations in "
+        "red rings",
+    )
+    sub.add_output(
+        "picture to write (.png, .pdf, .svg); left out: FILE-event-POSITION.png or "
         "FILE-id-ID.png in this folder",
+        required=False,
     )
 
+    _add_view(commands)
     sub = add_command(
         commands,
         "config",
@@ -89,6 +118,42 @@ def add_commands(commands: "argparse._SubParsersAction") -> None:
         "--check",
         nargs="+",
         metavar="FILE",
-        help="only say whether these files, each over those before it, are a valid configuration, "
-        "and whether what they name is there",
+        help="say everything that is wrong in these files, each over those before it, and what "
+        "they name that is not there; else print the configuration that they make, complete",
+    )
+
+
+def _add_view(commands: "argparse._SubParsersAction") -> None:
+    text = "Write events as one page for a browser: choose them, click stations, switch methods."
+    sub = add_command(commands, "view", _view, text)
+    sub.add_argument("file", help="event file, or data in a format that tashower convert reads")
+    which = sub.add_mutually_exclusive_group()
+    which.add_argument(
+        "--number", type=int, metavar="N", help="the first N events of the file (default: 200)"
+    )
+    which.add_argument(
+        "--event",
+        type=int,
+        nargs="+",
+        metavar="POSITION",
+        help="the events at these positions of the file, counted from 0",
+    )
+    which.add_argument("--id", type=int, nargs="+", metavar="ID", help="the events with these ids")
+    sub.add_argument(
+        "--fits",
+        nargs="+",
+        metavar="FILE",
+        help="reconstruction files of the events, of fits (tashower fit) and networks (tashower "
+        "apply); left out: fitted on the spot",
+    )
+    sub.add_argument(
+        "--calibration",
+        metavar="FILE",
+        help="calibration of the fits; left out: that of the package, where it is the one",
+    )
+    sub.add_argument(
+        "-o",
+        "--output",
+        metavar="FILE",
+        help="page to write (.html); left out: FILE-view.html in this folder",
     )

@@ -11,15 +11,16 @@ from tashower.errors import InputError
 def _simulate(args) -> None:
     from tashower.config import as_dict, load_config
     from tashower.io.event_file import write_events
+    from tashower.io.samples import simulates, split_of
     from tashower.io.stages import showers_of
-    from tashower.simulation.simulate import simulate_events
 
     config = load_config(args.config)
     if args.truth:
         _simulate_given(args, config)
         return
     configuration = as_dict(config)
-    size, total = config.samples.chunk_size, getattr(config.samples, args.split)
+    stage, split = simulates(args.split), split_of(args.split)
+    size, total = config.samples.chunk_size, getattr(config.samples, split)
     first, last = (
         (0, total) if args.chunk is None else showers_of(configuration, args.split, args.chunk)
     )
@@ -27,9 +28,20 @@ def _simulate(args) -> None:
         raise InputError(
             f"--chunk {args.chunk}: {args.split} has {total} showers in chunks of {size}"
         )
-    events = simulate_events(config, args.split, first, last - first)
+    if stage == "simulate":
+        from tashower.simulation.simulate import simulate_events
+
+        events = simulate_events(config, split, first, last - first)
+    else:
+        from tashower.simulation.randomised import simulate_randomised
+
+        if not config.robustness.nuisances:
+            raise InputError(
+                f"--split {args.split}: robustness.nuisances names nothing that varies"
+            )
+        events = simulate_randomised(config, split, first, last - first)
     showers = {"showers": json.dumps([args.split, first, last])}
-    write_events(args.output, events, configuration, (), "simulate", showers)
+    write_events(args.output, events, configuration, (), stage, showers)
     say(
         f"{args.output}: {events.n_events} of {last - first} showers triggered, "
         f"{events.n_hits} hits"
@@ -62,8 +74,11 @@ def add_commands(commands: "argparse._SubParsersAction") -> None:
     sub.add_argument(
         "--split",
         default="test",
-        choices=("calibration", "train", "validation", "test"),
-        help="which sample",
+        choices=(
+            *("calibration", "train", "validation", "test"),
+            *("randomised_train", "randomised_validation"),
+        ),
+        help="which sample; randomised: what robustness.nuisances names varies",
     )
     sub.add_argument("--chunk", type=int, help="which chunk of it; left out: all in one file")
     sub.add_argument(
@@ -71,4 +86,4 @@ def add_commands(commands: "argparse._SubParsersAction") -> None:
         help="simulate these showers instead of drawn ones: a table (energy_eev, zenith_deg, "
         "azimuth_deg, core_x_m, core_y_m, and what else is known) or an event file",
     )
-    sub.add_argument("--output", required=True, help="event file to write")
+    sub.add_output("event file to write")

@@ -4,7 +4,12 @@ The models are the one place where a key, its type, range, unit, default and des
 the schema and the files in config/ are generated from them.
 """
 
-from tashower.config.analysis import DataConfig, ReconstructionConfig, ScoresConfig
+from tashower.config.analysis import (
+    DataConfig,
+    LikelihoodConfig,
+    ReconstructionConfig,
+    ScoresConfig,
+)
 from tashower.config.experiment import (
     SPLITS,
     ArrayConfig,
@@ -13,7 +18,8 @@ from tashower.config.experiment import (
     SamplesConfig,
     ShowersConfig,
 )
-from tashower.config.files import files_of, missing_files
+from tashower.config.files import files_of, missing_files, missing_nuisances
+from tashower.config.generators import GeneratorSettings
 from tashower.config.models import Config
 from tashower.config.networks import (
     InputsConfig,
@@ -22,8 +28,8 @@ from tashower.config.networks import (
     TrainingConfig,
     merge,
 )
-from tashower.config.reading import as_dict, load_config
-from tashower.config.restate import default_yaml, describe, schema
+from tashower.config.reading import as_dict, examined, load_config
+from tashower.config.restate import completed_yaml, default_yaml, describe, schema
 from tashower.config.yaml_text import parse_yaml, plain_scalars
 
 __all__ = [
@@ -33,7 +39,9 @@ __all__ = [
     "DataConfig",
     "DetectorConfig",
     "FrontConfig",
+    "GeneratorSettings",
     "InputsConfig",
+    "LikelihoodConfig",
     "NetworkConfig",
     "NetworkSettings",
     "ReconstructionConfig",
@@ -42,12 +50,15 @@ __all__ = [
     "ShowersConfig",
     "TrainingConfig",
     "as_dict",
+    "completed_yaml",
     "default_yaml",
     "describe",
+    "examined",
     "files_of",
     "load_config",
     "merge",
     "missing_files",
+    "missing_nuisances",
     "parse_yaml",
     "plain_scalars",
     "schema",

@@ -87,6 +87,28 @@ Name = Annotated[Text, AfterValidator(_plain_name)]
 Path = Annotated[Text, Field(min_length=1), AfterValidator(_plain_name)]
 
 
+@dataclass(frozen=True, config=STRICT)
+class LikelihoodConfig:
+    """The likelihood of single stations, for the methods likelihood_edges and
+    likelihood_waveforms, which are made of the test sample and of measured events.
+    """
+
+    file: Path = Field(
+        "auto",
+        description="auto: the file that comes with the package, where it was learned from these "
+        "stations, showers and fronts and events are simulated, else none; learn: learned anew "
+        "from simulation; none: without these methods; or the path of a file of `tashower "
+        "station-likelihood`.",
+    )
+    stations: Whole = Field(
+        4_000_000,
+        ge=10_000,
+        le=100_000_000,
+        description="Stations that are simulated to learn from, once for leading edges and "
+        "signals, and once for waveforms.",
+    )
+
+
 def _in_folders(paths: tuple) -> tuple:
     """A network is called like the folder of its checkpoint."""
     folders = {}

@@ -103,6 +103,35 @@ class DetectorConfig:
         description="Relative rms of the unknown calibration error of a station's layer; "
         "systematic_gain.yaml has 0.08.",
     )
+    gain_shift: Number = Field(
+        0.0,
+        ge=-0.5,
+        le=0.5,
+        description="Misspecified world: the true gain of every station is larger by this part "
+        "than the monitored one.",
+    )
+    noise_factor: Number = Field(
+        1.0,
+        ge=0,
+        le=10,
+        description="Misspecified world: electronic noise of a bin, relative to the detector's; "
+        "nothing says so to the fit.",
+    )
+    pulse_width_factor: Number = Field(
+        1.0,
+        ge=0.5,
+        le=2,
+        description="Misspecified world: the pulse of a particle is longer by this factor; its "
+        "area stays.",
+    )
+    late_pulse_probability: Number = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="Misspecified world: probability that a station with 3 VEM or more has one "
+        "more pulse, of three muons, 0.5 to 1.5 us after the light begins, as slow neutrons make "
+        "it (Linsley 1985, 19th ICRC 7, HE 4.7-13).",
+    )
     clock_ns: Number = Field(
         20.0,
         ge=0,
@@ -162,6 +191,13 @@ class ShowersConfig:
         le=1000000,
         description="Cores fall uniformly in the rectangle of the array, widened by this on each "
         "side [m]; negative narrows it.",
+    )
+    muon_factor: Number = Field(
+        1.0,
+        ge=0,
+        le=10,
+        description="Misspecified world: muons of every shower, relative to the model's; "
+        "electromagnetic particles stay as they are.",
     )
     slope_shift: Number = Field(
         0.0,

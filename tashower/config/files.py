@@ -1,10 +1,13 @@
-"""The files that a configuration names: are they there?"""
+"""What a configuration names or asks for: is it there?"""
 
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from tashower.config.models import Config
+
+#: What stands for a file of station likelihoods.
+_WORDS = ("auto", "learn", "none")
 
 
 def files_of(config: Config) -> Iterator[tuple[str, str]]:
@@ -14,6 +17,7 @@ def files_of(config: Config) -> Iterator[tuple[str, str]]:
     yield "array.lateral", "" if array.lateral == "telescope_array" else array.lateral
     for name, network in config.networks.items():
         yield f"networks.{name}.model", network.model if network.model.endswith(".py") else ""
+    yield "likelihood.file", "" if config.likelihood.file in _WORDS else config.likelihood.file
     yield "data.stations", data.stations
     yield "data.calibration", data.calibration
     for key in ("files", "checkpoints"):
@@ -34,6 +38,19 @@ def missing_files(config: Config, data: bool = True) -> list[str]:
         if path
         and not Path(path).is_file()
         and not (key.startswith("data.") and (not data or _below(path, config.results)))
+    ]
+
+
+def missing_nuisances(config: Config) -> list[str]:
+    """A line for every network that is to learn from nuisances, where none are named. The jobs of a
+    workflow, which are handed parts of a configuration, do not ask.
+    """
+    if config.robustness.nuisances:
+        return []
+    return [
+        f"networks.{name}.randomised: robustness.nuisances names nothing that varies"
+        for name, network in config.networks.items()
+        if network.randomised
     ]
 
 

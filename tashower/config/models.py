@@ -7,7 +7,12 @@ from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 from pydantic_core import ArgsKwargs
 
-from tashower.config.analysis import DataConfig, ReconstructionConfig, ScoresConfig
+from tashower.config.analysis import (
+    DataConfig,
+    LikelihoodConfig,
+    ReconstructionConfig,
+    ScoresConfig,
+)
 from tashower.config.experiment import (
     ArrayConfig,
     DetectorConfig,
@@ -15,6 +20,7 @@ from tashower.config.experiment import (
     SamplesConfig,
     ShowersConfig,
 )
+from tashower.config.generators import GeneratorSettings
 from tashower.config.kinds import STRICT, Text, Whole
 from tashower.config.networks import (
     NETWORKS,
@@ -25,6 +31,7 @@ from tashower.config.networks import (
     each_training,
     over_defaults,
 )
+from tashower.config.worlds import RobustnessConfig
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -47,6 +54,7 @@ class Config:
     front: FrontConfig = Field(default_factory=FrontConfig)
     samples: SamplesConfig = Field(default_factory=SamplesConfig)
     reconstruction: ReconstructionConfig = Field(default_factory=ReconstructionConfig)
+    likelihood: LikelihoodConfig = Field(default_factory=LikelihoodConfig)
     network: NetworkConfig = Field(default_factory=NetworkConfig)
     training: TrainingConfig = Field(default_factory=TrainingConfig)
     networks: dict[NetworkName, NetworkSettings] = Field(
@@ -55,8 +63,15 @@ class Config:
         description="The networks to train, by name. Each is what `network` and `training` say, "
         "but for what its entry says: {inputs: {tile: 5}, training: {epochs: 20}}.",
     )
+    generators: dict[NetworkName, GeneratorSettings] = Field(
+        default_factory=dict,
+        description="Generators of waveforms to train on the training sample, by name, and to "
+        "generate the showers of the test sample with (docs/generation.md); none by default: "
+        "{flow: {kind: station_flow}}.",
+    )
     data: DataConfig = Field(default_factory=DataConfig)
     scores: ScoresConfig = Field(default_factory=ScoresConfig)
+    robustness: RobustnessConfig = Field(default_factory=RobustnessConfig)
 
     @model_validator(mode="before")
     @classmethod
@@ -68,3 +83,13 @@ class Config:
             networks = {name: over_defaults(entry, *sections) for name, entry in networks.items()}
             networks = each_training(networks)
         return {**values, "networks": networks}
+
+    @model_validator(mode="after")
+    def _networks_have_their_showers(self):
+        for name, network in self.networks.items():
+            if network.showers > self.samples.train:
+                raise ValueError(
+                    f"networks.{name}.showers ({network.showers}) is above samples.train"
+                    f" ({self.samples.train})"
+                )
+        return self

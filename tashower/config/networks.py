@@ -13,11 +13,11 @@ from pydantic import (
     ValidationInfo,
     WithJsonSchema,
     field_validator,
-    model_validator,
 )
 from pydantic.dataclasses import dataclass
 
 from tashower.config.kinds import STRICT, Number, Switch, Text, Whole
+from tashower.config.training import TrainingConfig
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -44,24 +44,105 @@ class InputsConfig:
 
 
 @dataclass(frozen=True, config=STRICT)
-class GridOptions:
-    """Options of the model `grid` (Ivanov et al. 2020, arXiv:2005.07117); those of a model of your
-    own are numbers, text or true and false, given to its function as they are.
-    """
+class TileOptions:
+    """Options of the models over a grid."""
 
     waveform_channels: Whole = Field(24, ge=4, le=512, description="Width of the waveform encoder.")
     station_channels: Whole = Field(
-        48, ge=4, le=1024, description="Width of the grid convolutions."
+        48, ge=4, le=1024, description="Width of the layers over the grid."
     )
     grid_layers: Whole = Field(
-        3, ge=0, le=20, description="Residual separable convolutions over the grid."
+        3, ge=0, le=20, description="Layers over the grid: convolutions, or blocks of several."
+    )
+    dense_channels: Whole = Field(128, ge=4, le=4096, description="Width of the dense head.")
+    dropout: Number = Field(0.1, ge=0, le=0.9, description="Dropout in the dense head.")
+    pooling: Literal["flat", "average"] = Field(
+        "flat", description="What the dense head sees: every cell, or the mean over the cells."
+    )
+    decoder_weight: Number = Field(
+        0.0,
+        ge=0,
+        le=1000,
+        description="Weight of an auxiliary loss in training: a decoder makes the waveforms again "
+        "of what the encoder says of them; 0: no decoder.",
+    )
+
+
+@dataclass(frozen=True, config=STRICT)
+class GridOptions(TileOptions):
+    """Options of the model `grid`; the other built-in models (docs/network_backbones.md) have them
+    without batch_normalisation, `residual` and `fractal` with drop_path. Those of a model of your
+    own are numbers, text or true and false, given to its function as they are.
+    """
+
+    batch_normalisation: Switch = Field(
+        True,
+        description="Normalise each channel over the batch before every grid convolution (Ioffe "
+        "and Szegedy 2015, arXiv:1502.03167).",
+    )
+
+
+@dataclass(frozen=True, config=STRICT)
+class ResidualOptions(TileOptions):
+    """Those of `residual`: with stochastic depth (Huang et al. 2016, arXiv:1603.09382)."""
+
+    drop_path: Number = Field(
+        0.0, ge=0, le=0.9, description="Part of the events that leave out the last block."
+    )
+
+
+@dataclass(frozen=True, config=STRICT)
+class FractalOptions(TileOptions):
+    """Those of `fractal` (Larsson et al. 2017, arXiv:1605.07648)."""
+
+    grid_layers: Whole = Field(
+        3, ge=1, le=6, description="Columns; the longest has 2^(grid_layers - 1) convolutions."
+    )
+    drop_path: Number = Field(
+        0.15, ge=0, le=0.9, description="Part of the paths into a join that are left out."
+    )
+
+
+@dataclass(frozen=True, config=STRICT)
+class SetOptions:
+    """Options of the model `set`."""
+
+    waveform_channels: Whole = Field(24, ge=4, le=512, description="Width of the waveform encoder.")
+    station_channels: Whole = Field(
+        48, ge=4, le=1024, description="Width of a station's token, a multiple of heads."
+    )
+    attention_layers: Whole = Field(
+        1, ge=0, le=20, description="Times that the stations look at each other."
+    )
+    heads: Whole = Field(
+        4, ge=1, le=64, description="Parts of a token that look for different things."
+    )
+    places: Whole = Field(
+        6,
+        ge=2,
+        le=16,
+        description="Along a side of the square of places to which stations count by their "
+        "nearness.",
     )
     dense_channels: Whole = Field(128, ge=4, le=4096, description="Width of the dense head.")
     dropout: Number = Field(0.1, ge=0, le=0.9, description="Dropout in the dense head.")
 
 
 #: Options of the built-in models.
-OPTIONS = {"grid": GridOptions}
+OPTIONS = {
+    "dense_connections": TileOptions,
+    "dilated": TileOptions,
+    "fractal": FractalOptions,
+    "grid": GridOptions,
+    "inception": TileOptions,
+    "lenet": TileOptions,
+    "network_in_network": TileOptions,
+    "residual": ResidualOptions,
+    "set": SetOptions,
+    "squeeze_excitation": TileOptions,
+    "vgg": TileOptions,
+    "xception": TileOptions,
+}
 
 
 def _model(form: str) -> str:
@@ -97,15 +178,33 @@ class NetworkConfig:
 
     model: Model = Field(
         "grid",
-        description="grid (after Ivanov et al. 2020, arXiv:2005.07117), or the path of a Python "
-        "file that defines model(inputs, **options).",
+        description="grid (after Ivanov et al. 2020, arXiv:2005.07117); set, attention over "
+        "stations that may stand anywhere; another architecture of docs/network_backbones.md "
+        "(dense_connections, dilated, fractal, inception, lenet, network_in_network, residual, "
+        "squeeze_excitation, vgg, xception); or the path of a Python file that defines "
+        "model(inputs, **options).",
     )
-    head: Literal["mean", "gaussian"] = Field(
-        "mean", description="What the network says: the correction, or also its covariance."
+    head: Literal["mean", "gaussian", "flow"] = Field(
+        "mean",
+        description="What the network says: the correction; gaussian: also its covariance; flow: "
+        "also skewness and tails.",
+    )
+    loss: Literal["huber", "gaussian", "von_mises_fisher"] = Field(
+        "huber",
+        description="Of head mean: squares that become linear beyond 4 rms (Huber 1964, "
+        "doi:10.1214/aoms/1177703732); mean square (a normal distribution of fixed width); or a "
+        "Fisher distribution of fixed concentration for the direction (Fisher 1953, "
+        "doi:10.1098/rspa.1953.0064).",
+    )
+    predicts: Literal["correction", "mass"] = Field(
+        "correction",
+        description="What it predicts: the correction of direction, core and energy; mass: Xmax "
+        "and ln A, beside a fit that stays as it is.",
     )
     corrects: Literal["free", "constrained", "complete"] = Field(
         "free",
-        description="Which fit the network corrects; the published network corrects the free one.",
+        description="Which fit the network corrects, or sees the event with; the published network "
+        "corrects the free one.",
     )
     seeds: Whole = Field(
         1,
@@ -115,62 +214,40 @@ class NetworkConfig:
         "trained as NAME, NAME_seed2 and NAME_seed3, and scored as one, with the scatter between "
         "them in its errors.",
     )
+    showers: Whole = Field(
+        0,
+        ge=0,
+        description="Showers that the workflow trains with: the first chunks of the training "
+        "sample that hold so many; 0: all.",
+    )
+    randomised: Switch = Field(
+        False,
+        description="It learns from showers in which what `robustness.nuisances` names varies.",
+    )
     inputs: InputsConfig = Field(default_factory=InputsConfig)
     options: dict[str, Option] = Field(
         default_factory=dict, description="Options of the model; left out: its defaults."
     )
+
+    @field_validator("loss")
+    @classmethod
+    def _loss_of_the_head(cls, loss: str, info: ValidationInfo) -> str:
+        if loss != "huber" and info.data.get("head", "mean") != "mean":
+            raise ValueError(f"has no meaning with head {info.data['head']}, only with mean")
+        return loss
+
+    @field_validator("predicts")
+    @classmethod
+    def _loss_of_what_is_predicted(cls, predicts: str, info: ValidationInfo) -> str:
+        if predicts == "mass" and info.data.get("loss") == "von_mises_fisher":
+            raise ValueError("mass has no direction, which loss von_mises_fisher is of")
+        return predicts
 
     @field_validator("options")
     @classmethod
     def _options_of_the_model(cls, options: dict, info: ValidationInfo) -> dict:
         kind = OPTIONS.get(info.data.get("model"))
         return asdict(TypeAdapter(kind).validate_python(options)) if kind else options
-
-
-@dataclass(frozen=True, config=STRICT)
-class TrainingConfig:
-    """How the networks are trained; an entry of `networks` may give any of these keys under
-    `training`.
-    """
-
-    epochs: Whole = Field(13, ge=1, description="Most passes over the training sample.")
-    patience: Whole = Field(
-        5, ge=1, description="Passes without a better validation loss before training stops."
-    )
-    batch_size: Whole = Field(128, ge=2, description="Events in a step.")
-    learning_rate: Number = Field(
-        0.003, gt=0, description="Highest learning rate; warmed up, then lowered along a cosine."
-    )
-    weight_decay: Number = Field(0.01, ge=0, description="Decoupled weight decay.")
-    augment: Switch = Field(
-        True, description="Show each event in a random one of the square's eight orientations."
-    )
-    threads: Whole = Field(
-        1,
-        ge=1,
-        le=256,
-        description="CPU threads of one training. Several networks train side by side; sums over "
-        "several threads round differently, so the trained weights depend on it in the last "
-        "digits.",
-    )
-    processes: Whole = Field(
-        1,
-        ge=1,
-        le=1024,
-        description="Processes that share one training (torchrun): one for each GPU, or on CPUs "
-        "with `threads` threads each.",
-    )
-    device: Literal["auto", "cpu", "cuda"] = Field(
-        "auto", description="Where to train; auto takes a GPU where there is one."
-    )
-
-    @model_validator(mode="after")
-    def _every_process_has_an_event(self):
-        if self.processes > self.batch_size:
-            raise ValueError(
-                f"processes ({self.processes}) is above batch_size ({self.batch_size})"
-            )
-        return self
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -203,6 +280,9 @@ NETWORKS = {
     "stations_only": {"inputs": {"waveforms": False, "event_features": False}},
 }
 
+#: Sections of `training` whose keys belong to the name in them.
+_BY_NAME = ("optimiser", "schedule", "averaging")
+
 
 def merge(
     lower: Mapping, upper: Mapping, replaced: frozenset = frozenset(), path: tuple = ()
@@ -211,16 +291,18 @@ def merge(
 
     Parameters
     ----------
-    replaced : paths of the maps that `upper` replaces as a whole. The options of another model are
-        replaced in any case: they mean nothing to this one.
+    replaced : paths of the maps that `upper` replaces as a whole. The options of another model,
+        optimiser, schedule or average are replaced in any case: they mean nothing to this one.
     """
     whole = dict(lower)
     if "model" in upper and upper["model"] != whole.get("model", "grid"):
         whole.pop("options", None)
     for key, value in upper.items():
         below, here = whole.get(key), (*path, key)
-        both = isinstance(below, Mapping) and isinstance(value, Mapping)
-        whole[key] = merge(below, value, replaced, here) if both and here not in replaced else value
+        both = isinstance(below, Mapping) and isinstance(value, Mapping) and here not in replaced
+        if both and key in _BY_NAME and {"name"} <= below.keys() & value.keys():
+            both = below["name"] == value["name"]
+        whole[key] = merge(below, value, replaced, here) if both else value
     return whole
 
 

@@ -14,8 +14,14 @@ from tashower.config.yaml_text import parse_yaml
 from tashower.errors import InputError
 
 _COMPLETE = TypeAdapter(Config)
-#: Maps that a user's file replaces as a whole: its networks and primaries are all there are.
-_REPLACED = frozenset({("networks",), ("showers", "primaries")})
+#: Maps that a user's file replaces as a whole: its networks, primaries and worlds are all there
+#: are.
+_REPLACED = frozenset(
+    {
+        *(("networks",), ("generators",), ("showers", "primaries")),
+        *(("robustness", "worlds"), ("robustness", "nuisances")),
+    }
+)
 
 
 def read_values(source: str | Path) -> tuple[str, dict, list[str]]:
@@ -52,17 +58,33 @@ def _holds(values, path: tuple) -> bool:
     return True
 
 
-def load_config(*sources: str | Path | Mapping | None) -> Config:
-    """Read a configuration and complete it with the defaults.
+def _without(values: Mapping, path: tuple) -> dict:
+    """A configuration without the key at a path."""
+    first, *rest = path
+    inside = values.get(first)
+    if rest and isinstance(inside, Mapping):
+        return {**values, first: _without(inside, tuple(rest))}
+    return {key: value for key, value in values.items() if key != first}
 
-    Parameters
-    ----------
-    sources : each a YAML file, JSON text that starts with `{`, or a mapping; where several give a
-        key the last one holds. None, or no source: the defaults.
 
-    Raises
-    ------
-    InputError : one line for everything that is wrong, with the file and the key.
+def _rest(whole: Mapping, paths: list[tuple]) -> Config | None:
+    """What a configuration says without its wrong keys, or the sections that hold them; None where
+    that cannot be told.
+    """
+    for depth in (None, 1):
+        kept = whole
+        for path in filter(None, paths):
+            kept = _without(kept, path[:depth])
+        try:
+            return _COMPLETE.validate_python(kept)
+        except ValidationError:
+            continue
+    return None
+
+
+def examined(*sources: str | Path | Mapping | None) -> tuple[Config | None, list[str]]:
+    """(configuration, problems) of what `load_config` takes: with problems, one line each, it is
+    without the keys that are wrong, or None.
     """
     layers, problems, whole = [], [], {}
     for source in sources:
@@ -76,7 +98,7 @@ def load_config(*sources: str | Path | Mapping | None) -> Config:
         layers.append((where, values))
         whole = merge(whole, values, _REPLACED)
     try:
-        config = _COMPLETE.validate_python(whole)
+        return _COMPLETE.validate_python(whole), problems
     except ValidationError as errors:
         found = [problem_of(error) for error in errors.errors()]
         # A wrong default of all networks is said once, where it stands.
@@ -86,7 +108,23 @@ def load_config(*sources: str | Path | Mapping | None) -> Config:
             where = holders[-1] if holders else layers[-1][0]
             key = ".".join(str(part) for part in path)
             problems.append(f"{where}: {key}: {words}" if key else f"{where}: {words}")
-    if problems:
+        return _rest(whole, [path for path, _ in found]), problems
+
+
+def load_config(*sources: str | Path | Mapping | None) -> Config:
+    """Read a configuration and complete it with the defaults.
+
+    Parameters
+    ----------
+    sources : each a YAML file, JSON text that starts with `{`, or a mapping; where several give a
+        key the last one holds. None, or no source: the defaults.
+
+    Raises
+    ------
+    InputError : one line for everything that is wrong, with the file and the key.
+    """
+    config, problems = examined(*sources)
+    if problems or config is None:
         raise InputError("\n".join(problems))
     return config
 

@@ -8,8 +8,10 @@ from functools import cache
 from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 
+from tashower.config.generators import GeneratorSettings
 from tashower.config.models import Config
 from tashower.config.networks import NETWORKS, GridOptions
+from tashower.config.reading import as_dict
 from tashower.config.yaml_text import flow
 
 _WIDTH = 100
@@ -99,7 +101,10 @@ def _tables(name: str, values, entry: dict) -> list[str]:
 
 def describe() -> str:
     """Every key of the configuration as Markdown tables: type and range, default, meaning."""
-    return "\n".join(_tables("", Config(), schema())).strip()
+    whole = schema()
+    one = whole["$defs"]["GeneratorSettings"]  # there is none by default
+    of_generators = _tables("generators.NAME", GeneratorSettings(), one)
+    return "\n".join([*_tables("", Config(), whole), *of_generators]).strip()
 
 
 def _yaml(values, entry: dict, indent: str) -> list[str]:
@@ -124,6 +129,23 @@ def _yaml(values, entry: dict, indent: str) -> list[str]:
         else:
             lines.append(f"{indent}{key}: {flow(default)}")
     return lines
+
+
+def _completed(values: dict, default: dict, indent: str) -> list[str]:
+    lines = []
+    for key, value in values.items():
+        usual = default.get(key) if isinstance(default, dict) else None
+        if isinstance(value, dict) and value:
+            lines += [f"{indent}{key}:", *_completed(value, usual, f"{indent}  ")]
+        else:
+            mark = "" if usual is None or value == usual else f"  # default: {flow(usual)}"
+            lines.append(f"{indent}{key}: {flow(value)}{mark}")
+    return lines
+
+
+def completed_yaml(config: Config) -> str:
+    """A whole configuration as YAML, with the default beside what differs from it."""
+    return "\n".join(_completed(as_dict(config), as_dict(Config()), ""))
 
 
 def default_yaml() -> str:

@@ -1,7 +1,7 @@
 """From what a reader found to Events on an array. Every check that all formats share is here."""
 
 import logging
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import MISSING, dataclass, field, fields, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -102,6 +102,7 @@ def empty_standard(event_id: np.ndarray) -> Reconstruction:
     columns = {
         f.name: np.zeros(n, kinds[f.name]) if f.name in kinds else np.full(n, np.nan)
         for f in fields(Reconstruction)
+        if f.default is MISSING
     }
     columns["event_id"], columns["flags"] = np.array(event_id, np.int64), np.ones(n, np.uint16)
     columns["covariance"] = np.full((n, len(PARAMETERS), len(PARAMETERS)), np.nan)

@@ -39,6 +39,8 @@ _COLUMNS = (
     ("t0_ns", "t0_error_ns", "t0", 1.0),
     ("curvature_ns", "curvature_error_ns", "curvature", 1.0),
 )
+#: Columns that are there where a method says something of them.
+_OF_MASS = (("xmax_g_cm2", "xmax_error_g_cm2", "xmax"), ("ln_a", "ln_a_error", "ln_a"))
 
 
 def format_of(to: str | PathLike, kind: str | None = None) -> str:
@@ -100,11 +102,13 @@ def result_columns(tables: dict[str, Reconstruction]) -> dict[str, np.ndarray]:
     """{column: (rows,)} with a row for every event and method, events in their order.
 
     Errors are one standard deviation. `opening_angle_error_deg` is that of the direction in space,
-    sqrt(s_zenith^2 + sin^2(zenith) s_azimuth^2). `energy_error_eev`: of the measurement alone,
-    without how showers of one energy differ. NaN: no result, or not known. `flags` names the cuts
-    that the event fails, divided by blanks; empty: none.
+    sqrt(s_zenith^2 + sin^2(zenith) s_azimuth^2). `energy_error_eev`: of the measurement and of how
+    showers with the same size and zenith differ. NaN: no result, or not known. `flags` names the
+    cuts that the event fails, divided by blanks; empty: none. Columns of Xmax and ln A are there
+    where a method says something of them.
     """
     parts: dict[str, list] = {}
+    with_mass = _OF_MASS if any(table.says_mass for table in tables.values()) else ()
 
     def put(name, column):
         parts.setdefault(name, []).append(np.asarray(column))
@@ -128,6 +132,9 @@ def result_columns(tables: dict[str, Reconstruction]) -> dict[str, np.ndarray]:
             "opening_angle_error_deg",
             np.degrees(np.hypot(error["zenith"], np.sin(table.zenith) * error["azimuth"])),
         )
+        for name, error_name, key in with_mass:
+            put(name, table.of_mass(key))
+            put(error_name, table.of_mass(f"{key}_error"))
         for name in ("chi2", "ndof", "n_stations", "n_excluded"):
             put(name, getattr(table, name))
         put("passes_cuts", table.passes_cuts)
@@ -195,7 +202,7 @@ def _write_fits(path, columns) -> None:
         else:
             kind = letters[column.dtype.kind]
         unit = name.rpartition("_")[2]
-        unit = {"deg": "deg", "m": "m", "ns": "ns", "eev": "EeV"}.get(unit)
+        unit = {"deg": "deg", "m": "m", "ns": "ns", "eev": "EeV", "cm2": "g/cm2"}.get(unit)
         made.append(fits.Column(name=name, format=kind, array=column, unit=unit))
     with written_aside(path) as aside:
         fits.BinTableHDU.from_columns(made, name="RESULTS").writeto(

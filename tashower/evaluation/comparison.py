@@ -1,6 +1,5 @@
 """Scores of the fits and of the networks on the same events."""
 
-import itertools
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
@@ -8,9 +7,13 @@ import numpy as np
 
 from tashower.config import Config, as_dict
 from tashower.evaluation import cuts
-from tashower.evaluation.bootstrap import Draws, draw_showers, over_trainings, replicates
+from tashower.evaluation.anchors import of_default_array
+from tashower.evaluation.bins import clean, events_in_bins, one_or_list
+from tashower.evaluation.bootstrap import Draws, draw_showers, entry, over_trainings, replicates
+from tashower.evaluation.coverage import coverage_of_methods
+from tashower.evaluation.error_cuts import error_cuts
 from tashower.evaluation.ladder import SIZES, rung
-from tashower.evaluation.names import BASELINES, REFERENCE, in_order, short
+from tashower.evaluation.names import BASELINES, LIMITS, REFERENCE, in_order, label, short
 from tashower.evaluation.scores import (
     Residuals,
     effective_number,
@@ -20,6 +23,7 @@ from tashower.evaluation.scores import (
     statistics,
     variance,
 )
+from tashower.evaluation.stated import Stated, flagged, of_rows
 from tashower.evaluation.tables import VERSION
 from tashower.evaluation.trainings import histories, switches, trainings
 from tashower.events.model import PARAMETERS, Reconstruction, Truth, pulls, select_rows
@@ -42,6 +46,7 @@ class Scored(NamedTuple):
 
     residuals: dict[str, Residuals]  #: of every method; of a network its first training
     pulls: dict[str, np.ndarray]  #: (n, 7) of every baseline
+    depths: dict[str, dict[str, np.ndarray]]  #: `coverage.depths` of every method that has errors
 
 
 class _Bin(NamedTuple):
@@ -51,15 +56,8 @@ class _Bin(NamedTuple):
     factor: np.ndarray | float = 1.0  #: weight of each
 
 
-def _bins(values, edges) -> list[np.ndarray]:
-    """Index arrays of the events in each bin."""
-    return [
-        np.flatnonzero((values >= low) & (values < high)) for low, high in itertools.pairwise(edges)
-    ]
-
-
 def _energy_bins(truth: Truth, settings) -> list[np.ndarray]:
-    return _bins(np.log10(truth.energy) + 18.0, settings.energy_edges_log10_ev)
+    return events_in_bins(np.log10(truth.energy) + 18.0, settings.energy_edges_log10_ev)
 
 
 def _select(r: Residuals, rows: np.ndarray) -> Residuals:
@@ -82,14 +80,10 @@ def _summary(of_trainings: list[dict], n: int) -> dict:
     return {"n": n} | {name: over_trainings([one[name] for one in of_trainings]) for name in names}
 
 
-def _one_or_list(kind: str, values: list) -> object:
-    return values if kind.startswith("by_") else values[0]
-
-
 def _by_kind(of: Callable[[str, int], dict], bins: dict, kinds) -> dict:
     """{kind of bins: of(kind, bin)}; a list for several bins."""
     return {
-        kind: _one_or_list(kind, [of(kind, k) for k in range(len(bins[kind]))]) for kind in kinds
+        kind: one_or_list(kind, [of(kind, k) for k in range(len(bins[kind]))]) for kind in kinds
     }
 
 
@@ -121,6 +115,33 @@ def _ladder(measured: dict, groups: dict, bins: dict) -> dict:
         fit: {name: entries(members, fit) for name, members in groups.items() if name != fit}
         for fit in BASELINES
         if fit in groups
+    }
+
+
+def _limit(measured: dict, groups: dict, bins: dict) -> dict | None:
+    """What all methods are measured by, where one of LIMITS is there: {"method", "source", "all":
+    its sizes, "times": {method: {size: ratio to it, paired}}, "by_energy": [of each bin the same as
+    "times"]}.
+    """
+    name = next((one for one in LIMITS if one in groups), None)
+    if name is None:
+        return None
+
+    def times(kind: str, k: int) -> dict:
+        result = {}
+        for other, members in groups.items():
+            if other != name:
+                of = rung([measured[m][kind][k] for m in members], measured[name][kind][k])
+                result[other] = {size: of[q]["ratio_68"] for q, size in SIZES.items()}
+        return result
+
+    own = measured[name]["all"][0]
+    return {
+        "method": name,
+        "source": f"{label(name)}, on the same events: so much can be done at least",
+        "all": {size: entry(own[size]) for size in SIZES.values()},
+        "times": times("all", 0),
+        "by_energy": [times("by_energy", k) for k in range(len(bins["by_energy"]))],
     }
 
 
@@ -185,17 +206,6 @@ def _cuts(methods: dict, groups: dict, truth: Truth, common: np.ndarray, draws: 
     }
 
 
-def _clean(value):
-    """The value for JSON: NaN and infinities become null."""
-    if isinstance(value, dict):
-        return {k: _clean(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_clean(v) for v in value]
-    if isinstance(value, float | np.floating):
-        return float(value) if np.isfinite(value) else None
-    return int(value) if isinstance(value, np.integer) else value
-
-
 def _spectrum(config: Config, truth: Truth) -> tuple[dict, np.ndarray]:
     """(what the scores say of it, weights of the events) of the spectrum E^-SPECTRAL_INDEX."""
     thrown = config.showers.spectral_index
@@ -204,7 +214,17 @@ def _spectrum(config: Config, truth: Truth) -> tuple[dict, np.ndarray]:
     return {"index": SPECTRAL_INDEX, "thrown": thrown, "n_effective": effective}, weights
 
 
-def _settled(methods: dict, networks: Mapping) -> dict[str, Reconstruction]:
+def _published(config: Config) -> list[dict]:
+    """The published explained variances; none for another array than that of the publication."""
+    if not of_default_array({"configuration": as_dict(config)}):
+        return []
+    return [
+        {"waveforms": w, "event_features": f, "value": v, "source": "arXiv:2005.07117"}
+        for (w, f), v in PUBLISHED.items()
+    ]
+
+
+def settled(methods: dict, networks: Mapping) -> dict[str, Reconstruction]:
     """Methods that are scored, the baselines first: without those that are neither a baseline nor a
     network and give no event direction, core and energy together.
     """
@@ -216,7 +236,11 @@ def _settled(methods: dict, networks: Mapping) -> dict[str, Reconstruction]:
 
 
 def score(
-    config: Config, methods: dict[str, Reconstruction], truth: Truth, networks: Mapping[str, list]
+    config: Config,
+    methods: dict[str, Reconstruction],
+    truth: Truth,
+    networks: Mapping[str, list],
+    stated: Mapping[str, Stated] | None = None,
 ) -> tuple[dict, Scored]:
     """Scores of reconstructions of the same events, and what the figures of them need.
 
@@ -226,12 +250,14 @@ def score(
         network and gives no event direction, core and energy together is not scored.
     networks : {name: its files} of those methods that are networks; those of the configuration that
         differ by their seed alone are scored as one, with the scatter between them
+    stated : {name: what its files state beside the tables} of networks
 
     Raises
     ------
     InputError : fewer than ten events with a result from every method pass the cuts.
     """
-    methods = _settled(methods, networks)
+    methods = settled(methods, networks)
+    stated = dict.fromkeys(methods, Stated()) | dict(stated or {})
     groups = trainings(config, networks)
     groups = {
         name: groups.get(name, [name]) for name in methods if name not in networks or name in groups
@@ -249,7 +275,7 @@ def score(
         "all": [_Bin(everything)],
         "weighted": [_Bin(everything, weights)],
         "by_energy": [_Bin(b) for b in _energy_bins(chosen, settings)],
-        "by_zenith": [_Bin(b) for b in _bins(zenith, settings.zenith_edges_deg)],
+        "by_zenith": [_Bin(b) for b in events_in_bins(zenith, settings.zenith_edges_deg)],
     }
     measured = {
         name: _measured(r, chosen, draws, bins)
@@ -260,6 +286,19 @@ def score(
         for name in BASELINES
         if name in methods
     }
+    bins_of_coverage = {
+        kind: [one.rows for one in several] for kind, several in bins.items() if kind != "weighted"
+    }
+    found_depths, found_coverage = coverage_of_methods(
+        {name: select_rows(table, rows) for name, table in methods.items()},
+        chosen,
+        groups,
+        {name: of_rows(stated[name], rows) for name in methods},
+        (networks, bins_of_coverage, draws),
+    )
+    of_networks = {name: groups[name] for name in networks if name in groups}
+    corrected = {n: config.networks[n].corrects for n in of_networks if n in config.networks}
+    passing = {name: np.flatnonzero(cuts.own(methods[name])) for name in of_networks}
     scores = {
         "format": "tashower scores",
         "version": VERSION,
@@ -280,15 +319,31 @@ def score(
         ],
         "networks": {name: switches(config, name) for name in networks if name in groups},
         "trainings": {name: groups[name] for name in networks if name in groups},
-        "published_ev": [
-            {"waveforms": w, "event_features": f, "value": v, "source": "arXiv:2005.07117"}
-            for (w, f), v in PUBLISHED.items()
-        ],
+        "published_ev": _published(config),
         "ladder": _ladder(measured, groups, bins),
+        "limit": _limit(measured, groups, bins),
         "ev_of_quantity": _quantities(measured, groups, chosen, draws),
         "methods": _summaries(measured, groups, bins),
         "cuts": _cuts(methods, groups, truth, good, draws_of_all),
         "pulls": {name: _pull_table(of_fit) for name, of_fit in found_pulls.items()},
+        "coverage": found_coverage,
+        "error_cuts": error_cuts(
+            methods,
+            {name: members for name, members in of_networks.items() if name in corrected},
+            corrected,
+            truth,
+            draws_of_all,
+        ),
+        "outside_domain": {
+            name: flagged([methods[m] for m in members], stated[name], passing[name], draws_of_all)
+            for name, members in of_networks.items()
+            if stated[name].domain
+        },
         "histories": histories(networks),
     }
-    return _clean(scores), Scored({name: found[name] for name in groups}, found_pulls)
+    scored = Scored(
+        {name: found[name] for name in groups},
+        found_pulls,
+        {name: found_depths[name] for name in groups if found_depths[name]},
+    )
+    return clean(scores), scored

@@ -11,6 +11,8 @@ from tashower.events.model import FLAGS, Reconstruction
 #: Flags that the looser cuts forgive (choice: they cut what is badly measured, the others what is
 #: not to be believed, or beyond the zenith angles of the fit).
 FORGIVEN = ("few_stations", "border", "pointing_error", "s800_error")
+#: What an event is unlike is said of networks alone, and is no cut of the fit that they correct.
+_OF_NETWORKS = np.uint16(1 << FLAGS.index("outside_domain"))
 #: Stations that the looser cuts ask for (choice: those of a geometry with curvature).
 FEWEST_STATIONS = 4
 
@@ -42,11 +44,11 @@ def own(table: Reconstruction) -> np.ndarray:
     """(n_events,) bool: the events that pass the method's own cuts; those of a network are the cuts
     of the fit that it corrects.
     """
-    return table.passes_cuts & complete(table)
+    return ((table.flags & ~_OF_NETWORKS) == 0) & complete(table)
 
 
 def looser(table: Reconstruction) -> np.ndarray:
     """(n_events,) bool: the events with FEWEST_STATIONS and no flag but the FORGIVEN."""
     forgiven = sum(1 << FLAGS.index(name) for name in FORGIVEN)
-    others = table.flags & np.uint16(~forgiven & 0xFFFF)
+    others = table.flags & np.uint16(~forgiven & 0xFFFF) & ~_OF_NETWORKS
     return (others == 0) & (table.n_stations >= FEWEST_STATIONS) & complete(table)

@@ -6,10 +6,9 @@ import numpy as np
 
 from tashower.evaluation.names import BASELINES
 from tashower.evaluation.refit import Made
+from tashower.evaluation.rounding import NOTHING, number, with_error
 from tashower.events.model import FLAGS, PARAMETERS, Events, Reconstruction, Truth
 
-#: Where there is no number.
-NOTHING = "—"
 #: What a failed cut is about.
 FAILED = dict(
     zip(
@@ -28,6 +27,7 @@ FAILED = dict(
             "silent stations",
             "signal left out",
             "points of the posterior",
+            "unlike the training",
         ),
         strict=True,
     )
@@ -41,37 +41,6 @@ class Row(NamedTuple):
 
     name: str
     cells: list[str]
-
-
-def number(value: float, digits: int = 0) -> str:
-    """A number with so many digits behind the point (negative: rounded before it), thousands
-    separated; never -0; `NOTHING` for what is not finite.
-    """
-    if not np.isfinite(value):
-        return NOTHING
-    value = round(float(value), digits)
-    text = f"{abs(value):,.{max(digits, 0)}f}"
-    return f"\N{MINUS SIGN}{text}" if value < 0 else text
-
-
-def with_error(value: float, error: float = np.nan, digits: int = 3, unit: str = "") -> str:
-    """A value and its error to two significant digits of the error, with a unit; without an error
-    so many significant digits.
-    """
-    if not np.isfinite(value):
-        return NOTHING
-    known = bool(np.isfinite(error) and error > 0)
-    scale = error if known else abs(value)
-    places = (2 if known else digits) - 1 - _exponent(scale) if scale > 0 else 0
-    text = number(value, places)
-    if known:
-        text += f" ± {number(error, places)}"
-    return f"{text}{unit}" if unit == "°" else f"{text} {unit}".rstrip()
-
-
-def _exponent(value: float) -> int:
-    """That of ten of a positive number."""
-    return int(np.floor(np.log10(value)))
 
 
 def time_text(value: float) -> str:
@@ -122,6 +91,22 @@ def _length(value: float, error: float) -> str:
     return text if text == NOTHING else f"{text} m"
 
 
+def _depth(value: float, error: float = np.nan) -> str:
+    """A depth with its error; without one to the g/cm^2."""
+    text = with_error(value, error, places=0)
+    return text if text == NOTHING else f"{text} g/cm²"
+
+
+def _mass_cells(table: Reconstruction) -> tuple[str, str]:
+    """(Xmax, ln A) with errors; empty of a method that says nothing of them."""
+    if not table.says_mass:
+        return "", ""
+    names = ("xmax", "xmax_error", "ln_a", "ln_a_error")
+    xmax, xmax_error, ln_a, ln_a_error = (float(table.of_mass(name)[0]) for name in names)
+    text = with_error(ln_a, ln_a_error, places=1)
+    return _depth(xmax, xmax_error), text if text == NOTHING else f"ln A = {text}"
+
+
 def _parameters(table: Reconstruction | Truth, errors: np.ndarray) -> dict[str, str]:
     value = {name: float(getattr(table, name)[0]) for name in PARAMETERS}
     error = dict(zip(PARAMETERS, errors, strict=True))
@@ -143,8 +128,10 @@ def true_cells(events: Events) -> list[str]:
     truth = events.truth
     cells = _parameters(truth, np.full(len(PARAMETERS), np.nan))
     energy = energy_texts(float(truth.energy[0]))
-    mass = f"A = {truth.mass_number[0]}"
-    return [*energy, *cells.values(), "", "", "", "", mass]
+    mass, a = "A not known", int(truth.mass_number[0])
+    if a >= 1:
+        mass = f"A = {a}, ln A = {np.log(a):.2f}"
+    return [*energy, *cells.values(), _depth(float(truth.xmax[0])), "", "", "", "", mass]
 
 
 def method_cells(name: str, table: Reconstruction, size: str, made: Made) -> list[str]:
@@ -152,9 +139,12 @@ def method_cells(name: str, table: Reconstruction, size: str, made: Made) -> lis
     with np.errstate(invalid="ignore"):
         errors = np.sqrt(np.diagonal(table.covariance[0]))
     cells = _parameters(table, errors)
-    if name in made.networks:  # it corrects direction, core and energy alone
-        cells["s_ref"] = cells["curvature"] = "that of the fit"
     energy = energy_texts(float(table.energy[0]), float(table.energy_error[0]))
+    of_fit, (depth, mass) = "that of the fit", _mass_cells(table)
+    if name in made.networks:  # it corrects direction, core and energy alone, or nothing
+        cells["s_ref"] = cells["curvature"] = of_fit
+        if depth:
+            energy, cells = (of_fit, of_fit), dict.fromkeys(cells, of_fit)
     chi2, ndof = float(table.chi2[0]), int(table.ndof[0])
     quotient = f" = {number(chi2 / ndof, 2)}" if ndof > 0 and np.isfinite(chi2) else ""
     fit = f"{number(chi2, 1)} / {ndof}{quotient}" if np.isfinite(chi2) else NOTHING
@@ -164,7 +154,8 @@ def method_cells(name: str, table: Reconstruction, size: str, made: Made) -> lis
     if name in made.networks:
         fit, used = (f"{text}\n(of the fit)" for text in (fit, used))
     version = made.versions.get(name, NOTHING)
-    return [*energy, *cells.values(), fit, used, cuts_text(name, table, size, made), version, ""]
+    cuts = cuts_text(name, table, size, made)
+    return [*energy, *cells.values(), depth, fit, used, cuts, version, mass]
 
 
 def row_names(size: str) -> list[str]:
@@ -178,6 +169,7 @@ def row_names(size: str) -> list[str]:
         "core, north",
         f"{size} [VEM/m²]",
         "curvature a",
+        "Xmax",
         "chi2/ndof",
         "stations",
         "quality cuts",

@@ -4,13 +4,9 @@ come with the package, for the report.
 
 from pathlib import Path
 
-from tashower.config import Config, as_dict
 from tashower.evaluation.names import label, short
-from tashower.evaluation.tables import pm
+from tashower.evaluation.rounding import pm
 from tashower.io.json_file import read_json
-
-#: Sections of the configuration for which the numbers were made, as they are by default.
-_SECTIONS = ("array", "detector")
 
 
 def read_band() -> dict:
@@ -18,12 +14,6 @@ def read_band() -> dict:
     {fit: {"ratio_68", "ev": {"value", "error"}}}}}}.
     """
     return read_json(Path(__file__).with_name("fronts.json"), "tashower fronts", (1,))
-
-
-def applies(scores: dict) -> bool:
-    """Whether scores are of the array and the detector that the numbers were made for."""
-    ours, default = scores["configuration"], as_dict(Config())
-    return all(ours.get(section) == default[section] for section in _SECTIONS)
 
 
 def front_rows(band: dict) -> list[list[str]]:

@@ -5,15 +5,15 @@ header.
 import itertools
 
 from tashower.evaluation.names import label, short
-from tashower.evaluation.tables import pm
+from tashower.evaluation.rounding import pm
 
 #: What the three cuts of `cut_rows` are.
 CUTS_MEAN = (
     "Part of the triggered events that is kept, and their 68 % opening angle. Common: the events "
     "that all methods are scored on. Own: all that pass the method's own cuts (a network has those "
     "of the fit that it corrects). Looser: four stations or more, and no flag but those of few "
-    "stations, border, pointing error and error of S800. The last two are other events for each "
-    "method: what is gained in events is paid for in resolution."
+    "stations, border, pointing error and error of the fitted size. The last two are other events "
+    "for each method: what is gained in events is paid for in resolution."
 )
 
 
@@ -60,17 +60,22 @@ def ladder_rows(scores: dict, fit: str) -> list[list[str]]:
     return rows
 
 
+def energy_bin_names(scores: dict) -> list[str]:
+    """The bins of energy, in words."""
+    edges = scores["configuration"]["scores"]["energy_edges_log10_ev"]
+    return [f"{low:g} – {high:g}" for low, high in itertools.pairwise(edges)]
+
+
 def ladder_bin_rows(scores: dict, fit: str, key: str) -> list[list[str]]:
     """One number of the direction of every method against one fit in bins of energy, with header.
 
     key : "ratio_68", "ev_68", "ev" or "ev_without_worst"
     """
-    edges = scores["configuration"]["scores"]["energy_edges_log10_ev"]
     methods = scores["ladder"][fit]
     rows = [["log10(E/eV)", *(label(name, scores["networks"]) for name in methods)]]
-    for k, (low, high) in enumerate(itertools.pairwise(edges)):
+    for k, name in enumerate(energy_bin_names(scores)):
         numbers = (pm(method["by_energy"][k]["axis"][key]) for method in methods.values())
-        rows.append([f"{low:g} – {high:g}", *numbers])
+        rows.append([name, *numbers])
     return rows
 
 

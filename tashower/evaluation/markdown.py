@@ -1,5 +1,7 @@
 """The scores as one Markdown text."""
 
+from tashower.evaluation.anchors import limit_of, published_cells
+from tashower.evaluation.coverage_tables import coverage_text
 from tashower.evaluation.ladder_tables import (
     CUTS_MEAN,
     cut_rows,
@@ -7,9 +9,12 @@ from tashower.evaluation.ladder_tables import (
     ladder_rows,
     spectrum_words,
 )
+from tashower.evaluation.mass_tables import mass_text
 from tashower.evaluation.names import baselines, short
+from tashower.evaluation.stated_tables import stated_text
 from tashower.evaluation.summary import edge_sentences, sentences
 from tashower.evaluation.tables import (
+    answer_rows,
     bin_rows,
     ev_rows,
     fraction_rows,
@@ -26,6 +31,11 @@ def ladder_text(scores: dict) -> str:
     return "\n\n".join(["## The ladder", *tables, "EV: explained variance. Errors are paired."])
 
 
+def _published(scores: dict) -> list[str]:
+    source = "Published: Ivanov et al. 2020, arXiv:2005.07117. "
+    return [f"{source * bool(published_cells(scores))}Errors: bootstrap of showers."]
+
+
 def as_markdown(scores: dict) -> str:
     """All tables as one Markdown text."""
 
@@ -37,10 +47,12 @@ def as_markdown(scores: dict) -> str:
         f"{scores['n_scored']:,} of {scores['n_triggered']:,} triggered events: "
         f"{scores['selection']}. Commit {scores['commit']}, {scores['created']}.",
         *sentences(scores),
+        "## The answer",
+        markdown_table(answer_rows(scores, limit_of(scores))),
         ladder_text(scores),
         "## Explained variance of the correction of the direction",
         markdown_table(ev_rows(scores)),
-        "Published: Ivanov et al. 2020, arXiv:2005.07117. Errors: bootstrap of showers.",
+        *_published(scores),
         "## All scored events",
         markdown_table(method_rows(scores)),
         "Reconstructed: part of the triggered events with a valid result; all other columns are "
@@ -67,9 +79,12 @@ def as_markdown(scores: dict) -> str:
                 markdown_table(ladder_bin_rows(scores, fit, "ev")),
             )
         ),
-        "## Explained variance of each quantity itself",
+        "## Variance of each quantity itself that stays unexplained",
         markdown_table(quantity_rows(scores)),
         "## Pulls of the fits",
         markdown_table(pull_rows(scores)),
+        *coverage_text(scores),
+        *stated_text(scores),
+        *mass_text(scores),
     ]
     return "\n\n".join(parts) + "\n"

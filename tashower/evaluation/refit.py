@@ -44,6 +44,8 @@ class Made(NamedTuple):
     networks: Collection[str] = ()  #: methods that are corrections of a fit
     place: str = ""  #: where the event is found
     why: str = ""  #: why there is no fit
+    odd: str = ""  #: what is odd of the event, where that was asked
+    odd_stations: Collection[int] = ()  #: indices of stations that are flagged
 
 
 class Again(NamedTuple):

@@ -6,12 +6,31 @@ import os
 import platform
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import quote
 
 from tashower.config import Config, as_dict
 from tashower.errors import InputError
-from tashower.evaluation import fronts, ladder_tables, summary, tables
-from tashower.evaluation.names import LOOKS, REFERENCE, baselines, short
-from tashower.evaluation.page import is_picture_of, pictures, render, scores_source, statement
+from tashower.evaluation import (
+    coverage_tables,
+    fronts,
+    ladder_tables,
+    mass_tables,
+    stated_tables,
+    summary,
+    tables,
+)
+from tashower.evaluation.anchors import array_words, limit_of, of_default_array, size_name
+from tashower.evaluation.explained import ERRORS, QUANTITIES, cut_list, methods_explained
+from tashower.evaluation.names import REFERENCE, baselines, short
+from tashower.evaluation.page import (
+    is_picture_of,
+    links,
+    pictures,
+    render,
+    scores_source,
+    statement,
+)
+from tashower.evaluation.verdict import read_verdict
 from tashower.io import provenance
 from tashower.io.atomic import written_aside
 from tashower.io.hdf5 import made_from
@@ -82,19 +101,28 @@ def _in_words(names) -> str:
     )
 
 
+def _explained(folder: FilePath | None) -> dict[str, str]:
+    """{network: address} of the pages of `tashower explain` in the folder of a report."""
+    found = sorted(Path(folder, "explain").glob("*.html")) if folder else []
+    return {path.stem: f"explain/{quote(path.name)}" for path in found}
+
+
 def report_text(
     scores: dict,
     figures: Sequence[Path],
     made_from: Sequence[Sequence[str]] = (),
     benchmarks: FilePath | None = None,
+    folder: FilePath | None = None,
 ) -> str:
     """The report of scores as HTML.
 
     figures : pictures of them
     made_from : [[name, checksum]] of the file of the scores, which the report states
     benchmarks : folder of Snakemake's benchmark files, for the times; None: no times
+    folder : where the report will lie, from which it names the pictures; None: it names none
     """
-    fits = baselines(scores)
+    fits, configuration = baselines(scores), scores["configuration"]
+    anchored = of_default_array(scores)
     found = sorted(figures, key=lambda path: (len(path.stem), path.stem))
     with_times = benchmarks and Path(benchmarks).is_dir()
     return render(
@@ -102,25 +130,35 @@ def report_text(
         scores=scores,
         tables=tables,
         ladder=ladder_tables,
+        coverage=coverage_tables,
+        mass=mass_tables,
+        stated=stated_tables,
         words=summary,
-        band=fronts.read_band() if scores["networks"] and fronts.applies(scores) else None,
+        anchored=anchored,
+        array=array_words(configuration),
+        limit=limit_of(scores),
+        band=fronts.read_band() if scores["networks"] and anchored else None,
         fronts=fronts,
         fits=[(name, short(name)) for name in fits],
         software=provenance.software(),
         n=f"{scores['n_scored']:,}",
         reference=short(REFERENCE),
         against=_in_words(fits),
-        meanings=[
-            (short(name), LOOKS[name].meaning)
-            for name in scores["methods"]
-            if name in LOOKS and LOOKS[name].meaning
-        ],
+        methods=methods_explained(
+            scores["methods"], scores["networks"], configuration.get("networks")
+        ),
+        quantities=QUANTITIES,
+        errors=ERRORS,
+        cuts=cut_list(configuration.get("reconstruction", {}), size_name(configuration)),
         pictures=pictures(found),
+        links=links(found, folder),
+        looks=_explained(folder),
+        generated=read_verdict(folder),
         commands=scores.get("commands", {}),
         run=_what_was_run(scores, made_from),
-        statement=statement("report", scores["configuration"], made_from),
+        statement=statement("report", configuration, made_from),
         times=read_times(benchmarks) if with_times else None,
-        configuration=json.dumps(scores["configuration"], indent=1),
+        configuration=json.dumps(configuration, indent=1),
     )
 
 
@@ -164,8 +202,12 @@ def write_report(
         raise InputError(f"{scores_path}: names no figures: score again")
     if config is not None:
         _check_configuration(scores_path, scores["configuration"], as_dict(config))
-    figures = [scores_path.parent / "figures" / f"{name}.png" for name in scores["figures"]]
+    figures = [
+        scores_path.absolute().parent / "figures" / f"{name}.png" for name in scores["figures"]
+    ]
     _check_figures(figures, scores_source(scores_path.name, scores_path.read_bytes()))
-    text = report_text(scores, figures, made_from([scores_path]), benchmarks)
+    text = report_text(
+        scores, figures, made_from([scores_path]), benchmarks, Path(output).absolute().parent
+    )
     with written_aside(output) as aside:
         aside.write_text(text)

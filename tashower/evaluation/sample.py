@@ -92,20 +92,14 @@ def read_methods(
     return methods, pulses, features
 
 
-def drawn(methods: Mapping[str, Reconstruction], networks: Mapping) -> dict[str, Reconstruction]:
-    """The methods that pictures of events hold: all but the second and further networks."""
-    further = list(networks)[1:]
-    return {name: table for name, table in methods.items() if name not in further}
-
-
-def _examples(n: int, events: Events, methods: dict, pulses, networks) -> list[Example]:
+def _examples(n: int, events: Events, methods: dict, pulses) -> list[Example]:
     """Up to n events that pass the cuts of the reference fit, spread evenly in energy."""
     good = np.flatnonzero(methods[REFERENCE].passes_cuts)
     if not len(good) or not n:
         return []
     order = good[np.argsort(events.truth.energy[good])]
     wanted = np.linspace(0, len(order) - 1, n + 2)[1:-1].astype(int)
-    return [single_event(events, int(order[k]), drawn(methods, networks), pulses) for k in wanted]
+    return [single_event(events, int(order[k]), methods, pulses) for k in wanted]
 
 
 def read_sample(
@@ -139,7 +133,7 @@ def read_sample(
         if not k:
             if n_examples and pulses is None:
                 raise InputError(f"{fits_path}: holds no pulses")
-            examples = _examples(n_examples, events, methods, pulses, networks)
+            examples = _examples(n_examples, events, methods, pulses)
         truths.append(events.truth)
         parts.append(methods)
         if missing := set(parts[0]) ^ set(methods):

@@ -17,6 +17,7 @@ from tashower.evaluation.station_fits import calibration_of
 from tashower.events.described import check_described
 from tashower.events.model import Events, Pulses, Reconstruction, select_events
 from tashower.io import provenance
+from tashower.io.anomaly_file import read_anomalies
 from tashower.io.event_file import read_events
 from tashower.io.hdf5 import read_attributes
 from tashower.io.reconstruction_file import read_reconstruction
@@ -187,6 +188,19 @@ def with_known_calibration(
     return made._replace(calibration=None)
 
 
+def _odd_of(anomalies: FilePath, events: Events, path: FilePath, index: int) -> dict:
+    """What is odd of event number `index`, as fields of `Made`."""
+    found = read_anomalies(anomalies)
+    same = np.array_equal(found.event_id, events.event_id)
+    if not same or found.station.max(initial=0) >= events.array.n_stations:
+        raise InputError(f"{anomalies}: is not of the events of {path}")
+    stations = found.station[found.station_flagged & (found.station_event == index)]
+    said = "flagged" if found.flagged[index] else "not flagged"
+    p = found.p_value[index]
+    text = f"{said} at a false-alarm rate of {found.rate:g}, p = {p:.2g}: {found.odd[index]}"
+    return {"odd": f"Anomaly: {text}.", "odd_stations": tuple(stations.tolist())}
+
+
 def show_event(
     path: FilePath,
     event: int | None = None,
@@ -194,6 +208,7 @@ def show_event(
     output: FilePath | None = None,
     event_id: int | None = None,
     calibration: FilePath | None = None,
+    anomalies: FilePath | None = None,
 ) -> Path:
     """Draw one event; returns the path of the picture.
 
@@ -205,6 +220,7 @@ def show_event(
     output : picture; None: FILE-event-N.png or FILE-id-ID.png in the current folder
     calibration : file of the fits' calibration, with which their own errors and rejected stations
         are drawn; None: that of the package, where it is the one
+    anomalies : file of `tashower anomalies` of these events: flagged stations get a red ring
 
     Raises
     ------
@@ -220,6 +236,7 @@ def show_event(
     name = f"event id {events.event_id[index]} (position {index}, counted from 0)"
     if events.hit_offset[index] == events.hit_offset[index + 1]:
         raise InputError(f"{path}: {name} has no hits: there is nothing to draw")
+    odd = {} if anomalies is None else _odd_of(anomalies, events, path, index)
     known = read_calibration(DEFAULT if calibration is None else calibration)
     if fits:
         tables, pulses, where = read_fits(fits, events, path)
@@ -235,7 +252,7 @@ def show_event(
     else:
         events = select_events(events, [index])
         tables, pulses, made = fit_on_the_spot(events, known)
-    made = made._replace(place=place_of(path, index))
+    made = made._replace(place=place_of(path, index), **odd)
     chosen = f"event-{index}" if event_id is None else f"id-{event_id}"
     output = Path(output) if output else Path(f"{Path(path).stem}-{chosen}.png")
     save(event_figure(events, 0, tables, pulses, made), output)

@@ -1,8 +1,12 @@
 """What scores say, in words that follow from the numbers."""
 
+from tashower.evaluation.anchors import published_cells
 from tashower.evaluation.ladder_tables import spectrum_words
-from tashower.evaluation.names import BASELINES, baselines, label, short, standard
-from tashower.evaluation.tables import cells, full_network, pm
+from tashower.evaluation.mass_tables import mass_sentences
+from tashower.evaluation.names import BASELINES, LIMITS, baselines, label, short, standard
+from tashower.evaluation.rounding import number as rounded
+from tashower.evaluation.rounding import pm
+from tashower.evaluation.tables import cells, full_network
 
 #: An effect is called one where it is larger than so many errors (choice).
 _CLEAR = 2.0
@@ -11,12 +15,13 @@ _CLEAR = 2.0
 def sentences(scores: dict) -> list[str]:
     """What the numbers say, in words computed from them."""
     if not scores["networks"]:
-        return ["No network was scored."]
-    fits, full = baselines(scores), full_network(scores)
+        return [] if scores.get("mass") else ["No network was scored."]
+    full = full_network(scores)
     return [
         *_headline(scores, full),
         *_fits_alone(scores),
-        *(_against(scores, full, fit) for fit in fits),
+        _against(scores, full),
+        *_limit(scores, full),
         _weighted(scores, full),
         *_four_networks(scores),
         *edge_sentences(scores),
@@ -31,16 +36,16 @@ def _strongest(fits) -> str:
 def _headline(scores, full: str) -> list[str]:
     fits = baselines(scores)
     published, last = standard(fits), fits[-1]
-    value = max(cell["value"] for cell in scores["published_ev"])
+    cells_of = published_cells(scores)
 
     def number(fit, key):
         return pm(scores["ladder"][fit][full]["all"]["axis"][key])
 
     ratio = f"{number(published, 'ratio_68')} times that of the {short(published)}"
-    ev = (
-        f"{number(published, 'ev')} against the {short(published)}, which is the published "
-        f"comparison ({value:.2f})"
-    )
+    ev = f"{number(published, 'ev')} against the {short(published)}"
+    if cells_of:
+        value = max(cell["value"] for cell in cells_of)
+        ev += f", which is the published comparison ({value:.2f})"
     if last != published:
         more = f"the {short(last)}{_strongest(fits)}"
         ratio += f", {number(last, 'ratio_68')} times that of {more}"
@@ -64,15 +69,38 @@ def _fits_alone(scores) -> list[str]:
     ]
 
 
-def _against(scores, full: str, fit: str) -> str:
-    """A sentence on the opening angles of the network that sees most and those of a fit."""
-    bins = [one["axis"]["ratio_68"] for one in scores["ladder"][fit][full]["by_energy"]]
-    ratios = [entry["value"] for entry in bins if entry["value"] is not None]
-    better = sum(ratio < 1.0 for ratio in ratios)
+def _against(scores, full: str) -> str:
+    """A sentence on the opening angles of the network that sees most and those of the fits."""
+
+    def smaller(fit):
+        bins = [one["axis"]["ratio_68"] for one in scores["ladder"][fit][full]["by_energy"]]
+        ratios = [entry["value"] for entry in bins if entry["value"] is not None]
+        return f"{short(fit)} in {sum(ratio < 1.0 for ratio in ratios)} of {len(ratios)}"
+
+    numbers = ", ".join(map(smaller, baselines(scores)))
     return (
-        f"The network's 68 % opening angle is smaller than that of the {label(fit)} in {better} of "
-        f"{len(ratios)} energy bins."
+        "The network's 68 % opening angle is smaller, in bins of energy, than that of the "
+        f"{numbers}."
     )
+
+
+def _limit(scores, full: str) -> list[str]:
+    """A sentence on how far the strongest fit, the network and the likelihood of edges are from
+    what the data hold; none where that is not known.
+    """
+    limit = scores.get("limit") or {}
+    if not limit.get("times"):
+        return []
+    names = [baselines(scores)[-1], full, *LIMITS[::-1]]
+    numbers = ", ".join(
+        f"{short(name)} {pm(limit['times'][name]['angle_68_deg'])}"
+        for name in names
+        if name in limit["times"]
+    )
+    return [
+        f"68 % opening angles in multiples of what the {label(limit['method'])} makes of the same "
+        f"events: {numbers}."
+    ]
 
 
 def _weighted(scores, full: str) -> str:
@@ -91,7 +119,7 @@ def _four_networks(scores) -> list[str]:
     found = [cell for cell in cells(scores) if cell["name"]]
     ours = {(c["waveforms"], c["event_features"]): c["ours"][fit]["value"] for c in found}
     theirs = {(c["waveforms"], c["event_features"]): c["value"] for c in found}
-    if len(ours) < len(scores["published_ev"]):
+    if not ours or len(ours) < len(published_cells(scores)):
         return []
     order = sorted(ours, key=lambda k: -ours[k])
     if order == sorted(theirs, key=lambda k: -theirs[k]):
@@ -102,8 +130,8 @@ def _four_networks(scores) -> list[str]:
     gain, expected = (of[True, True] - of[False, True] for of in (ours, theirs))
     return [
         said,
-        f"Reading waveforms adds {gain:.3f} to the explained variance when event features are "
-        f"given (published: {expected:.2f}).",
+        f"Reading waveforms adds {rounded(gain, 3)} to the explained variance when event features "
+        f"are given (published: {expected:.2f}).",
     ]
 
 
@@ -182,5 +210,6 @@ def summary(scores: dict) -> str:
         [
             f"{scores['n_scored']:,} of {scores['n_triggered']:,} triggered events scored.",
             *sentences(scores),
+            *mass_sentences(scores),
         ]
     )

@@ -11,7 +11,7 @@ from pathlib import Path
 from tashower.errors import InputError
 from tashower.evaluation.page import is_picture_of, scores_source, statement_of
 from tashower.io.hdf5 import checksum_of
-from tashower.io.stages import STAGES, code_of_stage, flat, products
+from tashower.io.stages import STAGES, code_of_stage, flat, products, robustness_products
 from tashower.io.statements import statement_in
 from tashower.types import FilePath
 
@@ -20,6 +20,9 @@ _OF_A_RUN = ("reconstructions", "networks", "logs")
 #: Stages at the end of a run, and those that build a network.
 _LAST = ("score", "report", "report-data")
 _NETWORK = ("train", "apply")
+_GENERATOR = ("train-generator", "generate")
+#: Kinds of files that are made from a configuration alone.
+_OF_NO_FILE = ("tashower station likelihood", "tashower limit")
 #: Keys that may differ along a chain: a network may serve events of another seed.
 _FREE = ("seed",)
 
@@ -44,9 +47,10 @@ def _content(path: Path) -> dict | None:
     InputError : a damaged file.
     """
     if path.suffix == ".pt":
-        from tashower.network.checkpoint import load_checkpoint
+        from tashower.generation.checkpoint import FORM
+        from tashower.network.checkpoint import FORMAT, VERSION, load_checkpoint
 
-        return load_checkpoint(path)
+        return load_checkpoint(path, forms=((FORMAT, VERSION), FORM))
     if path.suffix == ".html":
         return statement_of(path)
     return statement_in(path)
@@ -84,6 +88,8 @@ def _inputs(found: dict[Path, _Stated], checksums: dict) -> tuple[dict, list[str
     problems, elsewhere, inputs = [], Counter(), {}
     for path, stated in found.items():
         inputs[path] = []
+        if stated.made_from is None and stated.kind in _OF_NO_FILE:
+            continue
         if stated.made_from is None:
             problems.append(f"{path}: does not say what it was made from")
             continue
@@ -109,6 +115,12 @@ def _above(path: Path, inputs: dict[Path, list[Path]]) -> list[Path]:
     return sorted(above)
 
 
+def _in_worlds(own: dict, key: str) -> list:
+    """Values of a key in the worlds that a configuration tests in."""
+    worlds = {name: value for name, value in own.items() if name.startswith("robustness.worlds.")}
+    return [value for name, value in worlds.items() if name.split(".", 3)[3:] == [key]]
+
+
 def _other_keys(path: Path, above: list[Path], found: dict[Path, _Stated]) -> Iterator[str]:
     """Keys of a file that a file which it was made from states otherwise, each once."""
     stated = found[path]
@@ -119,7 +131,8 @@ def _other_keys(path: Path, above: list[Path], found: dict[Path, _Stated]) -> It
         if not other.stage or (stated.stage == "report-data" and other.stage in _NETWORK):
             continue
         for key, value in flat(other.configuration):
-            if key in own and own[key] != value and key not in said:
+            other_value = key in own and value not in (own[key], *_in_worlds(own, key))
+            if other_value and key not in said:
                 said.add(key)
                 yield (
                     f"{path}: says {key} {json.dumps(own[key])}, and was made from {one}, "
@@ -132,10 +145,10 @@ def _other_code(above: list[Path], found: dict[Path, _Stated]) -> Iterator[str]:
     codes: dict[tuple, dict[str, Path]] = defaultdict(dict)
     for one in above:
         stage, configuration = found[one].stage, found[one].configuration
-        # Each network runs its own model and head.
-        networks = tuple(configuration.get("networks", ())) if stage in _NETWORK else ()
+        # Each network runs its own model and head, each generator the code of its kind.
+        section = "networks" * (stage in _NETWORK) + "generators" * (stage in _GENERATOR)
         if stage:
-            codes[stage, networks][found[one].code] = one
+            codes[stage, tuple(configuration.get(section, ()))][found[one].code] = one
     for (stage, _), by_code in codes.items():
         if len(by_code) > 1:
             files = ", ".join(map(str, sorted(by_code.values())))
@@ -185,10 +198,15 @@ def _roots(found: dict[Path, _Stated]) -> dict[Path, _Stated]:
 
 def _missing(root: Path, configuration: dict, found: dict) -> tuple[list[str], list[str]]:
     """(products of a whole run that are missing, files that are none of them)."""
-    wanted = [root / name for name in products(configuration)]
+    names, table = products(configuration), found.get(root / "robustness.json")
+    if table is not None and table.stage == "robustness":
+        names += robustness_products(table.configuration)
+    wanted = [root / name for name in names]
     missing = [f"{path}: is missing" for path in wanted if not path.exists()]
     rooms = [root / "reconstructions", root / "networks"]
     left = [path for path in found if any(room in path.parents for room in rooms)]
+    # Epochs of a checkpoint lie in a folder beside it (training.checkpoints).
+    left = [p for p in left if p.parent.parent / "checkpoint_epochs" != p.parent]
     over = [f"{path}: belongs to no part of the run" for path in left if path not in wanted]
     return missing, over
 

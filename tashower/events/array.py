@@ -320,6 +320,11 @@ def lattice_map(array: Array) -> tuple[np.ndarray, float]:
     return coefficients, heading if abs(heading) > 5e-3 else 0.0
 
 
+def lattice_heading(array: Array) -> float:
+    """Heading [rad] of the lattice's first axis from east; 0 where there is no lattice."""
+    return 0.0 if array.kind == "irregular" else lattice_map(array)[1]
+
+
 def border_distance(array: Array, x: ArrayLike, y: ArrayLike) -> np.ndarray:
     """Distance [m] of ground points (same shape x, y) inside the convex border of the array;
     negative outside.

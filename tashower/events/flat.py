@@ -1,7 +1,8 @@
 """Events and reconstructions as one flat table: a numpy structured array, or a pandas table.
 
 dtype of a reconstruction (`structured_reconstruction`): every column of `Reconstruction` in its
-order and type, `covariance` as (7, 7) float64, then `valid` and `passes_cuts` (bool).
+order and type, `covariance` as (7, 7) float64, Xmax and ln A where the method says anything of
+them, then `valid` and `passes_cuts` (bool).
 
 dtype of hits (`structured_hits`): `event` (int64, position among the events), `event_id` (int64),
 `station_id` (int32), `x`, `y`, `z` [m] and `time` (start of the waveform [ns]) float64; where there

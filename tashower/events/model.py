@@ -39,6 +39,7 @@ FLAGS = (
     "silence",  # the result expects more where nothing was seen than the cut on chi2 allows
     "left_out",  # too much signal lies outside of the cluster that was fitted
     "few_points",  # too few of the points of a posterior carry its weight
+    "outside_domain",  # unlike the events that the network was trained on
 )
 
 
@@ -184,13 +185,19 @@ class Reconstruction:
     t0: np.ndarray  #: [ns]
     curvature: np.ndarray  #: [ns]
     energy: np.ndarray  #: [EeV]
-    energy_error: np.ndarray  #: [EeV], of the measurement alone; NaN where not known
+    energy_error: np.ndarray  #: [EeV], of measurement and showers; NaN where not known
     covariance: np.ndarray  #: (n_events, 7, 7) in the order of PARAMETERS; NaN where not known
     chi2: np.ndarray
     ndof: np.ndarray  #: int32
     n_stations: np.ndarray  #: int32, stations with a signal that the fit used
     n_excluded: np.ndarray  #: int32, stations that the fit rejected
     flags: np.ndarray  #: uint16, bits as in FLAGS
+    #: Depth of the maximum [g/cm^2] and ln of the primary's mass number, with errors; NaN where not
+    #: known, None of methods that say nothing of them
+    xmax: np.ndarray | None = None
+    xmax_error: np.ndarray | None = None
+    ln_a: np.ndarray | None = None
+    ln_a_error: np.ndarray | None = None
 
     @property
     def valid(self) -> np.ndarray:
@@ -201,6 +208,16 @@ class Reconstruction:
     def passes_cuts(self) -> np.ndarray:
         """(n_events,) bool: no quality flag is set."""
         return self.flags == 0
+
+    def of_mass(self, name: str) -> np.ndarray:
+        """(n_events,) column xmax, xmax_error, ln_a or ln_a_error; NaN of a method without it."""
+        column = getattr(self, name)
+        return np.full(len(self), np.nan) if column is None else column
+
+    @property
+    def says_mass(self) -> bool:
+        """Whether the method says anything of Xmax or of the mass."""
+        return self.xmax is not None or self.ln_a is not None
 
     def __len__(self) -> int:
         return len(self.event_id)
@@ -268,7 +285,10 @@ def _select_list(offset, *columns, rows):
 
 def select_rows(table: Table, rows: np.ndarray | slice) -> Table:
     """The given rows (index array or mask) of a Truth, Pulses or Reconstruction."""
-    return replace(table, **{f.name: getattr(table, f.name)[rows] for f in fields(table)})
+    columns = {f.name: getattr(table, f.name) for f in fields(table)}
+    return replace(
+        table, **{n: column[rows] for n, column in columns.items() if column is not None}
+    )
 
 
 def select_events(events: Events, rows: np.ndarray | slice) -> Events:
@@ -312,7 +332,7 @@ def concatenate_rows(tables: Sequence[Table | None]) -> Table | None:
         return None
     return replace(
         tables[0],
-        **{f.name: np.concatenate([getattr(t, f.name) for t in tables]) for f in fields(tables[0])},
+        **{f.name: _concatenate([getattr(t, f.name) for t in tables]) for f in fields(tables[0])},
     )
 
 

@@ -16,7 +16,8 @@ PACKAGE = Path(__file__).resolve().parent.parent
 #: gets its name; `tashower` itself holds names and the version.
 NOT_COUNTED = (
     *("", "caches", "cli", "config", "errors", "front_door", "memory", "progress", "types"),
-    *("io.atomic", "io.code", "io.paths", "io.provenance", "io.stages", "io.statements"),
+    *("io.atomic", "io.code", "io.paths", "io.provenance", "io.samples", "io.stages"),
+    "io.statements",
 )
 
 

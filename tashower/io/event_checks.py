@@ -186,11 +186,11 @@ def _check_shapes(table: Truth | Pulses | Reconstruction | None, n: int, path, m
     if table is None:
         return
     for f in fields(table):
-        found, needed = getattr(table, f.name).shape, (n, *more.get(f.name, ()))
-        if found != needed:
+        column, needed = getattr(table, f.name), (n, *more.get(f.name, ()))
+        if column is not None and column.shape != needed:
             raise InputError(
-                f"{path}: {type(table).__name__.lower()}/{f.name} has shape {found}, {needed} "
-                "needed"
+                f"{path}: {type(table).__name__.lower()}/{f.name} has shape {column.shape}, "
+                f"{needed} needed"
             )
 
 

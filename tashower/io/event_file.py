@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, fields
+from dataclasses import MISSING, asdict, fields
 
 import numpy as np
 
@@ -142,7 +142,7 @@ def table_of(
     kind: type, columns: dict | None, path: FilePath, n_rows: int
 ) -> Truth | Pulses | Reconstruction | None:
     """A Truth, Pulses or Reconstruction from the columns of a group of n_rows rows; None without
-    columns.
+    columns. A column that has a default may be missing.
 
     Raises
     ------
@@ -153,15 +153,16 @@ def table_of(
     columns = with_present_names(columns)
     for name in SINCE & {f.name for f in fields(kind)}:
         columns.setdefault(name, np.full(n_rows, np.nan))
-    for f in fields(kind):
-        if f.name not in columns:
-            raise InputError(f"{path}: {kind.__name__.lower()}/{f.name} is missing")
-        if len(columns[f.name]) != n_rows:
+    wanted = [f.name for f in fields(kind) if f.name in columns or f.default is MISSING]
+    for name in wanted:
+        if name not in columns:
+            raise InputError(f"{path}: {kind.__name__.lower()}/{name} is missing")
+        if len(columns[name]) != n_rows:
             raise InputError(
-                f"{path}: {kind.__name__.lower()}/{f.name} has {len(columns[f.name])} rows, "
+                f"{path}: {kind.__name__.lower()}/{name} has {len(columns[name])} rows, "
                 f"{n_rows} needed"
             )
-    return kind(**{f.name: columns[f.name] for f in fields(kind)})
+    return kind(**{name: columns[name] for name in wanted})
 
 
 def _lateral(columns, attributes, path) -> Lateral:

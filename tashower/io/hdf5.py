@@ -51,6 +51,7 @@ _UNITS = {
     "core_y": "m",
     "t0": "ns",
     "xmax": "g/cm^2",
+    "xmax_error": "g/cm^2",
     "s_ref": "VEM/m^2",
     "curvature": "ns",
 }

@@ -24,6 +24,8 @@ _SINCE = {
     "tashower scores": 2,
     "tashower history": 1,
     "tashower station likelihood": 1,
+    "tashower robustness": 1,
+    "tashower judgement": 1,
 }
 
 

@@ -58,9 +58,10 @@ def check_paths(inputs: Iterable, outputs: Iterable[str | PathLike | None] = ())
                 also = "" if seen[key] == path else f", also as {seen[key]}"
                 raise InputError(f"{path}: is there twice{also}")
             seen[key] = path
-    for output in outputs:
-        if output is None:
-            continue
+    outputs = [output for output in outputs if output is not None]
+    for i, output in enumerate(outputs):
+        if any(same_file(other, output) for other in outputs[:i]):
+            raise InputError(f"{output}: would be written twice by this command")
         if os.path.isdir(output):
             raise InputError(f"{output}: is a folder, the name of a file is needed")
         for path in (path for group in groups for path in group):
@@ -74,14 +75,20 @@ _READ = (
     "events",
     "fits",
     "calibration",
+    "station_likelihood",
+    "anomalies",
     "truth",
     "checkpoint",
     "simulated_fits",
+    "training",
     "scores",
     "config",
 )
 _ONCE = (
     ("files", "stations"),
+    ("reference", "events"),
+    ("simulated", "towards"),
+    ("events", "calibrate"),
     ("train_events", "validation_events"),
     ("train_fits", "validation_fits"),
 )
@@ -98,12 +105,14 @@ def check_arguments(arguments: dict) -> None:
 
     def paths(name) -> list[str]:
         value = arguments.get(name)
-        words = [] if value is None else [value] if isinstance(value, str) else list(value)
-        # A configuration may be text, a lateral distribution a name.
+        # A configuration may be text, a lateral distribution a name, what one calibrates a number.
+        words = value if isinstance(value, (list, tuple)) else [value]
         return [word for word in words if isinstance(word, str) and not word.startswith("{")]
 
+    # `refine` writes its checkpoint where there are data to learn from.
+    written = (*_WRITTEN, "checkpoint") if arguments.get("towards") else _WRITTEN
     networks = [word.partition("=")[2] for word in paths("network") if "=" in word]
-    groups = [paths(name) for name in _READ]
+    groups = [paths(name) for name in _READ if name not in written]
     groups += [[path for name in names for path in paths(name)] for names in _ONCE]
-    outputs = [path for name in _WRITTEN for path in paths(name)]
+    outputs = [path for name in written for path in paths(name)]
     check_paths([*groups, networks, paths("lateral")], outputs)

@@ -14,7 +14,7 @@ from tashower.io.hdf5 import read_arrays, write_arrays
 from tashower.types import FilePath
 
 #: Version of the reconstruction file.
-RECONSTRUCTION_VERSION = "1.2"
+RECONSTRUCTION_VERSION = "1.3"
 
 
 def write_reconstruction(
@@ -25,11 +25,13 @@ def write_reconstruction(
     features: dict | None = None,
     inputs: Sequence[FilePath] = (),
     stage: str = "",
+    attributes: dict | None = None,
 ) -> None:
     """Write reconstructions {method: Reconstruction} of one event file, with the pulses and event
     features behind them.
 
-    `features` is {name: (n_events,) array}; `stage` one of `stages.STAGES`, or "".
+    `features` is {name: (n_events,) array}; `stage` one of `stages.STAGES`, or ""; `attributes`
+    further root attributes.
     """
     groups = {f"{method}": columns_of(table) for method, table in reconstructions.items()}
     groups["pulses"] = columns_of(pulses)
@@ -38,6 +40,7 @@ def write_reconstruction(
         "methods": json.dumps(list(reconstructions)),
         "parameters": PARAMETERS,
         "flags": FLAGS,
+        **(attributes or {}),
     }
     how = (configuration, inputs, attributes, stage)
     write_arrays(path, "reconstruction", RECONSTRUCTION_VERSION, groups, *how)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tashower.io.code import PACKAGE, code_of
+from tashower.io.samples import samples_of, split_of, world_samples
 
 
 class Stage(NamedTuple):
@@ -39,6 +40,9 @@ _TEMPLATES = ("evaluation/templates/*.j2",)
 STAGES = {
     # Which showers of which sample is not here: it is a job's own.
     "simulate": Stage(("simulation.simulate", "simulation.given", "io.event_file"), _SHOWERS),
+    "simulate-randomised": Stage(
+        ("simulation.randomised", "io.event_file"), (*_SHOWERS, "robustness.nuisances")
+    ),
     "convert": Stage(
         ("convert.convert", "events.array"),
         (
@@ -50,19 +54,51 @@ STAGES = {
         ("reconstruction.calibrate", "calibration.calibration", *_FILES), ("reconstruction",)
     ),
     "station-likelihood": Stage(
-        ("likelihood.station_likelihood", "calibration.station_likelihood"), _SHOWERS
+        ("likelihood.station_likelihood", "calibration.station_likelihood"),
+        (*_SHOWERS, "likelihood.stations"),
     ),
     "fit": Stage(("reconstruction.reconstruct", "calibration.calibration", *_FILES), _FIT),
     "train": Stage(("network.training",), ("seed", "networks")),
     "apply": Stage(("network.apply",), ("seed", "networks")),
+    "train-generator": Stage(("generation.training",), (*_SHOWERS, "generators")),
+    "generate": Stage(("generation.generate", "io.event_file"), (*_SHOWERS, "generators")),
+    "refine": Stage(("generation.refine_file", "io.event_file"), _SHOWERS),
+    "explain": Stage(("evaluation.explain",), ("seed", "networks"), _TEMPLATES),
     "score": Stage(("evaluation.evaluate",), _SCORED),
+    "robustness": Stage(
+        ("evaluation.robustness", "evaluation.robustness_tables"), (*_SCORED, "robustness.worlds")
+    ),
+    "judge": Stage(("evaluation.judge_page",), (*_SHOWERS, *_FIT), _TEMPLATES),
     "report": Stage(("evaluation.report",), _SCORED, (*_TEMPLATES, "evaluation/fronts.json")),
     "report-data": Stage(("evaluation.data_report",), (*_SCORED, "data"), _TEMPLATES),
 }
+#: Kinds of generators, and their modules.
+_GENERATORS = {"station_flow": "flow", "tile_gan": "gan"}
 #: Keys that decide where and not what is computed.
-_WHERE = ("networks.*.training.device",)
+_WHERE = ("networks.*.training.device", "generators.*.device")
 #: Keys that may name a file of the user's, whose content counts.
 _USERS_FILES = ("array.lateral", "array.stations", "networks.*.model", "data.stations")
+#: The station likelihood that comes with the package, and what decides what a station sees.
+PACKAGED = PACKAGE / "calibration/default_station_likelihood.json"
+_OF_A_STATION = (
+    *("array.lateral", "array.reference_m", "front"),
+    *("array.front_distance_m", "array.front_power", "array.front_density_power"),
+    *(f"detector.{key}" for key in ("layers", "area_m2", "bin_width_ns", "bins", "windows")),
+    *(f"detector.{key}" for key in ("calibration_spread", "clock_ns", "accidental_rate_khz")),
+    *("detector.gain_shift", "showers.muon_factor"),
+    *("detector.noise_factor", "detector.pulse_width_factor", "detector.late_pulse_probability"),
+    *(f"showers.{key}" for key in ("interaction_model", "primaries", "min_log10_energy_ev")),
+    *(f"showers.{key}" for key in ("max_log10_energy_ev", "spectral_index", "max_zenith_deg")),
+    *(f"showers.{key}" for key in ("slope_shift", "lateral_far_power", "front_power")),
+)
+#: Those that are younger than that file, and what it was learned with.
+_YOUNGER = {
+    "detector.gain_shift": 0.0,
+    "showers.muon_factor": 1.0,
+    "detector.noise_factor": 1.0,
+    "detector.pulse_width_factor": 1.0,
+    "detector.late_pulse_probability": 0.0,
+}
 
 
 def _found(values: Any, key: str, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple, Any]]:
@@ -94,7 +130,7 @@ def part_of(stage: str, configuration: Mapping, network: str | None = None) -> d
     Parameters
     ----------
     configuration : nested maps, as `config.as_dict` gives them; missing keys stay missing
-    network : the one that is trained or applied; None: all
+    network : the network or generator that is trained or applied; None: all
     """
     part: dict = {}
     for key in STAGES[stage].keys:
@@ -103,8 +139,9 @@ def part_of(stage: str, configuration: Mapping, network: str | None = None) -> d
             for name in path[:-1]:
                 place = place.setdefault(name, {})
             place[path[-1]] = copy.deepcopy(value)
-    if network is not None and "networks" in part:
-        part["networks"] = {network: part["networks"][network]}
+    for section in ("networks", "generators"):
+        if network is not None and section in part:
+            part[section] = {network: part[section][network]}
     for key in _WHERE:
         for path, _ in list(_found(part, key)):
             place = part
@@ -117,12 +154,13 @@ def part_of(stage: str, configuration: Mapping, network: str | None = None) -> d
 def code_of_stage(stage: str, configuration: Mapping) -> str:
     """Fingerprint of the code that a stage runs (`code.code_of`).
 
-    configuration : of which `train` and `apply` take the models and heads of the networks, which
-        are found by their names; of a network that was trained elsewhere they take all
+    configuration : of which `train`, `apply` and `explain` take the models and heads of the
+        networks, which are found by their names; of a network that was trained elsewhere they take
+        all; and the stages of generators the kinds of these
     """
     modules, files = list(STAGES[stage].modules), STAGES[stage].files
-    if stage in ("train", "apply"):
-        if stage == "apply" and not configuration.get("networks"):
+    if stage in ("train", "apply", "explain"):
+        if stage != "train" and not configuration.get("networks"):
             folders = [PACKAGE / "network" / room for room in ("models", "heads")]
             found = [p for folder in folders for p in folder.glob("[a-z]*.py")]
             modules += [f"network.{p.parent.name}.{p.stem}" for p in found]
@@ -130,6 +168,9 @@ def code_of_stage(stage: str, configuration: Mapping) -> str:
             modules.append(f"network.heads.{network['head']}")
             if not network["model"].endswith(".py"):
                 modules.append(f"network.models.{network['model']}")
+    if stage in ("train-generator", "generate"):
+        kinds = {entry["kind"] for entry in configuration.get("generators", {}).values()}
+        modules += [f"generation.{_GENERATORS[kind]}" for kind in kinds or _GENERATORS]
     return code_of(tuple(sorted(set(modules))), files)
 
 
@@ -185,21 +226,48 @@ def made_by(
     }
 
 
-#: Samples that the networks never see, and those that they do.
-_SPLITS = ("calibration", "train", "validation", "test")
+def _of_a_station(configuration: Mapping) -> dict:
+    return {
+        ".".join(path): value for key in _OF_A_STATION for path, value in _found(configuration, key)
+    }
 
 
-def chunk_names(configuration: Mapping, split: str) -> list[str]:
+def station_likelihood_of(configuration: Mapping, results: str) -> str:
+    """Path of the station likelihood that a run uses, "" where it uses none; that of the package
+    counts for simulated events alone, of the showers and stations that it was learned from.
+
+    results : folder in which one is learned
+    """
+    named = configuration["likelihood"]["file"]
+    if named == "auto":
+        learned_from = json.loads(PACKAGED.read_text())["configuration"]
+        same = _YOUNGER | _of_a_station(learned_from) == _of_a_station(configuration)
+        return str(PACKAGED) if same and not configuration["data"]["files"] else ""
+    return {"none": "", "learn": f"{results}/station_likelihood.json"}.get(named, named)
+
+
+def chunk_names(configuration: Mapping, sample: str) -> list[str]:
     """Names of the chunks of a sample: numbers with as many digits as the last, at least three."""
     samples = configuration["samples"]
-    n_chunks = -(-samples[split] // samples["chunk_size"])
+    n_chunks = -(-samples[split_of(sample)] // samples["chunk_size"])
     digits = max(3, len(str(n_chunks - 1)))
     return [f"{chunk:0{digits}d}" for chunk in range(n_chunks)]
 
 
-def showers_of(configuration: Mapping, split: str, chunk: int) -> list[int]:
+def train_chunks(configuration: Mapping, network: str) -> list[str]:
+    """Names of the chunks that a network is trained with: the first that hold its `showers`."""
+    names, showers = (
+        chunk_names(configuration, "train"),
+        configuration["networks"][network].get("showers", 0),
+    )
+    size = configuration["samples"]["chunk_size"]
+    return names[: -(-showers // size)] if showers else names
+
+
+def showers_of(configuration: Mapping, sample: str, chunk: int) -> list[int]:
     """[first, one after the last] shower of a chunk; the two are equal where there is none."""
-    size, total = configuration["samples"]["chunk_size"], configuration["samples"][split]
+    samples = configuration["samples"]
+    size, total = samples["chunk_size"], samples[split_of(sample)]
     return [min(chunk * size, total), min((chunk + 1) * size, total)]
 
 
@@ -208,10 +276,13 @@ def products(configuration: Mapping) -> list[str]:
     which only the next stage reads, are not among them.
     """
     data = configuration.get("data", {})
+    learn = configuration.get("likelihood", {}).get("file") == "learn"
+    learned = ["station_likelihood.json"] if learn else []
     if data.get("files"):
         names = [Path(path).parent.name for path in data["checkpoints"]]
         return [
             *([] if data["calibration"] else ["calibration.json"]),
+            *learned,
             "data/fits.h5",
             *(f"data/networks/{name}.h5" for name in names),
             "data/report.html",
@@ -219,9 +290,10 @@ def products(configuration: Mapping) -> list[str]:
     networks = list(configuration["networks"])
     return [
         "calibration.json",
+        *learned,
         *(
             f"reconstructions/{split}/{chunk}.h5"
-            for split in _SPLITS[1:]
+            for split in samples_of(configuration)
             for chunk in chunk_names(configuration, split)
         ),
         *(
@@ -234,5 +306,31 @@ def products(configuration: Mapping) -> list[str]:
             for name in networks
             for chunk in chunk_names(configuration, "test")
         ),
+        *(
+            f"generators/{name}/{file}"
+            for name in configuration.get("generators", {})
+            for file in (
+                *("checkpoint.pt", "history.json"),
+                *(f"test/{chunk}.h5" for chunk in chunk_names(configuration, "test")),
+            )
+        ),
+        *(("generated.html", "generated.json") if configuration.get("generators") else ()),
         *("scores.json", "scores.md", "figures", "report.html"),
+    ]
+
+
+def robustness_products(configuration: Mapping) -> list[str]:
+    """Files that `snakemake robustness` makes below the folder of a run beside `products`, the
+    table last.
+    """
+    names = chunk_names(configuration, "test")
+    rooms = ["reconstructions", *(f"networks/{name}" for name in configuration["networks"])]
+    return [
+        *(
+            f"{room}/{sample}/{chunk}.h5"
+            for sample in world_samples(configuration)[1:]
+            for room in rooms
+            for chunk in names
+        ),
+        "robustness.json",
     ]

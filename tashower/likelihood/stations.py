@@ -99,8 +99,13 @@ def draw_stations(config: Config, first: int, n: int) -> Truth:
     return replace(truth, core_x=-x, core_y=-y)
 
 
-def conditions_of(truth: Truth, config: Config, array: Array) -> tuple[np.ndarray, np.ndarray]:
-    """((n, 5) conditions of a station at the origin, (n,) delay [ns] of the plane front there)."""
+def conditions_of(
+    truth: Truth, config: Config, array: Array, position: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """((n, 5) conditions of a station in every shower, (n,) delay [ns] of the plane front there).
+
+    position : (n, 3) [m] of the stations; None: the origin
+    """
     own = shower_delays(particle_delays(config), truth.zenith, truth.front_scale)
     shower = (
         *axis_components(truth.zenith, truth.azimuth),
@@ -110,7 +115,8 @@ def conditions_of(truth: Truth, config: Config, array: Array) -> tuple[np.ndarra
         np.log(own.unit),
         mean_attenuation(truth.zenith, muon_content(config)),
     )
-    place = -truth.core_x, -truth.core_y, np.zeros(len(truth.zenith))
+    x, y, z = np.zeros((3, len(truth.zenith))) if position is None else position.T
+    place = x - truth.core_x, y - truth.core_y, z
     found, plane = station_conditions(place, shower, array.lateral, float(array.detector.area))
     return np.stack(np.broadcast_arrays(*found), axis=1), plane
 

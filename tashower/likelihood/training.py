@@ -5,6 +5,9 @@ miss P(no hit); of a hit P(hit) times P(saturated) or P(not saturated) times the
 signal of such hits.
 """
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
 import numpy as np
 import torch
 from torch.nn import functional
@@ -19,6 +22,46 @@ HIDDEN, PARTS = 48, 6
 _BATCH, _RATE, _CLIP = 4096, 6e-3, 1.0
 _LARGEST_RATE = 8.0
 _LOG_2PI = float(np.log(2.0 * np.pi))
+
+
+def bent(x: torch.Tensor) -> torch.Tensor:
+    """x/sqrt(1 + x^2)."""
+    return x * torch.rsqrt(1.0 + x * x)
+
+
+@contextmanager
+def on_one_core() -> Iterator[None]:
+    """Sums are rounded the same everywhere."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def adam(network: torch.nn.Module, rate: float, steps: int) -> Callable[[torch.Tensor], None]:
+    """A step of Adam for a loss; the learning rate rises once to `rate`, and falls."""
+    optimiser = torch.optim.Adam(network.parameters(), lr=rate)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, rate, total_steps=steps, pct_start=0.1
+    )
+
+    def step(loss: torch.Tensor) -> None:
+        optimiser.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), _CLIP)
+        optimiser.step()
+        schedule.step()
+
+    return step
+
+
+def network_outputs(density: Density, reduced: torch.Tensor) -> torch.Tensor:
+    """(n, 12 K + 2) outputs of a `Density` for (n, 5) reduced conditions, float32."""
+    w1, b1, w2, b2, w3, b3 = (torch.tensor(column).float() for column in density[4:])
+    x = bent(functional.linear(reduced, w1, b1))
+    return functional.linear(bent(functional.linear(x, w2, b2)), w3, b3)
 
 
 class _Network(torch.nn.Module):
@@ -41,7 +84,7 @@ class _Network(torch.nn.Module):
         """(n, 12 K + 2) outputs for (n, 5) reduced conditions."""
         for layer in (0, 1):
             x = functional.linear(x, self.weights[layer], self.biases[layer])
-            x = x * torch.rsqrt(1.0 + x * x)
+            x = bent(x)
         return functional.linear(x, self.weights[2], self.biases[2])
 
 
@@ -92,12 +135,8 @@ def train_density(
     epochs : how often each is seen, on average
     seed : of weights and order
     """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # so that sums are rounded the same everywhere
-    try:
+    with on_one_core():
         return _train(sample, epochs, seed, hidden, parts)
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _train(sample, epochs, seed, hidden, parts):
@@ -115,10 +154,7 @@ def _train(sample, epochs, seed, hidden, parts):
     n = len(reduced)
     batch = min(_BATCH, n)
     steps = max(int(epochs * n / batch), 2)
-    optimiser = torch.optim.Adam(network.parameters(), lr=_RATE)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, _RATE, total_steps=steps, pct_start=0.1
-    )
+    step = adam(network, _RATE, steps)
     order, place = torch.randperm(n, generator=generator), 0
     for rows in blocks("train station likelihood", steps, 100, "steps"):
         for _ in range(rows.start, rows.stop):
@@ -128,17 +164,13 @@ def _train(sample, epochs, seed, hidden, parts):
             place += batch
             x, log_signal, time, ratio = (column[i] for column in columns)
             density = log_density_of(network(x), log_signal, hit[i], saturated[i], (time, ratio))
-            optimiser.zero_grad()
-            (-density.mean()).backward()
-            torch.nn.utils.clip_grad_norm_(network.parameters(), _CLIP)
-            optimiser.step()
-            schedule.step()
-    weights = [_short(w) for w in network.weights]
-    biases = [_short(b) for b in network.biases]
+            step(-density.mean())
+    weights = [short(w) for w in network.weights]
+    biases = [short(b) for b in network.biases]
     layers = [array for pair in zip(weights, biases, strict=True) for array in pair]
     return Density(low, high, mean, width, *layers)
 
 
-def _short(parameters: torch.Tensor) -> np.ndarray:
+def short(parameters: torch.Tensor) -> np.ndarray:
     """Numbers with no more digits than single precision needs, so that a file of them is short."""
     return np.vectorize(lambda x: float(f"{x:.9g}"))(parameters.detach().double().numpy())

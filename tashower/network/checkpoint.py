@@ -32,9 +32,15 @@ def array_description(array: Array, bin_width: float = 0.0) -> dict:
         detector = {
             name: value for name, value in detector.items() if name not in ("bin_width", "n_bins")
         }
+    layout = {}
+    if array.kind == "irregular":
+        # Nothing else says that these are the stations whose neighbourhoods were learned.
+        away = array.position[:, :2] - array.position[:, :2].mean(axis=0)
+        layout = {"stations": array.n_stations, "extent_m": float(np.sqrt((away**2).sum(1).mean()))}
     return {
         "lattice": array.kind,
         "spacing_m": float(array.spacing),
+        **layout,
         "lateral": array.lateral_name,
         "lateral_reference_m": array.lateral.reference,
         **{f"front_{k}": v for k, v in array.front._asdict().items()},
@@ -95,8 +101,14 @@ def load_saved(path: FilePath, device: torch.device | str) -> dict:
     return torch.load(path, map_location=device, weights_only=True)
 
 
-def load_checkpoint(path: FilePath, device: torch.device | str = "cpu") -> dict:
+def load_checkpoint(
+    path: FilePath,
+    device: torch.device | str = "cpu",
+    forms: tuple[tuple[str, int], ...] = ((FORMAT, VERSION),),
+) -> dict:
     """Read a checkpoint; only tensors and plain values are accepted.
+
+    forms : what it may call itself, and of which version
 
     Raises
     ------
@@ -112,11 +124,17 @@ def load_checkpoint(path: FilePath, device: torch.device | str = "cpu") -> dict:
         raise InputError(f"{path}: not a checkpoint ({str(error).splitlines()[0][:100]})") from None
     if (
         not isinstance(content, dict)
-        or content.get("format") != FORMAT
-        or content.get("version") != VERSION
+        or (content.get("format"), content.get("version")) not in forms
     ):
-        raise InputError(f"{path}: not a {FORMAT} of version {VERSION}")
+        kind, version = forms[0]
+        raise InputError(f"{path}: not a {kind} of version {version}")
     return content
+
+
+def inputs_of(content: dict) -> ModelInputs:
+    """What the network of a checkpoint sees."""
+    names = {key: tuple(content["model_inputs"][key]) for key in _NAMES}
+    return ModelInputs(**content["model_inputs"] | names)
 
 
 def build_network(
@@ -128,9 +146,8 @@ def build_network(
     ------
     InputError : its model is a user's file that is not there, or is another one.
     """
-    names = {key: tuple(content["model_inputs"][key]) for key in _NAMES}
-    inputs = ModelInputs(**content["model_inputs"] | names)
-    network = build_model(kept_model(content["model"], path, named), inputs, content["options"])
+    model = kept_model(content["model"], path, named)
+    network = build_model(model, inputs_of(content), content["options"])
     network.load_state_dict(content["weights"])
     return network.to(device).eval()
 
@@ -149,9 +166,9 @@ def check_array(content: dict, array: Array, where: object) -> None:
     """
     trained, found = content["array"], array_description(array)
     differs = [
-        f"{k} {found[k]} (trained with {trained[k]})"
+        f"{k} {found.get(k, 'of none')} (trained with {trained[k]})"
         for k in trained
-        if not _alike(found[k], trained[k])
+        if k not in found or not _alike(found[k], trained[k])
     ]
     if differs:
         raise InputError(

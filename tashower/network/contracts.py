@@ -10,6 +10,14 @@ configuration and returns a torch module with
     waveform : (h, T, L) of the stations with a hit, of all events of the batch; h = 0 without them
     waveform_place : (h,) which cell of the batch each belongs to, event N N + cell
 
+A module that says `encodes_once = True` also takes a waveform_place of (k, h), a waveform in k
+cells of the batch, and encodes each once: applied, an event is shown in k orientations, and no turn
+changes a waveform. Others get the waveforms k times.
+
+In training it may also return (output, loss): a scalar, weighted as its options say and meant over
+the batch, that is added to the loss of the head (an auxiliary head; Szegedy et al. 2015,
+arXiv:1409.4842). The validation loss has none of it.
+
 It starts at an output of 0, which is no correction, and the events of a batch do not see each other
 when it is applied. tests/network/test_models.py is what every model passes.
 """
@@ -42,7 +50,8 @@ class ModelInputs:
     station_features : names of the F channels of a cell (`tiles.STATION_FEATURES`)
     event_features : names of the E event features (`reconstruction.features`); empty without them
     waveforms : whether there are waveforms
-    lattice : "square", or "hexagonal": then the tile is a rhombus of axial coordinates
+    lattice : "square"; "hexagonal": then the tile is a rhombus of axial coordinates; "irregular":
+        then its cells are the N^2 stations nearest to the fitted core, in that order
     n_outputs : numbers for an event, as many as the head wants
     """
 
@@ -71,8 +80,9 @@ def built_in(kind: str) -> list[str]:
     return sorted(module.name for module in pkgutil.iter_modules(package.__path__))
 
 
-def find_head(name: str) -> ModuleType:
-    """The head of that name (`tashower.network.heads`).
+def find_head(name: str, loss: str = "huber") -> ModuleType:
+    """The head of that name (`tashower.network.heads`); loss : another one than its own, which
+    `mean` has.
 
     Raises
     ------
@@ -80,7 +90,8 @@ def find_head(name: str) -> ModuleType:
     """
     if name not in built_in("heads"):
         raise InputError(f"head {name}: is none of {', '.join(built_in('heads'))}")
-    return importlib.import_module(f"tashower.network.heads.{name}")
+    head = importlib.import_module(f"tashower.network.heads.{name}")
+    return head if loss == "huber" else head.with_loss(loss)
 
 
 def find_model(form: str) -> Model:
@@ -96,7 +107,7 @@ def find_model(form: str) -> Model:
         return Model(importlib.import_module(f"tashower.network.models.{form}").model, form, "", "")
     path = Path(form)
     if not path.is_file():
-        raise InputError(f"model {form}: is neither {' nor '.join(built_in('models'))} nor a file")
+        raise InputError(f"model {form}: is none of {', '.join(built_in('models'))}, and no file")
     try:
         data = path.read_bytes()
         make = runpy.run_path(str(path))["model"]

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from tashower.network.sample import Sample
+from tashower.network.targets import PREDICTED
 from tashower.network.tiles import STATION_FEATURES
 
 #: Station features that are masks and stay as they are.
@@ -28,7 +29,7 @@ def measure(sample: Sample) -> dict[str, torch.Tensor]:
     Station features: mean and rms over the cells that have them; x and y and the axis keep mean 0
     and share one width, so that they can be turned. Event features: median and interquartile range,
     NaN left out. Waveforms: one rms. Targets: rms, the same for both components of a vector, mean
-    0.
+    0; of targets that are no corrections mean and rms around it.
     """
     every = max(1, len(sample.rows) // 1_000_000)  # of a huge sample, a part says as much
     cells = sample.tiles.cells
@@ -49,18 +50,39 @@ def measure(sample: Sample) -> dict[str, torch.Tensor]:
         low, middle, high = np.nanquantile(
             sample.event_features[::every], [0.25, 0.5, 0.75], axis=0
         )
-    target = np.sqrt(np.mean(sample.targets[::every].astype(float) ** 2, axis=0))
-    target[:2], target[2:4] = np.sqrt(np.mean(target[:2] ** 2)), np.sqrt(np.mean(target[2:4] ** 2))
+    of, targets = PREDICTED[sample.predicts], sample.targets[::every].astype(float)
+    middle_of = targets.mean(axis=0) if of.centred else np.zeros(targets.shape[1])
+    target = np.sqrt(np.mean((targets - middle_of) ** 2, axis=0))
+    for pair in map(list, of.vectors):
+        target[pair] = np.sqrt(np.mean(target[pair] ** 2))
     some = sample.tiles.waveform[:20_000].astype(np.float32)
     values = {
         "station_mean": mean,
         "station_width": np.maximum(width, 1e-6),
         "event_mean": np.nan_to_num(middle),
         "event_width": np.maximum(np.nan_to_num(high - low), 1e-6),
+        "target_mean": middle_of,
         "target_width": np.maximum(target, 1e-12),
         "waveform_width": np.array([np.sqrt(np.mean(some**2)) if some.size else 1.0]),
     }
     return {name: torch.tensor(value, dtype=torch.float32) for name, value in values.items()}
+
+
+def normalised_targets(targets: torch.Tensor, norm: dict[str, torch.Tensor]) -> torch.Tensor:
+    """(n, k) targets less their mean, over their width; checkpoints of older versions, whose
+    networks correct, have no mean.
+    """
+    return (targets - norm.get("target_mean", 0.0)) / norm["target_width"]
+
+
+def in_units(
+    found: np.ndarray, covariance: np.ndarray | None, norm: dict[str, torch.Tensor]
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Normalised answers (n, k) and their covariance (n, k, k) in the units of the targets."""
+    width = norm["target_width"].cpu().numpy()
+    mean = norm["target_mean"].cpu().numpy() if "target_mean" in norm else 0.0
+    spread = None if covariance is None else covariance * np.outer(width, width)
+    return found * width + mean, spread
 
 
 def normalise(batch: tuple, norm: dict[str, torch.Tensor], event_features: bool) -> tuple:
@@ -82,5 +104,5 @@ def normalise(batch: tuple, norm: dict[str, torch.Tensor], event_features: bool)
     if not event_features:
         features = features[:, :0]
     if targets is not None:
-        targets = targets / norm["target_width"]
+        targets = normalised_targets(targets, norm)
     return cells, features, waveform / norm["waveform_width"], place, targets

@@ -7,16 +7,18 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
 
 from tashower.config import InputsConfig
 from tashower.errors import InputError
-from tashower.events.array import lattice_map
-from tashower.events.model import Reconstruction, Truth, select_events, select_rows
+from tashower.events.array import lattice_heading
+from tashower.events.model import Events, Pulses, Reconstruction, Truth, select_events, select_rows
 from tashower.io.event_file import read_events
 from tashower.io.reconstruction_file import read_reconstruction
+from tashower.network.targets import PREDICTED, true_mass
 from tashower.network.tiles import (
     Tiles,
     cell_permutation,
@@ -38,11 +40,12 @@ class Sample:
     ----------
     tiles : `Tiles`
     event_features : (n, len(EVENT_FEATURES)) float32, NaN where undefined
-    targets : (n, 5) float32, true minus fitted TARGETS; None without truth
+    targets : (n, k) float32, what is predicted; None without truth
     first_waveform : (n + 1,) int64, the waveforms of event i are
         first_waveform[i]:first_waveform[i + 1]
     rows : (n,) which events of the file these are
     kind : lattice of the array: which orientations of the tile are equal
+    predicts : key of `targets.PREDICTED`, what the targets are
     """
 
     tiles: Tiles
@@ -51,6 +54,7 @@ class Sample:
     first_waveform: np.ndarray
     rows: np.ndarray
     kind: str = "square"
+    predicts: str = "correction"
 
 
 def correction(fit: Reconstruction, truth: Truth, heading: float = 0.0) -> np.ndarray:
@@ -67,16 +71,21 @@ def correction(fit: Reconstruction, truth: Truth, heading: float = 0.0) -> np.nd
     return np.stack(columns, axis=1).astype(np.float32)
 
 
-def read_sample(
-    events_path: FilePath, fits_path: FilePath, corrects: str, inputs: InputsConfig, only_good: bool
-) -> tuple:
-    """`Sample` of one file, and its array.
+class Fitted(NamedTuple):
+    """Events and the fit that a network corrects."""
 
-    Parameters
-    ----------
+    events: Events
+    pulses: Pulses
+    fit: Reconstruction
+    event_features: np.ndarray  #: (n, len(EVENT_FEATURES)) float32, NaN where undefined
+
+
+def read_fitted(
+    events_path: FilePath, fits_path: FilePath, corrects: str, inputs: InputsConfig
+) -> Fitted:
+    """All events of a file.
+
     corrects : method of the reconstruction file that the network corrects
-    inputs : tile, bins and their width, whether waveforms
-    only_good : events that pass the cuts of the fit; else all valid ones
 
     Raises
     ------
@@ -91,28 +100,79 @@ def read_sample(
         raise InputError(f"{fits_path}: is not the reconstruction of {events_path}")
     if inputs.waveforms and events.waveform is None:
         raise InputError(f"{events_path}: has no waveforms, which this network reads")
-    chosen = (fit.passes_cuts if only_good else fit.valid) & np.isfinite(fit.energy)
-    rows = np.flatnonzero(chosen)
-    kept_hits = chosen[events.hit_event]
-    events, fit = select_events(events, rows), select_rows(fit, rows)
+    columns = np.stack([features[name] for name in EVENT_FEATURES], axis=1).astype(np.float32)
+    return Fitted(events, pulses, fit, columns)
+
+
+def select_fitted(fitted: Fitted, rows: np.ndarray) -> Fitted:
+    """Some of the events; rows : (n,) increasing."""
+    chosen = np.isin(np.arange(fitted.events.n_events), rows)
+    return Fitted(
+        select_events(fitted.events, rows),
+        select_rows(fitted.pulses, chosen[fitted.events.hit_event]),
+        select_rows(fitted.fit, rows),
+        fitted.event_features[rows],
+    )
+
+
+def make_sample(
+    fitted: Fitted, inputs: InputsConfig, rows: np.ndarray, predicts: str = "correction"
+) -> Sample:
+    """What the network sees of events whose fit is valid.
+
+    inputs : tile, bins and their width, whether waveforms
+    rows : (n,) which events of a file these are
+    predicts : key of `targets.PREDICTED`
+    """
+    events, fit = fitted.events, fitted.fit
     tiles = make_tiles(
         events,
-        select_rows(pulses, kept_hits),
+        fitted.pulses,
         fit,
         inputs.tile,
         inputs.n_bins,
         inputs.waveforms,
         inputs.bin_width_ns,
     )
-    columns = np.stack([features[name][rows] for name in EVENT_FEATURES], axis=1).astype(np.float32)
-    targets = (
-        None
-        if events.truth is None
-        else correction(fit, events.truth, lattice_map(events.array)[1])
-    )
+    targets = None
+    if events.truth is not None:
+        targets = (
+            true_mass(events.truth)
+            if predicts == "mass"
+            else correction(fit, events.truth, lattice_heading(events.array))
+        )
     count = np.bincount(tiles.waveform_event, minlength=len(rows))
     first = np.concatenate([[0], np.cumsum(count)]).astype(np.int64)
-    return Sample(tiles, columns, targets, first, rows, events.array.kind), events.array
+    kind = events.array.kind
+    return Sample(tiles, fitted.event_features, targets, first, rows, kind, predicts)
+
+
+def read_sample(
+    events_path: FilePath,
+    fits_path: FilePath,
+    corrects: str,
+    inputs: InputsConfig,
+    only_good: bool,
+    predicts: str = "correction",
+) -> tuple:
+    """`Sample` of one file, and its array.
+
+    Parameters
+    ----------
+    corrects : method of the reconstruction file that the network corrects
+    inputs : tile, bins and their width, whether waveforms
+    only_good : events that pass the cuts of the fit; else all valid ones
+    predicts : key of `targets.PREDICTED`
+
+    Raises
+    ------
+    InputError : the two files do not belong together, or hold no waveforms where they are needed.
+    """
+    fitted = read_fitted(events_path, fits_path, corrects, inputs)
+    fit = fitted.fit
+    rows = np.flatnonzero((fit.passes_cuts if only_good else fit.valid) & np.isfinite(fit.energy))
+    sample = make_sample(select_fitted(fitted, rows), inputs, rows, predicts)
+    return sample, fitted.events.array
 
 
 # Arrays of a sample on disk, and of which part of it each is.
@@ -125,7 +185,7 @@ def store_sample(folder: FilePath, parts: Iterable[Sample]) -> None:
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    shapes, kind = {}, "square"
+    shapes, of_all = {}, {"kind": "square", "predicts": "correction"}
     with ExitStack() as stack:
         files = {name: stack.enter_context(open(folder / f"{name}.bin", "wb")) for name in _ON_DISK}
         for part in parts:
@@ -137,13 +197,13 @@ def store_sample(folder: FilePath, parts: Iterable[Sample]) -> None:
                 "targets": part.targets,
                 "count": np.diff(part.first_waveform),
             }
-            kind = part.kind
+            of_all = {"kind": part.kind, "predicts": part.predicts}
             for name, column in columns.items():
                 if column is not None:
                     files[name].write(np.ascontiguousarray(column).data)
                     rows = shapes.get(name, (0,))[0] + len(column)
                     shapes[name] = (rows, list(column.shape[1:]), column.dtype.str)
-    (folder / "sample.json").write_text(json.dumps({"arrays": shapes, "kind": kind}))
+    (folder / "sample.json").write_text(json.dumps({"arrays": shapes, **of_all}))
 
 
 def map_sample(folder: FilePath) -> Sample:
@@ -164,9 +224,8 @@ def map_sample(folder: FilePath) -> Sample:
     first = np.concatenate([[0], np.cumsum(mapped("count"))]).astype(np.int64)
     tiles = Tiles(mapped("cells"), mapped("waveform"), None, mapped("waveform_cell"))
     n = len(first) - 1
-    return Sample(
-        tiles, mapped("event_features"), mapped("targets"), first, np.arange(n), about["kind"]
-    )
+    of_all = {key: about[key] for key in ("kind", "predicts")}
+    return Sample(tiles, mapped("event_features"), mapped("targets"), first, np.arange(n), **of_all)
 
 
 def read_ahead(make: Callable, items: Iterable, depth: int = 4) -> Iterator:
@@ -188,7 +247,7 @@ def take_batch(
     turned by one orientation.
     """
     n = sample.tiles.cells.shape[1]
-    source = cell_permutation(n, orientation)
+    source = cell_permutation(n, orientation, sample.kind)
     cells = sample.tiles.cells[rows].reshape(len(rows), n * n, -1)[:, source]
     if orientation:
         cells = cells @ feature_matrix(orientation, sample.kind).T.astype(np.float32)
@@ -203,9 +262,8 @@ def take_batch(
     )
     targets = None
     if sample.targets is not None:
-        targets = torch.from_numpy(
-            sample.targets[rows] @ target_matrix(orientation, sample.kind).T.astype(np.float32)
-        ).to(device)
+        turn = target_matrix(orientation, sample.kind, PREDICTED[sample.predicts])
+        targets = torch.from_numpy(sample.targets[rows] @ turn.T.astype(np.float32)).to(device)
     return (
         torch.from_numpy(cells.reshape(len(rows), n, n, -1)).to(device),
         torch.from_numpy(sample.event_features[rows]).to(device),

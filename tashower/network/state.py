@@ -21,7 +21,7 @@ def load_state(
     Parameters
     ----------
     identity : plain values by name (configuration, code, inputs); all must be those it began with
-    parts : {name: network, optimiser or schedule}
+    parts : {name: network, optimiser, schedule, plateau or average}
 
     Raises
     ------

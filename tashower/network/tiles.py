@@ -1,8 +1,9 @@
 """From hits to what the network sees: a tile of N x N stations, built in memory.
 
-The tile is centred on the core of the fit that the network corrects, in lattice coordinates. A cell
-holds station features; the waveforms stay a list (only stations with a hit have one) with the cell
-that each belongs to. `dense_waveforms` makes the (n, N, N, T, 2) array of the literature from it.
+The tile is centred on the core of the fit that the network corrects, in lattice coordinates; where
+the stations stand on no lattice, its cells are a list of the N^2 stations nearest to that core. A
+cell holds station features; the waveforms stay a list (only stations with a hit have one) with the
+cell that each belongs to. `dense_waveforms` makes the (n, N, N, T, 2) array of the literature.
 """
 
 from dataclasses import dataclass
@@ -11,9 +12,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tashower.errors import InputError
-from tashower.events.array import Array, description_of, lattice_map
-from tashower.events.model import Events, Pulses, Reconstruction, select_rows
+from tashower.events.array import Array, description_of, lattice_heading, lattice_map
+from tashower.events.model import Events, Pulses, Reconstruction, Truth, select_rows
+from tashower.network.targets import CORRECTION, Targets
 from tashower.physics.description import Expected, ShowerParameters
 from tashower.physics.description import expected as expected_at
 from tashower.physics.geometry import axis_components
@@ -43,13 +44,14 @@ STATION_FEATURES = (
     "window_start",  # start of the waveform after the curved front of the fit [us]
 )
 #: Orientations in which a tile looks the same, by lattice: the symmetries of a square, and of a
-#: rhombus of axial coordinates.
-ORIENTATIONS = {"square": range(8), "hexagonal": (0, 3, 4, 7)}
+#: rhombus of axial coordinates. A list of stations has no shape: any turn of the ground is another
+#: array that showers could have hit.
+ORIENTATIONS = {"square": range(8), "hexagonal": (0, 3, 4, 7), "irregular": range(8)}
 #: Largest expected signal [VEM]: beyond it the formula is outside of its range (choice).
 MOST_SIGNAL = 1e6
-_VECTORS = (("x", "y"), ("axis_x", "axis_y"))
-#: What the network predicts: true minus fitted, vectors in the frame of the lattice.
-TARGETS = ("axis_x", "axis_y", "core_x", "core_y", "log10_energy")
+VECTORS = (("x", "y"), ("axis_x", "axis_y"))
+#: What a network that corrects predicts.
+TARGETS = CORRECTION.names
 
 
 @dataclass(frozen=True)
@@ -124,20 +126,29 @@ def _log_waveforms(events: Events, chosen, n_bins: int, bin_width: float) -> np.
     return result
 
 
-class _Place(NamedTuple):
+class Place(NamedTuple):
     """Where the tiles lie."""
 
-    origin: np.ndarray  #: (n_events, 2) lattice coordinates of a tile's first cell
     station: np.ndarray  #: (n_events, n, n) index into the array, -1 where there is none
+    origin: np.ndarray | None  #: (n_events, 2) lattice coordinates of a tile's first cell
+    cell: np.ndarray | None  #: without a lattice: (n_events, n_stations) cell, row-major, or -1
 
-    def cells_of(self, lattice, event) -> tuple[np.ndarray, np.ndarray]:
-        """(cell (h, 2) of stations at lattice coordinates, whether it is in the event's tile)."""
-        cell = lattice - self.origin[event]
-        return cell, ((cell >= 0) & (cell < self.station.shape[1])).all(axis=1)
+    def cells_of(
+        self, array: Array, station: np.ndarray, event: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(first, second index (h,) of the cell of stations, whether it is in the event's tile)."""
+        n = self.station.shape[1]
+        if self.cell is not None:
+            cell = self.cell[event, station]
+            return cell // n, cell % n, cell >= 0
+        cell = array.lattice[station] - self.origin[event]
+        return cell[:, 0], cell[:, 1], ((cell >= 0) & (cell < n)).all(axis=1)
 
 
-def _place(array: Array, fit: Reconstruction, n: int) -> _Place:
+def place_tiles(array: Array, fit: Reconstruction | Truth, n: int) -> Place:
     """Tiles whose middle is as near to the fitted core as whole cells allow."""
+    if array.kind == "irregular":
+        return _nearest(array, fit, n)
     index = np.full(array.lattice.max(axis=0) + 1, -1)
     index[tuple(array.lattice.T)] = np.arange(array.n_stations)
     origin = np.rint(core_in_lattice(array, fit.core_x, fit.core_y) - (n - 1) / 2).astype(int)
@@ -145,19 +156,34 @@ def _place(array: Array, fit: Reconstruction, n: int) -> _Place:
     where = origin[:, None, None, :] + np.stack([column, row], axis=-1)
     inside = ((where >= 0) & (where < index.shape)).all(axis=-1)
     known = index[tuple(np.moveaxis(np.where(inside[..., None], where, 0), -1, 0))]
-    return _Place(origin, np.where(inside, known, -1))
+    return Place(np.where(inside, known, -1), origin, None)
 
 
-def _working(events: Events, place: _Place) -> np.ndarray:
+def _nearest(array: Array, fit: Reconstruction | Truth, n: int) -> Place:
+    """The n^2 stations nearest to the fitted core on the ground, nearest first."""
+    n_events, n_found = len(fit.core_x), min(n * n, array.n_stations)
+    station = np.full((n_events, n * n), -1)
+    cell = np.full((n_events, array.n_stations), -1, np.int16)
+    for begin in range(0, n_events, 1000):  # bounded memory
+        rows = slice(begin, begin + 1000)
+        core = np.column_stack([fit.core_x[rows], fit.core_y[rows]])
+        away = np.linalg.norm(core[:, None] - array.position[:, :2], axis=2)
+        nearest = np.argsort(away, axis=1, kind="stable")[:, :n_found]
+        station[rows, :n_found] = nearest
+        np.put_along_axis(cell[rows], nearest, np.arange(n_found, dtype=np.int16)[None], axis=1)
+    return Place(station.reshape(n_events, n, n), None, cell)
+
+
+def working_cells(events: Events, place: Place) -> np.ndarray:
     """(n_events, n, n) bool: there is a station, and it is in service."""
     working = place.station >= 0
     event = np.repeat(np.arange(events.n_events), np.diff(events.dead_offset))
-    cell, inside = place.cells_of(events.array.lattice[events.dead_station], event)
-    working[event[inside], cell[inside, 0], cell[inside, 1]] = False
+    column, row, inside = place.cells_of(events.array, events.dead_station, event)
+    working[event[inside], column[inside], row[inside]] = False
     return working
 
 
-def _cell_features(array: Array, fit: Reconstruction, place: _Place) -> tuple[dict, Expected]:
+def _cell_features(array: Array, fit: Reconstruction, place: Place) -> tuple[dict, Expected]:
     """(features of every cell by name, what the fit expects there)."""
 
     def per_event(column):
@@ -175,7 +201,7 @@ def _cell_features(array: Array, fit: Reconstruction, place: _Place) -> tuple[di
     expected = expected_at(shower, position, description_of(array))
     dx, dy = position[..., 0] - shower.core_x, position[..., 1] - shower.core_y
     axis = axis_components(shower.zenith, shower.azimuth)
-    heading = lattice_map(array)[1]
+    heading = lattice_heading(array)
     along, across = in_lattice_frame(dx, dy, heading)
     axis_along, axis_across = in_lattice_frame(axis[0], axis[1], heading)
     signal = np.minimum(expected.density * array.detector.area, MOST_SIGNAL)
@@ -223,32 +249,25 @@ def make_tiles(
     bin_width: float = 0.0,
 ) -> Tiles:
     """Tiles of n x n stations for every event; events and fit must be valid (finite core and
-    direction).
+    direction). Stations that stand on no lattice fill the cells in order of their distance to the
+    fitted core, row by row.
 
     Waveforms: n_bins bins of bin_width [ns], 0 for the detector's own.
 
     Everything that refers to the shower (times, distances, expected signals) refers to the given
     fit: nothing of the truth.
-
-    Raises
-    ------
-    InputError : the stations stand on no lattice.
     """
     array = events.array
-    if array.kind not in ORIENTATIONS:
-        raise InputError(
-            "the network needs stations on a square or hexagonal lattice: these stand on none"
-        )
-    place = _place(array, fit, n)
+    place = place_tiles(array, fit, n)
     exists = place.station >= 0
     features, expected = _cell_features(array, fit, place)
-    features |= {"exists": exists, "working": _working(events, place)}
+    features |= {"exists": exists, "working": working_cells(events, place)}
     event = events.hit_event
-    cell, inside = place.cells_of(array.lattice[events.hit_station], event)
+    column, row, inside = place.cells_of(array, events.hit_station, event)
     if events.rejected is not None:
         inside &= ~events.rejected
     chosen = np.flatnonzero(inside)
-    at = (event[chosen], cell[chosen, 0], cell[chosen, 1])
+    at = (event[chosen], column[chosen], row[chosen])
     of_hits = _hit_features(
         events.hit_time[chosen], select_rows(pulses, chosen), at, expected, array.detector.area
     )
@@ -263,7 +282,7 @@ def make_tiles(
         waveform = np.zeros((0, n_bins, array.detector.n_layers), np.float16)
     else:
         waveform = _log_waveforms(events, chosen, n_bins, bin_width)
-    return Tiles(cells, waveform, event[chosen], cell[chosen, 0] * n + cell[chosen, 1])
+    return Tiles(cells, waveform, event[chosen], column[chosen].astype(np.int64) * n + row[chosen])
 
 
 def dense_waveforms(tiles: Tiles) -> np.ndarray:
@@ -274,11 +293,13 @@ def dense_waveforms(tiles: Tiles) -> np.ndarray:
     return dense.reshape(n_events, n, n, *tiles.waveform.shape[1:])
 
 
-def cell_permutation(n: int, orientation: int) -> np.ndarray:
+def cell_permutation(n: int, orientation: int, kind: str = "square") -> np.ndarray:
     """(n * n,) where each cell of the turned tile comes from; orientation 0 to 7: bits 0, 1 mirror
-    x, y, then bit 2 swaps.
+    x, y, then bit 2 swaps. A list of stations ("irregular") keeps its order.
     """
     cells = np.arange(n * n).reshape(n, n)
+    if kind == "irregular":
+        return cells.ravel()
     if orientation & 1:
         cells = cells[::-1]
     if orientation & 2:
@@ -298,7 +319,7 @@ def vector_matrix(orientation: int, kind: str = "square") -> np.ndarray:
     matrix = np.diag([-1.0 if orientation & 1 else 1.0, -1.0 if orientation & 2 else 1.0])
     if not orientation & 4:
         return matrix
-    if kind == "square":
+    if kind != "hexagonal":
         return matrix[::-1].copy()
     return np.array([[0.5, np.sqrt(0.75)], [np.sqrt(0.75), -0.5]]) @ matrix
 
@@ -306,14 +327,17 @@ def vector_matrix(orientation: int, kind: str = "square") -> np.ndarray:
 def feature_matrix(orientation: int, kind: str = "square") -> np.ndarray:
     """(F, F) matrix that turns the station features."""
     matrix = np.eye(len(STATION_FEATURES))
-    for x, y in _VECTORS:
+    for x, y in VECTORS:
         i, j = STATION_FEATURES.index(x), STATION_FEATURES.index(y)
         matrix[np.ix_([i, j], [i, j])] = vector_matrix(orientation, kind)
     return matrix
 
 
-def target_matrix(orientation: int, kind: str = "square") -> np.ndarray:
-    """(5, 5) matrix that turns the TARGETS."""
-    matrix = np.eye(len(TARGETS))
-    matrix[:2, :2] = matrix[2:4, 2:4] = vector_matrix(orientation, kind)
+def target_matrix(
+    orientation: int, kind: str = "square", targets: Targets = CORRECTION
+) -> np.ndarray:
+    """(k, k) matrix that turns the k targets: their vectors, and nothing else."""
+    matrix = np.eye(len(targets.names))
+    for pair in targets.vectors:
+        matrix[np.ix_(pair, pair)] = vector_matrix(orientation, kind)
     return matrix

@@ -1,7 +1,6 @@
 """Training: one readable loop."""
 
 import json
-import math
 import shutil
 import time
 from collections.abc import Iterator, Sequence
@@ -29,18 +28,28 @@ from tashower.network.contracts import (
     find_head,
     find_model,
 )
-from tashower.network.epoch import Learner, Run, say, seed_of, train_epoch, validate
+from tashower.network.domain import measure_domain
+from tashower.network.epoch import (
+    Learner,
+    Run,
+    end_epoch,
+    half_precision,
+    say,
+    seed_of,
+    train_epoch,
+    validate,
+)
+from tashower.network.kept import Log, find_tensorboard, keep_epoch, remove_later
 from tashower.network.normalisation import measure
-from tashower.network.predict import Trained
+from tashower.network.optimisation import initialise, make_average, make_optimiser, make_schedule
+from tashower.network.predict import Trained, temperature_of
 from tashower.network.processes import join_processes, leave_processes, together, told
 from tashower.network.sample import Sample, map_sample, read_sample, store_sample
 from tashower.network.state import load_state, save_state
-from tashower.network.tiles import STATION_FEATURES, TARGETS
+from tashower.network.targets import PREDICTED
+from tashower.network.tiles import STATION_FEATURES
 from tashower.reconstruction.features import EVENT_FEATURES
 from tashower.types import FilePath
-
-#: Part of the steps over which the learning rate rises.
-WARM_UP = 0.1
 
 
 def _samples(settings: NetworkSettings, events_paths, fits_paths, arrays: list) -> Iterator[Sample]:
@@ -52,10 +61,15 @@ def _samples(settings: NetworkSettings, events_paths, fits_paths, arrays: list) 
     bin_width = settings.inputs.bin_width_ns
     for events_path, fits_path in zip(events_paths, fits_paths, strict=True):
         sample, array = read_sample(
-            events_path, fits_path, settings.corrects, settings.inputs, only_good=True
+            *(events_path, fits_path, settings.corrects, settings.inputs),
+            only_good=True,
+            predicts=settings.predicts,
         )
         if sample.targets is None:
             raise InputError(f"{events_path}: no truth to learn from")
+        if not np.isfinite(sample.targets).all():
+            names = " or ".join(PREDICTED[settings.predicts].names)
+            raise InputError(f"{events_path}: events without a true {names}, to learn from")
         if arrays:
             check_array({"array": array_description(arrays[0], bin_width)}, array, events_path)
         arrays.append(array)
@@ -80,17 +94,6 @@ def _store(settings: NetworkSettings, folder: Path, files: dict) -> dict:
     return description | {"n_layers": arrays[0].detector.n_layers}
 
 
-def _schedule(optimiser, steps: int):
-    """Learning rate: a linear rise over WARM_UP of the steps, times half a cosine down to 0."""
-
-    def rate(step):
-        warm = min(1.0, (step + 1) / max(1.0, WARM_UP * steps))
-        # No numpy number: the state is loaded back as plain values only.
-        return warm * 0.5 * (1.0 + math.cos(math.pi * min(step / steps, 1.0)))
-
-    return torch.optim.lr_scheduler.LambdaLR(optimiser, rate)
-
-
 def train_network(
     config: Config,
     name: str,
@@ -108,7 +111,8 @@ def train_network(
     to a file beside the checkpoint: a killed training that is started again with the same
     configuration, files and code goes on from there and ends with the same weights; else it starts
     anew. Normalisation comes from the training sample only; the validation sample decides which
-    epoch is best, and when to stop.
+    epoch is best, and when to stop. What `training.checkpoints` and `training.tensorboard` ask for
+    lies beside the checkpoint, too (`kept`); what an earlier training left of it is removed.
 
     The weights depend on the seed, the name and settings of this network, its files and nothing
     else: not on other networks of the configuration.
@@ -116,17 +120,19 @@ def train_network(
     Raises
     ------
     InputError : files that do not belong together or hold nothing to learn from; a model or head
-        that is none; no room in the GPU's memory.
+        that is none; no room in the GPU's memory; no package tensorboard where it is to be written.
     """
     settings = config.networks[name]
     torch.set_num_threads(settings.training.threads)
     device = choose_device(settings.training.device)
     # Words that are none are refused before the samples are made.
-    model, head = find_model(settings.model), find_head(settings.head)
+    model, head = find_model(settings.model), find_head(settings.head, settings.loss)
     check_options(model, settings.options)
+    if settings.training.tensorboard:
+        find_tensorboard()
     processes = join_processes(device)
     run = Run(name, config.seed, settings, model, head, device, processes)
-    folder, state_path = Path(f"{output}.sample"), Path(f"{output}.state")
+    folder = Path(f"{output}.sample")
     files = {
         "train": (train_events, train_fits),
         "validation": (validation_events, validation_fits),
@@ -135,14 +141,13 @@ def train_network(
         paths = [path for pair in files.values() for group in pair for path in group]
         inputs = made_from(paths)
         array = told(_store(settings, folder, files) if processes.first else None, processes)
-        content = _train(run, folder, array, inputs, state_path)
+        how = stated("train", as_dict(config), name)
+        about = {"array": array, "made_from": inputs, **how}
+        content, history = train_stored(run, folder, about, Path(output))
         if processes.first:
-            array.pop("n_layers")
-            history, how = content.pop("history"), stated("train", as_dict(config), name)
-            content |= {"array": array, "made_from": inputs, **how}
             write_history(Path(output).with_name("history.json"), history, how, inputs)
             save_checkpoint(output, content)
-            state_path.unlink(missing_ok=True)
+            _state_path(output).unlink(missing_ok=True)
     except torch.OutOfMemoryError:
         raise InputError(
             f"train {name}: the GPU's memory is too small: lower training.batch_size"
@@ -152,6 +157,10 @@ def train_network(
         if processes.first:
             shutil.rmtree(folder, ignore_errors=True)
     leave_processes(processes)
+
+
+def _state_path(output: FilePath) -> Path:
+    return Path(f"{output}.state")
 
 
 def _identity(run: Run, inputs: list) -> dict:
@@ -168,46 +177,58 @@ def _plain(settings) -> dict:
     return json.loads(json.dumps(asdict(settings)))
 
 
-def _model_inputs(run: Run, array: dict, n_outputs: int) -> ModelInputs:
+def _model_inputs(run: Run, array: dict, n_layers: int) -> ModelInputs:
     inputs = run.settings.inputs
     return ModelInputs(
         tile=inputs.tile,
         n_bins=inputs.n_bins,
-        n_layers=array["n_layers"],
+        n_layers=n_layers,
         station_features=STATION_FEATURES,
         event_features=tuple(EVENT_FEATURES) if inputs.event_features else (),
         waveforms=inputs.waveforms,
         lattice=array["lattice"],
-        n_outputs=n_outputs,
+        n_outputs=run.head.n_outputs(len(run.targets.names)),
     )
 
 
-def _train(run: Run, folder: Path, array: dict, made_of: list, state_path: Path) -> dict:
-    """Train on the stored samples; returns the content of the checkpoint, and the curve as
-    `history`.
+def train_stored(run: Run, folder: Path, about: dict, output: Path) -> tuple[dict, list[dict]]:
+    """Train on samples of `sample.store_sample`; the state of the training lies beside `output`.
+
+    Parameters
+    ----------
+    folder : holds `train` and `validation`
+    about : what the checkpoint states of its origin (`made_from`) and `array`
+        (`checkpoint.array_description` and `n_layers`, which is taken out)
+    output : where the checkpoint will be
+
+    Returns
+    -------
+    (content of the checkpoint, the curve)
     """
     settings = run.settings.training
     sample, validation = map_sample(folder / "train"), map_sample(folder / "validation")
     norm = {key: value.to(run.device) for key, value in measure(sample).items()}
-    inputs = _model_inputs(run, array, run.head.n_outputs(len(TARGETS)))
+    inputs = _model_inputs(run, about["array"], about["array"].pop("n_layers"))
     torch.manual_seed(int(seed_of(run.seed, run.name, 0).spawn(1)[0].generate_state(1)[0]))
-    network = build_model(run.model, inputs, run.settings.options).to(run.device)
+    network = build_model(run.model, inputs, run.settings.options)
+    initialise(network, settings.initialisation)
+    network = network.to(run.device)
     trained = Trained(network, run.head, norm, run.settings.inputs.event_features)
-    optimiser = torch.optim.AdamW(
-        network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+    optimiser = make_optimiser(network, settings, half_precision(run))
+    steps = settings.epochs * max(1, len(sample.rows) // settings.batch_size)
+    learner = Learner(
+        together(network, run.processes, run.device),
+        optimiser,
+        *make_schedule(optimiser, settings, steps),
+        make_average(network, settings),
     )
-    schedule = _schedule(
-        optimiser, settings.epochs * max(1, len(sample.rows) // settings.batch_size)
-    )
-    learner = Learner(together(network, run.processes, run.device), optimiser, schedule)
     say(
         run,
         f"{len(sample.rows):,} events on {run.processes.world} x {run.device},"
         f" {len(validation.rows):,} to validate",
     )
-    best, history = _epochs(learner, trained, (sample, validation), run, (made_of, state_path))
     model = run.model
-    return {
+    content = {
         "name": run.name,
         "model": {"form": model.form, "source": model.source, "sha256": model.sha256},
         "options": dict(run.settings.options),
@@ -217,43 +238,67 @@ def _train(run: Run, folder: Path, array: dict, made_of: list, state_path: Path)
         "corrects": run.settings.corrects,
         "station_features": list(STATION_FEATURES),
         "event_features": list(EVENT_FEATURES),
-        "targets": list(TARGETS),
+        "targets": list(run.targets.names),
         "normalisation": {key: value.cpu() for key, value in norm.items()},
-        "weights": {key: value.cpu() for key, value in best["weights"].items()},
-        "best_epoch": best["epoch"],
         "threads": settings.threads,
-        "history": history,
+        "domain": measure_domain(sample, validation),
+        **about,
     }
+    best, history = _epochs(learner, trained, (sample, validation), run, (content, output))
+    network.load_state_dict(best["weights"])
+    weights = {key: value.cpu() for key, value in best["weights"].items()}
+    content |= {"weights": weights, "best_epoch": best["epoch"]}
+    return content | {"temperature": temperature_of(trained, validation, run.device)}, history
+
+
+def _waited(history: list[dict], min_delta: float) -> int:
+    """Epochs since the validation loss was last lower by more than `min_delta` than when it was so
+    before.
+    """
+    lowest, waited = np.inf, 0
+    for epoch in history:
+        better = epoch["validation_loss"] < lowest - min_delta
+        lowest, waited = (epoch["validation_loss"], 0) if better else (lowest, waited + 1)
+    return waited
 
 
 def _epochs(
-    learner: Learner, trained: Trained, samples: tuple, run: Run, begun: tuple
+    learner: Learner, trained: Trained, samples: tuple, run: Run, kept: tuple
 ) -> tuple[dict, list[dict]]:
     """Epoch after epoch, until the last or until none has been better for a while.
 
-    samples : (training, validation); begun : (checksums of the files, path of the state)
+    samples : (training, validation); kept : (checkpoint but for its weights, its path)
 
     Returns (best epoch, its loss and weights; the curve).
     """
-    settings, (sample, validation), (made_of, state_path) = run.settings.training, samples, begun
-    identity = _identity(run, made_of)
-    network = trained.network
-    parts = {"network": network, "optimiser": learner.optimiser, "schedule": learner.schedule}
+    settings, (sample, validation), (content, output) = run.settings.training, samples, kept
+    identity, state_path = _identity(run, content["made_from"]), _state_path(output)
+    parts = {**learner._asdict(), "network": trained.network}
+    parts = {name: part for name, part in parts.items() if part is not None}
     best, history, said = load_state(state_path, identity, parts, run.device)
     if said:
         say(run, said)
-    while len(history) < min(settings.epochs, best["epoch"] + settings.patience):
+    if run.processes.first:
+        remove_later(output, len(history))
+    log = Log(output, settings.tensorboard and run.processes.first)
+    log.write(*history)
+    while len(history) < settings.epochs and _waited(history, settings.min_delta) < (
+        settings.patience
+    ):
         epoch, started = len(history), time.monotonic()
-        learning_rate = learner.schedule.get_last_lr()[0]
+        learning_rate = learner.optimiser.param_groups[0]["lr"]
         train_loss = train_epoch(learner, trained, sample, run, epoch)
         seconds = time.monotonic() - started
-        found = validate(trained, validation, run.device) if run.processes.first else None
+        judged = end_epoch(learner, trained, sample, run, epoch)
+        found = validate(judged, validation, run.device) if run.processes.first else None
         loss, ev = told(found, run.processes)
         if not np.isfinite(train_loss + loss):
             raise InputError(
                 f"train {run.name}: the loss is not finite in epoch {epoch + 1};"
                 " lower training.learning_rate"
             )
+        if learner.plateau is not None:
+            learner.plateau.step(loss)
         history.append(
             {
                 "epoch": epoch + 1,
@@ -261,17 +306,22 @@ def _epochs(
                 "validation_loss": loss,
                 "validation_ev": ev,
                 "learning_rate": learning_rate,
+                "events": len(sample.rows),
                 "seconds": seconds,
             }
         )
         if loss < best["loss"]:
-            weights = {k: v.detach().clone() for k, v in network.state_dict().items()}
+            weights = {k: v.detach().clone() for k, v in judged.network.state_dict().items()}
             best = {"loss": loss, "weights": weights, "epoch": epoch + 1}
         say(
             run,
             f"epoch {epoch + 1}/{settings.epochs}, loss {train_loss:.4f}, validation {loss:.4f},"
-            f" EV of the direction {ev:.3f}, {len(sample.rows) / seconds:,.0f} events/s",
+            f" EV of {run.targets.shown} {ev:.3f}, {len(sample.rows) / seconds:,.0f} events/s",
         )
         if run.processes.first:
+            one = content | {"epoch": epoch + 1}
+            keep_epoch(output, settings.checkpoints, one, judged.network)
             save_state(state_path, identity, parts, best, history)
+            log.write(history[-1])
+    log.close()
     return best, history

@@ -18,7 +18,7 @@ from pathlib import Path
 import numba
 from numba.extending import register_jitable
 
-from tashower.caches import cache_folder, say_once, why_not_writable
+from tashower.caches import COMPILING, cache_folder, say_once, why_not_writable
 
 _CHOSEN_BY_USER = os.environ.get("NUMBA_CACHE_DIR")
 
@@ -41,7 +41,7 @@ def source_fingerprint(room: str) -> str:
 
 
 @cache
-def _cache_root() -> str | None:
+def cache_root() -> str | None:
     """Folder of the compiled loops; None where there is none that can be written."""
     if _CHOSEN_BY_USER:
         reason = why_not_writable(_CHOSEN_BY_USER)
@@ -55,7 +55,7 @@ def _cache_folder(module: str) -> str | None:
     parts = module.split(".")
     # A loop outside of the package may call any room.
     room = parts[1] if parts[0] == "tashower" and len(parts) > 2 else ""
-    root = _cache_root()
+    root = cache_root()
     return root and os.path.join(root, f"{room or 'other'}-{source_fingerprint(room)}")
 
 
@@ -76,7 +76,7 @@ def _tolerant(save: Callable) -> Callable:
         try:
             save(*args)
         except OSError as error:
-            say_once(f"{_cache_root()}: {error.strerror or error}: compiled loops are not kept")
+            say_once(f"{cache_root()}: {error.strerror or error}: compiled loops are not kept")
 
     return saved
 
@@ -104,6 +104,8 @@ def compiled(function: Callable | None = None, **options: object) -> Callable:
             numba.config.CACHE_DIR = before
         if kept and hasattr(loop, "_cache"):
             loop._cache.save_overload = _tolerant(loop._cache.save_overload)
+        if hasattr(loop, "_cache"):
+            COMPILING.watch(loop._cache)
         return loop
 
     return decorate if function is None else decorate(function)

@@ -106,3 +106,11 @@ def reduced_time(delay, log_scale, log_distance):
     """
     found = reduced_time_derivatives(delay, log_scale, log_distance)
     return found[0], found[1]
+
+
+@formula
+def delay_of_reduced_time(u, log_scale, log_distance):
+    """Delay behind the plane front [ns] with the reduced time u: what `reduced_time` takes."""
+    width = thickness_shape(np.exp(log_distance)) * np.exp(log_scale)
+    part = THICKNESS_PART * width
+    return FRONT_ONSET * width + np.sqrt(TIME_SCALE * TIME_SCALE + part * part) * np.sinh(u)

@@ -14,16 +14,16 @@ from tashower.calibration.asymmetry import (
 )
 from tashower.calibration.biases import correct_bias, measure_pulls, parameters_of
 from tashower.calibration.calibration import Calibration
-from tashower.calibration.energy import EnergyTable, make_energy_table
+from tashower.calibration.energy import EnergyTable, make_energy_table, with_scatter
 from tashower.calibration.errors import fit_errors
 from tashower.calibration.prior import fit_curvature_prior, mean_curvature
 from tashower.config import ReconstructionConfig
 from tashower.errors import InputError
-from tashower.events.model import Events, Pulses, Reconstruction
+from tashower.events.model import Events, Pulses, Reconstruction, Truth, select_rows
 from tashower.physics.lateral import log_lateral_distribution, slope
 from tashower.physics.shower_front import CURVATURE_DISTANCE, Front, curvature_beyond_onset
 from tashower.reconstruction.methods import Context
-from tashower.reconstruction.methods.fits import fit_events
+from tashower.reconstruction.methods.fits import energy_error_of, energy_of, fit_events
 from tashower.reconstruction.methods.published import fit_published
 from tashower.reconstruction.pulses import find_pulses
 from tashower.reconstruction.residuals import true_residuals
@@ -32,6 +32,8 @@ from tashower.reconstruction.residuals import true_residuals
 CALIBRATED = ("free", "constrained", "complete")
 #: Fewest events that a calibration can be made from.
 FEWEST_EVENTS = 200
+#: ... and fewest stations of theirs (choice).
+FEWEST_STATIONS = 200
 #: Rounds in which errors and prior are found in turn. Choice: what a fourth would change is below
 #: the error of the scores.
 ROUNDS = 3
@@ -46,7 +48,7 @@ def calibrate(events: Events, settings: ReconstructionConfig) -> Calibration:
 
     Raises
     ------
-    InputError : events without truth, or too few of them that pass the cuts.
+    InputError : events without truth, or too few of them that pass the cuts, or too few stations.
     """
     if events.truth is None:
         raise InputError("a calibration needs simulated events: these have no truth")
@@ -58,17 +60,29 @@ def calibrate(events: Events, settings: ReconstructionConfig) -> Calibration:
     sample = _Sample(
         events, found_pulses, settings, true_residuals(events, found_pulses), events.array.front
     )
+    if (n := len(sample.residuals["r"])) < FEWEST_STATIONS:
+        raise InputError(
+            f"a calibration needs at least {FEWEST_STATIONS} stations with a time and a signal "
+            f"that is not saturated: there are {n}"
+        )
     flat = EnergyTable(np.array([1.0, 3.0]), np.array([-1.0, 4.0]), np.zeros((2, 2)))
     raw = _calibrate_symmetric(sample, flat)
     raw = replace(raw, completion=_calibrate_completion(sample, raw))
     found, table = {}, None
     for name in CALIBRATED:
         fitted = _fit(sample, raw, name)
-        found[name] = measure_pulls(fitted, events.truth)
+        pulls = measure_pulls(fitted, events.truth)
+        good = select_rows(fitted, fitted.passes_cuts)
+        true = select_rows(events.truth, fitted.passes_cuts)
+        p = correct_bias(parameters_of(good), pulls)
         if name == CALIBRATED[0]:
-            good = fitted.passes_cuts
-            p = correct_bias(parameters_of(fitted)[good], found[name])
-            table = make_energy_table(p[:, 4], p[:, 2], events.truth.energy[good])
+            table = _energy_table(p[:, 4], p[:, 2], true)
+        width = np.asarray(pulls.width)
+        covariance = good.covariance * (width[:, None] * width)
+        context = Context(replace(raw, energy=table), settings)
+        found[name] = replace(
+            pulls, energy_width=_energy_width(context, p, covariance, true.energy)
+        )
     published = _published_table(sample, replace(raw, published=flat), table)
     return replace(
         raw, energy=table, pulls=found, described=events.array.described, published=published
@@ -107,9 +121,23 @@ def _published_table(sample: _Sample, raw: Calibration, otherwise: EnergyTable) 
     fitted = fit_published(sample.events, sample.pulses, Context(raw, sample.settings))
     for good in (fitted.passes_cuts, fitted.valid):
         if good.sum() >= FEWEST_EVENTS // 2:
-            energy = sample.events.truth.energy[good]
-            return make_energy_table(fitted.s_ref[good], fitted.zenith[good], energy)
+            true = select_rows(sample.events.truth, good)
+            return _energy_table(fitted.s_ref[good], fitted.zenith[good], true)
     return otherwise
+
+
+def _energy_table(s_ref, zenith, true: Truth) -> EnergyTable:
+    """Energy table of fitted sizes and zeniths (n,), with the scatter of showers."""
+    table = make_energy_table(s_ref, zenith, true.energy)
+    return with_scatter(table, true.s_ref, true.zenith, true.energy)
+
+
+def _energy_width(context: Context, p, covariance, energy) -> float:
+    """Half of the middle 68 % of the pulls of ln E of a fit's parameters (n, 7)."""
+    found = energy_of(context, p[:, 4], p[:, 2])
+    error = energy_error_of(context, p[:, 4], p[:, 2], covariance)
+    low, high = np.quantile(np.log(found / energy) / (error / found), [0.159, 0.841])
+    return float(0.5 * (high - low))
 
 
 def _prior(sample: _Sample, fitted: Reconstruction, onset: float = 0.0) -> tuple[tuple, float]:

@@ -8,11 +8,21 @@ from tashower.config import ReconstructionConfig
 from tashower.events.described import check_described
 from tashower.events.model import Events, Pulses, Reconstruction
 from tashower.reconstruction.features import event_features
-from tashower.reconstruction.methods import LIKELIHOOD, TABLE, Context, methods
+from tashower.reconstruction.methods import LIKELIHOOD, TABLE, WAVEFORMS, Context, methods
 from tashower.reconstruction.pulses import find_pulses
 
 #: The method whose result the event features describe.
 FEATURES_OF = "free"
+
+
+def _is_possible(name: str, events: Events, stations: StationLikelihood | None) -> bool:
+    """Whether a method has what it needs."""
+    if name == LIKELIHOOD:
+        return stations is not None
+    if name == WAVEFORMS:
+        shapes = stations is not None and stations.ratio is not None
+        return shapes and events.waveform is not None
+    return True
 
 
 def reconstruct(
@@ -28,8 +38,8 @@ def reconstruct(
 
     minimiser : "compiled", or "scipy": the same sum through scipy.optimize, for checks
     only : names of methods; None: all. The free fit is always made: the features need it.
-    stations : station likelihood; without one the method that needs it is made only if it is named,
-        and refused
+    stations : station likelihood; without one the methods that need it are made only if they are
+        named, and refused; so is the one that needs waveforms, where events have none
     primary : TABLE for the calibration's energy table, or a name of `calibration.energy.PRIMARIES`
 
     Returns ({method: Reconstruction, "standard": what came with the data}, pulses, {feature:
@@ -46,7 +56,7 @@ def reconstruct(
     for name, method in methods().items():
         if only is not None and name not in {*only, FEATURES_OF}:
             continue
-        if only is None and name == LIKELIHOOD and stations is None:
+        if only is None and not _is_possible(name, events, stations):
             continue
         tables[name] = method(events, pulses, context)
     if events.standard is not None:

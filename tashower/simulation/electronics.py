@@ -59,11 +59,11 @@ class Electronics(NamedTuple):
     noise: np.ndarray  #: (262144,) float32, noise [counts]
 
 
-def pulse_shape(bin_width: float) -> np.ndarray:
+def pulse_shape(bin_width: float, longer: float = 1.0) -> np.ndarray:
     """The pulse of one muon, unit area, in bins of `bin_width` [ns]: the published one, its
-    integral interpolated.
+    integral interpolated; longer : factor by which it is stretched in time.
     """
-    edges = np.arange(len(PULSE) + 1) * PULSE_BIN_WIDTH
+    edges = np.arange(len(PULSE) + 1) * PULSE_BIN_WIDTH * longer
     n = int(np.ceil(edges[-1] / bin_width))
     integral = np.interp(
         np.arange(n + 1) * bin_width, edges, np.concatenate([[0.0], np.cumsum(PULSE)])
@@ -72,19 +72,20 @@ def pulse_shape(bin_width: float) -> np.ndarray:
 
 
 @cache
-def electronics(bin_width: float) -> Electronics:
-    """`Electronics` for bins of `bin_width` [ns].
+def electronics(bin_width: float, longer: float = 1.0, noisier: float = 1.0) -> Electronics:
+    """`Electronics` for bins of `bin_width` [ns], with pulses and noise that are `longer` and
+    `noisier` times those of the detector.
 
     A layer's noise is a stretch of `Electronics.noise` that begins at a random place: 262,144
     quantiles of the normal distribution of rms `NOISE`, shuffled. Bins of one layer are
     independent; two layers share noise only where their stretches happen to overlap (once in about
     700 pairs), with a random lag.
     """
-    pulse = pulse_shape(bin_width)
+    pulse = pulse_shape(bin_width, longer)
     quantiles = ndtri((np.arange(_NOISE_VALUES) + 0.5) / _NOISE_VALUES)
     order = np.argsort(draw_uniforms(np.uint64(_NOISE_SEED), 0, _NOISE_VALUES, 1)[:, 0])
     return Electronics(
-        np.pad(pulse, (0, -len(pulse) % 4)), (NOISE * quantiles[order]).astype(np.float32)
+        np.pad(pulse, (0, -len(pulse) % 4)), (NOISE * noisier * quantiles[order]).astype(np.float32)
     )
 
 
@@ -243,12 +244,12 @@ def level_2_time(n_hits, station, time, level_1, neighbours, slot):
 
 
 @inner
-def draw_station_state(state, monitored_gain, monitored_pedestal, calibration_spread, gain):
-    """True gain of a station's layers in one event: the monitored one times an unknown error;
-    `gain` (2,) is overwritten.
+def draw_station_state(state, monitored_gain, shift, calibration_spread, gain):
+    """True gain of a station's layers in one event: the monitored one times an unknown error, of
+    which a part, `shift`, is that of all stations; `gain` (2,) is overwritten.
     """
     bits = next_bits(state)
     for layer in range(2):
         gain[layer] = monitored_gain[layer] * max(
-            1.0 + calibration_spread * quick(NORMAL_TABLE, bits, layer), 0.3
+            1.0 + shift + calibration_spread * quick(NORMAL_TABLE, bits, layer), 0.3
         )

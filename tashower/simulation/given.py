@@ -84,12 +84,22 @@ def complete_truth(columns: dict, config: Config, where: str = "showers") -> Tru
     mass = known.get("mass_number", np.ones(n)).astype(np.int16)
     energy, zenith = known["energy"], known["zenith"]
     lateral, _ = read_lateral(config.array.lateral, float(config.array.reference_m))
+    factor = config.showers.muon_factor
+
+    def share():
+        """Muon share of a shower with the usual number of muons."""
+        return muon_share(zenith, mass, energy, muon_content(config))
+
+    def size():
+        """Size with this number of muons over that with the usual one."""
+        return 1.0 + share() * (factor - 1.0)
+
     usual = {
         "xmax": lambda: mean_xmax(energy, mass, config.showers.interaction_model),
-        "muon_scale": lambda: mass.astype(float) ** MUON_MASS_EXPONENT,
-        "s_ref": lambda: mean_size(energy, zenith, mass, lateral.reference),
+        "muon_scale": lambda: factor * mass.astype(float) ** MUON_MASS_EXPONENT,
+        "s_ref": lambda: mean_size(energy, zenith, mass, lateral.reference, size()),
         "slope": lambda: slope(zenith) + config.showers.slope_shift,
-        "muon_share": lambda: muon_share(zenith, mass, energy, muon_content(config)),
+        "muon_share": lambda: factor * share() / size(),
         "front_scale": lambda: mean_front_scale(energy, zenith, mass, config),
         "t0": lambda: np.zeros(n),
     }

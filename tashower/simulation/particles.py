@@ -6,7 +6,6 @@ what is a choice.
 """
 
 import math
-from typing import NamedTuple
 
 import numpy as np
 
@@ -15,13 +14,7 @@ from tashower.simulation.random_numbers import (
     EXPONENTIAL_TABLE,
     MOYAL_TABLE,
     NORMAL_TABLE,
-    early_erlang,
-    erlang,
-    late_erlang,
-    log_normal,
-    log_normal_survival,
     next_bits,
-    poisson,
     quick,
 )
 
@@ -45,10 +38,6 @@ PHOTOELECTRONS_PER_VEM = 18.5
 #: Relative spread of the light that a particle gives, by where it crosses the station (same
 #: source).
 LIGHT_SPREAD = 0.07
-#: More particles of a kind than this are drawn per bin instead of one by one.
-MOST_INDIVIDUAL = 150.0
-#: ... and where a bin expects more than this their sum is drawn from its exact moments.
-MOST_INDIVIDUAL_IN_BIN = 10.0
 
 
 @formula
@@ -183,138 +172,9 @@ def light_moments(secant):
 
 
 @inner
-def _put_many(state, impulse, k, expected, mean, common, own):
-    """Light of a Poisson number of particles with mean `expected` in bin k: normal with the exact
-    compound moments.
-
-    Var = expected <x^2>, Cov of the layers = expected <x y>; common = sqrt<x y>, own = sqrt(<x^2> -
-    <x y>).
-    """
-    root = math.sqrt(expected)
-    bits = next_bits(state)
-    shared = expected * mean + root * common * quick(NORMAL_TABLE, bits, 0)
-    for layer in range(2):
-        # Half a bin late on average: shared between the bin and the next.
-        light = 0.5 * max(shared + root * own * quick(NORMAL_TABLE, bits, 1 + layer), 0.0)
-        impulse[layer, k] += light
-        impulse[layer, k + 1] += light
-
-
-@inner
-def draw_number(state, mean_number):
-    """Poisson number of particles of one kind; -1 where they are so many that they are drawn per
-    bin.
-    """
-    return poisson(state, mean_number) if mean_number < MOST_INDIVIDUAL else -1
-
-
-@inner
-def _put_particle(state, impulse, position, secant):
+def put_particle(state, impulse, position, secant):
+    """A muon (sec z), or an electromagnetic particle (0); position in bins."""
     if secant > 0.0:
         put_muon(state, impulse, position, np.float32(secant))
     else:
         put_electron(state, impulse, position)
-
-
-class Component(NamedTuple):
-    """Particles of one kind in a station."""
-
-    mean_number: float
-    scale: float  #: of the distribution of their delay [ns]: gamma's, or the log-normal median
-    shape: int  #: of the gamma distribution
-    secant: float  #: sec z for muons, 0 for electromagnetic particles
-    sigma: float = 0.0  #: of the log-normal distribution; 0: gamma
-
-
-@inner(inline=False)
-def put_component(state, impulse, bin_width, start, number, component):
-    """All particles of one kind in a station.
-
-    Few are drawn one by one. Of many, those that come in bins that expect more than
-    `MOST_INDIVIDUAL_IN_BIN` are drawn per bin, those before (the leading edge) and after one by
-    one: the numbers of the three parts are independent Poisson variates.
-
-    Parameters
-    ----------
-    impulse : (2, n) float, light per layer and bin [VEM], added to
-    start : onset [ns] after the first bin's start
-    number : of particles, from `draw_number`
-    component : `Component`
-    """
-    onset, step = start / bin_width, component.scale / bin_width
-    if number < 0:
-        number = _put_dense_part(state, impulse, onset, step, component)
-    secant = component.secant
-    if component.sigma > 0.0:
-        for _ in range(number):
-            delay = log_normal(state, component.sigma, 1.0, False)
-            _put_particle(state, impulse, onset + step * delay, secant)
-    else:
-        for _ in range(number):
-            _put_particle(state, impulse, onset + step * erlang(state, component.shape), secant)
-
-
-@inner
-def _early(state, component, end, came):
-    """Delay in units of the scale, given that it is below `end`, which has probability `came`."""
-    if component.sigma > 0.0:
-        return log_normal(state, component.sigma, came, False)
-    return early_erlang(state, component.shape, end)
-
-
-@inner
-def _late(state, component, begin, left):
-    """Delay in units of the scale, given that it is above `begin`, which has probability `left`."""
-    if component.sigma > 0.0:
-        return log_normal(state, component.sigma, left, True)
-    return late_erlang(state, component.shape, begin)
-
-
-@inner
-def _survival(x, fall, component):
-    """Probability of a delay above x in units of the scale; fall: exp(-x)."""
-    if component.sigma > 0.0:
-        return log_normal_survival(x, component.sigma)
-    return fall * gamma_polynomial(x, component.shape)
-
-
-@inner(inline=False)
-def _put_dense_part(state, impulse, onset, step, component):
-    """Everything, when there are bins that expect many particles; returns the number that is left
-    to be drawn.
-
-    onset, step : start and scale of the delays [bins]
-    """
-    mean_number, secant = component.mean_number, component.secant
-    # Past it the density of the delays falls.
-    maximum = 1.0 if component.sigma > 0.0 else float(component.shape)
-    bins = 1.0 / step
-    k = int(onset)
-    x = (k + 1 - onset) * bins  # end of bin k in units of the scale
-    fall, fall_per_bin = math.exp(-x), math.exp(-bins)
-    above, still = 1.0, _survival(x, fall, component)
-    while mean_number * (above - still) <= MOST_INDIVIDUAL_IN_BIN:
-        if x > maximum or k + 2 >= impulse.shape[1]:
-            return poisson(state, mean_number)
-        k += 1
-        x += bins
-        fall *= fall_per_bin
-        above, still = still, _survival(x, fall, component)
-    end = x - bins
-    for _ in range(poisson(state, mean_number * (1.0 - above))):
-        delay = _early(state, component, end, 1.0 - above)
-        _put_particle(state, impulse, onset + step * delay, secant)
-    mean, square, product = light_moments(secant)
-    common, own = math.sqrt(product), math.sqrt(square - product)
-    while mean_number * (above - still) > MOST_INDIVIDUAL_IN_BIN:
-        _put_many(state, impulse, k, mean_number * (above - still), mean, common, own)
-        if k + 2 >= impulse.shape[1]:
-            return 0
-        k += 1
-        x += bins
-        fall *= fall_per_bin
-        above, still = still, _survival(x, fall, component)
-    for _ in range(poisson(state, mean_number * above)):
-        delay = _late(state, component, x - bins, above)
-        _put_particle(state, impulse, onset + step * delay, secant)
-    return 0

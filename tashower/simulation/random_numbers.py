@@ -35,7 +35,7 @@ _INVERSE = 1.0 / np.maximum(
 )  # 1/k; a Poisson variate of mean 10 exceeds 63 once in 1e29
 
 #: What a stream is for; every purpose has its own key.
-PURPOSES = ("array", "shower", "throw", "detector", "station")
+PURPOSES = ("array", "shower", "throw", "detector", "station", "nuisance")
 #: What has streams of its own: the splits, and showers that are given.
 SAMPLES = ("calibration", "train", "validation", "test", "given")
 

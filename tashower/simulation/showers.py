@@ -206,7 +206,7 @@ def draw_showers(config: Config, split: str, first: int, n: int) -> Truth:
 
     share = muon_share(zenith, mass_number, energy, muon_content(config))
     width = MUON_FLUCTUATION * mass_number.astype(float) ** MUON_FLUCTUATION_EXPONENT
-    muons = np.exp(width * ndtri(u[:, 5]) - 0.5 * width**2)
+    muons = np.exp(width * ndtri(u[:, 5]) - 0.5 * width**2) * showers.muon_factor
     electrons = np.exp(
         deviation / SIGNAL_DEPTH_SCALE
         + SIGNAL_FLUCTUATION * ndtri(u[:, 6])

@@ -29,6 +29,7 @@ from tashower.simulation.electronics import (
     electronics,
 )
 from tashower.simulation.random_numbers import stream_key
+from tashower.simulation.record import Record
 from tashower.simulation.showers import draw_showers, mean_attenuation
 from tashower.simulation.stations import (
     Block,
@@ -52,7 +53,7 @@ _CAPACITY = 20_000  # hits for which there is room at first
 _ENOUGH, _FAR_TOO_LARGE = 50, 10.0
 #: Bytes that a shower needs beside its hits, at most: numbers drawn, truth, and copies of them.
 _BYTES_PER_SHOWER = 1000.0
-#: Columns of the truth that the compiled loop takes first, in the order of `stations.shower_of`.
+#: Columns of the truth that the compiled loop takes first, in the order of `light.shower_of`.
 _ROW = ("zenith", "azimuth", "core_x", "core_y", "s_ref", "slope", "muon_share", "front_scale")
 
 
@@ -120,7 +121,8 @@ def window_bins(config: Config, detector: Detector) -> int:
     return bins if detector.n_bins % bins == 0 else detector.n_bins
 
 
-def _setup(config: Config, array: Array, seed: int) -> Setup:
+def setup_of(config: Config, array: Array, seed: int) -> Setup:
+    """What is the same for all showers at an array."""
     d, detector = config.detector, array.detector
     rate = d.accidental_rate_khz * 1e-6
     window = window_bins(config, detector)
@@ -131,17 +133,19 @@ def _setup(config: Config, array: Array, seed: int) -> Setup:
         area=float(detector.area),
         layers=int(detector.n_layers),
         calibration_spread=d.calibration_spread,
+        gain_shift=d.gain_shift,
         dead_fraction=d.out_of_service_fraction,
         accidental_probability=1.0 - np.exp(-rate * 2.0 * READOUT),
         accidental_radius=d.accidental_radius_m,
         background_probability=1.0 - np.exp(-rate * background * detector.bin_width),
         clock=float(d.clock_ns),
+        late_probability=float(d.late_pulse_probability),
     )
     return Setup(
         particle_delays(config),
         _stations(array, seed),
         conditions,
-        electronics(float(detector.bin_width)),
+        electronics(float(detector.bin_width), float(d.pulse_width_factor), float(d.noise_factor)),
         muon_content(config),
     )
 
@@ -165,7 +169,7 @@ def simulate_events(config: Config, split: str, first: int, n: int) -> Events:
     array = array_from_config(config)
     numbers = np.arange(len(truth.zenith)) + first * config.showers.throws
     key = stream_key(config.seed, split, "detector")
-    return _run(truth, numbers, key, array, _setup(config, array, config.seed), split)
+    return _run(truth, numbers, key, array, setup_of(config, array, config.seed), split)
 
 
 def simulate(truth: Truth, config: Config, seed: int, array: Array | None = None) -> Events:
@@ -188,10 +192,12 @@ def simulate(truth: Truth, config: Config, seed: int, array: Array | None = None
     array = array_from_config(config) if array is None else array
     numbers = np.arange(len(truth.zenith))
     key = stream_key(seed, "given", "detector")
-    return _run(truth, numbers, key, array, _setup(config, array, seed), "given showers")
+    return _run(truth, numbers, key, array, setup_of(config, array, seed), "given showers")
 
 
-def simulate_stations(truth: Truth, config: Config, seed: int, background: bool = False) -> Events:
+def simulate_stations(
+    truth: Truth, config: Config, seed: int, background: bool = False, record: Record | None = None
+) -> Events:
     """One station of the configuration's array, at the origin, for every given shower, also where
     no array would trigger: what a station likelihood is learned from.
 
@@ -200,6 +206,7 @@ def simulate_stations(truth: Truth, config: Config, seed: int, background: bool 
     truth : as of `simulate`; the core says where the station is
     seed : of everything random
     background : also hits of background muons alone, within +-32 us of t0
+    record : where to note what reached every station (`recorded.record_stations`)
 
     Returns
     -------
@@ -209,12 +216,13 @@ def simulate_stations(truth: Truth, config: Config, seed: int, background: bool 
     Not included: stations out of service, triggers of the array.
     """
     array = array_from_config(config)
-    setup, n, detector = _setup(config, array, seed), len(truth.zenith), array.detector
+    setup, n, detector = setup_of(config, array, seed), len(truth.zenith), array.detector
     _check_memory("simulate stations", f"{n:,} of them", n * _bytes_per_hit(detector))
     work = work_space(array.n_stations, detector.n_bins, setup.conditions.window)
+    work = work._replace(record=record)
     numbers, key = np.arange(n), stream_key(seed, "given", "station")
-    showers = Showers(key, numbers.astype(np.uint64), _rows(truth, setup), truth.t0)
-    hits, hit = _empty_hits(n + 1, detector), np.zeros(n, bool)
+    showers = Showers(key, numbers.astype(np.uint64), rows_of(truth, setup), truth.t0)
+    hits, hit = empty_hits(n + 1, detector), np.zeros(n, bool)
     used = simulate_single(showers, setup, work, hits, hit, background)
     hits = Hits(*(column[:used] for column in hits))
 
@@ -236,8 +244,8 @@ def simulate_stations(truth: Truth, config: Config, seed: int, background: bool 
     )
 
 
-def _rows(truth: Truth, setup: Setup) -> np.ndarray:
-    """Rows of `stations.shower_of`."""
+def rows_of(truth: Truth, setup: Setup) -> np.ndarray:
+    """Rows of `light.shower_of`."""
     columns = [np.asarray(getattr(truth, name), dtype=float) for name in _ROW]
     own = shower_delays(setup.delays, truth.zenith, truth.front_scale)
     attenuation = mean_attenuation(truth.zenith, setup.muons)
@@ -247,10 +255,10 @@ def _rows(truth: Truth, setup: Setup) -> np.ndarray:
 def _run(truth: Truth, numbers, key, array: Array, setup: Setup, what: str) -> Events:
     """The compiled loop over all rows, in blocks."""
     n_events, n_stations, detector = len(truth.zenith), array.n_stations, array.detector
-    rows = _rows(truth, setup)
+    rows = rows_of(truth, setup)
     numbers = numbers.astype(np.uint64)
     work = work_space(n_stations, detector.n_bins, setup.conditions.window)
-    hits, used = _empty_hits(min(_CAPACITY, n_events * n_stations) + n_stations, detector), 0
+    hits, used = empty_hits(min(_CAPACITY, n_events * n_stations) + n_stations, detector), 0
     n_hits, n_dead, dead_lists = np.zeros(n_events, np.int64), np.zeros(n_events, np.int64), []
     for window in blocks(f"simulate {what}", n_events, block_size(n_stations), "showers"):
         begin, end = window.start, window.stop
@@ -315,7 +323,8 @@ def _check_memory(task: str, about: str, needed: float) -> None:
         )
 
 
-def _empty_hits(n: int, detector: Detector) -> Hits:
+def empty_hits(n: int, detector: Detector) -> Hits:
+    """Room for n hits."""
     shape = (n, detector.n_bins, detector.n_layers)
     return Hits(np.empty(n, np.int32), np.empty(n), np.empty(shape, np.uint16))
 
@@ -324,7 +333,7 @@ def _with_room(hits: Hits, used: int, n: int, detector: Detector) -> Hits:
     """The first `used` hits in arrays for n hits; memory that no hit is written to costs
     nothing.
     """
-    larger = _empty_hits(n, detector)
+    larger = empty_hits(n, detector)
     for old, new in zip(hits, larger, strict=True):
         new[:used] = old[:used]
     return larger

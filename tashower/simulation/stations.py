@@ -6,30 +6,9 @@ from typing import NamedTuple
 import numpy as np
 
 from tashower.physics.compiled import compiled, inner
-from tashower.physics.early_late import (
-    LATE_ATTENUATION_MUONS,
-    late_signal_factor,
-    late_time_factor,
-    muon_share_at,
-)
-from tashower.physics.geometry import (
-    axis_components,
-    axis_distance,
-    distance_along_axis,
-    plane_delay,
-)
+from tashower.physics.geometry import axis_distance
 from tashower.physics.lateral import Lateral
-from tashower.physics.shower_front import TELESCOPE_ARRAY_FRONT, front_delay, thickness_shape
-from tashower.simulation.delays import (
-    LOCAL_POWER,
-    MUON_SHAPE,
-    ONSET_S800,
-    MuonContent,
-    ParticleDelays,
-    muons_at,
-    simulated_log_lateral,
-    simulated_thickness,
-)
+from tashower.simulation.delays import MuonContent, ParticleDelays
 from tashower.simulation.electronics import (
     BINS_BEFORE,
     READOUT,
@@ -37,20 +16,11 @@ from tashower.simulation.electronics import (
     draw_station_state,
     level_2_time,
 )
-from tashower.simulation.particles import (
-    Component,
-    draw_number,
-    mean_numbers,
-    put_component,
-    put_muon,
-)
+from tashower.simulation.light import CLOSEST, put_shower, reach, shower_of
+from tashower.simulation.particles import put_muon
 from tashower.simulation.random_numbers import normal, seed_stream, uniform
-from tashower.simulation.windows import LEAD_BINS, add_background, read_station
-
-#: Closest distance to the axis at which formulas are evaluated [m]: a station has a size.
-CLOSEST = 2.0
-#: Stations with fewer expected particles than this are passed over.
-FEWEST_PARTICLES = 0.01
+from tashower.simulation.record import note_clock, note_end, note_station
+from tashower.simulation.windows import LEAD_BINS, add_background, put_late_pulse, read_station
 
 
 class Stations(NamedTuple):
@@ -73,32 +43,13 @@ class Conditions(NamedTuple):
     area: float  #: of a station [m^2]
     layers: int  #: 1: what the upper layer sees is all there is
     calibration_spread: float
+    gain_shift: float  #: relative error of the monitored gains that all stations have in common
     dead_fraction: float
     accidental_probability: float  #: per station and read-out
     accidental_radius: float  #: [m]
     background_probability: float  #: of a background particle in a station with light
     clock: float  #: rms error of a station's clock [ns]
-
-
-class Shower(NamedTuple):
-    """One thrown shower."""
-
-    n_x: float
-    n_y: float
-    n_z: float
-    core_x: float  #: [m]
-    core_y: float  #: [m]
-    t0: float  #: [ns]
-    s_ref: float  #: [VEM/m^2]
-    eta: float
-    share: float  #: muon share of S800
-    front_scale: float
-    unit: float  #: this and the following: see `delays.ShowerDelays`
-    electron_scale: float
-    muon_scale: float
-    muon_sigma: float
-    muon_power: float
-    attenuation: float  #: of its electromagnetic particles [g/cm^2]
+    late_probability: float  #: of a late pulse in a station with a signal
 
 
 class Setup(NamedTuple):
@@ -116,7 +67,7 @@ class Showers(NamedTuple):
 
     key: np.uint64  #: of the random streams
     number: np.ndarray  #: (n,) uint64, stream of each
-    row: np.ndarray  #: (n, 14), see `shower_of`
+    row: np.ndarray  #: (n, 14), see `light.shower_of`
     t0: np.ndarray  #: (n,) [ns]
 
 
@@ -134,71 +85,6 @@ class Hits(NamedTuple):
     station: np.ndarray  #: (capacity,) int32
     time: np.ndarray  #: (capacity,) [ns]
     waveform: np.ndarray  #: (capacity, n_bins, layers) uint16
-
-
-@inner
-def reach(shower, area, lateral, world):
-    """Axis distance [m] beyond which a station expects fewer than `FEWEST_PARTICLES` muons."""
-    r = 1000.0
-    while r < 20_000.0:
-        density = shower.s_ref * math.exp(simulated_log_lateral(r, shower.eta, lateral, world))
-        if mean_numbers(density * area, 1.0, 1.0)[0] < FEWEST_PARTICLES:
-            break
-        r *= 1.2
-    return r
-
-
-@inner
-def put_shower(state, shower, place, setup, impulse):
-    """Light of the shower in a station; returns (time of the first bin [ns], any).
-
-    place : (dx, dy, dz) [m] from the core, and the distance r [m] to the axis
-    impulse : (2, n) of which the first `LEAD_BINS` stay empty; overwritten where there is any light
-    """
-    dx, dy, dz, r = place
-    delays, bin_width = setup.delays, setup.conditions.bin_width
-    secant = 1.0 / shower.n_z
-    tangent = math.sqrt(max(secant * secant - 1.0, 0.0))
-    log_ldf = simulated_log_lateral(r, shower.eta, setup.stations.lateral, delays.world)
-    density = shower.s_ref * math.exp(log_ldf)
-    along = distance_along_axis(dx, dy, dz, shower.n_x, shower.n_y, shower.n_z)
-    n_muons, n_electrons = mean_numbers(
-        density * setup.conditions.area, muon_share_at(r, shower.share), shower.n_z
-    )
-    n_muons *= late_signal_factor(along, r * tangent, LATE_ATTENUATION_MUONS)
-    n_electrons *= late_signal_factor(along, r * tangent, shower.attenuation)
-    number_muons, number_electrons = draw_number(state, n_muons), draw_number(state, n_electrons)
-    if number_muons == 0 and number_electrons == 0:
-        return 0.0, False
-    impulse[:] = 0.0
-    late = late_time_factor(along)
-    thickness = simulated_thickness(r, delays.world)
-    width = thickness * shower.unit * late
-    onset = delays.constant_onset * width
-    if delays.onset > 0.0:
-        curvature = delays.onset * shower.front_scale * late * math.sqrt(ONSET_S800 / shower.s_ref)
-        of_density = front_delay(r, log_ldf, curvature, TELESCOPE_ARRAY_FRONT)
-        onset += thickness / thickness_shape(r) * of_density
-    local = (
-        delays.local
-        * (thickness * shower.front_scale * late)
-        * math.exp(LOCAL_POWER * (math.log(shower.s_ref) + log_ldf))
-        * normal(state)
-    )
-    front_time = (
-        shower.t0 + plane_delay(dx, dy, dz, shower.n_x, shower.n_y, shower.n_z) + onset + local
-    )
-    # The clock of a station knows nothing of the shower.
-    phase = uniform(state) * bin_width
-    first = (math.floor((front_time - phase) / bin_width) - LEAD_BINS) * bin_width + phase
-    start = front_time - first
-    scale, sigma = muons_at(r, shower)
-    muons = Component(n_muons, scale * width, MUON_SHAPE, secant, sigma)
-    put_component(state, impulse, bin_width, start, number_muons, muons)
-    scale = shower.electron_scale * width
-    electrons = Component(n_electrons, scale, delays.electron_shape, 0.0, 0.0)
-    put_component(state, impulse, bin_width, start, number_electrons, electrons)
-    return first, True
 
 
 @inner(inline=False)
@@ -230,12 +116,15 @@ def look_at_station(state, s, shower, place, chances, setup, work, waveform):
     read out; it passes level 1).
     """
     conditions = setup.conditions
-    hit, level_1 = -1000, False
+    hit, level_1, any_light = -1000, False, False
     first = 0.0
     background = conditions.accidental_probability
     if chances[0]:
-        first, any_light = put_shower(state, shower, place, setup, work.impulse)
+        first, any_light = put_shower(state, shower, place, setup, work)
         if any_light:
+            note_station(work.record, s)
+            if conditions.late_probability > 0.0 and uniform(state) < conditions.late_probability:
+                put_late_pulse(state, work.impulse, conditions.bin_width)
             if (
                 conditions.background_probability > 0.0
                 and uniform(state) < conditions.background_probability
@@ -252,7 +141,10 @@ def look_at_station(state, s, shower, place, chances, setup, work, waveform):
         return np.nan, False
     time = first + hit * conditions.bin_width
     if conditions.clock > 0.0:
-        time += normal(state) * conditions.clock
+        error = normal(state) * conditions.clock
+        time += error
+        if any_light:
+            note_clock(work.record, error)
     return time, level_1
 
 
@@ -307,8 +199,8 @@ def _read_out(state, s, setup, work, waveform):
     `read_station`.
     """
     stations = setup.stations
-    spread = setup.conditions.calibration_spread
-    draw_station_state(state, stations.gain[s], stations.pedestal[s], spread, work.gain)
+    shift, spread = setup.conditions.gain_shift, setup.conditions.calibration_spread
+    draw_station_state(state, stations.gain[s], shift, spread, work.gain)
     return read_station(state, s, setup, work, waveform)
 
 
@@ -327,32 +219,6 @@ def _keep_read_out(trigger, n_hits, work, hits, begin):
                     hits.waveform[begin + kept, k, layer] = hits.waveform[begin + i, k, layer]
         kept += 1
     return kept
-
-
-@inner
-def shower_of(truth_row, t0):
-    """`Shower` from (zenith, azimuth, core_x, core_y, s_ref, slope, muon_share, front_scale, what
-    `delays.ShowerDelays` holds, attenuation of electromagnetic particles) and the time of the core.
-    """
-    n_x, n_y, n_z = axis_components(truth_row[0], truth_row[1])
-    return Shower(
-        n_x,
-        n_y,
-        n_z,
-        truth_row[2],
-        truth_row[3],
-        t0,
-        truth_row[4],
-        truth_row[5],
-        truth_row[6],
-        truth_row[7],
-        truth_row[8],
-        truth_row[9],
-        truth_row[10],
-        truth_row[11],
-        truth_row[12],
-        truth_row[13],
-    )
 
 
 @compiled
@@ -375,6 +241,7 @@ def simulate_block(begin, used, showers, setup, work, hits, block):
             state, shower, setup, work, hits, used, block.dead[i]
         )
         used += block.n_hits[i]
+        note_end(work.record, i)
     return len(showers.number), used
 
 
@@ -401,6 +268,7 @@ def simulate_single(showers, setup, work, hits, hit, background):
             *(state, s, shower, (dx, dy, 0.0, r), (True, background)),
             *(setup, work, hits.waveform[used]),
         )
+        note_end(work.record, i)
         hit[i] = not math.isnan(time)
         if hit[i]:
             hits.station[used], hits.time[used] = s, time

@@ -20,11 +20,16 @@ from tashower.simulation.electronics import (
 )
 from tashower.simulation.particles import put_muon
 from tashower.simulation.random_numbers import uniform
+from tashower.simulation.record import Record
 
 #: Bins digitised beyond the window, so that the crossing can be found with noise; and those before
 #: the noise-free crossing.
 SPARE_BINS = 48
 LEAD_BINS = 36
+#: A late pulse is of three vertical muons on average (Linsley 1985, Proc. 19th ICRC 7, HE 4.7-13)
+#: and comes at these times after the light begins [ns] (choice: within the first window; Linsley:
+#: 1.5 r/c), where the light itself is as large (choice: no hit is of a late pulse alone).
+LATE_MUONS, LATE = 3.0, (500.0, 1500.0)
 _PROBABLE_COUNTS = (
     10.0  # noise-free 8-bin sum below which level 0 (15 counts) is out of the noise's reach
 )
@@ -40,6 +45,7 @@ class Work(NamedTuple):
     level_1: np.ndarray  #: (n_stations,) bool
     time: np.ndarray  #: (n_stations,) time of the level-0 crossing of each hit
     gain: np.ndarray  #: (2,) true gain of a station's layers
+    record: Record | None = None  #: of what reached the stations; None: none is kept
 
 
 def light_bins(n_bins: int) -> int:
@@ -113,7 +119,20 @@ def add_background(state, work, window):
     return moved
 
 
-@inner
+@inner(inline=False)
+def put_late_pulse(state, impulse, bin_width):
+    """`LATE_MUONS` muons together among the light of a station, `LATE` after its beginning, where
+    that light is of at least as many; beyond the end of the light there are none.
+    """
+    upper, lower, _ = light_of(impulse)
+    if upper + lower < 2.0 * LATE_MUONS:
+        return
+    place = LEAD_BINS + (LATE[0] + (LATE[1] - LATE[0]) * uniform(state)) / bin_width
+    if place < impulse.shape[1] - 1:
+        put_muon(state, impulse, place, np.float32(LATE_MUONS))
+
+
+@inner(inline=False)
 def _next_window(state, work, setup, station, begin, end):
     """Digitise the next window with a level-0 crossing that begins at bin `begin` of the light or
     later; returns (where it begins, where it begins in work.counts); -1: there is none.

@@ -27,6 +27,7 @@ from tashower.physics.shower_front import curvature_zenith_dependence
 from tashower.reconstruction.calibrate import calibrate
 from tashower.reconstruction.methods import Context
 from tashower.reconstruction.methods.fits import fit_events
+from tashower.reconstruction.methods.published import fit_published
 from tashower.reconstruction.pulses import find_pulses
 from tashower.reconstruction.reconstruct import reconstruct
 from tashower.simulation.simulate import simulate_events
@@ -91,7 +92,9 @@ def test_errors_that_are_given_stay(rng):
         assert getattr(found, name) == value
 
 
-@pytest.mark.parametrize("form", [(1.0, 2.0, 0.0), (30.0, 1.5, 0.3)])
+@pytest.mark.parametrize(
+    "form", [(1.0, 2.0, 0.0), pytest.param((30.0, 1.5, 0.3), marks=pytest.mark.slow)]
+)
 def test_another_front_is_fitted(form, tmp_path):
     """Whatever front is fitted, calibration and file carry it, errors are right, and another one is
     refused.
@@ -165,6 +168,15 @@ def test_energy_has_no_bias(sample):
     ratio = np.log(table.energy / events.truth.energy)[good]
     assert abs(np.median(ratio)) < 0.03
     assert ratio.std() < 0.25
+    # Its stated error holds how showers differ; the measurement alone covers about half.
+    within = np.abs(ratio) < (table.energy_error / table.energy)[good]
+    assert within.mean() == pytest.approx(0.683, abs=0.04)
+    published = fit_published(events, find_pulses(events), Context(calibration, SETTINGS))
+    good = published.passes_cuts
+    ratio = np.log(published.energy / events.truth.energy)[good]
+    within = np.abs(ratio) < (published.energy_error / published.energy)[good]
+    # Its own errors are as they were published, and larger than needed.
+    assert 0.65 < within.mean() < 0.8
 
 
 def test_bias_is_taken_away_at_every_azimuth(sample):
@@ -197,7 +209,12 @@ def test_round_trip(sample, tmp_path):
     assert again.errors == calibration.errors
     assert again.curvature_coefficients == calibration.curvature_coefficients
     assert again.pulls == calibration.pulls
-    np.testing.assert_array_equal(again.energy.log10_energy, calibration.energy.log10_energy)
+    for one, other in (
+        (again.energy, calibration.energy),
+        (again.published, calibration.published),
+    ):
+        np.testing.assert_array_equal(one.log10_energy, other.log10_energy)
+        np.testing.assert_array_equal(one.scatter, other.scatter)
 
 
 @pytest.mark.parametrize(
@@ -231,3 +248,10 @@ def test_events_without_truth_or_too_few_are_refused(sample):
 
     with pytest.raises(InputError, match="at least"):
         calibrate(select_events(events, np.arange(50)), SETTINGS)
+
+
+def test_stations_that_are_all_saturated_calibrate_nothing(sample):
+    """As of showers that are far too large for their array."""
+    events, _ = sample
+    with pytest.raises(InputError, match="200 stations"):
+        calibrate(replace(events, saturated=np.ones(events.n_hits, bool)), SETTINGS)

@@ -9,6 +9,8 @@ from tashower.calibration.energy import (
     energy_of_primary,
     look_up_energy,
     make_energy_table,
+    scatter_of_showers,
+    with_scatter,
 )
 from tashower.physics.lateral import mean_s800
 
@@ -117,3 +119,31 @@ def test_an_old_table_ends_at_its_last_node():
         False,
         True,
     ]
+
+
+def test_scatter_of_showers_with_the_same_size(rng):
+    """Showers of the same S800 whose ln E scatter by 0.1 and, inclined, by 0.05."""
+    _, zenith, energy = sample(rng)
+    slope = np.log(mean_s800(10.0, 0.3) / mean_s800(1.0, 0.3)) / np.log(10.0)
+    off = np.where(zenith < 0.5, 0.1, 0.05) * rng.standard_normal(len(zenith))
+    # A few far away are in no width.
+    off[rng.random(len(zenith)) < 0.005] += 3.0
+    true = mean_s800(energy, zenith) * np.exp(slope * off)
+    # The table is made from other sizes, whose errors and bias are not in the scatter.
+    fitted = 1.2 * true * np.exp(0.2 * rng.standard_normal(len(true)))
+    table = make_energy_table(fitted, zenith, energy)
+    known = with_scatter(table, true, zenith, energy)
+    np.testing.assert_array_equal(known.log10_energy, table.log10_energy)
+    found = scatter_of_showers(known, np.array([0.1, 0.3, 0.72, 0.8]))
+    np.testing.assert_allclose(found, [0.1, 0.1, 0.05, 0.05], rtol=0.06)
+
+
+def test_scatter_outside_of_the_table_and_of_older_files(rng):
+    table = make_energy_table(*sample(rng))
+    assert (scatter_of_showers(table, np.array([0.0, 0.5])) == 0.0).all()
+    known = with_scatter(table, *sample(rng))
+    assert len(known.scatter) == len(known.secant)
+    ends = scatter_of_showers(known, np.array([0.0, 1.5, 2.0]))
+    np.testing.assert_array_equal(ends, known.scatter[[0, -1, -1]])
+    for one in (table, known):
+        assert np.isnan(scatter_of_showers(one, np.array([np.nan]))).all()

@@ -29,6 +29,8 @@ WHOLE = {
     "SECOND_RUNS": 5,
     "WRITERS": 8,
 }
+#: Kills of one folder, one after the other.
+SERIES = 8
 #: Fewest of those that scale.
 FEWEST = {"WRITERS": 4}
 say = partial(print, flush=True)
@@ -98,9 +100,21 @@ def writers(found: Numbers, _seed: int) -> list[Row]:
 
 def killed(found: Numbers, seed: int) -> list[Row]:
     """Kills with changes in between."""
-    from chaos.kills import STALE, kills
+    from chaos.kills import STALE, kept, kills, together
 
-    outcome = kills(found.kills, seed, found.second_runs, say)
+    # In series, of which those that are finished are kept: an hour's trial may be interrupted.
+    folder = ROOT / "build" / "chaos" / provenance.commit()
+    series, outcomes = -(-found.kills // SERIES), []
+    for k in range(series):
+        n = min(SERIES, found.kills - k * SERIES)
+        tried = found.second_runs if k == 0 else 0
+        words = n, 1000 * seed + k, tried, say
+        if "+" in folder.name:  # nobody knows of which changes
+            outcomes.append(kills(*words))
+            continue
+        path = folder / f"kills-{seed}-{k}-{n}-{tried}.json"
+        outcomes.append(kept(path, lambda words=words: kills(*words)))
+    outcome = together(outcomes)
     ends = f"runs that came to an end: {outcome.ends}, equal to a fresh run to the bit"
     stale = [fault for fault in outcome.faults if fault.startswith(STALE)]
     others = [fault for fault in outcome.faults if fault not in stale]

@@ -2,6 +2,7 @@
 change configuration or code in between: what stands at the end is what a fresh run makes.
 """
 
+import json
 import random
 import shutil
 import tempfile
@@ -36,8 +37,8 @@ KEYS = (
 #: Changes of the code: file, a line of it, and what it becomes.
 LINES = (
     ("evaluation/scores.py", "ONE_SIGMA = 0.6827", "ONE_SIGMA = 0.68"),
-    ("network/epoch.py", "parameters(), 1.0)", "parameters(), 0.5)"),
-    ("network/training.py", "return warm * 0.5 *", "return warm * 0.4 *"),
+    ("network/optimisation.py", "(parameters, chosen.limit)", "(parameters, 0.5 * chosen.limit)"),
+    ("network/optimisation.py", "return warm * 0.5 *", "return warm * 0.4 *"),
     ("network/apply.py", "import ", "# a comment\nimport "),
     ("evaluation/templates/page.html.j2", "</body>", "<p>changed</p></body>"),
     ("convert/dst.py", "import ", "CHANGED = 1\nimport "),
@@ -53,6 +54,29 @@ class Outcome(NamedTuple):
     faults: list[str]
     second_runs: int = 0  #: that were tried in the folder of a fresh run, while it went on
     of_second_runs: Sequence[str] = ()  #: their faults
+
+
+def together(outcomes: Sequence[Outcome]) -> Outcome:
+    """Several series as one."""
+    return Outcome(
+        sum((one.kills for one in outcomes), Counter()),
+        sum((one.changes for one in outcomes), Counter()),
+        sum(one.ends for one in outcomes),
+        [fault for one in outcomes for fault in one.faults],
+        sum(one.second_runs for one in outcomes),
+        [fault for one in outcomes for fault in one.of_second_runs],
+    )
+
+
+def kept(path: Path, make: Callable[[], Outcome]) -> Outcome:
+    """The outcome that a file holds, else a new one, which is written there."""
+    if path.is_file():
+        found = json.loads(path.read_text())
+        return Outcome(Counter(found[0]), Counter(found[1]), *found[2:])
+    outcome = make()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(outcome))
+    return outcome
 
 
 class _Run:
@@ -127,9 +151,9 @@ class _Run:
         left = [f for f in (results / "networks").iterdir() if f.name not in wanted]
         if not left:
             return
-        status, said = workflow.verify(self.folder, "broken")
+        _, said = workflow.verify(self.folder, "broken")
         for folder in left:
-            if not status or f"networks/{folder.name}/" not in said:
+            if f"networks/{folder.name}/" not in said:
                 self.fault(f"verify does not name networks/{folder.name}: {said[-500:]}")
             shutil.rmtree(folder)
 
@@ -152,10 +176,10 @@ def kills(n: int, seed: int = 1, second_runs: int = 0, say: Callable = print) ->
         while not run.faults:
             process = workflow.start(run.folder, run.config, "broken")
             more = killed.total() < n
-            share = run.draw.random() if more else 2.0
+            share = run.draw.uniform(0.0, 0.9) if more else 2.0
             status = workflow.reached(process, run.folder / "broken.log", share)
             if status is None:
-                time.sleep(run.draw.uniform(0.0, 3.0))
+                time.sleep(run.draw.uniform(0.0, 1.5))
                 status = process.poll()
             if status is None:
                 what = ("all", "job", "Snakemake")[killed.total() % 3]

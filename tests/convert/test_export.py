@@ -8,7 +8,7 @@ import pytest
 from hits import make_events, make_reconstruction
 
 from tashower.cli import main
-from tashower.convert.export import format_of
+from tashower.convert.export import format_of, result_columns
 from tashower.errors import InputError
 from tashower.events.array import regular_array
 from tashower.events.model import FLAGS
@@ -89,6 +89,21 @@ def test_csv_read_back(fits, capsys):
     assert network["zenith_error_deg"] == network["opening_angle_error_deg"] == ""
     assert rows[0]["energy_eev"] == ""
     assert float(rows[4]["energy_error_eev"]) == tables["free"].energy_error[2]
+
+
+def test_xmax_and_ln_a_have_columns_where_a_method_says_them(fits, rng):
+    folder, tables = fits
+    assert not {"xmax_g_cm2", "ln_a"} & set(result_columns(tables))
+    own = {name: rng.normal(size=4) for name in ("xmax", "xmax_error", "ln_a", "ln_a_error")}
+    tables["network"] = replace(tables["network"], **own)
+    write_reconstruction(folder / "m.h5", tables, {})
+    assert main(["export", str(folder / "m.h5"), "--to", str(folder / "m.csv")]) == 0
+    with (folder / "m.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    names = {"xmax_g_cm2": "xmax", "xmax_error_g_cm2": "xmax_error"}
+    for column, name in (names | {"ln_a": "ln_a", "ln_a_error": "ln_a_error"}).items():
+        assert [row[column] for row in rows[::2]] == [""] * 4
+        assert [float(row[column]) for row in rows[1::2]] == own[name].tolist()
 
 
 @pytest.mark.extra

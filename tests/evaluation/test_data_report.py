@@ -46,7 +46,9 @@ def test_report_without_truth(measured):
     assert "theirs.csv" in text
     assert text.count("data:image/png") >= 5
     assert 'src="http' not in text
-    assert "<th>event id</th>" in text
+    for method in ("fit, as published", "fit, complete", "plane front"):
+        assert f">{method}</td>" in text.split('<section id="list">')[1].split("</table>")[0]
+    assert ">event id</th>" in text
     assert f"tashower show {events} --id {read_events(events).event_id[0]} --fits {fits}" in text
 
 

@@ -12,12 +12,13 @@ from matplotlib.text import Text
 from tashower.calibration.calibration import DEFAULT, read_calibration
 from tashower.config import load_config
 from tashower.convert.convert import convert
+from tashower.evaluation.event_content import line_styles
 from tashower.evaluation.figures.event import event_figure
-from tashower.evaluation.figures.event_curves import line_styles
-from tashower.evaluation.figures.event_marks import Mark, draw_within, mark_of, style
+from tashower.evaluation.figures.event_marks import draw_within, style
 from tashower.evaluation.refit import Made
 from tashower.evaluation.sample import single_event
 from tashower.evaluation.station_fits import DISTRUSTED, NO_MEASUREMENT, OUT_OF_FIT, OUTSIDE, USED
+from tashower.evaluation.station_marks import Mark, mark_of
 from tashower.events.model import select_events
 from tashower.io.event_file import read_events
 from tashower.reconstruction.pulses import find_pulses

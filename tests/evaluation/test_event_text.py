@@ -112,6 +112,29 @@ def test_a_method_in_cells(table):
     assert cells["azimuth"] == "undetermined"
 
 
+def test_xmax_and_mass_in_cells(rng, table):
+    names, made = row_names("S800"), Made(networks=["net"])
+    of = {"xmax": 712.4, "xmax_error": 41.0, "ln_a": 2.13, "ln_a_error": 0.84}
+    said = replace(table, **{name: np.array([value]) for name, value in of.items()})
+    cells = dict(zip(names, method_cells("net", said, "S800", made), strict=True))
+    assert cells["Xmax"] == "712 ± 41 g/cm²"
+    assert cells["primary"] == "ln A = 2.13 ± 0.84"
+    assert cells["zenith"] == cells["energy"] == cells["core, east"] == "that of the fit"
+    nan = np.array([NAN])
+    bare = replace(said, xmax_error=nan, ln_a_error=nan)
+    cells = dict(zip(names, method_cells("net", bare, "S800", made), strict=True))
+    assert (cells["Xmax"], cells["primary"]) == ("712 g/cm²", "ln A = 2.1")
+    cells = dict(zip(names, method_cells("free", table, "S800", made), strict=True))
+    assert cells["Xmax"] == cells["primary"] == ""
+    events = make_events(rng, 1)
+    xmax, mass = np.array([790.6]), np.array([56], np.int16)
+    events = replace(events, truth=replace(events.truth, xmax=xmax, mass_number=mass))
+    cells = dict(zip(names, true_cells(events), strict=True))
+    assert (cells["Xmax"], cells["primary"]) == ("791 g/cm²", "A = 56, ln A = 4.03")
+    events = replace(events, truth=replace(events.truth, mass_number=np.zeros(1, np.int16)))
+    assert true_cells(events)[-1] == "A not known"
+
+
 def test_lines_that_say_nothing_are_left_out(rng, table):
     nan = np.array([np.nan])
     lost = replace(table, energy=nan, s_ref=nan, curvature=nan, chi2=nan)

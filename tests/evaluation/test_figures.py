@@ -11,12 +11,17 @@ import pytest
 from hits import make_events, make_reconstruction
 from matplotlib.figure import Figure
 
+from tashower.config import Config, as_dict
 from tashower.errors import InputError
+from tashower.evaluation.figures.directions import residual_maps
+from tashower.evaluation.figures.explained_variance import explained_variance
 from tashower.evaluation.figures.ladder import ladder
 from tashower.evaluation.figures.methods import differences, distributions
 from tashower.evaluation.figures.residuals import residuals
+from tashower.evaluation.figures.resolution import angular_resolution, energy_resolution
 from tashower.evaluation.figures.style import save
-from tashower.evaluation.names import PALETTE, colours
+from tashower.evaluation.names import PALETTE, colours, label, styles
+from tashower.evaluation.scores import Residuals
 
 
 @pytest.fixture
@@ -29,8 +34,10 @@ def table(rng, events):
     return make_reconstruction(rng, events)
 
 
-def legend(axes):
-    return [text.get_text() for text in axes.get_legend().get_texts()]
+def legend(of):
+    """Texts of the legend of axes, or of a figure."""
+    shown = of.legends[0] if isinstance(of, Figure) else of.get_legend()
+    return [text.get_text() for text in shown.get_texts()]
 
 
 def picture(figure):
@@ -113,10 +120,10 @@ def test_every_method_is_drawn(events, table):
     figure = distributions(methods, ["net_a", "net_b"], "S800")
     expected = ["fit, free curvature", "fit, constrained curvature", "new_fit", "plane front"]
     expected += ["network: net_a", "network: net_b"]
-    assert legend(figure.axes[0]) == expected
-    left = differences(methods, ["net_a", "net_b"]).axes[0]
-    assert legend(left) == expected[1:]
-    assert "free fit" in left.get_xlabel()
+    assert legend(figure) == expected
+    figure = differences(methods, ["net_a", "net_b"])
+    assert legend(figure) == expected[1:]
+    assert "free fit" in figure.axes[0].get_xlabel()
 
 
 def test_colours_stay_with_the_method():
@@ -124,6 +131,77 @@ def test_colours_stay_with_the_method():
     assert found == colours(["constrained"]) | colours(["free"]) | colours(["net", "other"])
     assert [found["net"], found["other"]] == list(PALETTE[:2])
     assert len(set(found.values())) == 4
+
+
+def test_methods_are_distinct_in_grey():
+    names = ["free", "published", "constrained", "complete", "likelihood_edges", "plane"]
+    names += ["waveforms_and_features", "waveforms_only", "features_only", "stations_only", "mine"]
+    found = styles(names)
+    assert len({style.marker for style in found.values()}) == len(names)
+    assert len({str(style.dashes) for style in found.values()}) == len(names)
+    # Those that are listed keep theirs, whoever stands beside.
+    assert styles(["mine", "complete"])["complete"] == found["complete"]
+
+
+def numbered(scores_edges):
+    """Scores of three methods, of which two are networks, in the given bins of energy."""
+    entry = {"value": 0.8, "error": 0.1}
+    quantities = ("angle_68_deg", "log_energy_68", "log_energy_bias")
+    bins = [dict.fromkeys(quantities, entry)] * (len(scores_edges) - 1)
+    names = ("free", "net_a", "net_b")
+    return {
+        "configuration": {"scores": {"energy_edges_log10_ev": scores_edges}},
+        "methods": {name: {"by_energy": bins} for name in names},
+        "networks": {"net_a": None, "net_b": None},
+        "published_ev": [{"waveforms": True, "event_features": True, "value": 0.37}],
+        "ladder": {"free": {n: {"all": {"axis": {"ev": entry}}} for n in names[1:]}},
+    }
+
+
+def test_published_lines_are_drawn_for_the_default_array_alone():
+    scores = numbered([18.0, 18.5, 19.0])
+    scores["networks"]["net_a"] = {"waveforms": True, "event_features": True}
+    assert not any("TA" in text for text in legend(angular_resolution(scores)))
+    assert not any("TA" in text for text in legend(explained_variance(scores)))
+    scores["configuration"] |= as_dict(Config()) | {"scores": scores["configuration"]["scores"]}
+    assert "TA published (2013)" in legend(angular_resolution(scores))
+    assert any("published (TA" in text for text in legend(explained_variance(scores)))
+
+
+@pytest.mark.parametrize("draw", [angular_resolution, energy_resolution])
+def test_ticks_are_the_edges_of_the_bins(draw):
+    axis = draw(numbered([17.5, 17.75, 18.0, 18.6])).axes[1]
+    assert [text.get_text() for text in axis.get_xticklabels()] == ["17.5", "17.75", "18", "18.6"]
+    assert "edges of the bins" in axis.get_xlabel()
+
+
+def test_maps_have_every_method_and_a_bar_of_colours(rng):
+    residual = Residuals(rng.normal(0, 0.01, (300, 3)), *np.zeros((2, 300)), None, None)
+    found = dict.fromkeys(("free", "complete", "net_a", "net_b", "net_c"), residual)
+    axes = residual_maps({"networks": ["net_a", "net_b", "net_c"]}, found).axes
+    titles = [axis.get_title() for axis in axes if axis.get_title()]
+    assert titles == [label(name, ["net_a", "net_b", "net_c"]) for name in found]
+    assert "events in a bin" in axes[-1].get_ylabel()
+
+
+def test_the_same_figure_gives_the_same_bytes(tmp_path, monkeypatch):
+    monkeypatch.setattr("tashower.io.provenance.now", lambda: "now")
+    for name in ("a.pdf", "b.pdf", "a.svg", "b.svg"):
+        save(ladder_of_nothing(), tmp_path / name, "scores.json, crc32 0")
+    for kind in ("pdf", "svg"):
+        content = (tmp_path / f"a.{kind}").read_bytes()
+        assert content == (tmp_path / f"b.{kind}").read_bytes()
+        assert b"scores.json, crc32 0" in content
+
+
+def ladder_of_nothing():
+    scores = {
+        "configuration": {"scores": {"energy_edges_log10_ev": [18, 19]}},
+        "methods": {"free": {}},
+        "networks": {},
+        "ladder": {"free": {}},
+    }
+    return ladder(scores)
 
 
 def test_the_ladder_draws_every_method_against_the_first_and_the_last_fit():
@@ -148,12 +226,12 @@ def test_the_ladder_draws_every_method_against_the_first_and_the_last_fit():
         "against the complete fit",
     )
     for axis, ratios in ((left, [0.9, 0.8]), (right, [1.1, 0.95])):
-        np.testing.assert_array_equal([line.get_ydata()[0] for line in axis.lines[:2]], ratios)
-        assert np.isnan(axis.lines[0].get_ydata()[1])
-        assert len(axis.collections) == 2  # bands
-        band = axis.collections[0].get_paths()[0].vertices[:, 1]
-        assert band.min() == pytest.approx(ratios[0] - 0.1)
-    named = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert named == ["fit, complete", "network: net", "fit, free curvature"]
+        lines = [bars.lines for bars in axis.containers]
+        np.testing.assert_array_equal([line[0].get_ydata()[0] for line in lines], ratios)
+        assert np.isnan(lines[0][0].get_ydata()[1])
+        bar = lines[0][2][0].get_segments()[0][:, 1]
+        assert bar.min() == pytest.approx(ratios[0] - 0.1)
+        assert [t.get_text() for t in axis.get_xticklabels()] == ["18", "19", "20"]  # edges
+    assert legend(figure) == ["fit, complete", "network: net", "fit, free curvature"]
     scores["ladder"] = {"free": {}}
     assert len(ladder(scores).axes) == 1

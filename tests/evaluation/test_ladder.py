@@ -117,8 +117,9 @@ def flagged(table, rows, *flags, stations=None):
 @pytest.mark.parametrize("flag", FLAGS)
 def test_looser_cuts_forgive_four_flags(tables, flag):
     table = flagged(tables[0]["free"], slice(0, 100), flag)
-    assert cuts.own(table).sum() == N - 100
-    assert cuts.looser(table).sum() == (N if flag in cuts.FORGIVEN else N - 100)
+    unlike = flag == "outside_domain"  # said of networks, and no cut of the fit
+    assert cuts.own(table).sum() == (N if unlike else N - 100)
+    assert cuts.looser(table).sum() == (N if flag in cuts.FORGIVEN or unlike else N - 100)
     few = flagged(table, slice(0, 100), "few_stations", stations=3)
     assert cuts.looser(few).sum() == N - 100
     assert cuts.looser(flagged(table, slice(0, 100), "few_stations", stations=4)).all()
@@ -244,6 +245,6 @@ def test_tables_of_the_ladder_hold_every_method_and_fit(tables):
         assert len(rows) == 4
         assert {len(row) for row in rows} == {9}
         assert rows[-1][0] == "network: net"
-    assert ladder_rows(scores, "free")[-1][1].startswith("0.600 ± 0.00")
+    assert ladder_rows(scores, "free")[-1][1].startswith("0.600")
     text = as_markdown(scores)
     assert text.count("| against the ") == 3

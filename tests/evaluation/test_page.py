@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from tashower.evaluation.page import render
+from tashower.evaluation.advice import Finding
+from tashower.evaluation.page import links, render, typeset
 from tashower.evaluation.report import read_times, report_text
 
 ROOT = Path(__file__).resolve().parents[2]
 VOID = {"meta", "img", "br", "hr", "link", "input"}
+SCRIPT = "<script>"  # the page's own, which is the same whatever stands in it
 NASTY = '<script>alert(1)</script> & "it\'s"'
 
 
@@ -92,14 +94,23 @@ def test_report_is_whole_and_escapes_names(scores, tmp_path):
         (tmp_path / f"event_{number}.png").write_bytes(b"\x89PNG")
     text = report_text(scores, list(tmp_path.glob("*.png")))
     page = parsed(text)
-    assert "script" not in page.met
+    assert text.count(SCRIPT) == 1
+    assert "alert" not in text[text.index(SCRIPT) :]
     assert f"network: {NASTY}" in page.text
     assert json.dumps(NASTY) in page.text  # in the configuration
-    assert text.count("<figure>") == 4
+    assert text.count("<figure ") == 4
     assert text.index("event_1") < text.index("event_2") < text.index("event_10")
-    assert "Training" not in page.text.split("In short")[1].split("Words")[0]
-    for word in ("free fit", "constrained fit", "bootstrap error"):
-        assert f"<dt><b>{word}</b></dt>" in text
+    assert 'id="training"' not in text
+    for word in ("fit, free curvature", "fit, constrained curvature", "68 % angle", "bad_chi2"):
+        assert f"<dt>{typeset(word)}</dt>" in text
+
+
+def test_report_holds_methods_against_the_limit_where_one_is_known(scores):
+    assert "the limit" not in report_text(scores, [])
+    limit = {"source": f"a formula of {NASTY}", "all": {"angle_68_deg": entry(0.05)}}
+    page = parsed(report_text(scores | {"limit": limit}, []))
+    assert "times the limit" in page.text
+    assert f"The limit: a formula of {NASTY}." in page.text
 
 
 def test_times_of_the_workflow(scores, tmp_path):
@@ -119,21 +130,58 @@ def test_report_of_measured_events_is_whole_and_escapes_names():
         "reference": NASTY,
         "what": rows,
         "counts": rows,
+        "findings": [Finding(NASTY, f"`{NASTY}`")],
+        "methods": [(NASTY, NASTY)],
+        "cuts": [(NASTY, NASTY)],
+        "cut_counts": rows,
         "event_rows": rows,
-        "domain": {"warnings": [NASTY, "second"], "rows": rows},
+        "n_listed": 1,
+        "n_events": 3,
+        "domain": {"warnings": [NASTY, "second"], "rows": rows, "looks": 21, "few": 0},
         "truth": {"problem": NASTY, "tables": [rows]},
         "pictures": {"differences": "AAAA", f"event_1{NASTY}": "AAAA"},
+        "links": {},
+        "commands": {},
         "configuration": NASTY,
     }
-    page = parsed(render("data_report.html.j2", **content))
-    assert "script" not in page.met
-    # twice in each of five tables; lead, caption, warning, problem, configuration
-    assert page.text.count(NASTY) == 5 * 2 + 5
+    text = render("data_report.html.j2", **content)
+    page = parsed(text)
+    assert text.count(SCRIPT) == 1
+    assert text.count("<code>&lt;script&gt;") == 1  # between backquotes
+    # twice in each of six tables, a finding, a method and a cut; lead, caption, warning, problem,
+    # configuration
+    assert page.text.count(NASTY) == (6 + 3) * 2 + 5
     nothing = content | {"domain": None, "truth": None, "pictures": {}}
     page = parsed(render("data_report.html.j2", **nothing))
     assert "Against the truth" not in page.text
     assert "Data against simulation" not in page.text
-    assert "img" not in page.met
+    assert "figure" not in page.met
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("0.8 ± 0.1 deg of 5 m", "0.8_±_0.1_deg of 5_m"),
+        ("68 % of 12 methods, 3 minutes", "68_% of 12 methods, 3 minutes"),
+        ("<td>18.5 – 18.75</td>", "<td>18.5_–_18.75</td>"),
+        ("from -0.3 to -4, E^-3, m^2", "from −0.3 to −4, E⁻³, m²"),
+        ('<p title="1 % -2">1 %</p>', '<p title="1 % -2">1_%</p>'),
+        ("<pre>1 %, -2</pre> 1 %", "<pre>1 %, -2</pre> 1_%"),
+    ],
+)
+def test_numbers_are_not_broken_over_lines(written, shown):
+    assert typeset(written) == shown.replace("_", "\N{NO-BREAK SPACE}")
+
+
+def test_links_lead_from_the_page_to_the_pictures(tmp_path):
+    folder = tmp_path / "a" / "figures"
+    folder.mkdir(parents=True)
+    for name in ("x y.png", "x y.pdf", "z.png"):
+        (folder / name).write_bytes(b"")
+    found = links([folder / "x y.png", folder / "z.png"], tmp_path / "b")
+    assert found["x y"] == {"png": "../a/figures/x%20y.png", "pdf": "../a/figures/x%20y.pdf"}
+    assert found["z"]["pdf"] == ""
+    assert links([folder / "z.png"], None) == {}
 
 
 def test_templates_come_with_the_package():
@@ -141,7 +189,7 @@ def test_templates_come_with_the_package():
     patterns = patterns["tool"]["setuptools"]["package-data"]["tashower"]
     package = ROOT / "tashower"
     packed = {path for pattern in patterns for path in package.glob(pattern)}
-    templates = set((package / "evaluation" / "templates").iterdir())
+    templates = {p for p in (package / "evaluation" / "templates").rglob("*") if p.is_file()}
     assert templates
     assert templates <= packed
     assert all(any(package.glob(pattern)) for pattern in patterns)

@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from tashower.calibration.calibration import DEFAULT
 from tashower.cli import main
 from tashower.evaluation.names import short
+from tashower.evaluation.rounding import pm
 from tashower.io.event_file import read_events
 from tashower.io.json_file import as_json
 from tashower.io.reconstruction_file import read_reconstruction, write_reconstruction
@@ -28,6 +30,11 @@ def files(tmp_path_factory):
     tables, _, _ = read_reconstruction(fits)
     for name in ("waveforms_and_features", "my_network"):
         write_reconstruction(folder / f"{name}.h5", {name: tables["constrained"]}, {})
+    truth = read_events(events, ("truth",)).truth
+    said = replace(
+        tables["free"], xmax=truth.xmax + 1.0, ln_a=np.log(truth.mass_number.astype(float))
+    )
+    write_reconstruction(folder / "deep.h5", {"deep": said}, {})
     return folder, events, fits
 
 
@@ -35,7 +42,8 @@ def files(tmp_path_factory):
 def scores(files):
     folder, events, fits = files
     output = folder / "out" / "scores.json"
-    networks = [f"{name}={folder}/{name}.h5" for name in ("waveforms_and_features", "my_network")]
+    names = ("waveforms_and_features", "my_network", "deep")
+    networks = [f"{name}={folder}/{name}.h5" for name in names]
     words = [
         "score",
         "--config",
@@ -58,6 +66,8 @@ def test_scores_are_plain_json_with_what_made_them(scores):
     assert content["networks"]["my_network"] is None
     same = content["ladder"]["constrained"]["my_network"]["all"]["axis"]["ev"]["value"]
     assert same == pytest.approx(0.0, abs=1e-9)
+    for name in ("waveforms_and_features", "my_network"):  # every network is in the pictures
+        assert f"{name}.h5" in content["commands"]["event_1"]
     assert (scores.with_name("scores.md")).read_text().startswith("# Scores")
 
 
@@ -80,6 +90,7 @@ def test_figure_is_drawn(scores, name):
     assert picture.read_bytes().startswith(b"\x89PNG")
     assert picture.stat().st_size > 10_000
     assert b"Software\0tashower" in picture.read_bytes()  # says what made it
+    assert picture.with_suffix(".pdf").read_bytes().startswith(b"%PDF")
 
 
 def test_report_is_one_file_that_needs_no_network(scores):
@@ -88,13 +99,43 @@ def test_report_is_one_file_that_needs_no_network(scores):
         main(["report", "--config", CONFIG, "--scores", str(scores), "--output", str(report)]) == 0
     )
     text = report.read_text()
-    assert not re.findall(r'(?:src|href)="(?!data:|#)', text)
-    assert "<script" not in text
+    # Links lead to the pictures beside it, which it does not need; its own script reads nothing.
+    assert not re.findall(r'(?:src|href)="(?!data:|#|figures/)', text)
+    assert not re.findall(r'src="(?!data:)', text)
+    assert not re.findall(r"fetch\(|import\(|XMLHttp|url\(|https?://", text)
+    linked = re.findall(r'href="(figures/[^"]*)"', text)
+    assert len(linked) == 2 * text.count("<figure ")
+    assert all((report.parent / link).is_file() for link in linked)
     assert text.count("data:image/png") >= 8
     anchors = re.findall(r'href="#(\w+)"', text)
     assert all(f'id="{a}"' in text for a in anchors)
     for words in ("What was run", "Explained variance", "What this does not contain"):
         assert words in text
+    # The answer comes first; every method, whatever its name, stands in it.
+    assert text.index('<section id="answer">') < text.index("<figure")
+    answer = text[text.index('<section id="answer">') : text.index("</table>")]
+    for name in ("fit, as published", "network: waveforms + features", "network: my_network"):
+        assert f">{name}</td>" in answer
+    assert not re.findall(r"± 0\.?0*[^\d.]", text)  # never "± 0.000"
+    assert text.count("<script>") == 1
+
+
+def test_a_network_of_mass_stands_in_its_own_section_alone(scores, tmp_path, capsys):
+    content = json.loads(scores.read_text())
+    assert list(content["networks"]) == ["waveforms_and_features", "my_network"]
+    assert "deep" not in content["methods"]
+    one = content["mass"]["methods"]["deep"]["all"]
+    assert one["xmax_bias"]["value"] == pytest.approx(1.0)
+    assert one["ln_a_rms"]["value"] == pytest.approx(0.0, abs=1e-9)
+    assert "deep.h5" in [name for name, _ in content["made_from"]]
+    report = tmp_path / "r.html"
+    assert main(["report", str(scores), "--output", str(report)]) == 0
+    section = report.read_text().split('<section id="mass">')[1].split("</section>")[0]
+    assert ">network: deep</td>" in section
+    assert "arXiv:2101.02946" in section
+    assert "## Xmax and mass" in scores.with_name("scores.md").read_text()
+    assert main(["show", str(scores)]) == 0
+    assert "Network: deep: Xmax to" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("content", ["", "{}", "[1]", '{"format": "other"}'])
@@ -122,7 +163,7 @@ def test_show_prints_the_ladder(scores, capsys):
         assert f"| against the {short(fit)} |" in out
     one = content["ladder"]["constrained"]["free"]["all"]["axis"]
     for key in ("ratio_68", "ev_68", "ev", "ev_without_worst"):
-        assert f"{one[key]['value']:.3f} ± {one[key]['error']:.3f}" in out
+        assert f"| {pm(one[key])} |" in out
 
 
 def test_files_that_do_not_belong_together_are_refused(files, tmp_path, capsys):

@@ -206,3 +206,17 @@ def test_pictures_tables_and_reports_of_other_scores(tmp_path):
     assert problems_of(tmp_path)[0] == [
         f"{tmp_path}/report.html: the scores that it was made from are not here"
     ]
+
+
+def test_what_is_made_from_a_configuration_alone(tmp_path):
+    """A station likelihood, and a limit, are made from no file; others have to say from which."""
+    from tashower.calibration.station_likelihood import DEFAULT
+    from tashower.io.json_file import write_json
+
+    shutil.copy(DEFAULT, tmp_path / "stations.json")
+    write_json(tmp_path / "limit.json", {"format": "tashower limit", "version": 1})
+    assert problems_of(tmp_path)[0] == []
+    write_json(tmp_path / "scores.json", {"format": "tashower calibration", "version": 2})
+    assert problems_of(tmp_path)[0] == [
+        f"{tmp_path / 'scores.json'}: does not say what it was made from"
+    ]

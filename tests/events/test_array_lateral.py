@@ -28,6 +28,7 @@ def config():
     )
 
 
+@pytest.mark.slow
 def test_from_simulation_to_fit_with_another_form(config, tmp_path):
     events = simulate_events(config, "calibration", 0, 1500)
     assert events.array.lateral_name.startswith("auger_lateral ")

@@ -78,6 +78,35 @@ def test_reconstruction_round_trip(tmp_path, rng):
     assert found["free"].valid[1:].all()
 
 
+def test_columns_that_a_method_says_nothing_of_are_not_in_the_file(tmp_path, rng):
+    """Xmax and ln A, of methods that do; files of before 1.3 have none."""
+    fit = make_reconstruction(rng, make_events(rng, 5))
+    names = ("xmax", "xmax_error", "ln_a", "ln_a_error")
+    said = replace(fit, **{name: rng.normal(size=5) for name in names})
+    write_reconstruction(tmp_path / "r.h5", {"free": fit, "mass": said}, {})
+    with h5py.File(tmp_path / "r.h5") as file:
+        assert not set(names) & set(file["free"])
+        assert file["mass/xmax"].attrs["unit"] == file["mass/xmax_error"].attrs["unit"] == "g/cm^2"
+    found = read_reconstruction(tmp_path / "r.h5")[0]
+    same(found["mass"], said)
+    assert found["mass"].says_mass
+    for name in names:
+        assert getattr(found["free"], name) is None
+        assert np.isnan(found["free"].of_mass(name)).all()
+    without_stamp(tmp_path / "r.h5")
+    with h5py.File(tmp_path / "r.h5", "a") as file:
+        file.attrs["version"] = "1.2"
+        del file["mass/ln_a"], file["mass/ln_a_error"], file["mass/xmax_error"]
+    some = read_reconstruction(tmp_path / "r.h5")[0]["mass"]
+    np.testing.assert_array_equal(some.xmax, said.xmax)
+    assert some.ln_a is None
+    with h5py.File(tmp_path / "r.h5", "a") as file:
+        del file["mass/xmax"]
+        file["mass/xmax"] = np.zeros(4)
+    with pytest.raises(InputError, match="xmax has 4 rows, 5 needed"):
+        read_reconstruction(tmp_path / "r.h5")
+
+
 def test_failed_write_leaves_nothing(tmp_path):
     target = tmp_path / "e.h5"
     target.write_text("old")

@@ -17,7 +17,7 @@ from tashower.calibration.station_likelihood import (
 )
 from tashower.config import as_dict, load_config
 from tashower.errors import InputError
-from tashower.events.model import FLAGS, pulls, select_rows
+from tashower.events.model import FLAGS, pulls, select_events, select_rows
 from tashower.likelihood.station_likelihood import learn_station_likelihood
 from tashower.likelihood.stations import conditions_of, draw_stations, sample_stations
 from tashower.physics.geometry import direction, opening_angle
@@ -174,6 +174,52 @@ def test_points_have_the_mean_that_the_table_has(events, tables):
     np.testing.assert_allclose(np.exp(mean[:, 4]), table.s_ref[good])
     few = (table.flags >> FLAGS.index("few_points") & 1).astype(bool)
     np.testing.assert_array_equal(few, found.effective < 8.0)
+    more = posterior_points(some, pulses, CONTEXT, n_points=4 * N_POINTS)
+    assert more.points.shape == (20, 4 * N_POINTS, 10)
+    well = good & (found.effective > 40)
+    assert np.median(more.effective[well] / found.effective[well]) == pytest.approx(4, rel=0.2)
+    finer = (more.weights[:, :, None] * more.points).sum(axis=1)[well]
+    np.testing.assert_allclose(finer[:, 4], np.log(table.s_ref[well]), atol=0.05)
+
+
+def test_where_there_is_no_result_there_are_no_points(events):
+    """Not those of the event before."""
+    some = events[0][:3]
+    pulses = select_rows(events[1], slice(0, some.n_hits))
+    late = pulses.arrival_time.copy()
+    late[some.hit_offset[1] : some.hit_offset[2]] = np.nan
+    found = posterior_points(some, replace(pulses, arrival_time=late), CONTEXT)
+    assert found.effective[1] == 0.0
+    assert np.isnan(found.points[1]).all()
+    assert (found.weights[1] == 0.0).all()
+
+
+def moments_of(posterior):
+    """((n, 2) mean, (n, 2, 2) covariance) of the core, of weighted points."""
+    core, weights = posterior.points[:, :, :2], posterior.weights
+    mean = np.einsum("ek,eki->ei", weights, core)
+    off = core - mean[:, None]
+    return mean, np.einsum("ek,eki,ekj->eij", weights, off, off)
+
+
+def test_points_reach_behind_the_edge_of_a_saturated_station(events):
+    """Cores at which the nearest station is just saturated: what the table's points say, against
+    what many say. Second derivatives at the maximum alone would describe the edge.
+    """
+    some, truth = replace(events[0], pulses=events[1]), events[0].truth
+    position = some.array.position[:, :2]
+    x, y = position[:, 0] - truth.core_x[:, None], position[:, 1] - truth.core_y[:, None]
+    nearest = np.hypot(x, y).min(axis=1)
+    good = fit_complete(*events, CONTEXT).passes_cuts & (nearest > 300) & (nearest < 424)
+    some = select_events(some, np.flatnonzero(good & (truth.energy < 10.0)))
+    pulses = find_pulses(some)
+    assert some.n_events > 15
+    many = posterior_points(some, pulses, CONTEXT, n_points=4096)
+    mean, covariance = moments_of(posterior_points(some, pulses, CONTEXT))
+    off = many.points[:, :, :2] - mean[:, None]
+    square = np.einsum("eki,eij,ekj->ek", off, np.linalg.inv(covariance), off)
+    inside = (many.weights * (chi2.cdf(square, 2) < 0.95)).sum(axis=1)
+    assert inside.mean() > 0.9, inside.mean()
 
 
 def test_a_silent_station_and_a_wrong_time_do_not_decide(events, tables):

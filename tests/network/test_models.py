@@ -19,6 +19,7 @@ from tashower.network.contracts import (
     find_model,
     kept_model,
 )
+from tashower.network.layers import TileNetwork
 from tashower.network.tiles import STATION_FEATURES
 from tashower.reconstruction.features import EVENT_FEATURES
 
@@ -47,9 +48,32 @@ INPUTS = {
     "stations alone": described(features=False, waveforms=False),
     "covariance": described(outputs=20),
 }
+#: Built-in models that need no lattice.
+ANYWHERE = ("set",)
 
 
-@pytest.fixture(scope="module", params=[*built_in("models"), USERS])
+#: Inputs that the fast suite tries with models that share all but their layers over the grid.
+FEW = ("square", "larger", "stations alone")
+
+
+def tries(name, inputs):
+    """A model and inputs, slow where the same parts were tried with them elsewhere."""
+    shares = name not in ("grid", USERS)
+    shares = shares and find_model(name).make.__annotations__.get("return") is TileNetwork
+    slow = [pytest.mark.slow] if shares and inputs not in FEW else []
+    return pytest.param(name, INPUTS[inputs], id=f"{name}-{inputs}", marks=slow)
+
+
+MODELS = [*built_in("models"), USERS]
+with_every_input = pytest.mark.parametrize(
+    ("model", "inputs"),
+    [tries(name, inputs) for name in MODELS for inputs in INPUTS],
+    indirect=["model"],
+)
+every_model = pytest.mark.parametrize("model", MODELS, indirect=True)
+
+
+@pytest.fixture(scope="module")
 def model(request, tmp_path_factory):
     """A built-in model, or that of a user's file."""
     if request.param != USERS:
@@ -73,22 +97,22 @@ def events(inputs, n=6, hits=3):
     )
 
 
-def built(model, inputs):
+def built(model, inputs, options=None):
     """The module, with parameters other than those it starts from: a trained one."""
     torch.manual_seed(2)
-    network = build_model(model, inputs, {})
+    network = build_model(model, inputs, options or {})
     for parameter in network.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
     return network.eval()
 
 
-@pytest.mark.parametrize("inputs", INPUTS.values(), ids=INPUTS)
+@with_every_input
 def test_starts_at_no_correction(model, inputs):
     network = build_model(model, inputs, {}).eval()
     assert torch.equal(network(*events(inputs)), torch.zeros(6, inputs.n_outputs))
 
 
-@pytest.mark.parametrize("inputs", INPUTS.values(), ids=INPUTS)
+@with_every_input
 def test_gradient_reaches_every_parameter(model, inputs):
     network = built(model, inputs).train()
     network(*events(inputs)).square().sum().backward()
@@ -99,7 +123,7 @@ def test_gradient_reaches_every_parameter(model, inputs):
         assert parameter.grad.abs().max() > 0, name
 
 
-@pytest.mark.parametrize("inputs", INPUTS.values(), ids=INPUTS)
+@with_every_input
 def test_events_of_a_batch_do_not_see_each_other(model, inputs):
     network, (cells, features, waveform, place) = built(model, inputs), events(inputs)
     whole, cells_of_one = network(cells, features, waveform, place), inputs.tile**2
@@ -112,35 +136,24 @@ def test_events_of_a_batch_do_not_see_each_other(model, inputs):
     assert (whole[0] - whole[1]).abs().max() > 1e-3  # and they are not all alike
 
 
-@pytest.mark.parametrize("inputs", INPUTS.values(), ids=INPUTS)
+@with_every_input
 def test_events_without_any_waveform(model, inputs):
     out = built(model, inputs)(*events(inputs, hits=0))
     assert out.shape == (6, inputs.n_outputs)
     assert torch.isfinite(out).all()
 
 
+@every_model
 def test_the_same_seed_gives_the_same_start(model):
     one, two = built(model, INPUTS["square"]), built(model, INPUTS["square"])
     for a, b in zip(one.state_dict().values(), two.state_dict().values(), strict=True):
         assert torch.equal(a, b)
 
 
+@every_model
 def test_an_option_that_does_not_exist_is_named(model):
     with pytest.raises(InputError, match=r"no option widht; it has \w+, "):
         build_model(model, INPUTS["square"], {"widht": 3})
-
-
-def test_every_option_of_grid_matters():
-    sizes = {"waveform_channels": 8, "station_channels": 8, "grid_layers": 1, "dense_channels": 16}
-    grid, inputs = find_model("grid"), INPUTS["square"]
-
-    def shapes(options):
-        return [tuple(p.shape) for p in build_model(grid, inputs, options).parameters()]
-
-    for name, value in sizes.items():
-        assert shapes(sizes | {name: value + 4}) != shapes(sizes), name
-    wet = build_model(grid, inputs, sizes | {"dropout": 0.5})
-    assert [m.p for m in wet.modules() if isinstance(m, torch.nn.Dropout)] == [0.5, 0.5]
 
 
 def test_the_configuration_knows_the_built_in_ones():
@@ -150,6 +163,58 @@ def test_the_configuration_knows_the_built_in_ones():
     for name, kind in OPTIONS.items():
         given = inspect.signature(find_model(name).make).parameters.values()
         assert {p.name: p.default for p in given if p.kind is p.KEYWORD_ONLY} == asdict(kind())
+
+
+@pytest.mark.parametrize("name", ANYWHERE)
+def test_stations_without_a_lattice(name):
+    inputs = described(lattice="irregular")
+    network, (cells, features, waveform, place) = (built(find_model(name), inputs), events(inputs))
+    base = network(cells, features, waveform, place)
+    # Neither the order of the stations nor what stands where there is none matters.
+    order = torch.randperm(inputs.tile**2, generator=torch.Generator().manual_seed(3))
+    cells_of_one, moved = inputs.tile**2, torch.argsort(order)
+    other = cells.flatten(1, 2)[:, order].view_as(cells)
+    to = place // cells_of_one * cells_of_one + moved[place % cells_of_one]
+    torch.testing.assert_close(network(other, features, waveform, to), base, atol=1e-4, rtol=1e-3)
+    exists = inputs.station_features.index("exists")
+    absent = cells[..., exists] <= 0
+    other = cells.clone()
+    other[absent] += 1.0 * (torch.arange(cells.shape[3]) != exists)
+    torch.testing.assert_close(network(other, features, waveform, place), base)
+    # But each that is there does.
+    there = (~absent).nonzero()[0]
+    other = cells.clone()
+    other[*there, inputs.station_features.index("x")] += 1.0
+    assert (network(other, features, waveform, place) - base).abs().max() > 1e-3
+    # And nothing fails where there is none at all.
+    cells[..., exists] = 0.0
+    assert torch.isfinite(network(cells, features, waveform, place)).all()
+
+
+@pytest.mark.parametrize("name", sorted(set(built_in("models")) - set(ANYWHERE)))
+def test_a_model_of_the_grid_refuses_stations_without_a_lattice(name):
+    with pytest.raises(InputError, match=r"grid needs .* lattice.*: model set takes any"):
+        build_model(find_model(name), described(lattice="irregular"), {})
+
+
+def test_every_option_of_set_matters():
+    sizes = {"waveform_channels": 8, "station_channels": 8, "attention_layers": 1, "heads": 2}
+    sizes |= {"dense_channels": 16}
+    made, inputs = find_model("set"), INPUTS["square"]
+
+    def shapes(options):
+        return [tuple(p.shape) for p in build_model(made, inputs, options).parameters()]
+
+    sizes |= {"places": 3}
+    for name in ("waveform_channels", "station_channels", "attention_layers", "places"):
+        assert shapes(sizes | {name: sizes[name] + 4}) != shapes(sizes), name
+    assert shapes(sizes | {"dense_channels": 20}) != shapes(sizes)
+    outputs = [built(made, inputs, sizes | {"heads": n})(*events(inputs)) for n in (2, 4)]
+    assert (outputs[0] - outputs[1]).abs().max() > 1e-3
+    wet = build_model(made, inputs, sizes | {"dropout": 0.5})
+    assert [m.p for m in wet.modules() if isinstance(m, torch.nn.Dropout)] == [0.5, 0.5]
+    with pytest.raises(InputError, match=r"station_channels \(8\) is no multiple of heads \(3\)"):
+        build_model(made, inputs, sizes | {"heads": 3})
 
 
 def write(path, text):
@@ -189,9 +254,9 @@ def test_a_model_that_cannot_be_built(tmp_path, text, words):
 
 
 def test_names_that_are_none():
-    with pytest.raises(InputError, match=r"model gird: is neither grid nor a file"):
+    with pytest.raises(InputError, match=r"model gird: is none of .*, grid, .*, and no file"):
         find_model("gird")
-    with pytest.raises(InputError, match=r"head median: is none of gaussian, mean"):
+    with pytest.raises(InputError, match=r"head median: is none of flow, gaussian, mean"):
         find_head("median")
 
 

@@ -120,6 +120,96 @@ def test_border_of_the_array_is_marked(events):
     assert (tiles.cells[missing] == 0).all()
 
 
+@pytest.fixture
+def scattered(events):
+    """The same events on stations that stand on no lattice."""
+    found, pulses, fit = events
+    return replace(found, array=replace(found.array, kind="irregular")), pulses, fit
+
+
+def test_stations_on_no_lattice_are_a_list_of_the_nearest(events, scattered):
+    found, pulses, fit = scattered
+    n_tile = 7
+    tiles, array = make_tiles(*scattered, n_tile, T), found.array
+    listed = tiles.cells.reshape(found.n_events, n_tile**2, -1)
+    exists, x, y, hit, upper = (
+        listed[..., STATION_FEATURES.index(name)]
+        for name in ("exists", "x", "y", "hit", "log_upper")
+    )
+    assert exists.all()
+    away = np.hypot(x, y)
+    assert (np.diff(away, axis=1) > -1e-5).all()
+    first = 0
+    for i in range(found.n_events):
+        core = np.array([fit.core_x[i], fit.core_y[i]])
+        distance = np.linalg.norm(array.position[:, :2] - core, axis=1)
+        nearest = np.argsort(distance)[: n_tile**2]
+        np.testing.assert_allclose(away[i], distance[nearest] / array.spacing, rtol=1e-4)
+        hits = slice(*found.hit_offset[i : i + 2])
+        station = found.hit_station[hits]
+        np.testing.assert_array_equal(hit[i], np.isin(nearest, station))
+        signal = np.full(array.n_stations, 0.0)
+        signal[station] = np.maximum(pulses.signal[hits, 0], 0.0)
+        np.testing.assert_allclose(upper[i], np.log1p(signal[nearest]), rtol=1e-5, atol=1e-6)
+        # Waveforms are those of the stations in their cells.
+        mine = np.flatnonzero(tiles.waveform_event == i)
+        assert len(mine) == hit[i].sum()
+        for k in mine:
+            of = hits.start + np.flatnonzero(station == nearest[tiles.waveform_cell[k]])[0]
+            vem = (found.waveform[of] - found.pedestal[of]) / found.counts_per_vem[of]
+            np.testing.assert_array_equal(
+                tiles.waveform[k], np.log1p(np.maximum(vem, -0.5)).astype(np.float16)
+            )
+        first += len(mine)
+    assert first == len(tiles.waveform)
+    # What a station says does not depend on whether there is a lattice.
+    square = make_tiles(*events, N, T)
+    for one, other in zip(square.cells, tiles.cells, strict=True):
+        cells = one[one[..., 0] > 0]
+        to = other.reshape(n_tile**2, -1)
+        match = np.abs(cells[:, None, 5:7] - to[:, 5:7]).max(axis=2)
+        near = match.min(axis=1) < 1e-5
+        assert near.sum() > 20
+        np.testing.assert_allclose(to[match.argmin(axis=1)[near]], cells[near], atol=1e-5)
+
+
+def test_fewer_stations_than_cells_leave_the_last_cells_empty(scattered):
+    found, pulses, fit = scattered
+    few, kept = 30, found.hit_station < 30
+    fewer = replace(
+        found.array,
+        **{
+            name: getattr(found.array, name)[:few] for name in ("station_id", "position", "lattice")
+        },
+    )
+    event = found.hit_event[kept]
+    hits = {
+        name: getattr(found, name)[kept]
+        for name in ("hit_station", "hit_time", "waveform", "pedestal", "counts_per_vem")
+    }
+    offset = np.concatenate([[0], np.cumsum(np.bincount(event, minlength=found.n_events))])
+    cut = replace(found, array=fewer, hit_offset=offset, pulses=None, **hits)
+    tiles = make_tiles(cut, select_rows(pulses, kept), fit, N, T)
+    listed = tiles.cells.reshape(found.n_events, N * N, -1)
+    assert (listed[:, :few, 0] == 1).all()
+    assert (listed[:, few:] == 0).all()
+    assert listed[..., STATION_FEATURES.index("hit")].sum() == kept.sum()
+
+
+def test_a_dead_station_of_the_list(scattered):
+    found, pulses, fit = scattered
+    station = int(np.argmin(np.linalg.norm(found.array.position[:, :2], axis=1)))
+    dead = replace(
+        found,
+        dead_offset=np.arange(found.n_events + 1),
+        dead_station=np.full(found.n_events, station, np.int32),
+    )
+    working, before = (column(make_tiles(e, pulses, fit, 7, T), "working") for e in (dead, found))
+    there = np.abs(before - working).sum(axis=(1, 2))
+    assert set(there) <= {0, 1}
+    assert there.sum() > 0.5 * found.n_events
+
+
 def test_waveforms_are_cut_or_padded(events):
     short = make_tiles(*events, N, 64)
     full = make_tiles(*events, N, T)
@@ -146,7 +236,7 @@ def basis(kind):
 
 
 @pytest.mark.parametrize(
-    ("kind", "orientation"), [(k, o) for k, all_of_it in ORIENTATIONS.items() for o in all_of_it]
+    ("kind", "orientation"), [(k, o) for k in ("square", "hexagonal") for o in ORIENTATIONS[k]]
 )
 def test_orientations_are_symmetries_of_the_lattice(kind, orientation):
     """Turning the tile, the vectors and the targets together is turning the event."""
@@ -176,6 +266,14 @@ def test_orientations_are_symmetries_of_the_lattice(kind, orientation):
 def test_as_many_orientations_as_a_square_and_a_rhombus_have():
     for kind, number in (("square", 8), ("hexagonal", 4)):
         assert len({tuple(cell_permutation(3, o)) for o in ORIENTATIONS[kind]}) == number
+
+
+def test_a_list_of_stations_turns_without_a_change_of_its_order():
+    for orientation in ORIENTATIONS["irregular"]:
+        np.testing.assert_array_equal(cell_permutation(4, orientation, "irregular"), np.arange(16))
+        np.testing.assert_array_equal(
+            vector_matrix(orientation, "irregular"), vector_matrix(orientation)
+        )
 
 
 @pytest.mark.parametrize("degrees", [0.0, 20.0, 75.0, 200.0])

@@ -11,60 +11,21 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from network.small import SMALL
 
 from tashower.cli import main
 from tashower.config import as_dict, load_config
 from tashower.errors import InputError
-from tashower.events.model import select_rows
+from tashower.evaluation.stated import Stated, read_stated, without_temperature
+from tashower.events.model import FLAGS, select_rows
 from tashower.io.reconstruction_file import read_reconstruction
 from tashower.network.apply import apply_network, corrected
-from tashower.network.checkpoint import load_checkpoint
+from tashower.network.checkpoint import load_checkpoint, save_checkpoint
 from tashower.physics.geometry import direction
-
-OPTIONS = {"waveform_channels": 8, "station_channels": 8, "grid_layers": 1, "dense_channels": 16}
-SMALL = {
-    "network": {"inputs": {"tile": 4, "n_bins": 64}, "options": OPTIONS},
-    "training": {"epochs": 3, "batch_size": 32},
-    "networks": {"a": {}},
-}
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    """A tiny training, its files and configuration."""
-    from tashower.calibration.calibration import DEFAULT, read_calibration
-    from tashower.io.event_file import read_events, write_events
-    from tashower.io.reconstruction_file import write_reconstruction
-    from tashower.network.training import train_network
-    from tashower.reconstruction.reconstruct import reconstruct
-    from tashower.simulation.simulate import simulate_events
-
-    folder = tmp_path_factory.mktemp("train")
-    config = load_config(SMALL)
-    paths = {}
-    for split, n in (("train", 250), ("validation", 120)):
-        events = simulate_events(config, split, 0, n)
-        tables, pulses, features = reconstruct(
-            events, read_calibration(DEFAULT), config.reconstruction
-        )
-        paths[split] = (folder / f"{split}.h5", folder / f"{split}-fits.h5")
-        write_events(paths[split][0], events, {})
-        write_reconstruction(paths[split][1], tables, {}, pulses, features)
-        assert read_events(paths[split][0]).n_events == events.n_events
-
-    def train(output, config=config, name="a"):
-        output.parent.mkdir(exist_ok=True)
-        files = ([p] for split in ("train", "validation") for p in paths[split])
-        train_network(config, name, *files, output)
-        return load_checkpoint(output), json.loads(output.with_name("history.json").read_text())[
-            "epochs"
-        ]
-
-    return folder, config, paths, train
 
 
 def test_same_seed_same_weights_other_seed_others(trained):
-    folder, config, _, train = trained
+    folder, config, paths, train = trained
     one, two = train(folder / "one" / "c.pt"), train(folder / "two" / "c.pt")
     for key, value in one[0]["weights"].items():
         assert torch.equal(value, two[0]["weights"][key]), key
@@ -73,6 +34,8 @@ def test_same_seed_same_weights_other_seed_others(trained):
         not torch.equal(value, other["weights"][key]) for key, value in one[0]["weights"].items()
     )
     assert [h["epoch"] for h in one[1]] == [1, 2, 3]
+    good = read_reconstruction(paths["train"][1])[0]["free"].passes_cuts
+    assert {h["events"] for h in one[1]} == {good.sum()}
 
 
 def test_killed_training_goes_on_to_the_same_weights(trained, monkeypatch):
@@ -100,6 +63,55 @@ def test_killed_training_goes_on_to_the_same_weights(trained, monkeypatch):
     for key, value in whole["weights"].items():
         assert torch.equal(value, resumed["weights"][key]), key
     assert not list((folder / "killed").glob("*.state"))
+
+
+def test_a_network_of_mass_is_trained_applied_and_refused_without_a_truth(trained, tmp_path):
+    """Output 0 of its checkpoint is written as the training sample's mean and width, beside a fit
+    that stays as it is.
+    """
+    from tashower.io.event_file import read_events, write_events
+    from tashower.network.checkpoint import save_checkpoint
+
+    folder, _, paths, train = trained
+    own = {"training": {"epochs": 1}, "networks": {"m": {"predicts": "mass", "head": "gaussian"}}}
+    config = load_config({**SMALL, "networks": own["networks"]}, {"training": own["training"]})
+    content, curve = train(folder / "mass" / "c.pt", config, "m")
+    assert content["targets"] == ["xmax", "ln_a"]
+    assert -1.0 < curve[0]["validation_ev"] < 1.0
+    norm = content["normalisation"]
+    assert 600 < norm["target_mean"][0] < 850
+    for name, value in content["weights"].items():
+        if name.startswith("head.") and value.shape[0] == 5:  # the last layer: 2 + 3 outputs
+            content["weights"][name] = torch.zeros_like(value)
+    save_checkpoint(tmp_path / "zero.pt", content)
+    events, fits = paths["validation"]
+    apply_network(tmp_path / "zero.pt", events, fits, tmp_path / "t.h5", "cpu")
+    warm = read_reconstruction(tmp_path / "t.h5")[0]["m"]
+    apply_network(tmp_path / "zero.pt", events, fits, tmp_path / "m.h5", "cpu", temperature=False)
+    table = read_reconstruction(tmp_path / "m.h5")[0]["m"]
+    fit = read_reconstruction(fits)[0]["free"]
+    np.testing.assert_array_equal(table.energy, fit.energy)
+    np.testing.assert_array_equal(table.covariance, fit.covariance)
+    for i, name in enumerate(("xmax", "ln_a")):
+        value, error = getattr(table, name), getattr(table, f"{name}_error")
+        np.testing.assert_array_equal(np.isfinite(value), np.isfinite(fit.energy))
+        np.testing.assert_allclose(value[fit.valid], norm["target_mean"][i], rtol=1e-6)
+        np.testing.assert_allclose(error[fit.valid], norm["target_width"][i], rtol=1e-6)
+        factor = content["temperature"][name]
+        np.testing.assert_allclose(getattr(warm, f"{name}_error"), factor * error, rtol=1e-6)
+    content["targets"] = ["xmax", "xmu"]
+    save_checkpoint(tmp_path / "other.pt", content)
+    with pytest.raises(InputError, match="was trained with other targets"):
+        apply_network(tmp_path / "other.pt", events, fits, tmp_path / "no.h5", "cpu")
+    unknown = read_events(paths["train"][0])
+    mass = np.zeros_like(unknown.truth.mass_number)
+    unknown = replace(unknown, truth=replace(unknown.truth, mass_number=mass))
+    write_events(tmp_path / "events.h5", unknown, {})
+    files = ([tmp_path / "events.h5"], [paths["train"][1]], [events], [fits])
+    from tashower.network.training import train_network
+
+    with pytest.raises(InputError, match=r"events\.h5: events without a true xmax or ln_a"):
+        train_network(config, "m", *files, tmp_path / "never.pt")
 
 
 @pytest.mark.slow
@@ -323,6 +335,60 @@ def test_gaussian_head_states_a_covariance(trained):
     assert 0.3 < np.median(np.degrees(np.sqrt(known[:, 2, 2]))) < 10
 
 
+def test_what_a_network_states_of_its_errors_is_written(trained, capfd):
+    """Head `flow`: errors times the factors of the checkpoint unless told otherwise, regions, the
+    distance from the training sample, and a flag beyond its limit.
+    """
+    folder, config, paths, train = trained
+    checkpoint = folder / "flow" / "c.pt"
+    short = replace(config.networks["a"].training, epochs=1)
+    content, _ = train(checkpoint, resolved(config, head="flow", training=short))
+    factors = content["temperature"]
+    assert list(factors) == ["direction", "core", "energy"]
+    assert all(0.3 < value < 3.0 for value in factors.values())
+    assert content["domain"]["limit"] == np.inf  # fewer than 99 events validate
+    content["domain"]["limit"] = 1.0
+    save_checkpoint(checkpoint, content)
+    words = [f"--events={paths['validation'][0]}", f"--fits={paths['validation'][1]}"]
+    found = {}
+    for name, more in (("with", []), ("without", ["--no-temperature"])):
+        output = folder / "flow" / f"{name}.h5"
+        assert main(["apply", str(checkpoint), *words, "--output", str(output), *more]) == 0
+        tables, _, columns = read_reconstruction(output)
+        found[name] = tables["a"], columns, read_stated([output])
+    capfd.readouterr()
+    (table, columns, stated), (bare, _, unstated) = found["with"], found["without"]
+    assert stated.temperature == factors
+    assert unstated.temperature == {}
+    back = without_temperature(table, factors)
+    for one, other in ((back, bare), (table, without_temperature(bare, invert(factors)))):
+        np.testing.assert_allclose(one.covariance, other.covariance, rtol=1e-8, atol=1e-15)
+        np.testing.assert_allclose(one.energy_error, other.energy_error, rtol=1e-9)
+    np.testing.assert_array_equal(table.zenith, bare.zenith)
+    assert list(stated.radii) == ["direction", "core", "energy"]
+    for radii in stated.radii.values():
+        np.testing.assert_array_equal(np.isfinite(radii).all(axis=1), table.valid)
+        assert (np.abs(radii[table.valid] - 1.0) < 0.5).all()
+    outside = table.flags >> FLAGS.index("outside_domain") & 1
+    np.testing.assert_array_equal(outside, np.nan_to_num(columns["domain_distance"]) > 1.0)
+    assert 0 < outside.sum() < table.valid.sum()
+    assert stated.domain["false_alarms"] == 0.01
+
+
+def invert(factors):
+    return {block: 1.0 / value for block, value in factors.items()}
+
+
+def test_a_network_without_errors_has_no_factors(trained):
+    folder, _, paths, train = trained
+    content, _ = train(folder / "mean" / "c.pt")
+    assert content["temperature"] is None
+    del content["temperature"], content["domain"]  # as in files of earlier versions
+    save_checkpoint(folder / "mean" / "old.pt", content)
+    apply_network(folder / "mean" / "old.pt", *paths["validation"], folder / "mean" / "o.h5", "cpu")
+    assert read_stated([folder / "mean" / "o.h5"]) == Stated()
+
+
 @pytest.mark.parametrize("heading", [0.0, 0.7, -2.0])
 @pytest.mark.parametrize("azimuth", [0.3, 2.5, 5.0])
 def test_covariance_is_that_of_drawn_corrections(rng, heading, azimuth):
@@ -402,7 +468,7 @@ def test_a_users_model_that_is_none_is_refused_before_the_samples_are_made(train
     path = tmp_path / "my_network.py"
     path.write_text("def model(inputs, width=3): ...\n")
     for change, words in (
-        ({"model": "absent.py"}, r"model absent\.py: is neither grid nor a file"),
+        ({"model": "absent.py"}, r"model absent\.py: is none of .*, and no file"),
         ({"model": str(path), "options": {"widht": 3}}, "no option widht; it has width"),
     ):
         with pytest.raises(InputError, match=words):

@@ -2,6 +2,8 @@
 that the fit assumes.
 """
 
+from dataclasses import replace
+
 import numpy as np
 
 from tashower.calibration.asymmetry import Asymmetry, Completion
@@ -20,6 +22,7 @@ from tashower.physics.description import SOFTENING
 from tashower.physics.geometry import axis_components, plane_delay
 from tashower.physics.lateral import TELESCOPE_ARRAY, log_lateral_distribution, slope
 from tashower.physics.shower_front import curvature_zenith_dependence, front_delay
+from tashower.reconstruction.pulses import EDGE_DELAY
 
 # One Poisson count is 1.5 VEM, above the smallest signal of a hit: a station is silent where it
 # counts none.
@@ -70,6 +73,26 @@ def draw_truth(rng, n, zenith=None, azimuth=None, core=None, s_ref=None):
         name: np.ones(n) for name in ("energy", "xmax", "muon_scale", "muon_share", "front_scale")
     }
     return Truth(shower_id=np.arange(n), mass_number=np.ones(n, np.int16), **columns, **other)
+
+
+def with_waveforms(events, pulses):
+    """The events with waveforms that have these pulses' times and signals: light that falls off
+    after the edge.
+    """
+    detector = events.array.detector
+    signal = np.nan_to_num(pulses.signal, posinf=0.0, neginf=0.0)
+    fall = np.exp(-np.arange(detector.n_bins - 30) / 8.0)
+    light = np.zeros((len(signal), detector.n_bins, detector.n_layers))
+    light[:, 30:] = np.clip(signal, 0.0, 1e3)[:, None] * (fall / fall.sum())[:, None]
+    begin = (30 + EDGE_DELAY) * detector.bin_width
+    flat = np.ones((len(signal), detector.n_layers), np.float32)
+    return replace(
+        events,
+        waveform=np.clip(np.round(10.0 + 50.0 * light), 0, 4095).astype(np.uint16),
+        hit_time=np.nan_to_num(pulses.arrival_time - begin, posinf=0.0, neginf=0.0),
+        pedestal=10.0 * flat,
+        counts_per_vem=50.0 * flat,
+    )
 
 
 def toy_events(rng, truth, array=None, exact=False):

@@ -23,6 +23,7 @@ from tashower.physics.shower_front import (
     front_delay,
     front_delay_with_onset,
 )
+from tashower.simulation.arrivals import Component, put_component
 from tashower.simulation.delays import (
     Arrivals,
     first_arrival,
@@ -34,7 +35,6 @@ from tashower.simulation.delays import (
     simulated_log_lateral,
     simulated_thickness,
 )
-from tashower.simulation.particles import Component, put_component
 from tashower.simulation.random_numbers import log_normal, normal_quantile, seed_stream
 from tashower.simulation.showers import draw_showers, mean_front_scale, muon_share
 from tashower.simulation.simulate import simulate_events

@@ -20,15 +20,9 @@ from tashower.physics.geometry import (
 from tashower.physics.lateral import log_lateral_distribution
 from tashower.physics.shower_front import TELESCOPE_ARRAY_FRONT, front_delay
 from tashower.reconstruction.pulses import find_pulses
+from tashower.simulation.arrivals import Component, draw_number, put_component
 from tashower.simulation.delays import Arrivals, first_arrival, leading_edge, particle_delays
-from tashower.simulation.particles import (
-    ELECTRON_MEAN_LOSS,
-    MUON_MEAN_LOSS,
-    Component,
-    draw_number,
-    light_moments,
-    put_component,
-)
+from tashower.simulation.particles import ELECTRON_MEAN_LOSS, MUON_MEAN_LOSS, light_moments
 from tashower.simulation.random_numbers import seed_stream
 from tashower.simulation.simulate import simulate_events
 

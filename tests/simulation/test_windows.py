@@ -9,7 +9,7 @@ from tashower.physics.geometry import axis_components, axis_distance, plane_dela
 from tashower.physics.unread import pedestal_count
 from tashower.reconstruction.pulses import find_pulses
 from tashower.simulation.random_numbers import seed_stream
-from tashower.simulation.simulate import _setup, array_from_config, simulate_events
+from tashower.simulation.simulate import array_from_config, setup_of, simulate_events
 from tashower.simulation.windows import (
     LEAD_BINS,
     add_background,
@@ -47,7 +47,7 @@ def read(pulses, windows, layers=2):
     """
     config = load_config(f"{{detector: {{windows: {windows}, layers: {layers}}}}}")
     array = array_from_config(config)
-    setup = _setup(config, array, 1)
+    setup = setup_of(config, array, 1)
     work = work_space(array.n_stations, 128 * windows, 128)
     for place, vem in pulses.items():
         work.impulse[:, LEAD_BINS + place] = vem

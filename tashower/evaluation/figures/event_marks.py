@@ -1,59 +1,13 @@
-"""Marks of stations in pictures of events, the same in all panels and distinct in grey; and marks
-at the margin for what lies beyond an axis.
-"""
-
-from typing import NamedTuple
+"""Marks of stations in pictures of events; at the margin for what lies beyond an axis."""
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from tashower.evaluation.station_fits import DISTRUSTED, NO_MEASUREMENT, OUT_OF_FIT, OUTSIDE, USED
+from tashower.evaluation.station_marks import IN_FIT, SATURATED, Mark
 
 #: How far inside of the axes what lies beyond them is drawn (choice).
 _INSIDE = 0.035
-
-
-class Mark(NamedTuple):
-    """How a kind of station is drawn."""
-
-    text: str
-    marker: str
-    size: float = 6.0
-    filled: bool = False
-    colour: str = "k"
-    width: float = 1.0
-
-
-IN_FIT = Mark("used by the fit", "o", 6.5, True)
-SATURATED = Mark("saturated: its signal is a lower limit", "^", 7.5, True)
-FAR_OFF = Mark("used, its time hardly: far off", "p", 8.0, False, "k", 1.6)
-REJECTED = Mark("rejected by the fit", "D", 7.5, False, "#B2182B", 1.8)
-NOT_IN_FIT = Mark("hit, not in the fit (apart, or small)", "o", 5.5, False, "#666666")
-NOTHING_MEASURED = Mark("hit that is no measurement", "s", 7.0, False, "#666666")
-SILENT_IN_FIT = Mark("silent, and counted so by the fit", "v", 4.5, False, "#555555", 0.8)
-SILENT_REJECTED = Mark("silent, rejected by the fit", "*", 10.0, False, "#B2182B", 1.4)
-SILENT = Mark("silent", ".", 3.0, True, "#AAAAAA", 0.5)
-DEAD = Mark("out of service", "x", 5.5, False, "#666666", 1.2)
-
-#: Texts where there is no fit.
-WITHOUT_FIT = {
-    IN_FIT: "hit, in the cluster of the most signal",
-    NOT_IN_FIT: "hit, apart or small",
-    SILENT_IN_FIT: "silent neighbour of a hit",
-}
-
-
-def mark_of(state: int, saturated: bool) -> Mark:
-    """The mark of a hit."""
-    if state == USED:
-        return SATURATED if saturated else IN_FIT
-    return {
-        DISTRUSTED: FAR_OFF,
-        OUT_OF_FIT: REJECTED,
-        OUTSIDE: NOT_IN_FIT,
-        NO_MEASUREMENT: NOTHING_MEASURED,
-    }[state]
 
 
 def style(mark: Mark, colour: str | None = None) -> dict:

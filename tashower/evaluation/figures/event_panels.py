@@ -6,35 +6,20 @@ from matplotlib.collections import PathCollection
 from matplotlib.colors import Normalize
 from matplotlib.lines import Line2D
 
+from tashower.evaluation.event_content import Line, layer_names, times_of
+from tashower.evaluation.event_scales import view_of
 from tashower.evaluation.event_text import number, with_error
-from tashower.evaluation.figures.event_curves import Line
-from tashower.evaluation.figures.event_marks import (
-    DEAD,
-    SILENT,
-    SILENT_IN_FIT,
-    SILENT_REJECTED,
-    WITHOUT_FIT,
-    Mark,
-    draw_within,
-    fractions,
-    handle,
-    mark_of,
-    style,
-)
+from tashower.evaluation.figures.event_marks import draw_within, fractions, handle, style
 from tashower.evaluation.station_fits import DISTRUSTED, Shower, Stations, expected_at
+from tashower.evaluation.station_marks import WITHOUT_FIT, Mark, mark_of, stations_without_hit
 from tashower.events.model import Events, Pulses
 from tashower.physics.geometry import axis_components
 
 _LAYERS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
 _MOST_WAVEFORMS = 8
+_FLAGGED = "#E31A1C"
 #: Signals of the legend of sizes [VEM].
 _SIZES = (1.0, 10.0, 100.0, 1000.0)
-
-
-def times_of(events: Events, pulses: Pulses) -> np.ndarray:
-    """(n_hits,) [ns] arrival, or where there is none, the begin of the waveform."""
-    known = np.isfinite(pulses.arrival_time)
-    return np.where(known, pulses.arrival_time, events.hit_time)
 
 
 def _size(signal: np.ndarray) -> np.ndarray:
@@ -44,19 +29,9 @@ def _size(signal: np.ndarray) -> np.ndarray:
 
 def _silent_stations(axis: Axes, events: Events, main: Stations, unit: float) -> list[Mark]:
     """Stations without a hit; returns the marks that were needed."""
-    silent, silent_out = main.silent, main.silent_out
     position = events.array.position / unit
-    quiet = np.ones(len(position), bool)
-    quiet[events.hit_station] = quiet[events.dead_station] = False
-    quiet[silent] = quiet[silent_out] = False
-    kinds = (
-        (SILENT, np.flatnonzero(quiet)),
-        (SILENT_IN_FIT, silent),
-        (SILENT_REJECTED, silent_out),
-        (DEAD, events.dead_station),
-    )
     there = []
-    for mark, stations in kinds:
+    for mark, stations in stations_without_hit(events, main):
         axis.plot(*position[stations, :2].T, zorder=2, **style(mark))
         inside = fractions(axis, *position[stations, :2].T)
         if ((inside > 0) & (inside < 1)).all(axis=1).any():
@@ -81,15 +56,6 @@ def _core_of(axis: Axes, shower: Shower, line: Line, length: float, unit: float)
     axis.plot(x, y, ls="none", marker="+", color=line.colour, ms=12, mew=2, zorder=6)
 
 
-def _view(events: Events, used: np.ndarray) -> tuple[np.ndarray, float]:
-    """(centre, half the width) of the view [m]: all stations of the fit, or all hits."""
-    where = events.array.position[events.hit_station, :2]
-    shown = used if used.any() else np.ones(len(used), bool)
-    low, high = where[shown].min(axis=0), where[shown].max(axis=0)
-    half = 0.5 * (high - low).max() + 1.15 * events.array.spacing
-    return 0.5 * (low + high), half
-
-
 def footprint(
     axis: Axes,
     events: Events,
@@ -97,13 +63,13 @@ def footprint(
     main: Stations,
     showers: dict[str, Shower],
     lines: dict[str, Line],
-) -> None:
+) -> float:
     """Stations, times and signals of a single event seen from above, and the showers' cores and
-    axes; main : whose stations are marked.
+    axes; main : whose stations are marked. Returns the unit of both axes [m].
     """
     signal, time = pulses.signal.mean(axis=1), times_of(events, pulses)
     used = main.state <= DISTRUSTED
-    centre, half = _view(events, used)
+    centre, half = view_of(events, used)
     unit, name = (1e3, "km") if half >= 1e3 else (1.0, "m")
     (x, y), half = centre / unit, half / unit
     axis.set(xlim=(x - half, x + half), ylim=(y - half, y + half), aspect="equal", anchor="N")
@@ -133,6 +99,13 @@ def footprint(
     for name, shower in showers.items():
         _core_of(axis, shower, lines[name], length, unit)
     _legend(axis, marks, signal, bool(showers), {} if np.isfinite(main.r).any() else WITHOUT_FIT)
+    return unit
+
+
+def ring(axis: Axes, places: np.ndarray) -> None:
+    """A red ring around (n, 2) places of a footprint: flagged stations."""
+    look = {"ls": "none", "marker": "o", "ms": 19, "mfc": "none", "mec": _FLAGGED, "mew": 1.8}
+    draw_within(axis, places[:, 0], places[:, 1], **look)
 
 
 def say_whose(axis: Axes, text: str) -> None:
@@ -157,12 +130,6 @@ def _legend(axis: Axes, marks: list[Mark], signal: np.ndarray, cores: bool, othe
         ncols=2,
         labelspacing=0.7,
     )
-
-
-def _layer_names(n_layers: int) -> tuple[str, ...]:
-    if n_layers == 2:
-        return ("upper layer", "lower layer")
-    return tuple(f"layer {i + 1}" for i in range(n_layers))
 
 
 def _shown(order: np.ndarray) -> np.ndarray:
@@ -216,7 +183,7 @@ def waveforms(
     axis.set(ylim=(-n + 0.55, 1.05), xlim=(min(s[0] for s in spans), max(s[1] for s in spans)))
     handles = [Line2D([], [], color="k", lw=1.2, label="leading edge")]
     if detector.n_layers > 1:
-        for layer, name in enumerate(_layer_names(detector.n_layers)):
+        for layer, name in enumerate(layer_names(detector.n_layers)):
             look = {"color": _LAYERS[layer % len(_LAYERS)], "lw": 1.4 - 0.6 * (layer % 2)}
             handles.append(Line2D([], [], label=name, **look))
     axis.legend(

@@ -6,7 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 
-from tashower.evaluation.event_text import NOTHING, Row, number, time_text
+from tashower.evaluation.event_text import Row, time_text
+from tashower.evaluation.rounding import NOTHING, number
 from tashower.events.model import Events, Pulses
 
 #: Height of a line of text [inch].

@@ -1,43 +1,48 @@
-"""Explained variance of the correction, as published and here."""
+"""Explained variance of the correction of the direction: every network against every fit."""
 
-import numpy as np
 from matplotlib.figure import Figure
 
 from tashower.evaluation.figures.style import figure_in_style
-from tashower.evaluation.names import baselines, short
-from tashower.evaluation.tables import cells
-
-
-def _table(axis, entries: dict) -> None:
-    """entries : {(event features, waveforms): {"value", "error"} or None}."""
-    grid = np.full((2, 2), np.nan)
-    for (features, waveforms), entry in entries.items():
-        if entry is None or entry["value"] is None:
-            continue
-        i, j = int(not features), int(not waveforms)
-        grid[i, j] = entry["value"]
-        words = f"{entry['value']:.3f}"
-        if entry["error"] is not None:
-            words += f"\n± {entry['error']:.3f}"
-        colour = "white" if grid[i, j] > 0.3 else "black"
-        axis.text(j, i, words, ha="center", va="center", fontsize=14, color=colour)
-    axis.imshow(grid, cmap="Blues", vmin=-0.05, vmax=0.5)
-    axis.set_xticks([0, 1], ["waveforms", "no waveforms"])
-    axis.set_yticks([0, 1], ["event\nfeatures", "no event\nfeatures"])
-    axis.grid(False)
+from tashower.evaluation.names import baselines, label, short, styles
+from tashower.evaluation.tables import published_of
 
 
 @figure_in_style
 def explained_variance(scores: dict) -> Figure:
-    """The 2 x 2 table of explained variances: published, and ours against every baseline."""
-    fits = baselines(scores)
-    figure = Figure(figsize=(13 / 3 * (1 + len(fits)), 4))
-    axes = figure.subplots(1, 1 + len(fits))
-    rows = {(cell["event_features"], cell["waveforms"]): cell for cell in cells(scores)}
-    published = {key: {"value": cell["value"], "error": None} for key, cell in rows.items()}
-    _table(axes[0], published)
-    axes[0].set_title("published (TA, arXiv:2005.07117)", fontsize=11)
-    for axis, fit in zip(axes[1:], fits, strict=True):
-        _table(axis, {key: cell["ours"][fit] for key, cell in rows.items()})
-        axis.set_title(f"this run, against the {short(fit)}", fontsize=11)
+    """A line for each network with its explained variance against every fit, with errors; stars:
+    as published for a network with these inputs, where that was for this array.
+    """
+    fits, networks = baselines(scores), list(scores["networks"])
+    look = styles(scores["methods"])
+    figure = Figure(figsize=(9, 1.6 + 0.62 * len(networks)))
+    axis = figure.subplots()
+    for k, fit in enumerate(fits):
+        entries = [scores["ladder"][fit][name]["all"]["axis"]["ev"] for name in networks]
+        places = [j + 0.6 * (k - 0.5 * (len(fits) - 1)) / len(fits) for j in range(len(networks))]
+        known = [(e, y) for e, y in zip(entries, places, strict=True) if e["value"] is not None]
+        if known:
+            axis.errorbar(
+                [e["value"] for e, _ in known],
+                [y for _, y in known],
+                xerr=[e["error"] or 0.0 for e, _ in known],
+                fmt=look[fit].marker,
+                color=look[fit].colour,
+                capsize=2,
+                ms=6,
+                label=f"against the {short(fit)}",
+            )
+    values = [(published_of(scores, name), j) for j, name in enumerate(networks)]
+    values = [(value, j) for value, j in values if value is not None]
+    if values:
+        star = {"color": "#D55E00", "ms": 13, "mec": "k"}
+        text = "published (TA, arXiv:2005.07117)"
+        axis.plot(*zip(*values, strict=True), "*", label=text, **star)
+    axis.set_yticks(range(len(networks)), [label(name, scores["networks"]) for name in networks])
+    axis.set_ylim(len(networks) - 0.5, -0.5)
+    axis.axvline(0, color="k", lw=0.8)
+    for j in range(1, len(networks)):
+        axis.axhline(j - 0.5, color="#BBBBBB", lw=0.6)
+    axis.grid(False, axis="y")
+    axis.set_xlabel("explained variance of the direction (0: no gain, 1: perfect)")
+    figure.legend(loc="outside lower center", ncols=3, fontsize=9)
     return figure

@@ -1,39 +1,67 @@
-"""The ladder: 68 % opening angles of all methods as ratios to those of a fit."""
+"""The ladder: 68 % opening angles of all methods as ratios to those of a fit, and to the limit."""
 
 import numpy as np
 from matplotlib.figure import Figure
 
+from tashower.evaluation.figures.bins import edges_of, mark_bins, places_in_bins
 from tashower.evaluation.figures.style import figure_in_style
-from tashower.evaluation.names import baselines, colours, label, marker, short
+from tashower.evaluation.names import baselines, label, short, styles
+
+
+def _ratios(scores: dict, of: str) -> dict[str, list[dict]]:
+    """{method: [ratio of its 68 % angle to that of a method, in every bin of energy]}."""
+    if of in scores["ladder"]:
+        methods = scores["ladder"][of]
+        return {
+            name: [one["axis"]["ratio_68"] for one in method["by_energy"]]
+            for name, method in methods.items()
+        }
+    bins = scores["limit"]["by_energy"]
+    return {name: [one[name]["angle_68_deg"] for one in bins] for name in scores["limit"]["times"]}
 
 
 def _column(bins: list[dict], part: str) -> np.ndarray:
     """null in the file, NaN here: bins without events."""
-    return np.array([one["axis"]["ratio_68"][part] for one in bins], dtype=float)
+    return np.array([one[part] for one in bins], dtype=float)
 
 
 @figure_in_style
 def ladder(scores: dict) -> Figure:
-    """Ratio of the 68 % opening angles to those of the first fit, and of the last, against energy;
-    bands: paired errors.
+    """Ratio of the 68 % opening angles to those of the first fit, of the last, and of the limit
+    where there is one, against energy; bars: paired errors.
     """
-    fits = list(dict.fromkeys([baselines(scores)[0], baselines(scores)[-1]]))
-    edges = np.array(scores["configuration"]["scores"]["energy_edges_log10_ev"], dtype=float)
-    middle = 0.5 * (edges[1:] + edges[:-1])
-    figure = Figure(figsize=(6.5 * len(fits), 5))
+    limit = (scores.get("limit") or {}).get("method")
+    fits = [baselines(scores)[0], baselines(scores)[-1], *([limit] if limit else [])]
+    fits = list(dict.fromkeys(fits))
+    edges = edges_of(scores, "by_energy")
+    figure = Figure(figsize=(min(6.5, 17.0 / len(fits)) * len(fits), 5.4))
     axes = figure.subplots(1, len(fits), sharey=True, squeeze=False)[0]
-    colour = colours(scores["methods"])
+    look = styles(scores["methods"])
+    names = list(scores["methods"])
     for axis, fit in zip(axes, fits, strict=True):
-        for name, method in scores["ladder"][fit].items():
-            value, error = (_column(method["by_energy"], part) for part in ("value", "error"))
-            low, high = value - error, value + error
-            axis.fill_between(middle, low, high, color=colour[name], alpha=0.15, lw=0)
-            line = {"color": colour[name], "marker": marker(name), "ms": 4}
-            axis.plot(middle, value, label=label(name, scores["networks"]), **line)
-        axis.axhline(1, color=colour[fit], lw=0.8)
-        axis.set(xlabel="log10(true energy / eV)", title=f"against the {short(fit)}")
+        for name, bins in _ratios(scores, fit).items():
+            value, error = (_column(bins, part) for part in ("value", "error"))
+            x = places_in_bins(edges, names.index(name), len(names))
+            axis.errorbar(
+                x,
+                value,
+                error,
+                label=label(name, scores["networks"]),
+                ms=5,
+                lw=1.0,
+                elinewidth=1.0,
+                capsize=2,
+                **look[name].points,
+            )
+        axis.axhline(1, color=look[fit].colour, lw=0.8)
+        mark_bins(axis, edges, "by_energy")
+        what = f"limit: {short(fit)}" if fit == limit else short(fit)
+        axis.set_title(f"against the {what}")
     axes[0].set_ylabel("ratio of the 68 % opening angles")
-    lines = {line.get_label(): line for axis in axes for line in axis.lines[:-1]}  # not that at 1
+    lines = {}
+    for axis in axes:
+        handles, texts = axis.get_legend_handles_labels()
+        lines |= dict(zip(texts, handles, strict=True))
     if lines:
-        figure.legend(lines.values(), lines, loc="outside lower center", ncols=4, fontsize=8)
+        figure.legend(lines.values(), lines, loc="outside lower center", ncols=3, fontsize=8)
     return figure

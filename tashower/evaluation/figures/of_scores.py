@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from matplotlib.figure import Figure
 
 from tashower.evaluation.comparison import Scored
+from tashower.evaluation.figures.coverage import coverage
 from tashower.evaluation.figures.directions import opening_angles, residual_maps
 from tashower.evaluation.figures.explained_variance import explained_variance
 from tashower.evaluation.figures.ladder import ladder
@@ -20,13 +21,18 @@ from tashower.evaluation.figures.training import training_curves
 FIGURES = (
     "ladder",
     *("angular_resolution", "energy_resolution", "zenith_bias", "opening_angles"),
-    *("residual_maps", "explained_variance", "training_curves", "pulls"),
+    *("residual_maps", "explained_variance", "training_curves", "pulls", "coverage"),
 )
 
 
 def names_of(scores: dict) -> list[str]:
     """Names of the figures that `figures_of` makes of scores."""
-    return [name for name in FIGURES if name != "training_curves" or scores["histories"]]
+    needed = {
+        "training_curves": scores["histories"],
+        "explained_variance": scores["networks"],
+        "coverage": scores["coverage"]["methods"],
+    }
+    return [name for name in FIGURES if needed.get(name, True)]
 
 
 def figures_of(scores: dict, scored: Scored) -> Iterator[tuple[str, Figure]]:
@@ -37,7 +43,10 @@ def figures_of(scores: dict, scored: Scored) -> Iterator[tuple[str, Figure]]:
     yield "zenith_bias", zenith_bias(scores)
     yield "opening_angles", opening_angles(scores, scored.residuals)
     yield "residual_maps", residual_maps(scores, scored.residuals)
-    yield "explained_variance", explained_variance(scores)
+    if scores["networks"]:
+        yield "explained_variance", explained_variance(scores)
     if scores["histories"]:
         yield "training_curves", training_curves(scores)
     yield "pulls", pulls(scores, scored.pulls)
+    if scores["coverage"]["methods"]:
+        yield "coverage", coverage(scores, scored.depths)

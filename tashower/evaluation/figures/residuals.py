@@ -5,21 +5,27 @@ from matplotlib.figure import Figure
 
 from tashower.evaluation.figures.style import figure_in_style
 
+#: Bins of distance, and the least number of points in one that is shown (choices).
+_BINS, _LEAST = 15, 10
+
 
 def _band(axis, r, values) -> None:
-    """Points, and median and middle 68 % in bins of distance with ten points or more."""
-    axis.plot(r, values, ".", ms=2, color="#9ecae1", rasterized=True)
-    edges = np.linspace(0, np.max(r) if len(r) else 1.0, 16)
+    """Points, and median and middle 68 % in bins of distance with ten points or more, as steps
+    that show the bins.
+    """
+    axis.plot(r, values, ".", ms=2, color="#888888", alpha=0.5, rasterized=True)
+    edges = np.linspace(0, np.max(r) if len(r) else 1.0, _BINS + 1)
     which = np.digitize(r, edges) - 1
-    rows = [
-        (0.5 * (edges[k] + edges[k + 1]), *np.quantile(values[which == k], [0.159, 0.5, 0.841]))
-        for k in range(15)
-        if (which == k).sum() >= 10
-    ]
-    if rows:
-        middle, low, median, high = np.array(rows).T
-        axis.fill_between(middle, low, high, color="#0072B2", alpha=0.25, label="middle 68 %")
-        axis.plot(middle, median, color="#0072B2", label="median")
+    low, median, high = np.full((3, _BINS), np.nan)
+    for k in range(_BINS):
+        if (which == k).sum() >= _LEAST:
+            low[k], median[k], high[k] = np.quantile(values[which == k], [0.159, 0.5, 0.841])
+    if np.isfinite(median).any():
+        style = {"color": "#0072B2", "lw": 2}
+        axis.stairs(high, edges, baseline=low, fill=True, color="#0072B2", alpha=0.25)
+        for bound, text in ((low, "middle 68 %"), (high, None)):
+            axis.stairs(bound, edges, baseline=None, color="#0072B2", ls="--", label=text)
+        axis.stairs(median, edges, baseline=None, label="median", **style)
         axis.legend(fontsize=9)
     axis.axhline(0, color="k", lw=0.8)
     axis.set_xlabel("distance to the fitted axis [m]")
@@ -37,10 +43,10 @@ def residuals(found: dict[str, np.ndarray]) -> Figure:
     near = np.abs(found["time"]) < 3000.0
     if with_pull:
         _band(more[0], found["r"][near], np.clip(found["pull"][near], -6.0, 6.0))
-        more[0].set_ylabel("pull of the time")
+        more[0].set_ylabel("pull of the time [its error]")
     _band(left, found["r"][near], found["time"][near])
     left.set_ylabel("time after the fitted front [ns]")
     kept = ~found["saturated"] & near
     _band(right, found["r"][kept], found["signal"][kept])
-    right.set_ylabel("ln(density / fitted)")
+    right.set_ylabel("ln(density / fitted density)")
     return figure

@@ -22,7 +22,12 @@ _STYLE = {
     "grid.alpha": 0.25,
     "figure.constrained_layout.use": True,
     "figure.dpi": 130,
+    "svg.hashsalt": "tashower",  # names within a file do not depend on chance
 }
+#: What stands beside every picture of a report: sharp at any size, and what LaTeX takes.
+VECTOR = ".pdf"
+#: Formats into which matplotlib writes the time of its own.
+_DATED = {"pdf": "CreationDate", "svg": "Date"}
 
 
 def _style():
@@ -58,5 +63,13 @@ def save(figure: Figure, path: FilePath, source: str = "") -> None:
     if kind not in kinds:
         raise InputError(f"{path}: ends like no picture ({', '.join(sorted(kinds))})")
     metadata = provenance.of_picture(path.suffix.lower(), source)
+    if kind in _DATED:  # the time stands in what made it
+        metadata |= {_DATED[kind]: None}
     with _style(), written_aside(path) as aside:
         figure.savefig(aside, format=kind, metadata=metadata)
+
+
+def save_both(figure: Figure, path: FilePath, source: str = "") -> None:
+    """`save` a figure as a picture of points for pages and, beside it, of lines (`VECTOR`)."""
+    save(figure, path, source)
+    save(figure, Path(path).with_suffix(VECTOR), source)

@@ -23,28 +23,33 @@ def n_outputs(n_targets: int) -> int:
     return n_targets + n_targets * (n_targets + 1) // 2
 
 
-def _parts(output: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def parts(output: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """(mean (b, n), ln of the diagonal of U (b, n), U (b, n, n))."""
     n = (math.isqrt(9 + 8 * output.shape[1]) - 3) // 2  # n (n + 3)/2 outputs
     mean, log_diagonal, above = torch.split(output, [n, n, n * (n - 1) // 2], dim=1)
     log_diagonal = LARGEST_LOG_WIDTH * torch.tanh(log_diagonal / LARGEST_LOG_WIDTH)
     row, column = torch.triu_indices(n, n, 1)
     upper = torch.diag_embed(log_diagonal.exp())
-    upper = upper.index_put((torch.arange(len(output))[:, None], row, column), above)
+    upper = upper.index_put((torch.arange(output.shape[0])[:, None], row, column), above)
     return mean, log_diagonal, upper
 
 
 def loss(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     """-ln of the density of the normalised targets (b, n), mean over the events; a scalar."""
-    mean, log_diagonal, upper = _parts(output.float())
+    mean, log_diagonal, upper = parts(output.float())
     pull = torch.einsum("bij,bj->bi", upper, target - mean)
     constant = 0.5 * target.shape[1] * math.log(2.0 * math.pi)
     return (0.5 * (pull**2).sum(dim=1) - log_diagonal.sum(dim=1)).mean() + constant
 
 
+def center_and_root(output: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """(mean (b, n), U^-1 (b, n, n)): the covariance is U^-1 U^-T."""
+    mean, _, upper = parts(output.double())
+    one = torch.eye(mean.shape[1], dtype=upper.dtype, device=upper.device)
+    return mean, torch.linalg.solve_triangular(upper, one.expand_as(upper), upper=True)
+
+
 def predict(output: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Mean (b, n) and covariance (b, n, n) of the normalised targets."""
-    mean, _, upper = _parts(output.double())
-    one = torch.eye(mean.shape[1], dtype=upper.dtype, device=upper.device)
-    inverse = torch.linalg.solve_triangular(upper, one.expand_as(upper), upper=True)
-    return mean, inverse @ inverse.transpose(1, 2)
+    mean, root = center_and_root(output)
+    return mean, root @ root.transpose(1, 2)

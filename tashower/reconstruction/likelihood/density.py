@@ -14,6 +14,13 @@ from tashower.calibration.station_likelihood import Density
 from tashower.physics.compiled import compiled, inner
 from tashower.physics.station import reduced_time, reduced_time_derivatives
 from tashower.reconstruction.likelihood.layers import activate, exponentials, linear, transposed
+from tashower.reconstruction.likelihood.ratio import (
+    CompiledRatio,
+    RatioRows,
+    is_used,
+    log_ratio,
+    ratio_space,
+)
 
 #: What a row is: a hit, a hit with a saturated signal, nothing.
 HIT, SATURATED, SILENT = 0, 1, 2
@@ -34,6 +41,14 @@ class Seen(NamedTuple):
     time: np.ndarray  #: (m,) [ns]; of hits
     log_signal: np.ndarray  #: (m,) ln(signal/VEM); of hits
     log_background: np.ndarray  #: (m,) ln of the density of hits without a shower
+    code: np.ndarray  #: (m, h) of the waveforms' shapes (`ratio.codes`); (m, 0): they do not count
+
+
+class Learned(NamedTuple):
+    """What was learned from stations, as the loops take it."""
+
+    density: Density
+    ratio: CompiledRatio
 
 
 class Block(NamedTuple):
@@ -43,8 +58,10 @@ class Block(NamedTuple):
     end: int
     kind: int  #: HIT, SATURATED or SILENT
     station: int  #: which of `Seen` all rows are of; -1: row k is of station k
-    #: ln of the factor by which the parts of the mixture are wider; 0: the density itself
+    #: ln of the factor by which the parts of the mixture are wider in time, and in the signal; 0:
+    #: the density itself
     soft: float
+    soft_signal: float
 
 
 class Rows(NamedTuple):
@@ -65,6 +82,7 @@ class Rows(NamedTuple):
     sums: np.ndarray  #: (5, n): u, v, the largest term, sum of parts, sum of weights
     bits: np.ndarray  #: (n,) int32
     powers: np.ndarray  #: (n,) the same memory as float32
+    ratio: RatioRows
 
 
 def compiled_density(density: Density) -> Density:
@@ -79,8 +97,9 @@ def compiled_density(density: Density) -> Density:
 
 
 @compiled
-def rows_space(density, n):
+def rows_space(learned, n):
     """A new `Rows`."""
+    density = learned.density
     h, o = len(density.bias_1), len(density.bias_3)
     parts = (o - 2) // 12
     bits = np.zeros(n, np.int32)
@@ -100,6 +119,7 @@ def rows_space(density, n):
         np.zeros((5, n), np.float32),
         bits,
         bits.view(np.float32),
+        ratio_space(learned.ratio, n),
     )
 
 
@@ -113,38 +133,45 @@ def _chosen_outputs(density, kind):
 
 
 @inner(inline=False)
-def _outputs(density, rows, block, sloped):
-    """The network's outputs for the conditions of the rows, as far as their kind needs them."""
-    span, hidden = (block.begin, block.end), (0, len(density.bias_1))
+def _hidden(density, rows, span, sloped):
+    """The network's hidden layers for the conditions of the rows of a span."""
+    begin, end = span
+    hidden = (0, len(density.bias_1))
     for i in range(N_CONDITIONS):
         low, high = density.low[i], density.high[i]
         mean, inverse = density.mean[i], 1.0 / density.width[i]
-        source, target = rows.conditions[i], rows.inputs[i]
-        for k in range(block.begin, block.end):
+        source, target = rows.conditions[i, begin:end], rows.inputs[i, begin:end]
+        for k in range(len(source)):
             target[k] = np.float32((min(max(source[k], low), high) - mean) * inverse)
     for i in range(N_CONDITIONS, rows.inputs.shape[0]):
-        for k in range(block.begin, block.end):
-            rows.inputs[i, k] = _ZERO
+        target = rows.inputs[i, begin:end]
+        for k in range(len(target)):
+            target[k] = _ZERO
     linear((density.weight_1, density.bias_1), rows.inputs, rows.hidden_1, span, hidden)
     activate(rows.hidden_1, rows.slope_1, span, sloped)
     linear((density.weight_2, density.bias_2), rows.hidden_1, rows.hidden_2, span, hidden)
     activate(rows.hidden_2, rows.slope_2, span, sloped)
-    last = len(density.bias_3)
+
+
+@inner(inline=False)
+def _outputs(density, rows, block):
+    """The network's outputs for the rows of a block, as far as their kind needs them."""
+    span, last = (block.begin, block.end), len(density.bias_3)
     layer = density.weight_3, density.bias_3
     linear(layer, rows.hidden_2, rows.outputs, span, _chosen_outputs(density, block.kind))
     linear(layer, rows.hidden_2, rows.outputs, span, (last - 2, last))
 
 
 @inner(inline=False)
-def _reduced(value, middle, width, targets, rows, span):
+def _reduced(value, middle, width, targets, rows):
     """1/width and (value - middle)/width into two targets; width : (its ln, softening)."""
-    begin, end = span
     log_width, soft = width
     inverse, off = targets
-    for k in range(begin, end):
+    n = len(value)
+    for k in range(n):
         inverse[k] = -log_width[k] - soft
-    exponentials(inverse, rows.bits, rows.powers, begin, end)
-    for k in range(begin, end):
+    exponentials(inverse, rows.bits, rows.powers, 0, n)
+    for k in range(n):
         off[k] = (value[k] - middle[k]) * inverse[k]
 
 
@@ -153,54 +180,54 @@ def _mixture(rows, block, first):
     """Parts of the mixture of hits: `rows.terms`, `rows.weights` and `rows.sums` from u and v in
     `rows.sums`; first : first of the outputs.
     """
-    begin, end = span = block.begin, block.end
-    out, terms, weights, sums = rows.outputs, rows.terms, rows.weights, rows.sums
-    n_parts = terms.shape[1]
+    begin, end = block.begin, block.end
+    out, terms = rows.outputs[first:, begin:end], rows.terms[:, :, begin:end]
+    weights, sums = rows.weights[:, begin:end], rows.sums[:, begin:end]
+    n, n_parts = end - begin, terms.shape[1]
     u, v, largest, total, total_weight = sums[0], sums[1], sums[2], sums[3], sums[4]
-    soft = np.float32(block.soft)
-    for k in range(begin, end):
-        largest[k], total[k], total_weight[k] = out[first, k], _ZERO, _ZERO
+    soft, soft_signal = np.float32(block.soft), np.float32(block.soft_signal)
+    one = out[0]
+    for k in range(n):
+        largest[k], total[k], total_weight[k] = one[k], _ZERO, _ZERO
     for m in range(1, n_parts):
-        for k in range(begin, end):
-            largest[k] = max(largest[k], out[first + m, k])
+        log_weight = out[m]
+        for k in range(n):
+            largest[k] = max(largest[k], log_weight[k])
     for m in range(n_parts):
-        weight = weights[m]
-        for k in range(begin, end):
-            weight[k] = out[first + m, k] - largest[k]
-        exponentials(weight, rows.bits, rows.powers, begin, end)
-        for k in range(begin, end):
+        weight, log_weight = weights[m], out[m]
+        for k in range(n):
+            weight[k] = log_weight[k] - largest[k]
+        exponentials(weight, rows.bits, rows.powers, 0, n)
+        for k in range(n):
             total_weight[k] += weight[k]
-    for k in range(begin, end):
+    for k in range(n):
         largest[k] = np.float32(-1e30)
     for m in range(n_parts):
         a, b, term = terms[0, m], terms[1, m], terms[4, m]
-        at = first + m
+        log_s, log_q = out[m + 3 * n_parts], out[m + 4 * n_parts]
         # Few arrays in a loop, so that it becomes vector instructions.
-        _reduced(u, out[at + n_parts], (out[at + 3 * n_parts], soft), (terms[2, m], a), rows, span)
-        _reduced(
-            v, out[at + 2 * n_parts], (out[at + 4 * n_parts], soft), (terms[3, m], b), rows, span
-        )
-        rho, log_weight = out[at + 5 * n_parts], out[at]
-        for k in range(begin, end):
+        _reduced(u, out[m + n_parts], (log_s, soft), (terms[2, m], a), rows)
+        _reduced(v, out[m + 2 * n_parts], (log_q, soft_signal), (terms[3, m], b), rows)
+        rho, log_weight = out[m + 5 * n_parts], out[m]
+        for k in range(n):
             b[k] -= rho[k] * a[k]
-        for k in range(begin, end):
+        for k in range(n):
             term[k] = log_weight[k] - _HALF * (a[k] * a[k] + b[k] * b[k])
-        log_s, log_q = out[at + 3 * n_parts], out[at + 4 * n_parts]
-        for k in range(begin, end):
-            term[k] -= log_s[k] + log_q[k] + soft + soft
-        for k in range(begin, end):
+        for k in range(n):
+            term[k] -= log_s[k] + log_q[k] + soft + soft_signal
+        for k in range(n):
             largest[k] = max(largest[k], term[k])
     for m in range(n_parts):
         term = terms[4, m]
-        for k in range(begin, end):
+        for k in range(n):
             term[k] -= largest[k]
-        exponentials(term, rows.bits, rows.powers, begin, end)
-        for k in range(begin, end):
+        exponentials(term, rows.bits, rows.powers, 0, n)
+        for k in range(n):
             total[k] += term[k]
 
 
 @inner(inline=False)
-def _hits(rows, seen, block, first, sloped):
+def _hits(ratio, rows, seen, block, first, sloped):
     """ln of the density of hits into `rows.result`; with `sloped`, derivatives by the outputs in
     their place, and by the conditions and the delay, as far as they do not go through the network,
     into `rows.by`.
@@ -214,6 +241,9 @@ def _hits(rows, seen, block, first, sloped):
         rows.result[k], sums[0, k] = log_jacobian, np.float32(u)
         sums[1, k] = np.float32(seen.log_signal[i] - rows.conditions[0, k])
     _mixture(rows, block, first)
+    shaped = is_used(ratio, seen, block)
+    if shaped:
+        log_ratio(ratio, rows.ratio, (rows.inputs, sums[0], sums[1]), seen, block, sloped)
     for k in range(block.begin, block.end):
         i = k if block.station < 0 else block.station
         log_rate = min(rows.conditions[0, k] + out[flags, k], _LARGEST_RATE)
@@ -225,6 +255,8 @@ def _hits(rows, seen, block, first, sloped):
         # `largest` of the weights is in the terms, and cancels with that of the logarithm.
         of_shower = sums[2, k] + log_norm + rows.result[k] - _LOG_2PI
         of_shower -= _largest_weight(out, first, n_parts, k)
+        if shaped:
+            of_shower += rows.ratio.value[k]
         trust = 1.0
         if of_shower > seen.log_background[i] + _CERTAIN:
             rows.result[k] = of_shower
@@ -253,6 +285,11 @@ def _hits(rows, seen, block, first, sloped):
             out[at + 5 * n_parts, k] = chosen * b * a
             by_u += chosen * by_a * inverse_u
             by_v -= chosen * b * inverse_v
+        if shaped:
+            by_u += trust * rows.ratio.inputs[5, k]
+            by_v += trust * rows.ratio.inputs[6, k]
+            for j in range(N_CONDITIONS):
+                rows.ratio.inputs[j, k] *= trust
         by_rate = 0.0
         if log_rate < _LARGEST_RATE:
             by_rate = trust * rate * none / some - (1.0 - trust) * rate * none / (none + STRAY)
@@ -292,43 +329,51 @@ def _silences(rows, block, sloped):
 
 
 @inner(inline=False)
-def log_density(density, rows, seen, block, sloped):
-    """ln of the density of what was seen in the rows of a block, into `rows.result`: of signal (ln)
-    and time [ns] of a hit, or the probability of silence.
-
-    rows : `Rows`, conditions and delays are given; seen : `Seen`; block : `Block`
-    sloped : derivatives by conditions and delay, too, into `rows.by`
+def _seen(learned, rows, seen, block, sloped):
+    """ln of the density of what was seen in the rows of a block, whose hidden layers are known;
+    with `sloped`, its derivatives by the second hidden layer in their place, and by the conditions,
+    as far as they do not go through the network.
     """
-    _outputs(density, rows, block, sloped)
+    density = learned.density
+    _outputs(density, rows, block)
     chosen = _chosen_outputs(density, block.kind)
+    shaped = False
     if block.kind == SILENT:
         _silences(rows, block, sloped)
     else:
-        _hits(rows, seen, block, chosen[0], sloped)
-    if sloped:
-        _through_network(density, rows, block, chosen)
+        shaped = is_used(learned.ratio, seen, block)
+        _hits(learned.ratio, rows, seen, block, chosen[0], sloped)
+    if not sloped:
+        return
+    begin, end = span = block.begin, block.end
+    last = len(density.bias_3)
+    for j in range(len(density.bias_1)):
+        row = rows.hidden_2[j, begin:end]
+        for k in range(len(row)):
+            row[k] = _ZERO
+    for i in range(rows.inputs.shape[0]):
+        for k in range(begin, end):
+            rows.inputs[i, k] = rows.ratio.inputs[i, k] if shaped and i < N_CONDITIONS else _ZERO
+    transposed(density.weight_3, rows.outputs, rows.hidden_2, span, chosen)
+    transposed(density.weight_3, rows.outputs, rows.hidden_2, span, (last - 2, last))
 
 
 @inner(inline=False)
-def _through_network(density, rows, block, chosen):
-    """Add to `rows.by` what goes through the network."""
-    begin, end = block.begin, block.end
-    span, hidden, last = (begin, end), (0, len(density.bias_1)), len(density.bias_3)
+def _through_network(density, rows, span):
+    """Add to `rows.by` what goes through the network, from the second hidden layer on."""
+    begin, end = span
+    hidden = (0, len(density.bias_1))
     for j in range(hidden[1]):
-        for k in range(begin, end):
-            rows.hidden_2[j, k] = rows.hidden_1[j, k] = _ZERO
-    for i in range(rows.inputs.shape[0]):
-        for k in range(begin, end):
-            rows.inputs[i, k] = _ZERO
-    transposed(density.weight_3, rows.outputs, rows.hidden_2, span, chosen)
-    transposed(density.weight_3, rows.outputs, rows.hidden_2, span, (last - 2, last))
-    for j in range(hidden[1]):
-        for k in range(begin, end):
-            rows.hidden_2[j, k] *= rows.slope_2[j, k]
+        row, other = rows.hidden_1[j, begin:end], rows.hidden_2[j, begin:end]
+        slope = rows.slope_2[j, begin:end]
+        for k in range(len(row)):
+            row[k] = _ZERO
+            other[k] *= slope[k]
     transposed(density.weight_2, rows.hidden_2, rows.hidden_1, span, hidden)
     for j in range(hidden[1]):
-        for k in range(begin, end):
-            rows.hidden_1[j, k] *= rows.slope_1[j, k]
+        row, slope = rows.hidden_1[j, begin:end], rows.slope_1[j, begin:end]
+        for k in range(len(row)):
+            row[k] *= slope[k]
     transposed(density.weight_1, rows.hidden_1, rows.inputs, span, hidden)
     for i in range(N_CONDITIONS):
         low, high, inverse = density.low[i], density.high[i], 1.0 / density.width[i]
@@ -337,3 +382,21 @@ def _through_network(density, rows, block, chosen):
             through = rows.inputs[i, k] * inverse if inside else 0.0
             direct = rows.by[i, k] if i != 1 and i != 3 else 0.0
             rows.by[i, k] = direct + through
+
+
+@inner(inline=False)
+def log_density(learned, rows, seen, blocks, sloped):
+    """ln of the density of what was seen in the rows of blocks that follow each other, into
+    `rows.result`: of signal (ln) and time [ns] of a hit, or the probability of silence.
+
+    learned : `Learned`; rows : `Rows`, conditions and delays are given; seen : `Seen`; blocks :
+        tuple of `Block`
+    sloped : derivatives by conditions and delay, too, into `rows.by`
+    """
+    span = blocks[0].begin, blocks[-1].end
+    _hidden(learned.density, rows, span, sloped)
+    for block in blocks:
+        if block.end > block.begin:
+            _seen(learned, rows, seen, block, sloped)
+    if sloped:
+        _through_network(learned.density, rows, span)

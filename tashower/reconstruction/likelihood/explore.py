@@ -47,11 +47,11 @@ class Scratch(NamedTuple):
 
 
 @compiled
-def scratch_space(density, n_points, n_stations):
+def scratch_space(learned, n_points, n_stations):
     """A new `Scratch`."""
     n, most = N_SHOWER, max(n_points, n_stations)
     space = Space(
-        rows_space(density, most), np.zeros((8, most)), np.zeros((6, n_stations)), np.zeros(n)
+        rows_space(learned, most), np.zeros((8, most)), np.zeros((6, n_stations)), np.zeros(n)
     )
     return Scratch(
         space,
@@ -84,8 +84,8 @@ def lower_factor(matrix, factor):
 
 
 @inner(inline=False)
-def _place(base, factor, z, p):
-    """p = base + L z."""
+def place(base, factor, z, p):
+    """p (9,) becomes base + L z."""
     for i in range(N_SHOWER):
         total = base[i]
         for j in range(i + 1):
@@ -96,7 +96,7 @@ def _place(base, factor, z, p):
 @inner(inline=False)
 def _value(z, looked, model, scratch, soft, slope):
     """ln posterior at z; its gradient by z into slope."""
-    _place(scratch.base, scratch.factor, z, scratch.p)
+    place(scratch.base, scratch.factor, z, scratch.p)
     value = with_gradient(scratch.p, looked, model, scratch.space, soft, scratch.gradient)
     for j in range(N_SHOWER):
         total = 0.0
@@ -111,6 +111,8 @@ def maximise(looked, model, scratch, soft, enough):
     """Climb from where z is, until a step gains less than `enough`: z, its value and slope are left
     in scratch; returns the value (Broyden, Fletcher, Goldfarb, Shanno, the step limited and
     shortened until it helps).
+
+    soft : as of `with_gradient`
     """
     n = N_SHOWER
     z, slope, new, step, trial = (
@@ -189,16 +191,16 @@ def invert_factor(factor, inverse):
 
 
 @inner(inline=False)
-def proposal(looked, model, scratch):
+def proposal(looked, model, scratch, soft):
     """Base and factor become those of the posterior's maximum: p = base + L t, L L^T the inverse of
-    its second derivatives, kept positive.
+    its second derivatives, kept positive; soft : as of `maximise`.
     """
     n = N_SHOWER
     z, hessian, new = scratch.z, scratch.hessian, scratch.new_slope
     for j in range(n):
         keep = z[j]
         z[j] = keep + _DIFFERENCE
-        value = _value(z, looked, model, scratch, 0.0, new)
+        value = _value(z, looked, model, scratch, soft, new)
         for i in range(n):
             hessian[i, j] = (scratch.slope[i] - new[i]) / _DIFFERENCE
             if not value > -np.inf:
@@ -225,7 +227,7 @@ def proposal(looked, model, scratch):
             hessian[i, j] = hessian[j, i] = total
     if not lower_factor(hessian, scratch.spread):
         return False
-    _place(scratch.base, scratch.factor, z, scratch.p)
+    place(scratch.base, scratch.factor, z, scratch.p)
     for i in range(n):
         scratch.base[i] = scratch.p[i]
     _times(scratch.factor, scratch.spread, scratch.inverse)
@@ -256,7 +258,7 @@ def sample(draws, looked, model, scratch):
     n = N_SHOWER
     points, values, weights = scratch.points, scratch.values, scratch.weights
     for k in range(len(draws)):
-        _place(scratch.base, scratch.factor, draws[k], points[k])
+        place(scratch.base, scratch.factor, draws[k], points[k])
     log_posteriors(points, len(draws), looked, model, scratch.space, values)
     largest = -np.inf
     for k in range(len(draws)):

@@ -21,6 +21,7 @@ from tashower.reconstruction.likelihood.explore import (
     widen,
 )
 from tashower.reconstruction.likelihood.posterior import N_SHOWER, Looked, shower_of
+from tashower.reconstruction.likelihood.saturation import SOFT_EDGE, look_behind_edge
 
 #: Silent stations that the start expects less of than this [VEM] are left out (choice: they say
 #: nothing about each other), and hits that come so much before or after the front [ns] are
@@ -43,6 +44,7 @@ class Hits(NamedTuple):
     time: np.ndarray  #: (n_hits,) [ns]
     signal: np.ndarray  #: (n_hits,) [VEM]
     saturated: np.ndarray  #: (n_hits,) bool
+    code: np.ndarray  #: (n_hits, h) of the waveforms' shapes, or (n_hits, 0)
     dead_offset: np.ndarray
     dead: np.ndarray
 
@@ -53,14 +55,14 @@ class Explored(NamedTuple):
     mean: np.ndarray  #: (n, 10), the shower and its curvature a [ns]
     covariance: np.ndarray  #: (n, 10, 10)
     effective: np.ndarray  #: (n,) effective number of points
-    maximum: np.ndarray  #: (n,) ln of the density at the maximum
+    maximum: np.ndarray  #: (n,) ln of the density at the maximum of the last climb
     points: np.ndarray  #: (n or 0, n_points, 10) of the last round
     weights: np.ndarray  #: (n or 0, n_points)
 
 
 @compiled
 def _columns(n_stations):
-    return (np.zeros((3, n_stations)), np.zeros((3, n_stations)), np.full(n_stations, -1, np.int64))
+    return (np.zeros((3, n_stations)), np.zeros((4, n_stations)), np.full(n_stations, -1, np.int64))
 
 
 @inner(inline=False)
@@ -109,6 +111,7 @@ def look(event, hits, position, start, model, background, columns):
         seen[2, at] = (
             np.log(background.rate + 1e-12) - 0.5 * off * off - np.log(background.width) - 0.919
         )
+        seen[3, at] = slot[s] if what != SILENT else -1.0
         n += 1
     return n_hits, n_saturated, n
 
@@ -118,23 +121,26 @@ def _move(place, seen, source, target):
     """Move a station to another place of the list."""
     for j in range(3):
         place[j, target] = place[j, source]
+    for j in range(4):
         seen[j, target] = seen[j, source]
 
 
 @inner(inline=False)
 def _explore(looked, model, draws, scratch, mean, covariance):
-    """(ln of the density at the maximum, effective number of points) of one event; mean (10,) and
-    covariance (10, 10) are overwritten.
+    """(ln of the density where the last climb ended, effective number of points) of one event; mean
+    (10,) and covariance (10, 10) are overwritten.
 
     scratch : `Scratch`, base and factor are the start and its errors
     """
     for i in range(N_SHOWER):
         scratch.z[i] = 0.0
-    maximise(looked, model, scratch, SOFT, 0.5)
-    highest = maximise(looked, model, scratch, 0.0, 0.02)
+    soft = (0.0, SOFT_EDGE)
+    maximise(looked, model, scratch, (SOFT, SOFT), 0.5)
+    highest = maximise(looked, model, scratch, soft, 0.02)
     effective = 0.0
-    if not (highest > -np.inf and proposal(looked, model, scratch)):
+    if not (highest > -np.inf and proposal(looked, model, scratch, soft)):
         return np.nan, effective
+    look_behind_edge(looked, model, scratch)
     for attempt in range(MOST_ROUNDS):
         effective = sample(draws, looked, model, scratch)
         if not effective > 0.0:
@@ -162,7 +168,8 @@ def explore_all(hits, position, model, background, begin, draws, explored):
     n_stations = len(position)
     columns = _columns(n_stations)
     place, seen = columns[0], columns[1]
-    scratch = scratch_space(model.density, len(draws), n_stations)
+    scratch = scratch_space(model.learned, len(draws), n_stations)
+    code = np.zeros((n_stations, hits.code.shape[1]), np.float32)
     mean, covariance = np.zeros(N_SHOWER + 1), np.zeros((N_SHOWER + 1, N_SHOWER + 1))
     for event in range(len(start)):
         if not (np.isfinite(start[event]).all() and lower_factor(spread[event], scratch.factor)):
@@ -170,7 +177,9 @@ def explore_all(hits, position, model, background, begin, draws, explored):
         n_hits, n_saturated, m = look(
             event, hits, position, start[event], model, background, columns
         )
-        seen_there = Seen(seen[0, :m], seen[1, :m], seen[2, :m])
+        for i in range(n_saturated):
+            code[i] = hits.code[int(seen[3, i])]
+        seen_there = Seen(seen[0, :m], seen[1, :m], seen[2, :m], code[:m])
         looked = Looked(place[0, :m], place[1, :m], place[2, :m], seen_there, n_hits, n_saturated)
         for i in range(N_SHOWER):
             scratch.base[i] = start[event, i]
@@ -182,7 +191,7 @@ def explore_all(hits, position, model, background, begin, draws, explored):
             mean[5] += origin
             explored.mean[event] = mean
             explored.covariance[event] = covariance
-        if len(explored.points):
+        if len(explored.points) and effective > 1.0:
             scratch.points[:, 5] += origin
             explored.points[event] = scratch.points
             explored.weights[event] = scratch.weights

@@ -11,14 +11,16 @@ from typing import NamedTuple
 import numpy as np
 
 from tashower.physics.compiled import inner
-from tashower.physics.lateral import Lateral
-from tashower.physics.station import station_conditions
+from tashower.physics.early_late import muon_share_at
+from tashower.physics.lateral import Lateral, log_lateral_derivatives
+from tashower.physics.station import LEAST_PART, station_conditions
 from tashower.reconstruction.likelihood.density import (
     HIT,
     N_CONDITIONS,
     SATURATED,
     SILENT,
     Block,
+    Learned,
     Rows,
     Seen,
     log_density,
@@ -27,8 +29,10 @@ from tashower.reconstruction.likelihood.density import (
 N_SHOWER = 9
 #: Largest sin^2 z, and limits of ln S_ref and eta, of a shower.
 _LARGEST_SINE2, _SIZES, _SLOPES = 0.95, (-5.0, 11.0), (1.0, 4.95)
-#: Steps for derivatives of the conditions of stations.
-_STEPS = (0.05, 0.05, 1e-6, 1e-6, 0.0, 0.0, 1e-5, 1e-5, 0.0)
+#: Steps for derivatives of the conditions of stations by core and direction; of all else they are
+#: closed forms; and of the prior.
+_STEPS = (0.05, 0.05, 1e-6, 1e-6)
+_PRIOR_STEP = 1e-5
 
 
 class Prior(NamedTuple):
@@ -43,7 +47,7 @@ class Prior(NamedTuple):
 class Model(NamedTuple):
     """What is the same for all events."""
 
-    density: tuple  #: `calibration.station_likelihood.Density`
+    learned: Learned
     prior: Prior
     lateral: Lateral
     area: float
@@ -148,7 +152,7 @@ def log_posteriors(points, n, looked, model, space, result):
         for k in range(n):
             _put(rows, k, looked, i, points[k], _column(shower, k), model)
         kind = HIT if i < looked.hits else (SATURATED if i < looked.saturated else SILENT)
-        log_density(model.density, rows, looked.seen, Block(0, n, kind, i, 0.0), False)
+        log_density(model.learned, rows, looked.seen, (Block(0, n, kind, i, 0.0, 0.0),), False)
         for k in range(n):
             result[k] += rows.result[k]
 
@@ -156,7 +160,10 @@ def log_posteriors(points, n, looked, model, space, result):
 @inner(inline=False)
 def with_gradient(p, looked, model, space, soft, gradient):
     """ln of the posterior density at p (9,), as `log_posteriors`; its gradient is put into
-    `gradient` (9,). -inf where p is no shower. soft : as of `Block`."""
+    `gradient` (9,). -inf where p is no shower.
+
+    soft : (of all stations, of the signals of saturated hits), as of `Block`
+    """
     if not is_possible(p):
         return -np.inf
     rows, before, moved, m = space.rows, space.before, space.moved, len(looked.x)
@@ -167,39 +174,46 @@ def with_gradient(p, looked, model, space, soft, gradient):
             before[j, i] = rows.conditions[j, i]
         before[5, i] = rows.delay[i]
     first, second = looked.hits, looked.saturated
-    if first > 0:
-        log_density(model.density, rows, looked.seen, Block(0, first, HIT, -1, soft), True)
-    if second > first:
-        block = Block(first, second, SATURATED, -1, soft)
-        log_density(model.density, rows, looked.seen, block, True)
-    if m > second:
-        log_density(model.density, rows, looked.seen, Block(second, m, SILENT, -1, soft), True)
+    blocks = (
+        Block(0, first, HIT, -1, soft[0], soft[0]),
+        Block(first, second, SATURATED, -1, soft[0], soft[1]),
+        Block(second, m, SILENT, -1, soft[0], soft[0]),
+    )
+    log_density(model.learned, rows, looked.seen, blocks, True)
     at = log_prior(p, model.prior)
     total = at
     by = rows.by
-    by_size = by_time = by_scale = 0.0
+    for j in range(N_SHOWER):
+        moved[j] = p[j]
+        gradient[j] = 0.0
+    share = shower[5]
     for i in range(m):
         total += rows.result[i]
-        by_size += by[0, i]
-        by_scale += by[2, i]
-        by_time -= by[5, i]
-    for j in range(N_SHOWER):
+        gradient[4] += by[0, i]
+        gradient[5] -= by[5, i]
+        gradient[8] += by[2, i]
+        r = math.exp(before[4, i])
+        gradient[6] += by[0, i] * log_lateral_derivatives(r, p[6], model.lateral)[1]
+        muons = muon_share_at(r, share)
+        if LEAST_PART < muons < 1.0 - LEAST_PART:
+            # The odds of the signal grow as those of the share; its sum by what the early-late
+            # factors leave of that.
+            here = 1.0 / (1.0 + math.exp(-before[1, i]))
+            gradient[7] += by[0, i] * (here - muons) + by[1, i]
+    for j in range(len(_STEPS)):
+        moved[j] = p[j] + _STEPS[j]
+        other = shower_of(moved, model.prior.attenuation)
+        slope = 0.0
+        for i in range(m):
+            _put(rows, i, looked, i, moved, other, model)
+            change = by[5, i] * (rows.delay[i] - before[5, i])
+            for c in range(N_CONDITIONS):
+                change += by[c, i] * (rows.conditions[c, i] - before[c, i])
+            slope += change
+        gradient[j] += slope / _STEPS[j]
         moved[j] = p[j]
-    for j in range(N_SHOWER):
-        step = _STEPS[j] if _STEPS[j] > 0.0 else 1e-5
-        moved[j] = p[j] + step
-        slope = (log_prior(moved, model.prior) - at) / step if j not in (0, 1, 5) else 0.0
-        if _STEPS[j] > 0.0:
-            shower = shower_of(moved, model.prior.attenuation)
-            for i in range(m):
-                _put(rows, i, looked, i, moved, shower, model)
-                change = by[5, i] * (rows.delay[i] - before[5, i])
-                for c in range(N_CONDITIONS):
-                    change += by[c, i] * (rows.conditions[c, i] - before[c, i])
-                slope += change / step
-        gradient[j] = slope
+    for j in (2, 3, 4, 6, 7, 8):
+        moved[j] = p[j] + _PRIOR_STEP
+        gradient[j] += (log_prior(moved, model.prior) - at) / _PRIOR_STEP
         moved[j] = p[j]
-    gradient[4] += by_size
-    gradient[5] += by_time
-    gradient[8] += by_scale
     return total

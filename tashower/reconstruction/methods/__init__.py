@@ -13,8 +13,10 @@ from tashower.calibration.station_likelihood import StationLikelihood
 from tashower.config import ReconstructionConfig
 from tashower.events.model import Events, Pulses, Reconstruction
 
-#: The method that needs a station likelihood, and is made where there is one.
-LIKELIHOOD = "likelihood_edges"
+#: The methods that need a station likelihood, and are made where there is one: from leading edges
+#: and signals; and from the shapes of waveforms, too, where it has learned them and events have
+#: waveforms.
+LIKELIHOOD, WAVEFORMS = LIKELIHOODS = ("likelihood_edges", "likelihood_waveforms")
 #: Energies from the energy table of the calibration.
 TABLE = "table"
 
@@ -28,7 +30,7 @@ class Context(NamedTuple):
     #: where energies come from: TABLE, the calibration's, or a name of `energy.PRIMARIES`: the
     #: relation of showers of this primary
     primary: str = TABLE
-    #: what single stations say: of the method LIKELIHOOD
+    #: what single stations say: of the methods LIKELIHOODS
     stations: StationLikelihood | None = None
 
 
@@ -38,7 +40,10 @@ Method = Callable[[Events, Pulses, Context], Reconstruction]
 def methods() -> dict[str, Method]:
     """{name: method}, in the order in which they are run and shown."""
     from tashower.reconstruction.methods.fits import fit_complete, fit_constrained, fit_free
-    from tashower.reconstruction.methods.likelihood import fit_likelihood_edges
+    from tashower.reconstruction.methods.likelihood import (
+        fit_likelihood_edges,
+        fit_likelihood_waveforms,
+    )
     from tashower.reconstruction.methods.plane import fit_planes
     from tashower.reconstruction.methods.published import fit_published
 
@@ -49,4 +54,5 @@ def methods() -> dict[str, Method]:
         "complete": fit_complete,
         "plane": fit_planes,
         LIKELIHOOD: fit_likelihood_edges,
+        WAVEFORMS: fit_likelihood_waveforms,
     }

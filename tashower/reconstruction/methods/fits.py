@@ -2,11 +2,18 @@
 curvature.
 """
 
+from dataclasses import replace
+
 import numpy as np
 
 from tashower.calibration.biases import correct_bias
 from tashower.calibration.calibration import Calibration
-from tashower.calibration.energy import PRIMARIES, energy_of_primary, look_up_energy
+from tashower.calibration.energy import (
+    PRIMARIES,
+    energy_of_primary,
+    look_up_energy,
+    scatter_of_showers,
+)
 from tashower.calibration.errors import SMALLEST_SIGNAL
 from tashower.errors import InputError
 from tashower.events.array import Array, description_of
@@ -139,11 +146,14 @@ def energy_of(context: Context, s_ref: np.ndarray, zenith: np.ndarray) -> np.nda
 def energy_error_of(
     context: Context, s_ref: np.ndarray, zenith: np.ndarray, covariance: np.ndarray
 ) -> np.ndarray:
-    """Error [EeV] of `energy_of`, from those of S800 and zenith and their correlation.
+    """Error [EeV] of `energy_of`, before the width of a fit's pulls: from those of S800 and zenith
+    and their correlation and, in quadrature, how showers with the same S800 and zenith differ in
+    energy (`EnergyTable.scatter`).
 
     covariance : (n, 7, 7) in the order of PARAMETERS
 
-    Not included: how showers of one energy differ; the errors of the relation itself.
+    Not included: the errors of the relation itself; with one primary's relation in place of the
+    table, or a table of an older file, how showers differ.
     """
     size, angle = PARAMETERS.index("s_ref"), PARAMETERS.index("zenith")
     with np.errstate(invalid="ignore"):
@@ -159,6 +169,8 @@ def energy_error_of(
             + by_angle**2 * covariance[:, angle, angle]
             + 2 * by_size * by_angle * covariance[:, size, angle]
         )
+        if context.primary == TABLE:
+            variance += scatter_of_showers(context.calibration.energy, zenith) ** 2
         return energy_of(context, s_ref, zenith) * np.sqrt(variance)
 
 
@@ -193,7 +205,10 @@ def _table(events: Events, found: Fitted, signal, context: Context, name: str) -
     left_out = signal - found.sums[:, 7] * float(events.array.detector.area)
     sums = FitSums(chi2, ndof, used, good, rejected, silent, found.sums[:, 6], signal, left_out)
     flags = quality_flags(events.array, p, covariance, sums, context, curved)
-    return table_of(events, p, covariance, sums, flags, context)
+    table = table_of(events, p, covariance, sums, flags, context)
+    if context.primary != TABLE or name not in calibration.pulls:
+        return table
+    return replace(table, energy_error=table.energy_error * calibration.pulls[name].energy_width)
 
 
 def table_of(

@@ -1,6 +1,8 @@
-"""Posterior of the shower from what every station says of it: `likelihood_edges`.
+"""Posterior of the shower from what every station says of it: `likelihood_edges` and
+`likelihood_waveforms`.
 
-A station says when the light came and how much of it, or that nothing came. How likely that is for
+A station says when the light came and how much of it, or that nothing came; with waveforms, also
+how the light was spread in time and over the layers. How likely that is for
 a shower was learned from simulated stations (`calibration.station_likelihood`); the geometry is
 explicit. docs/reconstruction.md has the whole.
 """
@@ -17,11 +19,13 @@ from tashower.events.described import check_described
 from tashower.events.model import FLAGS, Events, Pulses, Reconstruction
 from tashower.physics.geometry import axis_components
 from tashower.progress import blocks
-from tashower.reconstruction.likelihood.density import compiled_density
+from tashower.reconstruction.likelihood.density import Learned, compiled_density
 from tashower.reconstruction.likelihood.explore import DEGREES
 from tashower.reconstruction.likelihood.fit import Explored, Hits, explore_all
 from tashower.reconstruction.likelihood.posterior import N_SHOWER, Model, Prior
-from tashower.reconstruction.methods import LIKELIHOOD, Context
+from tashower.reconstruction.likelihood.ratio import codes, compiled_ratio
+from tashower.reconstruction.likelihood.shapes import waveform_shapes
+from tashower.reconstruction.methods import LIKELIHOOD, WAVEFORMS, Context
 from tashower.reconstruction.methods.fits import fit_complete, table_of
 from tashower.reconstruction.quality import FitSums, quality_flags, to_angles
 
@@ -30,6 +34,10 @@ from tashower.reconstruction.quality import FitSums, quality_flags, to_angles
 N_POINTS = 128
 #: Effective number of points below which `few_points` is set (choice).
 FEWEST_POINTS = 8.0
+#: Scrambling of the sequence (choice: of ten, the one whose points share the weight of a normal
+#: distribution most evenly), and steps of the matching, after which the covariance is 1 to nine
+#: digits.
+_SCRAMBLE, _MATCHINGS = 5, 60
 _BLOCK = 500  # events between two reports of progress
 #: Columns of a point that are parameters of the result: core, n_x, n_y, ln S_ref, t0, a.
 _RESULT = (0, 1, 2, 3, 4, 5, N_SHOWER)
@@ -52,19 +60,27 @@ class Posterior(NamedTuple):
 @cache
 def _draws(n_points: int) -> np.ndarray:
     """(n_points, 9) of Student's t distribution with `DEGREES`: a scrambled Sobol sequence (Owen
-    1998, doi:10.1006/jcom.1998.0487), and the same mirrored.
+    1998, doi:10.1006/jcom.1998.0487), and the same mirrored; turned and stretched until their
+    weights give a normal distribution its covariance exactly (moment matching).
     """
     from scipy.special import gammaincinv, ndtri
     from scipy.stats import qmc
 
-    uniform = qmc.Sobol(N_SHOWER + 1, scramble=True, seed=1).random(n_points // 2)
+    uniform = qmc.Sobol(N_SHOWER + 1, scramble=True, seed=_SCRAMBLE).random(n_points // 2)
     uniform = np.clip(uniform, 1e-9, 1.0 - 1e-9)
     chi2_per_degree = 2.0 * gammaincinv(0.5 * DEGREES, uniform[:, N_SHOWER]) / DEGREES
     draws = ndtri(uniform[:, :N_SHOWER]) / np.sqrt(chi2_per_degree)[:, None]
-    return np.concatenate([draws, -draws])
+    draws = np.concatenate([draws, -draws])
+    for _ in range(_MATCHINGS):
+        square = (draws**2).sum(axis=1)
+        log_weight = 0.5 * (DEGREES + N_SHOWER) * np.log1p(square / DEGREES) - 0.5 * square
+        weight = np.exp(log_weight - log_weight.max())
+        covariance = (draws * (weight / weight.sum())[:, None]).T @ draws
+        draws = draws @ np.linalg.inv(np.linalg.cholesky(covariance)).T
+    return draws
 
 
-def _model(stations: StationLikelihood, array: Array) -> Model:
+def _model(stations: StationLikelihood, array: Array, shaped: bool) -> Model:
     variety = stations.variety
     prior = Prior(
         variety.coefficients,
@@ -72,9 +88,9 @@ def _model(stations: StationLikelihood, array: Array) -> Model:
         variety.attenuation,
         variety.curvature,
     )
-    return Model(
-        compiled_density(stations.density), prior, array.lateral, float(array.detector.area)
-    )
+    ratio = compiled_ratio(stations.ratio if shaped else None)
+    learned = Learned(compiled_density(stations.density), ratio)
+    return Model(learned, prior, array.lateral, float(array.detector.area))
 
 
 def _begin(fit: Reconstruction, stations: StationLikelihood) -> tuple[np.ndarray, np.ndarray]:
@@ -101,43 +117,65 @@ def _begin(fit: Reconstruction, stations: StationLikelihood) -> tuple[np.ndarray
     return start, spread
 
 
-def _explored(
-    events: Events, pulses: Pulses, context: Context, fit: Reconstruction, n_kept: int = 0
-) -> Explored:
-    """Posteriors; n_kept : points to keep, N_POINTS or 0.
+def _checked(events: Events, context: Context, name: str) -> StationLikelihood:
+    """The station likelihood of a context, for a method and events.
 
     Raises
     ------
-    InputError : no station likelihood, or one of other stations; distances on the ground.
+    InputError : there is none, or one of other stations, or one without waveforms, or events
+        without; distances on the ground.
     """
-    stations, array, n = context.stations, events.array, events.n_events
+    stations, detector = context.stations, events.array.detector
     if stations is None:
         raise InputError(
-            f"{LIKELIHOOD} needs a station likelihood: make one with `tashower "
+            f"{name} needs a station likelihood: make one with `tashower "
             "station-likelihood`, and name it with --station-likelihood"
         )
     if context.settings.distance != "axis":
-        raise InputError(f"{LIKELIHOOD}: reconstruction.distance has to be axis")
-    check_described(stations.described, array.described, "station likelihood")
-    check_same_stations(stations, float(array.detector.area), int(array.detector.n_layers))
+        raise InputError(f"{name}: reconstruction.distance has to be axis")
+    check_described(stations.described, events.array.described, "station likelihood")
+    check_same_stations(stations, float(detector.area), int(detector.n_layers))
+    if name == WAVEFORMS and stations.ratio is None:
+        raise InputError(f"{name}: the station likelihood was learned without waveforms")
+    if name == WAVEFORMS and events.waveform is None:
+        raise InputError(f"{name}: the events have no waveforms")
+    return stations
+
+
+def _explored(
+    told: tuple[Events, Pulses, Context], fit: Reconstruction, name: str, n_kept: int = 0
+) -> Explored:
+    """Posteriors of a method; n_kept : points to take and to keep, or 0: N_POINTS, none is kept.
+
+    Raises
+    ------
+    InputError : see `_checked`.
+    """
+    events, pulses, context = told
+    stations = _checked(events, context, name)
+    array, n = events.array, events.n_events
+    shape = np.zeros((events.n_hits, 0), np.float32)
+    if name == WAVEFORMS:
+        shape = codes(stations.ratio, waveform_shapes(events, pulses))
     kept = n if n_kept else 0
     found = Explored(
         np.full((n, N_SHOWER + 1), np.nan),
         np.full((n, N_SHOWER + 1, N_SHOWER + 1), np.nan),
         np.zeros(n),
         np.full(n, np.nan),
-        np.full((kept, N_POINTS, N_SHOWER + 1), np.nan),
-        np.zeros((kept, N_POINTS)),
+        np.full((kept, n_kept, N_SHOWER + 1), np.nan),
+        np.zeros((kept, n_kept)),
     )
     signal = np.nan_to_num(pulses.signal.mean(axis=1))
     hits = Hits(
         *(events.hit_offset, events.hit_station, pulses.arrival_time, signal, pulses.saturated),
+        shape,
         *(events.dead_offset, events.dead_station),
     )
     start, spread = _begin(fit, stations)
     start[~np.isfinite(spread).all(axis=(1, 2))] = np.nan
-    model = _model(stations, array)
-    for rows in blocks(f"fit ({LIKELIHOOD})", n, _BLOCK):
+    model = _model(stations, array, name == WAVEFORMS)
+    for rows in blocks(f"fit ({name})", n, _BLOCK):
         ends = slice(rows.start, rows.stop + 1)
         part = hits._replace(offset=hits.offset[ends], dead_offset=hits.dead_offset[ends])
         explore_all(
@@ -146,25 +184,33 @@ def _explored(
             model,
             stations.background,
             (start[rows], spread[rows]),
-            _draws(N_POINTS),
+            _draws(n_kept or N_POINTS),
             Explored(*(column[rows] for column in found)),
         )
     return found
 
 
-def posterior_points(events: Events, pulses: Pulses, context: Context) -> Posterior:
-    """Points of the posterior of every event, of whose mean `fit_likelihood_edges` makes its table.
+def posterior_points(
+    events: Events,
+    pulses: Pulses,
+    context: Context,
+    name: str = LIKELIHOOD,
+    n_points: int = N_POINTS,
+) -> Posterior:
+    """Points of the posterior of every event, of whose mean a likelihood method makes its table.
 
     Parameters
     ----------
     events, pulses, context : as of a method
+    name : of `methods.LIKELIHOODS`
+    n_points : how many, a power of two; those of the table are N_POINTS
 
     Raises
     ------
     InputError : no station likelihood, or one of other stations; distances on the ground.
     """
     fit = fit_complete(events, pulses, context)
-    found = _explored(events, pulses, context, fit, N_POINTS)
+    found = _explored((events, pulses, context), fit, name, n_points)
     return Posterior(found.points, found.weights, found.effective)
 
 
@@ -173,9 +219,10 @@ def fit_likelihood_edges(events: Events, pulses: Pulses, context: Context) -> Re
     edges and signals of all hits, and the silence of the other stations that work.
 
     It begins at the complete fit, climbs to the maximum of the posterior, and takes its mean from
-    N_POINTS points around it, weighted (importance sampling). Beside core, direction, S_ref and t0,
-    whose prior is flat, the slope of the lateral distribution, the muon share and the scale of the
-    delays are free within how showers vary.
+    N_POINTS points around it, weighted (importance sampling); a posterior that ends where a station
+    would saturate is looked at along one line before (`likelihood.saturation`). Beside core,
+    direction, S_ref and t0, whose prior is flat, the slope of the lateral distribution, the muon
+    share and the scale of the delays are free within how showers vary.
 
     chi2, ndof, numbers of stations and the cuts on them are those of the complete fit: a posterior
     has no chi2. Energies are those of S_ref and zenith, as of all fits.
@@ -187,8 +234,26 @@ def fit_likelihood_edges(events: Events, pulses: Pulses, context: Context) -> Re
     ------
     InputError : no station likelihood, or one of other stations; distances on the ground.
     """
+    return _fit(events, pulses, context, LIKELIHOOD)
+
+
+def fit_likelihood_waveforms(events: Events, pulses: Pulses, context: Context) -> Reconstruction:
+    """As `fit_likelihood_edges`, from the shapes of waveforms, too.
+
+    What a shape adds to leading edge and signal was learned from simulated stations as a ratio of
+    likelihoods (`calibration.station_likelihood.Ratio`). In a first climb to the maximum it does
+    not count.
+
+    Raises
+    ------
+    InputError : as `fit_likelihood_edges`; a station likelihood, or events, without waveforms.
+    """
+    return _fit(events, pulses, context, WAVEFORMS)
+
+
+def _fit(events: Events, pulses: Pulses, context: Context, name: str) -> Reconstruction:
     fit = fit_complete(events, pulses, context)
-    found = _explored(events, pulses, context, fit)
+    found = _explored((events, pulses, context), fit, name)
     p = found.mean[:, _RESULT]
     covariance = found.covariance[:, _RESULT][:, :, _RESULT]
     good = fit.valid & np.isfinite(p).all(axis=1)

@@ -8,11 +8,18 @@ min_version("9.0")
 include: "common.smk"
 include: "chain.smk"
 include: "jobs.smk"
+include: "progress.smk"
 include: "simulate.smk"
 include: "reconstruct.smk"
 include: "train.smk"
+include: "generation.smk"
 include: "evaluate.smk"
+include: "explain.smk"
+include: "learning_curve.smk"
+include: "robustness.smk"
 include: "data.smk"
+include: "compared.smk"
+include: "compare.smk"
 
 
 # What a run is for: the input of `rule all`, which has to stand in the file that Snakemake is
@@ -27,21 +34,24 @@ rule reconstructed:
     input:
         [
             path
-            for split in ("calibration", "train", "validation", "test")
+            for split in ("calibration", *samples_of(CONFIG))
             for path in chunks(FITS, split)
         ],
 
 
 onsuccess:
-    scores = "" if DATA["files"] else f" (scores: {RESULTS}/scores.json)"
-    print(f"\nThe report: {REPORT}{scores}")
+    # A run may end before it, or be one of other configurations.
+    if Path(REPORT).is_file() and not COMPARED:
+        scores = "" if DATA["files"] else f" (scores: {RESULTS}/scores.json)"
+        print(f"\nThe report: {REPORT}{scores}")
 
 
 onerror:
-    print(
-        "\nSomething failed: the message stands above, the whole log at the path that the failed rule names."
-    )
-    print(
-        "What was finished is kept: run the same command again to go on. After a kill -9 it may ask for"
-    )
-    print("`tashower run --unlock` first.")
+    if not INTERRUPTED:
+        print(
+            "\nSomething failed: the message stands above, the whole log at the path that the failed rule names."
+        )
+        print(
+            "What was finished is kept: run the same command again to go on. After a kill -9 it may ask for"
+        )
+        print("`tashower run --unlock` first.")

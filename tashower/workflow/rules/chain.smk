@@ -8,7 +8,14 @@ import json
 from base64 import urlsafe_b64encode
 from pathlib import Path
 
-from tashower.io.stages import content_of, made_by, part_of, products, showers_of
+from tashower.io.stages import (
+    content_of,
+    made_by,
+    part_of,
+    products,
+    robustness_products,
+    showers_of,
+)
 from tashower.io.statements import is_made_by
 
 
@@ -18,10 +25,17 @@ def handed(stage):
     """
 
     def text(wildcards, threads):
-        network = getattr(wildcards, "network", None)
-        part = part_of(stage, CONFIG, network)
+        network = getattr(wildcards, "network", getattr(wildcards, "generator", None))
         if stage == "simulate":
+            of_sample = in_world(CONFIG, wildcards.split)
+            part = part_of(simulates(wildcards.split), of_sample)
             part["samples"] = CONFIG["samples"]
+        else:
+            part = part_of(stage, CONFIG, network)
+        if stage == "generate":
+            part["samples"] = CONFIG["samples"]
+        if stage == "train-generator":
+            part["generators"] = {network: CONFIG["generators"][network]}
         if stage == "train":
             part["networks"] = {network: CONFIG["networks"][network]}
         return json.dumps(part, sort_keys=True)
@@ -34,11 +48,15 @@ def device(wildcards, threads):
     return TRAINING.get(wildcards.network, CONFIG["training"])["device"]
 
 
+def simulated_split(sample):
+    """What `tashower simulate` calls a sample; the world is in the configuration that it gets."""
+    return "test" if sample in world_samples(CONFIG) else sample
+
+
 @functools.cache
 def simulated(split, chunk):
-    return made_by(
-        "simulate", CONFIG, showers=[split, *showers_of(CONFIG, split, int(chunk))]
-    )
+    showers = [simulated_split(split), *showers_of(CONFIG, split, int(chunk))]
+    return made_by(simulates(split), in_world(CONFIG, split), showers=showers)
 
 
 @functools.cache
@@ -54,19 +72,36 @@ def calibrated():
 
 
 @functools.cache
+def learned():
+    return made_by("station-likelihood", CONFIG)
+
+
+def likelihood():
+    """The station likelihood that fits take: a file of yours or of the package, or ours."""
+    if CONFIG["likelihood"]["file"] == "learn":
+        return [learned()]
+    return [{"stations": content_of(STATIONS)}] if STATIONS else []
+
+
+@functools.cache
 def fitted(split, chunk):
-    return made_by("fit", CONFIG, [simulated(split, chunk), calibrated()])
+    above = [simulated(split, chunk), calibrated()]
+    tested = split_of(split) == "test"
+    return made_by("fit", CONFIG, above + (likelihood() if tested else []))
 
 
-def sample(split):
-    """What made the events and fits of a sample."""
-    names = chunk_names(CONFIG, split)
+def sample(split, names=None):
+    """What made the events and fits of a sample, or of these chunks of it."""
+    names = chunk_names(CONFIG, split) if names is None else names
     return [made(split, chunk) for made in (simulated, fitted) for chunk in names]
 
 
 @functools.cache
 def trained(network):
-    above = [*sample("train"), *sample("validation")]
+    train, validation = (
+        learning_sample(CONFIG, network, split) for split in ("train", "validation")
+    )
+    above = [*sample(train, train_chunks(CONFIG, network)), *sample(validation)]
     return made_by("train", CONFIG, above, network)
 
 
@@ -74,6 +109,41 @@ def trained(network):
 def corrected(network, split, chunk):
     above = [trained(network), simulated(split, chunk), fitted(split, chunk)]
     return made_by("apply", CONFIG, above, network)
+
+
+@functools.cache
+def trained_generator(generator):
+    names = [
+        (split, c)
+        for split in ("train", "validation")
+        for c in chunk_names(CONFIG, split)
+    ]
+    above = [simulated(split, chunk) for split, chunk in names]
+    return made_by("train-generator", CONFIG, above, generator)
+
+
+@functools.cache
+def generated(generator, chunk):
+    above = [trained_generator(generator)]
+    showers = ["test", *showers_of(CONFIG, "test", int(chunk))]
+    return made_by("generate", CONFIG, above, generator, showers=showers)
+
+
+@functools.cache
+def judged():
+    """What made the page of generated showers."""
+    first = chunk_names(CONFIG, "test")[0]
+    above = [simulated("test", first), calibrated()]
+    above += [simulated("train", chunk) for chunk in chunk_names(CONFIG, "train")]
+    above += [generated(name, first) for name in CONFIG["generators"]]
+    above += [trained(network) for network in CORRECTIONS]
+    return made_by("judge", CONFIG, above, order=[*CONFIG["generators"], *CORRECTIONS])
+
+
+def explained(network):
+    first = chunk_names(CONFIG, "test")[0]
+    above = [trained(network), simulated("test", first), fitted("test", first)]
+    return made_by("explain", CONFIG, above, network)
 
 
 @functools.cache
@@ -86,8 +156,24 @@ def scored():
     return made_by("score", CONFIG, above, order=NETWORKS)
 
 
+@functools.cache
+def tabulated():
+    """What made the table of all worlds."""
+    names = chunk_names(CONFIG, "test")
+    above = [made for world in world_samples(CONFIG) for made in sample(world)]
+    above += [
+        corrected(network, world, chunk)
+        for world in world_samples(CONFIG)
+        for network in NETWORKS
+        for chunk in names
+    ]
+    return made_by("robustness", CONFIG, above, order=NETWORKS)
+
+
 def reported():
-    return made_by("report", CONFIG, [scored()])
+    return made_by(
+        "report", CONFIG, [scored(), *([judged()] if CONFIG["generators"] else [])]
+    )
 
 
 def state_of(path):
@@ -109,7 +195,7 @@ def calibrated_for_data():
 
 
 def fitted_data():
-    return made_by("fit", CONFIG, [converted(), calibrated_for_data()])
+    return made_by("fit", CONFIG, [converted(), calibrated_for_data(), *likelihood()])
 
 
 def corrected_data(network):
@@ -132,17 +218,26 @@ def of_product(name):
         return fitted(*parts)
     if room == "networks" and parts[1:] != ["checkpoint.pt"]:
         return trained(parts[0]) if parts[1] == "history.json" else corrected(*parts)
+    if room == "generators" and parts[1:] != ["checkpoint.pt"]:
+        of_curve = parts[1] == "history.json"
+        return (
+            trained_generator(parts[0]) if of_curve else generated(parts[0], parts[2])
+        )
     if room == "data" and parts != ["report.html"]:
         return fitted_data() if parts == ["fits"] else None
-    return {"calibration.json": calibrated, "scores.json": scored}.get(
-        name, lambda: None
-    )()
+    others = {
+        "calibration.json": calibrated,
+        "station_likelihood.json": learned,
+        "scores.json": scored,
+        "robustness.json": tabulated,
+    }
+    return others.get(name, lambda: None)()
 
 
 def without_record():
     """Products that Snakemake has no record of, and that do not state this configuration and code: it would take them for
     finished."""
-    for name in products(CONFIG):
+    for name in (*products(CONFIG), *robustness_products(CONFIG)):
         path = f"{RESULTS}/{name}"
         record = urlsafe_b64encode(path.encode()).decode()
         if (

@@ -8,9 +8,29 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 import tashower
-from tashower.config import as_dict, load_config, missing_files, plain_scalars
+from tashower.config import (
+    as_dict,
+    load_config,
+    missing_files,
+    missing_nuisances,
+    plain_scalars,
+)
 from tashower.errors import InputError
-from tashower.io.stages import chunk_names, products
+from tashower.io.samples import (
+    in_world,
+    learning_sample,
+    samples_of,
+    simulates,
+    split_of,
+    world_of,
+    world_samples,
+)
+from tashower.io.stages import (
+    chunk_names,
+    products,
+    station_likelihood_of,
+    train_chunks,
+)
 
 # The package that this file lies in; in a job elsewhere (a pod) it may be a copy.
 PACKAGE = Path(tashower.__file__).resolve().parent
@@ -27,15 +47,19 @@ if (
 # primaries to the default ones instead of replacing them.
 # A checkout has a file of all keys beside its Snakefile; without one the defaults are those of the package.
 DEFAULTS = Path(workflow.basedir, "config/config.yaml")
+GIVEN = plain_scalars(dict(workflow.config_settings.config))
+# Configurations to compare (compare.smk): no key of a configuration itself.
+COMPARED = GIVEN.pop("compare", [])
 try:
     complete = load_config(
         DEFAULTS if DEFAULTS.is_file() else None,
         *workflow.overwrite_configfiles,
-        plain_scalars(dict(workflow.config_settings.config)),
+        GIVEN,
     )
     # What a storage holds is not here.
-    local = not workflow.storage_settings.default_storage_provider
-    absent = missing_files(complete, data=local)
+    without_storage = not workflow.storage_settings.default_storage_provider
+    absent = missing_files(complete, data=without_storage)
+    absent += missing_nuisances(complete)
     if absent:
         raise InputError("\n".join(absent))
     CONFIG = as_dict(complete)
@@ -49,7 +73,11 @@ TRAINING = {name: settings["training"] for name, settings in CONFIG["networks"].
 
 def gpus(network=None):
     """GPUs to ask for: of a network, or of one that was trained elsewhere."""
-    device = TRAINING.get(network, CONFIG["training"])["device"]
+    return gpus_for(TRAINING.get(network, CONFIG["training"])["device"])
+
+
+def gpus_for(device):
+    """GPUs to ask for on a device of the configuration."""
     # Where a cluster starts the jobs there may be no GPU to see: `device: cuda` asks for one.
     return int(
         device == "cuda" or (device == "auto" and bool(shutil.which("nvidia-smi")))
@@ -57,15 +85,30 @@ def gpus(network=None):
 
 
 wildcard_constraints:
-    split="calibration|train|validation|test",
+    split="calibration|(randomised_)?(train|validation)|test|world_[a-z0-9_]+",
     chunk=r"[0-9]+",
     network="[a-z][a-z0-9_]*",
+    generator="[a-z][a-z0-9_]*",
 
 
 def chunks(path, split):
-    """`path` for every chunk of a split, with {chunk} filled in."""
+    """`path` for every chunk of a sample, with {chunk} filled in."""
     names = chunk_names(CONFIG, split)
     return [path.format(split=split, chunk=chunk) for chunk in names]
+
+
+def first_chunks(path, network):
+    """`path` for every chunk that a network is trained with."""
+    names, split = (
+        train_chunks(CONFIG, network),
+        learning_sample(CONFIG, network, "train"),
+    )
+    return [path.format(split=split, chunk=chunk) for chunk in names]
+
+
+def validation_chunks(path, network):
+    """`path` for every chunk that a network is validated with."""
+    return chunks(path, learning_sample(CONFIG, network, "validation"))
 
 
 # Memory and seconds of the rules, measured (benchmarks/resources.py).
@@ -74,8 +117,11 @@ SAMPLES = CONFIG["samples"]
 # Showers that a job handles; a job of measured events is taken for one of a chunk.
 SHOWERS = {
     "calibrate_fit": SAMPLES["calibration"],
+    "train_station_likelihood": CONFIG["likelihood"]["stations"],
     "train_network": SAMPLES["train"] + SAMPLES["validation"],
+    "train_generator": SAMPLES["train"] + SAMPLES["validation"],
     "score_methods": SAMPLES["test"],
+    "judge_generated": SAMPLES["train"],
 }
 
 
@@ -121,15 +167,41 @@ def counted(paths):
     return f"{shlex.quote(str(first.parent))}/{{{begin}..{end}}}.{ending}"
 
 
+def with_stations(wildcards, input):
+    """The words that name a station likelihood, where a fit takes one."""
+    return ["--station-likelihood", input.stations[0]] if input.stations else []
+
+
 EVENTS = f"{RESULTS}/events/{{split}}/{{chunk}}.h5"
 FITS = f"{RESULTS}/reconstructions/{{split}}/{{chunk}}.h5"
+# Of which the likelihood methods take what single stations say; "": they are not made.
+STATIONS = station_likelihood_of(CONFIG, RESULTS)
+# That of the package lies where the package does, on every machine, and in no storage.
+STATIONS_FILE = local(STATIONS) if Path(STATIONS).is_absolute() else STATIONS
 NETWORKS = list(CONFIG["networks"])
+# Those that correct a fit.
+CORRECTIONS = [
+    name for name in NETWORKS if CONFIG["networks"][name]["predicts"] == "correction"
+]
 DATA = CONFIG["data"]
 # Trained networks to apply to data, by the name of the folder that each lies in.
 CHECKPOINTS = {Path(path).parent.name: path for path in DATA["checkpoints"]}
 REPORT = f"{RESULTS}/data/report.html" if DATA["files"] else f"{RESULTS}/report.html"
 
 
-def applied(name):
-    """Reconstruction files of one network for the test sample."""
-    return chunks(f"{RESULTS}/networks/{name}/{{split}}/{{chunk}}.h5", "test")
+def applied(name, sample="test"):
+    """Reconstruction files of one network for the test sample, also that of another world."""
+    return chunks(f"{RESULTS}/networks/{name}/{{split}}/{{chunk}}.h5", sample)
+
+
+# The test sample, and the same showers in other worlds.
+WORLDS = world_samples(CONFIG)
+
+
+def in_worlds(path):
+    """`path` for every chunk of the test sample in every world."""
+    if len(WORLDS) < 2:
+        raise WorkflowError(
+            "robustness: robustness.worlds of the configuration names no world (config/robustness.yaml has some)"
+        )
+    return [one for world in WORLDS for one in chunks(path, world)]

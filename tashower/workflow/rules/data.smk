@@ -36,6 +36,7 @@ rule fit_data:
     input:
         events=f"{RESULTS}/data/events.h5",
         calibration=DATA["calibration"] or f"{RESULTS}/calibration.json",
+        stations=[STATIONS_FILE] if STATIONS else [],
     output:
         f"{RESULTS}/data/fits.h5",
     log:
@@ -49,10 +50,11 @@ rule fit_data:
         runtime=minutes("reconstruct_events"),
     params:
         config=handed("fit"),
+        stations=with_stations,
         made_by=fitted_data(),
     shell:
         "tashower fit {input.events:q} --calibration {input.calibration:q} --config {params.config:q}"
-        " --output {output:q} 2>&1 | tee {log:q}"
+        " {params.stations:q} --output {output:q} 2>&1 | tee {log:q}"
 
 
 rule apply_to_data:

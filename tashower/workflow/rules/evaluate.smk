@@ -33,6 +33,7 @@ rule write_report:
     input:
         scores=f"{RESULTS}/scores.json",
         figures=f"{RESULTS}/figures",
+        generated=[f"{RESULTS}/generated.html"] if GENERATORS else [],
     output:
         report(
             f"{RESULTS}/report.html", caption="../report/report.rst", category="Report"

@@ -7,6 +7,12 @@ import sysconfig
 
 from snakemake.settings.types import DeploymentMethod
 
+from tashower.cli.orphan import end_with_workflow
+
+# A workflow that another one started (compare.smk) ends with it.
+if workflow.is_main_process:
+    end_with_workflow()
+
 
 def found_by_jobs():
     """(python, folder, package) of a job, as workflow/jobs.sh takes them."""

@@ -19,10 +19,35 @@ rule calibrate_fit:
         "tashower calibrate {input:q} --config {params.config:q} --output {output:q} 2>&1 | tee {log:q}"
 
 
+rule train_station_likelihood:
+    output:
+        f"{RESULTS}/station_likelihood.json",
+    log:
+        f"{RESULTS}/logs/train_station_likelihood.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/train_station_likelihood.tsv"
+    # It takes long, and waits for nothing.
+    priority: 20
+    conda:
+        "../environment.yml"
+    resources:
+        mem_mb=memory("train_station_likelihood"),
+        runtime=minutes("train_station_likelihood"),
+    params:
+        config=handed("station-likelihood"),
+        made_by=learned(),
+    shell:
+        "tashower station-likelihood --config {params.config:q} --output {output:q} 2>&1 | tee {log:q}"
+
+
 rule reconstruct_events:
     input:
         events=EVENTS,
         calibration=f"{RESULTS}/calibration.json",
+        # The likelihood methods are compared with others, and correct nothing.
+        stations=lambda wildcards: (
+            [STATIONS_FILE] if STATIONS and split_of(wildcards.split) == "test" else []
+        ),
     output:
         FITS,
     log:
@@ -36,7 +61,8 @@ rule reconstruct_events:
         runtime=minutes("reconstruct_events"),
     params:
         config=handed("fit"),
+        stations=with_stations,
         made_by=lambda wildcards: fitted(wildcards.split, wildcards.chunk),
     shell:
         "tashower fit {input.events:q} --calibration {input.calibration:q} --config {params.config:q}"
-        " --output {output:q} 2>&1 | tee {log:q}"
+        " {params.stations:q} --output {output:q} 2>&1 | tee {log:q}"

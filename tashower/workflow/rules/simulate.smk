@@ -12,8 +12,9 @@ rule simulate_events:
         runtime=minutes("simulate_events"),
     params:
         config=handed("simulate"),
+        split=lambda wildcards: simulated_split(wildcards.split),
         chunk=lambda wildcards: int(wildcards.chunk),
         made_by=lambda wildcards: simulated(wildcards.split, wildcards.chunk),
     shell:
-        "tashower simulate --config {params.config:q} --split {wildcards.split} --chunk {params.chunk}"
+        "tashower simulate --config {params.config:q} --split {params.split} --chunk {params.chunk}"
         " --output {output:q} 2>&1 | tee {log:q}"

@@ -1,9 +1,9 @@
 rule train_network:
     input:
-        train_events=chunks(EVENTS, "train"),
-        train_fits=chunks(FITS, "train"),
-        validation_events=chunks(EVENTS, "validation"),
-        validation_fits=chunks(FITS, "validation"),
+        train_events=lambda wildcards: first_chunks(EVENTS, wildcards.network),
+        train_fits=lambda wildcards: first_chunks(FITS, wildcards.network),
+        validation_events=lambda wildcards: validation_chunks(EVENTS, wildcards.network),
+        validation_fits=lambda wildcards: validation_chunks(FITS, wildcards.network),
     output:
         checkpoint=f"{RESULTS}/networks/{{network}}/checkpoint.pt",
         history=f"{RESULTS}/networks/{{network}}/history.json",

@@ -1,0 +1,1 @@
+"""Learned generators of stations and showers, and what brings simulations nearer to data."""

@@ -1,0 +1,1 @@
+"""How well an array can reconstruct at all."""
