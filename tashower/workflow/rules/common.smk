@@ -43,6 +43,9 @@ if (
         f" Python, {PACKAGE}: use `tashower run`, or `snakemake` in the checkout"
     )
 
+# Of this machine, where Snakemake was not told a number: on a cluster it is not (`workflow.cores` raises there).
+CORES = workflow.resource_settings.cores or os.cpu_count() or 1
+
 # Read by the package, not taken from Snakemake's `config`: Snakemake takes 1e-3 for text, and adds a user's networks and
 # primaries to the default ones instead of replacing them.
 # A checkout has a file of all keys beside its Snakefile; without one the defaults are those of the package.

@@ -9,7 +9,7 @@ rule compare:
         "comparison.log",
     conda:
         "../environment.yml"
-    threads: workflow.cores or os.cpu_count() or 1
+    threads: CORES
     params:
         runs=lambda wildcards, threads: run_each(threads),
         folders=[complete["results"] for complete in CONFIGURATIONS.values()],
@@ -25,7 +25,7 @@ rule compare_backbones:
         "backbones.log",
     conda:
         "../environment.yml"
-    threads: workflow.cores or os.cpu_count() or 1
+    threads: CORES
     params:
         run=lambda wildcards, threads: run_backbones(threads),
     shell:

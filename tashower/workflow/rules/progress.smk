@@ -94,7 +94,7 @@ QUIET = {Quietness.ALL, Quietness.PROGRESS}
 if workflow.is_main_process and not workflow.dryrun:
     if not QUIET & set(workflow.output_settings.quiet or ()):
         logging.getLogger("snakemake.logging").addHandler(
-            Bar(Workload(seconds_of_rules(), workflow.cores or os.cpu_count() or 1))
+            Bar(Workload(seconds_of_rules(), CORES))
         )
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, interrupted)
