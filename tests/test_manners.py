@@ -45,7 +45,7 @@ COMMANDS = {
     "train": (
         "",
         "--network --train-events --train-fits --validation-events --validation-fits --output",
-        "--config",
+        "--config --station-likelihood",
     ),
     "apply": ("checkpoint events", "--fits --output", "--device --model --no-temperature"),
     "explain": (

@@ -115,3 +115,10 @@ def test_a_training_on_thousands_of_files_is_a_short_command(tmp_path):
     for command in commands:
         assert len(command) < 10_000
         assert f"{tmp_path}/results/events/train/{{0000..1999}}.h5" in command
+
+
+def test_no_rule_asks_for_cores_that_a_cluster_does_not_name():
+    """`workflow.cores` raises where no number was given, as with profiles/slurm."""
+    for path in (ROOT / "tashower/workflow").rglob("*.smk"):
+        code = [line.partition("#")[0] for line in path.read_text().splitlines()]
+        assert "workflow.cores" not in "\n".join(code), path.name

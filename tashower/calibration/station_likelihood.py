@@ -197,7 +197,16 @@ def read_station_likelihood(path: FilePath) -> StationLikelihood:
     ------
     InputError : no such file, damaged, not a station likelihood, another version, a missing entry.
     """
-    content = read_json(path, _KIND, (VERSION,))
+    return station_likelihood_from(read_json(path, _KIND, (VERSION,)), path)
+
+
+def station_likelihood_from(content: dict, path: FilePath) -> StationLikelihood:
+    """That of the content of a file; path : for messages.
+
+    Raises
+    ------
+    InputError : a missing entry, or a wrong one.
+    """
     try:
         density = Density(**_arrays(content["density"]))
         _check_density(density)

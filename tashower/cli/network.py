@@ -31,6 +31,7 @@ def _train(args) -> None:
         args.validation_events,
         args.validation_fits,
         args.output,
+        args.station_likelihood,
     )
 
 
@@ -131,6 +132,11 @@ def add_commands(commands: "argparse._SubParsersAction") -> None:
             required=True,
             help="their reconstruction files, in the same order",
         )
+    sub.add_argument(
+        "--station-likelihood",
+        help="file that `tashower station-likelihood` wrote, for a network that is told of one; "
+        "left out: that of the package",
+    )
     sub.add_output("checkpoint to write; the training curve goes beside it (.json)")
 
     sub = add_command(commands, "apply", _apply, "Correct a reconstruction with a trained network.")

@@ -26,6 +26,12 @@ class InputsConfig:
 
     waveforms: Switch = Field(True, description="The network reads the waveforms.")
     event_features: Switch = Field(True, description="The network reads the event features.")
+    station_likelihood: Switch = Field(
+        False,
+        description="The network is told what the station likelihood says of every hit at the fit "
+        "that it corrects; the workflow learns one where likelihood.file is auto and that of the "
+        "package is of other stations.",
+    )
     tile: Whole = Field(6, ge=4, le=8, description="Stations along a side of the tile.")
     n_bins: Whole = Field(
         128,

@@ -28,7 +28,7 @@ from tashower.network.insight.maps import Maps, maps
 from tashower.network.insight.permutation import Permuted, permutations
 from tashower.network.insight.shift import Shifts, shifts
 from tashower.network.insight.subject import UNITS, Subject, read_subject
-from tashower.network.tiles import STATION_FEATURES, in_lattice_frame
+from tashower.network.tiles import WITH_SCORES, in_lattice_frame
 from tashower.physics.geometry import direction, opening_angle
 from tashower.types import FilePath
 
@@ -109,7 +109,7 @@ def attributions_by_input(found: Found) -> tuple[list[str], np.ndarray]:
     vectors = [one.features for one in inputs if one.among == "hits" and one.features]
     vectors += [(name,) for name in found.permuted.constant]
     names = [", ".join(vector) for vector in vectors]
-    values = [sum(cells[:, STATION_FEATURES.index(f)] for f in vector) for vector in vectors]
+    values = [sum(cells[:, WITH_SCORES.index(f)] for f in vector) for vector in vectors]
     if of.waveform.size:
         names, values = [*names, "waveforms"], [*values, of.of_waveforms]
     events = found.subject.checkpoint["event_features"] if of.event_features.shape[1] else []
@@ -164,9 +164,8 @@ def _title(found: Found, row: int) -> str:
 def looked(found: Found, k: int) -> Looked:
     """The k-th drawn event, ready to be drawn."""
     subject, of, row = found.subject, found.maps, found.maps.rows[k]
-    cells = dict(
-        zip(STATION_FEATURES, np.moveaxis(subject.sample.tiles.cells[row], -1, 0), strict=True)
-    )
+    of_tile = np.moveaxis(subject.sample.tiles.cells[row], -1, 0)
+    cells = dict(zip(WITH_SCORES[: len(of_tile)], of_tile, strict=True))
     first, last = subject.sample.first_waveform[row : row + 2]
     cell = np.unravel_index(subject.sample.tiles.waveform_cell[first:last], cells["x"].shape)
     x, y, hit = cells["x"], cells["y"], cells["hit"] > 0

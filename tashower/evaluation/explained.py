@@ -149,6 +149,8 @@ def _of_network(name: str, sees: Mapping | None, configured: Mapping) -> str:
     seen = ["times", "signals"]
     seen += ["waveforms"] if sees.get("waveforms") else []
     seen += ["event features"] if sees.get("event_features") else []
+    told = sees.get("station_likelihood")
+    seen += ["what the station likelihood says of every hit"] if told else []
     read = f"{', '.join(seen[:-1])} and {seen[-1]}"
     fit = f"the {short(configured['corrects'])}" if "corrects" in configured else "a fit"
     says = {"gaussian": "; it states its errors", "flow": "; it states its errors, with tails"}

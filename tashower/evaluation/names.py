@@ -126,6 +126,7 @@ LOOKS = {
     "waveforms_only": Look("network: waveforms", "network"),
     "features_only": Look("network: features", "network"),
     "stations_only": Look("network: stations only", "network"),
+    "with_likelihood": Look("network: told of the station likelihood", "informed network"),
 }
 PALETTE = ("#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 

@@ -11,14 +11,18 @@ from tashower.evaluation.rounding import pm
 VERSION = 3
 
 
+#: What a network has to see, first of all, and need not be told.
+_MOST = (("waveforms", True), ("event_features", True), ("station_likelihood", False))
+
+
 def full_network(scores: dict) -> str:
-    """The network that sees most: with waveforms and event features, else with waveforms, else the
-    first.
+    """The network that sees most of an event: with waveforms and event features, else with
+    waveforms, else the first; one that is told of the station likelihood only among its like.
     """
     return max(
         scores["networks"],
         key=lambda n: tuple(
-            bool((scores["networks"][n] or {}).get(k)) for k in ("waveforms", "event_features")
+            bool((scores["networks"][n] or {}).get(key)) == wanted for key, wanted in _MOST
         ),
     )
 
@@ -48,7 +52,7 @@ def published_of(scores: dict, name: str) -> float | None:
         (
             cell["value"]
             for cell in published_cells(scores)
-            if seen and all(seen[key] == cell[key] for key in ("waveforms", "event_features"))
+            if seen == {key: cell[key] for key in ("waveforms", "event_features")}
         ),
         None,
     )
@@ -57,7 +61,7 @@ def published_of(scores: dict, name: str) -> float | None:
 def _yes(inputs: dict | None, key: str) -> str:
     if inputs is None:
         return "not known"
-    return "yes" if inputs[key] else "no"
+    return "yes" if inputs.get(key) else "no"
 
 
 def ev_rows(scores: dict) -> list[list[str]]:
@@ -67,10 +71,13 @@ def ev_rows(scores: dict) -> list[list[str]]:
     fits, cells_of = baselines(scores), published_cells(scores)
     ours = [f"{'ours, ' * bool(cells_of)}against the {short(fit)}" for fit in fits]
     published = ["published (TA)"] if cells_of else []
-    rows = [["network", "waveforms", "event features", *published, *ours]]
+    told = any((inputs or {}).get("station_likelihood") for inputs in scores["networks"].values())
+    more = ["station likelihood"] if told else []
+    rows = [["network", "waveforms", "event features", *more, *published, *ours]]
 
     def row(name, inputs, value, values):
         seen = [_yes(inputs, "waveforms"), _yes(inputs, "event_features")]
+        seen += [_yes(inputs, "station_likelihood")] if told else []
         theirs = ["—" if value is None else f"{value:.2f}"] if cells_of else []
         return [name, *seen, *theirs, *values]
 

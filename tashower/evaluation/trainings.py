@@ -26,11 +26,14 @@ def trainings(config: Config, networks: Mapping) -> dict[str, list[str]]:
 
 
 def switches(config: Config, name: str) -> dict | None:
-    """What a network of the configuration sees; None for one that was trained elsewhere."""
+    """What a network of the configuration sees, `station_likelihood` only where it is told of one;
+    None for a network that was trained elsewhere.
+    """
     if name not in config.networks:
         return None
     inputs = config.networks[name].inputs
-    return {"waveforms": inputs.waveforms, "event_features": inputs.event_features}
+    told = {"station_likelihood": True} if inputs.station_likelihood else {}
+    return {"waveforms": inputs.waveforms, "event_features": inputs.event_features, **told}
 
 
 def history_paths(networks: Mapping[str, list]) -> dict[str, Path]:

@@ -232,18 +232,42 @@ def _of_a_station(configuration: Mapping) -> dict:
     }
 
 
+def is_told(configuration: Mapping, network: str) -> bool:
+    """Whether a network of the configuration is told what the station likelihood says."""
+    return configuration["networks"][network]["inputs"]["station_likelihood"]
+
+
+def _of_the_package(configuration: Mapping) -> bool:
+    """Whether the station likelihood of the package is that of these simulated events: of their
+    showers and stations.
+    """
+    learned_from = json.loads(PACKAGED.read_text())["configuration"]
+    same = _YOUNGER | _of_a_station(learned_from) == _of_a_station(configuration)
+    return same and not configuration["data"]["files"]
+
+
+def learns_stations(configuration: Mapping) -> bool:
+    """Whether a run learns a station likelihood: where it is told to, and where a network is told
+    of one and that of the package is another's.
+    """
+    named = configuration.get("likelihood", {}).get("file")
+    if named != "auto" or configuration.get("data", {}).get("files"):
+        return named == "learn"
+    told = any(is_told(configuration, network) for network in configuration["networks"])
+    return told and not _of_the_package(configuration)
+
+
 def station_likelihood_of(configuration: Mapping, results: str) -> str:
-    """Path of the station likelihood that a run uses, "" where it uses none; that of the package
-    counts for simulated events alone, of the showers and stations that it was learned from.
+    """Path of the station likelihood that a run uses, "" where it uses none.
 
     results : folder in which one is learned
     """
+    if learns_stations(configuration):
+        return f"{results}/station_likelihood.json"
     named = configuration["likelihood"]["file"]
     if named == "auto":
-        learned_from = json.loads(PACKAGED.read_text())["configuration"]
-        same = _YOUNGER | _of_a_station(learned_from) == _of_a_station(configuration)
-        return str(PACKAGED) if same and not configuration["data"]["files"] else ""
-    return {"none": "", "learn": f"{results}/station_likelihood.json"}.get(named, named)
+        return str(PACKAGED) if _of_the_package(configuration) else ""
+    return "" if named == "none" else named
 
 
 def chunk_names(configuration: Mapping, sample: str) -> list[str]:
@@ -276,8 +300,7 @@ def products(configuration: Mapping) -> list[str]:
     which only the next stage reads, are not among them.
     """
     data = configuration.get("data", {})
-    learn = configuration.get("likelihood", {}).get("file") == "learn"
-    learned = ["station_likelihood.json"] if learn else []
+    learned = ["station_likelihood.json"] if learns_stations(configuration) else []
     if data.get("files"):
         names = [Path(path).parent.name for path in data["checkpoints"]]
         return [

@@ -14,7 +14,13 @@ from tashower.events.array import lattice_heading
 from tashower.events.model import FLAGS, PARAMETERS, Reconstruction
 from tashower.events.regions import LEVELS
 from tashower.io.reconstruction_file import read_reconstruction, write_reconstruction
-from tashower.network.checkpoint import build_network, check_array, choose_device, load_checkpoint
+from tashower.network.checkpoint import (
+    build_network,
+    check_array,
+    choose_device,
+    load_checkpoint,
+    stations_of,
+)
 from tashower.network.contracts import find_head
 from tashower.network.domain import distance
 from tashower.network.normalisation import in_units
@@ -22,7 +28,13 @@ from tashower.network.predict import Trained, predict, regions
 from tashower.network.sample import read_sample
 from tashower.network.targets import MASS, PREDICTED, predicted_by
 from tashower.network.temperature import scaled
-from tashower.network.tiles import ORIENTATIONS, STATION_FEATURES, TARGETS, in_lattice_frame
+from tashower.network.tiles import (
+    ORIENTATIONS,
+    STATION_FEATURES,
+    TARGETS,
+    WITH_SCORES,
+    in_lattice_frame,
+)
 from tashower.physics.geometry import direction, zenith_azimuth
 from tashower.reconstruction.features import EVENT_FEATURES
 from tashower.reconstruction.quality import to_angles
@@ -135,7 +147,11 @@ def check_features(
     ------
     InputError : names what differs.
     """
-    ours = {"station_features": list(STATION_FEATURES), "event_features": list(EVENT_FEATURES)}
+    told = content["inputs"].get("station_likelihood", False)
+    ours = {
+        "station_features": list(WITH_SCORES if told else STATION_FEATURES),
+        "event_features": list(EVENT_FEATURES),
+    }
     found = predicted_by(content["targets"])
     other = [key for key, value in ours.items() if content[key] != value]
     other += [] if found in predicts else ["targets"]
@@ -183,7 +199,10 @@ def apply_network(
     network = build_network(content, checkpoint, where, model)
     inputs = InputsConfig(**content["inputs"])
     sample, array = read_sample(
-        *(events_path, fits_path, content["corrects"], inputs), only_good=False, predicts=predicts
+        *(events_path, fits_path, content["corrects"], inputs),
+        only_good=False,
+        predicts=predicts,
+        stations=stations_of(content, checkpoint),
     )
     check_array(content, array, events_path)
     trained = Trained(

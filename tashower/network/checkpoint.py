@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from tashower.calibration.station_likelihood import StationLikelihood, station_likelihood_from
 from tashower.errors import InputError
 from tashower.events.array import DETECTOR_SHAPE, Array
 from tashower.io import provenance
@@ -129,6 +130,14 @@ def load_checkpoint(
         kind, version = forms[0]
         raise InputError(f"{path}: not a {kind} of version {version}")
     return content
+
+
+def stations_of(content: dict, path: FilePath) -> StationLikelihood | None:
+    """The station likelihood that the network of a checkpoint at `path` is told of; None: it is
+    not.
+    """
+    kept = content.get("station_likelihood")
+    return kept and station_likelihood_from(kept, path)
 
 
 def inputs_of(content: dict) -> ModelInputs:

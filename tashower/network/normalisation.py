@@ -7,7 +7,8 @@ import torch
 
 from tashower.network.sample import Sample
 from tashower.network.targets import PREDICTED
-from tashower.network.tiles import STATION_FEATURES
+from tashower.network.tiles import WITH_SCORES
+from tashower.reconstruction.likelihood.station_scores import STATION_SCORES
 
 #: Station features that are masks and stay as they are.
 _MASKS = ("exists", "working", "hit", "timed", "saturated")
@@ -20,6 +21,7 @@ _OF_HITS = (
     "front_residual",
     "relative_residual",
     "window_start",
+    *STATION_SCORES,
 )
 
 
@@ -34,16 +36,17 @@ def measure(sample: Sample) -> dict[str, torch.Tensor]:
     every = max(1, len(sample.rows) // 1_000_000)  # of a huge sample, a part says as much
     cells = sample.tiles.cells
     flat = cells.reshape(-1, cells.shape[-1])[:: max(1, len(cells) // 5000)]
-    mean, width = np.zeros(len(STATION_FEATURES)), np.ones(len(STATION_FEATURES))
-    for i, name in enumerate(STATION_FEATURES):
+    names = WITH_SCORES[: cells.shape[-1]]
+    mean, width = np.zeros(len(names)), np.ones(len(names))
+    for i, name in enumerate(names):
         if name in _MASKS:
             continue
-        of = flat[:, STATION_FEATURES.index("hit" if name in _OF_HITS else "exists")] > 0
+        of = flat[:, names.index("hit" if name in _OF_HITS else "exists")] > 0
         vector = name in ("x", "y", "axis_x", "axis_y")
         mean[i] = 0.0 if vector else flat[of, i].mean()
         width[i] = np.sqrt(np.mean((flat[of, i] - mean[i]) ** 2))
     for a, b in (("x", "y"), ("axis_x", "axis_y")):
-        i, j = STATION_FEATURES.index(a), STATION_FEATURES.index(b)
+        i, j = names.index(a), names.index(b)
         width[[i, j]] = np.sqrt(0.5 * (width[i] ** 2 + width[j] ** 2))
     with np.errstate(invalid="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # a feature that no event has
@@ -92,9 +95,10 @@ def normalise(batch: tuple, norm: dict[str, torch.Tensor], event_features: bool)
     median; without event features their tensor is (b, 0).
     """
     cells, features, waveform, place, targets = batch
-    hit = cells[..., STATION_FEATURES.index("hit"), None]
-    exists = cells[..., STATION_FEATURES.index("exists"), None]
-    of_hits = torch.tensor([name in _OF_HITS for name in STATION_FEATURES], device=cells.device)
+    names = WITH_SCORES[: cells.shape[-1]]
+    hit = cells[..., names.index("hit"), None]
+    exists = cells[..., names.index("exists"), None]
+    of_hits = torch.tensor([name in _OF_HITS for name in names], device=cells.device)
     cells = (
         (cells - norm["station_mean"]) / norm["station_width"] * torch.where(of_hits, hit, exists)
     )

@@ -27,7 +27,7 @@ from tashower.network.contracts import find_head
 from tashower.network.normalisation import normalise
 from tashower.network.predict import Trained
 from tashower.network.temperature import BLOCKS
-from tashower.network.tiles import ORIENTATIONS, STATION_FEATURES, TARGETS, target_matrix
+from tashower.network.tiles import ORIENTATIONS, TARGETS, target_matrix
 from tashower.network.turns import Turns
 from tashower.reconstruction.features import EVENT_FEATURES
 from tashower.types import FilePath
@@ -40,7 +40,8 @@ UNITS = ("direction cosine", "direction cosine", "m", "m", "log10")
 _MASKS = ("exists", "working", "hit", "timed", "saturated")
 _MEANING = {
     "cells": "(events, N, N, F) station features of the tile, in the order and units of"
-    " tashower.network.tiles.STATION_FEATURES, not normalised; 0 where there is no station",
+    " tashower.network.tiles.WITH_SCORES, as many as"
+    " `station_features` names, not normalised; 0 where there is no station",
     "event_features": "(events, E) in the order and units of"
     " tashower.reconstruction.features.EVENT_FEATURES, not normalised; NaN where undefined",
     "waveform": "(hits, T, L) ln(1 + VEM per bin) of the stations with a hit, of all events",
@@ -72,7 +73,9 @@ class Answer(nn.Module):
             content["normalisation"],
             content["inputs"]["event_features"],
         )
-        self.turns = Turns(network, orientations, self.tile, kind)
+        self.station_features = described["station_features"]
+        n_features = len(self.station_features)
+        self.turns = Turns(network, orientations, self.tile, kind, n_features)
         back = np.array([target_matrix(one, kind) for one in orientations])
         self.register_buffer("back", torch.from_numpy(back).float(), persistent=False)
         # As `tashower apply` scales the errors.
@@ -127,11 +130,12 @@ def random_events(answer: Answer, n: int, hits: int, seed: int = 0) -> tuple[tor
     def normal(*shape):
         return torch.randn(shape, generator=random)
 
-    cells = normal(n, answer.tile, answer.tile, len(STATION_FEATURES))
-    masks = torch.tensor([name in _MASKS for name in STATION_FEATURES])
+    names = answer.station_features
+    cells = normal(n, answer.tile, answer.tile, len(names))
+    masks = torch.tensor([name in _MASKS for name in names])
     physical = norm["station_mean"] + norm["station_width"] * cells
     cells = torch.where(masks, (cells > -1.0).float(), physical)
-    cells = cells * cells[..., STATION_FEATURES.index("exists"), None]
+    cells = cells * cells[..., names.index("exists"), None]
     features = norm["event_mean"] + norm["event_width"] * torch.sinh(normal(n, len(EVENT_FEATURES)))
     features[normal(*features.shape) > 2.0] = torch.nan
     place = torch.randperm(n * answer.tile**2, generator=random)[:hits].sort().values

@@ -83,7 +83,8 @@ def turned_outputs(
     """
     trained.network.eval()
     n, tile = len(sample.rows), sample.tiles.cells.shape[1]
-    turns = Turns(trained.network, orientations, tile, sample.kind).to(device)
+    n_features = sample.tiles.cells.shape[-1]
+    turns = Turns(trained.network, orientations, tile, sample.kind, n_features).to(device)
     n_outputs = trained.head.n_outputs(len(PREDICTED[sample.predicts].names))
     found = torch.zeros(len(orientations), n, n_outputs)
     starts = range(0, n, batch_size)

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from tashower.calibration.station_likelihood import StationLikelihood
 from tashower.config import InputsConfig
 from tashower.errors import InputError
 from tashower.events.array import lattice_heading
@@ -29,6 +30,7 @@ from tashower.network.tiles import (
 )
 from tashower.physics.geometry import direction
 from tashower.reconstruction.features import EVENT_FEATURES
+from tashower.reconstruction.likelihood.station_scores import station_scores
 from tashower.types import FilePath
 
 
@@ -78,19 +80,29 @@ class Fitted(NamedTuple):
     pulses: Pulses
     fit: Reconstruction
     event_features: np.ndarray  #: (n, len(EVENT_FEATURES)) float32, NaN where undefined
+    #: that the network is told of; None: it is not
+    stations: StationLikelihood | None = None
 
 
 def read_fitted(
-    events_path: FilePath, fits_path: FilePath, corrects: str, inputs: InputsConfig
+    events_path: FilePath,
+    fits_path: FilePath,
+    corrects: str,
+    inputs: InputsConfig,
+    stations: StationLikelihood | None = None,
 ) -> Fitted:
     """All events of a file.
 
     corrects : method of the reconstruction file that the network corrects
+    stations : that the network is told of; None: it is not
 
     Raises
     ------
-    InputError : the two files do not belong together, or hold no waveforms where they are needed.
+    InputError : the two files do not belong together, or hold no waveforms where they are needed;
+        no station likelihood where the network is told of one.
     """
+    if inputs.station_likelihood and stations is None:
+        raise InputError("the network is to be told of a station likelihood: name one")
     events = read_events(events_path)
     fits, pulses, features = read_reconstruction(fits_path)
     if corrects not in fits or pulses is None:
@@ -101,7 +113,7 @@ def read_fitted(
     if inputs.waveforms and events.waveform is None:
         raise InputError(f"{events_path}: has no waveforms, which this network reads")
     columns = np.stack([features[name] for name in EVENT_FEATURES], axis=1).astype(np.float32)
-    return Fitted(events, pulses, fit, columns)
+    return Fitted(events, pulses, fit, columns, stations if inputs.station_likelihood else None)
 
 
 def select_fitted(fitted: Fitted, rows: np.ndarray) -> Fitted:
@@ -112,6 +124,7 @@ def select_fitted(fitted: Fitted, rows: np.ndarray) -> Fitted:
         select_rows(fitted.pulses, chosen[fitted.events.hit_event]),
         select_rows(fitted.fit, rows),
         fitted.event_features[rows],
+        fitted.stations,
     )
 
 
@@ -125,6 +138,9 @@ def make_sample(
     predicts : key of `targets.PREDICTED`
     """
     events, fit = fitted.events, fitted.fit
+    scores = None
+    if fitted.stations is not None:
+        scores = station_scores(events, fitted.pulses, fit, fitted.stations)
     tiles = make_tiles(
         events,
         fitted.pulses,
@@ -133,6 +149,7 @@ def make_sample(
         inputs.n_bins,
         inputs.waveforms,
         inputs.bin_width_ns,
+        scores,
     )
     targets = None
     if events.truth is not None:
@@ -154,6 +171,7 @@ def read_sample(
     inputs: InputsConfig,
     only_good: bool,
     predicts: str = "correction",
+    stations: StationLikelihood | None = None,
 ) -> tuple:
     """`Sample` of one file, and its array.
 
@@ -163,12 +181,14 @@ def read_sample(
     inputs : tile, bins and their width, whether waveforms
     only_good : events that pass the cuts of the fit; else all valid ones
     predicts : key of `targets.PREDICTED`
+    stations : that the network is told of; None: it is not
 
     Raises
     ------
-    InputError : the two files do not belong together, or hold no waveforms where they are needed.
+    InputError : the two files do not belong together, or hold no waveforms where they are needed; a
+        station likelihood of another array's stations.
     """
-    fitted = read_fitted(events_path, fits_path, corrects, inputs)
+    fitted = read_fitted(events_path, fits_path, corrects, inputs, stations)
     fit = fitted.fit
     rows = np.flatnonzero((fit.passes_cuts if only_good else fit.valid) & np.isfinite(fit.energy))
     sample = make_sample(select_fitted(fitted, rows), inputs, rows, predicts)
@@ -250,7 +270,8 @@ def take_batch(
     source = cell_permutation(n, orientation, sample.kind)
     cells = sample.tiles.cells[rows].reshape(len(rows), n * n, -1)[:, source]
     if orientation:
-        cells = cells @ feature_matrix(orientation, sample.kind).T.astype(np.float32)
+        matrix = feature_matrix(orientation, sample.kind, cells.shape[-1])
+        cells = cells @ matrix.T.astype(np.float32)
     begin, end = sample.first_waveform[rows], sample.first_waveform[rows + 1]
     count = end - begin
     total = np.cumsum(count)

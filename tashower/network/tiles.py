@@ -19,6 +19,7 @@ from tashower.physics.description import Expected, ShowerParameters
 from tashower.physics.description import expected as expected_at
 from tashower.physics.geometry import axis_components
 from tashower.physics.shower_front import TELESCOPE_ARRAY_FRONT, front_delay
+from tashower.reconstruction.likelihood.station_scores import STATION_SCORES
 
 #: Station features, one per channel of a cell. Pairs that are vectors turn with the tile.
 STATION_FEATURES = (
@@ -43,6 +44,8 @@ STATION_FEATURES = (
     "relative_residual",
     "window_start",  # start of the waveform after the curved front of the fit [us]
 )
+#: Those of a network that is told what the station likelihood says of every hit; behind the others.
+WITH_SCORES = (*STATION_FEATURES, *STATION_SCORES)
 #: Orientations in which a tile looks the same, by lattice: the symmetries of a square, and of a
 #: rhombus of axial coordinates. A list of stations has no shape: any turn of the ground is another
 #: array that showers could have hit.
@@ -60,7 +63,8 @@ class Tiles:
 
     Attributes
     ----------
-    cells : (n, N, N, len(STATION_FEATURES)) float32; what does not exist is 0, and `exists` says so
+    cells : (n, N, N, F) float32, STATION_FEATURES or `WITH_SCORES`; what does not exist is 0, and
+        `exists` says so
     waveform : (h, T, L) float16, ln(1 + VEM per bin), of the hits inside of their tile
     waveform_event, waveform_cell : (h,) int64, index of the event and of the cell (row-major)
     """
@@ -247,12 +251,14 @@ def make_tiles(
     n_bins: int,
     with_waveforms: bool = True,
     bin_width: float = 0.0,
+    scores: np.ndarray | None = None,
 ) -> Tiles:
     """Tiles of n x n stations for every event; events and fit must be valid (finite core and
     direction). Stations that stand on no lattice fill the cells in order of their distance to the
     fitted core, row by row.
 
-    Waveforms: n_bins bins of bin_width [ns], 0 for the detector's own.
+    Waveforms: n_bins bins of bin_width [ns], 0 for the detector's own. scores : (n_hits, k) of
+    `station_scores`, which the cells get as further features; None: they do not.
 
     Everything that refers to the shower (times, distances, expected signals) refers to the given
     fit: nothing of the truth.
@@ -271,7 +277,10 @@ def make_tiles(
     of_hits = _hit_features(
         events.hit_time[chosen], select_rows(pulses, chosen), at, expected, array.detector.area
     )
-    cells = np.zeros((events.n_events, n, n, len(STATION_FEATURES)), np.float32)
+    n_scores = 0 if scores is None else scores.shape[1]
+    cells = np.zeros((events.n_events, n, n, len(STATION_FEATURES) + n_scores), np.float32)
+    if n_scores:
+        cells[(*at, slice(len(STATION_FEATURES), None))] = scores[chosen]
     for channel, name in enumerate(STATION_FEATURES):
         if name in of_hits:
             cells[(*at, channel)] = of_hits[name]
@@ -324,9 +333,11 @@ def vector_matrix(orientation: int, kind: str = "square") -> np.ndarray:
     return np.array([[0.5, np.sqrt(0.75)], [np.sqrt(0.75), -0.5]]) @ matrix
 
 
-def feature_matrix(orientation: int, kind: str = "square") -> np.ndarray:
-    """(F, F) matrix that turns the station features."""
-    matrix = np.eye(len(STATION_FEATURES))
+def feature_matrix(
+    orientation: int, kind: str = "square", n_features: int = len(STATION_FEATURES)
+) -> np.ndarray:
+    """(F, F) matrix that turns the station features; scores stay as they are."""
+    matrix = np.eye(n_features)
     for x, y in VECTORS:
         i, j = STATION_FEATURES.index(x), STATION_FEATURES.index(y)
         matrix[np.ix_([i, j], [i, j])] = vector_matrix(orientation, kind)

@@ -10,9 +10,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from tashower.calibration.station_likelihood import (
+    DEFAULT,
+    StationLikelihood,
+    read_station_likelihood,
+)
 from tashower.config import Config, NetworkSettings, as_dict
 from tashower.errors import InputError
 from tashower.io.hdf5 import made_from
+from tashower.io.json_file import parsed_json
 from tashower.io.stages import code_of_stage, stated
 from tashower.network.checkpoint import (
     array_description,
@@ -47,13 +53,16 @@ from tashower.network.processes import join_processes, leave_processes, together
 from tashower.network.sample import Sample, map_sample, read_sample, store_sample
 from tashower.network.state import load_state, save_state
 from tashower.network.targets import PREDICTED
-from tashower.network.tiles import STATION_FEATURES
+from tashower.network.tiles import STATION_FEATURES, WITH_SCORES
 from tashower.reconstruction.features import EVENT_FEATURES
 from tashower.types import FilePath
 
 
-def _samples(settings: NetworkSettings, events_paths, fits_paths, arrays: list) -> Iterator[Sample]:
-    """The samples of the files, one by one; `arrays` gets the array of each."""
+def _samples(
+    settings: NetworkSettings, files: tuple, stations: StationLikelihood | None, arrays: list
+) -> Iterator[Sample]:
+    """The samples of (event files, fits), one by one; `arrays` gets the array of each."""
+    events_paths, fits_paths = files
     if len(events_paths) != len(fits_paths):
         raise InputError(
             f"{len(events_paths)} event files, but {len(fits_paths)} reconstruction files"
@@ -64,6 +73,7 @@ def _samples(settings: NetworkSettings, events_paths, fits_paths, arrays: list) 
             *(events_path, fits_path, settings.corrects, settings.inputs),
             only_good=True,
             predicts=settings.predicts,
+            stations=stations,
         )
         if sample.targets is None:
             raise InputError(f"{events_path}: no truth to learn from")
@@ -76,13 +86,15 @@ def _samples(settings: NetworkSettings, events_paths, fits_paths, arrays: list) 
         yield sample
 
 
-def _store(settings: NetworkSettings, folder: Path, files: dict) -> dict:
+def _store(
+    settings: NetworkSettings, folder: Path, files: dict, stations: StationLikelihood | None
+) -> dict:
     """Write both samples to disk; returns the description of their array. Raises InputError as
     `train_network`.
     """
     arrays, sizes = [], []
-    for split, (events, fits) in files.items():
-        store_sample(folder / split, _samples(settings, events, fits, arrays))
+    for split, pair in files.items():
+        store_sample(folder / split, _samples(settings, pair, stations, arrays))
         sizes.append(len(map_sample(folder / split).rows))
     least = 2 * settings.training.batch_size
     if sizes[0] < least or sizes[1] < 10:
@@ -102,6 +114,7 @@ def train_network(
     validation_events: Sequence[FilePath],
     validation_fits: Sequence[FilePath],
     output: FilePath,
+    station_likelihood: FilePath | None = None,
 ) -> None:
     """Train one network of `config.networks`; write its best checkpoint to `output` and the curve
     to history.json beside it.
@@ -116,6 +129,9 @@ def train_network(
 
     The weights depend on the seed, the name and settings of this network, its files and nothing
     else: not on other networks of the configuration.
+
+    station_likelihood : file of the one that the network is told of, which the checkpoint keeps;
+        None: that of the package. Networks that are not told of one do without.
 
     Raises
     ------
@@ -139,10 +155,17 @@ def train_network(
     }
     try:
         paths = [path for pair in files.values() for group in pair for path in group]
+        kept = stations = None
+        if settings.inputs.station_likelihood:
+            paths.append(station_likelihood or DEFAULT)
+            kept = parsed_json(paths[-1])
+            stations = read_station_likelihood(paths[-1])
         inputs = made_from(paths)
-        array = told(_store(settings, folder, files) if processes.first else None, processes)
+        array = told(
+            _store(settings, folder, files, stations) if processes.first else None, processes
+        )
         how = stated("train", as_dict(config), name)
-        about = {"array": array, "made_from": inputs, **how}
+        about = {"array": array, "made_from": inputs, "station_likelihood": kept, **how}
         content, history = train_stored(run, folder, about, Path(output))
         if processes.first:
             write_history(Path(output).with_name("history.json"), history, how, inputs)
@@ -183,7 +206,7 @@ def _model_inputs(run: Run, array: dict, n_layers: int) -> ModelInputs:
         tile=inputs.tile,
         n_bins=inputs.n_bins,
         n_layers=n_layers,
-        station_features=STATION_FEATURES,
+        station_features=WITH_SCORES if inputs.station_likelihood else STATION_FEATURES,
         event_features=tuple(EVENT_FEATURES) if inputs.event_features else (),
         waveforms=inputs.waveforms,
         lattice=array["lattice"],
@@ -236,7 +259,7 @@ def train_stored(run: Run, folder: Path, about: dict, output: Path) -> tuple[dic
         "head": run.settings.head,
         "inputs": asdict(run.settings.inputs),
         "corrects": run.settings.corrects,
-        "station_features": list(STATION_FEATURES),
+        "station_features": list(inputs.station_features),
         "event_features": list(EVENT_FEATURES),
         "targets": list(run.targets.names),
         "normalisation": {key: value.cpu() for key, value in norm.items()},

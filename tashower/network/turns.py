@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from tashower.network.tiles import cell_permutation, feature_matrix
+from tashower.network.tiles import STATION_FEATURES, cell_permutation, feature_matrix
 
 
 class Turns(nn.Module):
@@ -17,15 +17,21 @@ class Turns(nn.Module):
     network : of the contract of `tashower.network.contracts`
     orientations : k of `tiles.ORIENTATIONS`
     tile, kind : N, and the lattice
+    n_features : F of the cells
     """
 
     def __init__(
-        self, network: nn.Module, orientations: Sequence[int], tile: int, kind: str = "square"
+        self,
+        network: nn.Module,
+        orientations: Sequence[int],
+        tile: int,
+        kind: str = "square",
+        n_features: int = len(STATION_FEATURES),
     ):
         super().__init__()
         self.network, self.n = network, len(orientations)
         source = np.array([cell_permutation(tile, one, kind) for one in orientations])
-        matrix = np.array([feature_matrix(one, kind).T for one in orientations])
+        matrix = np.array([feature_matrix(one, kind, n_features).T for one in orientations])
         self.register_buffer("source", torch.from_numpy(source), persistent=False)
         self.register_buffer("goes_to", torch.from_numpy(np.argsort(source)), persistent=False)
         self.register_buffer("matrix", torch.from_numpy(matrix).float(), persistent=False)

@@ -85,7 +85,8 @@ def expected(density, rows, kind, soft=(0.0, 0.0)):
     if kind == SILENT:
         return np.log(np.exp(-rate) + STRAY)
     saturated = 1.0 / (1.0 + np.exp(-out[:, -1]))
-    part = out[:, 6 * PARTS : 12 * PARTS] if kind == SATURATED else out[:, : 6 * PARTS]
+    half = (out.shape[1] - 2) // 2
+    part = out[:, half:-2] if kind == SATURATED else out[:, :half]
     w, m, n, s, q, rho = np.split(part, 6, axis=1)
     w = np.exp(w) / np.exp(w).sum(axis=1, keepdims=True)
     s, q = np.exp(s + soft[0]), np.exp(q + soft[1])

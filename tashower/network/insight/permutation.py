@@ -12,15 +12,17 @@ import numpy as np
 import torch
 
 from tashower.network.insight.subject import Seen, Subject, corrections, seen
-from tashower.network.tiles import STATION_FEATURES, VECTORS
+from tashower.network.tiles import VECTORS, WITH_SCORES
 from tashower.progress import counted
 from tashower.reconstruction.features import EVENT_FEATURES
+from tashower.reconstruction.likelihood.station_scores import STATION_SCORES
 
 _BATCH = 1024  # events in a pass (choice)
 #: Station features that say the same thing in several ways; permuted together as well.
 GROUPS = {
     "all arrival times": ("timed", "plane_time", "front_residual", "relative_residual"),
     "all signals": ("saturated", "log_upper", "log_lower", "signal_residual"),
+    "all that the station likelihood says": STATION_SCORES,
     "all of the place": ("x", "y", "z", "distance", "log_expected"),
 }
 
@@ -52,13 +54,14 @@ def inputs_of(subject: Subject) -> tuple[list[Input], list[str]]:
     waveforms, event features; station features that all hits share).
     """
     cells = subject.sample.tiles.cells
-    hits = cells[cells[..., STATION_FEATURES.index("hit")] > 0]
+    every = WITH_SCORES[: cells.shape[-1]]
+    hits = cells[cells[..., every.index("hit")] > 0]
     constant = [
         name
-        for k, name in enumerate(STATION_FEATURES)
+        for k, name in enumerate(every)
         if not len(hits) or hits[:, k].min() == hits[:, k].max()
     ]
-    free = [name for name in STATION_FEATURES if name not in constant]
+    free = [name for name in every if name not in constant]
     vectors = dict.fromkeys(tuple(f for f in _vector(n) if f in free) for n in free)
     found = [Input(", ".join(vector), "hits", vector) for vector in vectors]
     for group, names in GROUPS.items():
@@ -90,9 +93,9 @@ def permuted(what: Seen, one: Input, rng: np.random.Generator) -> Seen:
     if not one.features:
         order = torch.as_tensor(rng.permutation(len(what.waveform)), device=device)
         return what._replace(waveform=what.waveform[order])
-    columns = [STATION_FEATURES.index(name) for name in one.features]
+    columns = [WITH_SCORES.index(name) for name in one.features]
     cells = what.cells.clone().flatten(0, 2)
-    hit = torch.nonzero(cells[:, STATION_FEATURES.index("hit")] > 0)[:, 0]
+    hit = torch.nonzero(cells[:, WITH_SCORES.index("hit")] > 0)[:, 0]
     order = torch.as_tensor(rng.permutation(len(hit)), device=device)
     for column in columns:
         cells[hit, column] = cells[hit[order], column]

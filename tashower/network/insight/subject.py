@@ -9,7 +9,13 @@ import torch
 from tashower.config import InputsConfig
 from tashower.errors import InputError
 from tashower.network.apply import check_features
-from tashower.network.checkpoint import build_network, check_array, choose_device, load_checkpoint
+from tashower.network.checkpoint import (
+    build_network,
+    check_array,
+    choose_device,
+    load_checkpoint,
+    stations_of,
+)
 from tashower.network.contracts import find_head
 from tashower.network.normalisation import normalise
 from tashower.network.predict import Trained
@@ -100,7 +106,8 @@ def read_subject(
     where = choose_device(device)
     network = build_network(content, checkpoint, where, model).requires_grad_(False)
     inputs = InputsConfig(**content["inputs"])
-    fitted = read_fitted(events_path, fits_path, content["corrects"], inputs)
+    stations = stations_of(content, checkpoint)
+    fitted = read_fitted(events_path, fits_path, content["corrects"], inputs, stations)
     check_array(content, fitted.events.array, events_path)
     rows = _rows(fitted, number, also, fits_path)
     fitted = select_fitted(fitted, rows)

@@ -10,8 +10,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tashower.calibration.station_likelihood import StationLikelihood
+from tashower.events.model import Reconstruction
 from tashower.physics.compiled import inner
 from tashower.physics.early_late import muon_share_at
+from tashower.physics.geometry import axis_components
 from tashower.physics.lateral import Lateral, log_lateral_derivatives
 from tashower.physics.station import LEAST_PART, station_conditions
 from tashower.reconstruction.likelihood.density import (
@@ -71,6 +74,20 @@ class Space(NamedTuple):
     shower: np.ndarray  #: (8, n) of the hypotheses
     before: np.ndarray  #: (6, n) conditions and delays
     moved: np.ndarray  #: (9,)
+
+
+def mean_shower(fit: Reconstruction, stations: StationLikelihood) -> np.ndarray:
+    """(n, 9) shower of every fit, completed by the mean of such showers: core, direction cosines,
+    ln S_ref, t0, slope, ln odds of muons, ln scale of the delays; NaN without a fit.
+    """
+    n = len(fit)
+    n_x, n_y, n_z = axis_components(fit.zenith, fit.azimuth)
+    shower = np.full((n, N_SHOWER), np.nan)
+    s, size = 1.0 / n_z - 1.0, np.log(fit.s_ref)
+    shower[:, :6] = np.stack([fit.core_x, fit.core_y, n_x, n_y, size, fit.t0], axis=1)
+    design = np.stack([np.ones(n), s, s * s, size, s * size], axis=1)
+    shower[:, 6:] = design @ stations.variety.coefficients.T
+    return shower
 
 
 @inner

@@ -22,7 +22,7 @@ from tashower.progress import blocks
 from tashower.reconstruction.likelihood.density import Learned, compiled_density
 from tashower.reconstruction.likelihood.explore import DEGREES
 from tashower.reconstruction.likelihood.fit import Explored, Hits, explore_all
-from tashower.reconstruction.likelihood.posterior import N_SHOWER, Model, Prior
+from tashower.reconstruction.likelihood.posterior import N_SHOWER, Model, Prior, mean_shower
 from tashower.reconstruction.likelihood.ratio import codes, compiled_ratio
 from tashower.reconstruction.likelihood.shapes import waveform_shapes
 from tashower.reconstruction.methods import LIKELIHOOD, WAVEFORMS, Context
@@ -97,11 +97,7 @@ def _begin(fit: Reconstruction, stations: StationLikelihood) -> tuple[np.ndarray
     """((n, 9) shower of a fit, completed by the mean of such showers; (n, 9, 9) covariance)."""
     n = len(fit)
     n_x, n_y, n_z = axis_components(fit.zenith, fit.azimuth)
-    start, spread = np.full((n, N_SHOWER), np.nan), np.zeros((n, N_SHOWER, N_SHOWER))
-    s, size = 1.0 / n_z - 1.0, np.log(fit.s_ref)
-    start[:, :6] = np.stack([fit.core_x, fit.core_y, n_x, n_y, size, fit.t0], axis=1)
-    design = np.stack([np.ones(n), s, s * s, size, s * size], axis=1)
-    start[:, 6:] = design @ stations.variety.coefficients.T
+    start, spread = mean_shower(fit, stations), np.zeros((n, N_SHOWER, N_SHOWER))
     jacobian = np.zeros((n, 6, 7))
     for i in (0, 1, 5):
         jacobian[:, i, i] = 1.0

@@ -78,7 +78,7 @@ def learned():
 
 def likelihood():
     """The station likelihood that fits take: a file of yours or of the package, or ours."""
-    if CONFIG["likelihood"]["file"] == "learn":
+    if learns_stations(CONFIG):
         return [learned()]
     return [{"stations": content_of(STATIONS)}] if STATIONS else []
 
@@ -102,6 +102,7 @@ def trained(network):
         learning_sample(CONFIG, network, split) for split in ("train", "validation")
     )
     above = [*sample(train, train_chunks(CONFIG, network)), *sample(validation)]
+    above += likelihood() if is_told(CONFIG, network) else []
     return made_by("train", CONFIG, above, network)
 
 

@@ -27,6 +27,8 @@ from tashower.io.samples import (
 )
 from tashower.io.stages import (
     chunk_names,
+    is_told,
+    learns_stations,
     products,
     station_likelihood_of,
     train_chunks,
@@ -171,7 +173,7 @@ def counted(paths):
 
 
 def with_stations(wildcards, input):
-    """The words that name a station likelihood, where a fit takes one."""
+    """The words that name a station likelihood, where a fit or a network takes one."""
     return ["--station-likelihood", input.stations[0]] if input.stations else []
 
 
@@ -179,6 +181,12 @@ EVENTS = f"{RESULTS}/events/{{split}}/{{chunk}}.h5"
 FITS = f"{RESULTS}/reconstructions/{{split}}/{{chunk}}.h5"
 # Of which the likelihood methods take what single stations say; "": they are not made.
 STATIONS = station_likelihood_of(CONFIG, RESULTS)
+if not STATIONS and not CONFIG["data"]["files"]:
+    for name in CONFIG["networks"]:
+        if is_told(CONFIG, name):
+            raise WorkflowError(
+                f"networks.{name}.inputs.station_likelihood: needs one, and likelihood.file is none"
+            )
 # That of the package lies where the package does, on every machine, and in no storage.
 STATIONS_FILE = local(STATIONS) if Path(STATIONS).is_absolute() else STATIONS
 NETWORKS = list(CONFIG["networks"])

@@ -4,6 +4,9 @@ rule train_network:
         train_fits=lambda wildcards: first_chunks(FITS, wildcards.network),
         validation_events=lambda wildcards: validation_chunks(EVENTS, wildcards.network),
         validation_fits=lambda wildcards: validation_chunks(FITS, wildcards.network),
+        stations=lambda wildcards: (
+            [STATIONS_FILE] if is_told(CONFIG, wildcards.network) else []
+        ),
     output:
         checkpoint=f"{RESULTS}/networks/{{network}}/checkpoint.pt",
         history=f"{RESULTS}/networks/{{network}}/history.json",
@@ -35,11 +38,12 @@ rule train_network:
         train_fits=lambda wildcards, input: counted(input.train_fits),
         validation_events=lambda wildcards, input: counted(input.validation_events),
         validation_fits=lambda wildcards, input: counted(input.validation_fits),
+        stations=with_stations,
     shell:
         "tashower train --config {params.config:q} --network {wildcards.network}"
         " --train-events {params.train_events} --train-fits {params.train_fits}"
         " --validation-events {params.validation_events} --validation-fits {params.validation_fits}"
-        " --output {output.checkpoint:q} 2>&1 | tee {log:q}"
+        " {params.stations:q} --output {output.checkpoint:q} 2>&1 | tee {log:q}"
 
 
 rule apply_network:
