@@ -1,7 +1,7 @@
 """The configuration: the files that are generated from the models, defaults, values, networks."""
 
 import json
-from dataclasses import FrozenInstanceError, replace
+from dataclasses import FrozenInstanceError, asdict, replace
 from pathlib import Path
 
 import pytest
@@ -184,7 +184,12 @@ def test_configuration_is_frozen_and_replace_checks():
 
 
 def test_the_four_networks_of_the_published_table():
-    networks = load_config().networks
+    networks = dict(load_config().networks)
+    strongest = networks.pop("with_likelihood")
+    assert strongest.corrects == "complete"
+    assert asdict(strongest.inputs) == asdict(networks["waveforms_and_features"].inputs) | {
+        "station_likelihood": True
+    }
     assert {
         name: (n.inputs.waveforms, n.inputs.event_features) for name, n in networks.items()
     } == {

@@ -29,6 +29,7 @@ class Trial(NamedTuple):
     all_turns: bool = True  #: mean over the equal orientations of the tile; else one orientation
 
 
+_TOLD = {"inputs": {"station_likelihood": True}}
 #: Larger networks: some 2.5 times the multiply-adds.
 _WIDE = {"waveform_channels": 48, "station_channels": 80, "dense_channels": 256}
 
@@ -64,12 +65,10 @@ RECIPES = {
     "fresh_half": Recipe({}, epochs=0.5, showers=2.0),
     "pretrained": Recipe({"model": _made("pretrained")}, pretrained=True),
     "taught": Recipe({}, way="taught"),
-    "station_scores": Recipe(
-        {"model": _made("more_of_stations"), "options": {"more": 4}}, way="with_scores"
-    ),
-    "complete_scores": Recipe(
-        {"model": _made("more_of_stations"), "options": {"more": 4}, "corrects": "complete"},
-        way="with_scores",
+    "told": Recipe(_TOLD),
+    "complete_told": Recipe(_TOLD | {"corrects": "complete"}),
+    "complete_told_long": Recipe(
+        _TOLD | {"corrects": "complete", "options": {"station_channels": 96, "grid_layers": 4}}
     ),
     "shower_frame": Recipe({"model": _made("shower_frame")}),
     "shower_frame_only": Recipe({"model": _made("shower_frame"), "training": {"augment": False}}),
@@ -108,8 +107,11 @@ TRIALS = {
     "fresh_half": Trial("as many events seen: twice the showers, half the passes", "fresh_half"),
     "pretrained": Trial("encoder begun on onset and particle numbers of stations", "pretrained"),
     "taught": Trial("targets half way to `likelihood_waveforms`", "taught"),
-    "station_scores": Trial("what the station likelihood says of hits as inputs", "station_scores"),
-    "complete_scores": Trial(_SAME + "correcting the complete fit", "complete_scores"),
+    "told": Trial("told what the station likelihood says of every hit", "told"),
+    "complete_told": Trial(
+        _SAME + "correcting the complete fit: the default's fifth", "complete_told"
+    ),
+    "complete_told_long": Trial(_SAME + "96 channels over 4 layers", "complete_told_long"),
     "shower_frame": Trial("vectors along and across the fitted azimuth", "shower_frame"),
     "shower_frame_only": Trial(_SAME + "without augmentation", "shower_frame_only"),
     "fine_edge": Trial("encoder looks bin by bin where the waveform begins", "fine_edge"),

@@ -36,7 +36,6 @@ from tashower.reconstruction.features import EVENT_FEATURES
 from tashower.reconstruction.methods import WAVEFORMS, Context, methods
 from tashower.reconstruction.reconstruct import reconstruct
 from tashower.simulation.simulate import simulate_events
-from trials.stations import N_SCORES, scores_of_hits
 
 #: Fits that a trial may correct; all have to know an event that is learned from or scored.
 FITS = ("free", "constrained", "complete")
@@ -102,7 +101,8 @@ def beside_waveforms(fitted: Fitted, inputs: InputsConfig, numbers: np.ndarray) 
 
 def usual(chunk: Chunk, settings: NetworkSettings, config: Config, split: str) -> Sample:
     """What a network of these settings sees in training."""
-    fitted = chunk.fitted._replace(fit=chunk.fits[settings.corrects])
+    told = read_station_likelihood(STATIONS) if settings.inputs.station_likelihood else None
+    fitted = chunk.fitted._replace(fit=chunk.fits[settings.corrects], stations=told)
     return make_sample(fitted, settings.inputs, np.arange(len(fitted.fit)), settings.predicts)
 
 
@@ -122,25 +122,7 @@ def taught(chunk: Chunk, settings: NetworkSettings, config: Config, split: str) 
     return replace(sample, targets=np.where(known, 0.5 * (sample.targets + said), sample.targets))
 
 
-def with_scores(chunk: Chunk, settings: NetworkSettings, config: Config, split: str) -> Sample:
-    """Behind the bins of every waveform, what the station likelihood says of it at the complete
-    fit (`stations.scores_of_hits`).
-    """
-    sample = usual(chunk, settings, config, split)
-    fitted = chunk.fitted._replace(fit=chunk.fits[settings.corrects])
-    numbers = scores_of_hits(
-        fitted.events, fitted.pulses, chunk.fits["complete"], read_station_likelihood(STATIONS)
-    )
-    beside = beside_waveforms(fitted, settings.inputs, numbers)
-    shape = (len(beside), N_SCORES // sample.tiles.waveform.shape[2], -1)
-    waveform = np.concatenate(
-        [sample.tiles.waveform, beside.reshape(shape).astype(np.float16)], axis=1
-    )
-    return replace(sample, tiles=replace(sample.tiles, waveform=waveform))
-
-
-#: How a sample is made, by name.
-WAYS: dict[str, Callable] = {"usual": usual, "taught": taught, "with_scores": with_scores}
+WAYS: dict[str, Callable] = {"usual": usual, "taught": taught}
 
 
 class Judged(NamedTuple):
@@ -187,7 +169,8 @@ def stored_sample(
     way : of WAYS; n : showers to train with, and to validate
     """
     inputs = settings.inputs
-    folder = root / f"{settings.corrects}-{inputs.tile}x{inputs.n_bins}-{way}-{n[0]}"
+    told = "-told" * inputs.station_likelihood
+    folder = root / f"{settings.corrects}-{inputs.tile}x{inputs.n_bins}{told}-{way}-{n[0]}"
     if not (folder / "about.json").is_file():
         _store(folder, config, settings, way, n)
     about = json.loads((folder / "about.json").read_text())

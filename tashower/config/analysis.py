@@ -96,8 +96,9 @@ class LikelihoodConfig:
     file: Path = Field(
         "auto",
         description="auto: the file that comes with the package, where it was learned from these "
-        "stations, showers and fronts and events are simulated, else none; learn: learned anew "
-        "from simulation; none: without these methods; or the path of a file of `tashower "
+        "stations, showers and fronts and events are simulated; else learned anew where a network "
+        "is told of it (inputs.station_likelihood), and none where not; learn: learned anew from "
+        "simulation; none: without these methods; or the path of a file of `tashower "
         "station-likelihood`.",
     )
     stations: Whole = Field(

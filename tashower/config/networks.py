@@ -278,12 +278,14 @@ def _not_taken(name: str) -> str:
 
 NetworkName = Annotated[Text, Field(pattern="^[a-z][a-z0-9_]*$"), AfterValidator(_not_taken)]
 
-#: The four inputs of the published table, as they stand in the configuration.
+#: The four inputs of the published table, as they stand in the configuration, and the strongest
+#: that we know: it corrects the strongest fit, and is told what the station likelihood says.
 NETWORKS = {
     "waveforms_and_features": {},
     "waveforms_only": {"inputs": {"event_features": False}},
     "features_only": {"inputs": {"waveforms": False}},
     "stations_only": {"inputs": {"waveforms": False, "event_features": False}},
+    "with_likelihood": {"corrects": "complete", "inputs": {"station_likelihood": True}},
 }
 
 #: Sections of `training` whose keys belong to the name in them.

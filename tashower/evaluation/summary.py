@@ -123,10 +123,10 @@ def _four_networks(scores) -> list[str]:
         return []
     order = sorted(ours, key=lambda k: -ours[k])
     if order == sorted(theirs, key=lambda k: -theirs[k]):
-        said = "The four networks come in the published order."
+        said = "The four networks of the published table come in its order."
     else:
         words = ", ".join(f"{_inputs(k)} {ours[k]:.3f}" for k in order)
-        said = f"The four networks do not come in the published order: {words}."
+        said = f"The four networks of the published table do not come in its order: {words}."
     gain, expected = (of[True, True] - of[False, True] for of in (ours, theirs))
     return [
         said,

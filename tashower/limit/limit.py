@@ -62,7 +62,8 @@ def prepare(
         events = simulate_events(config, "calibration", 0, config.samples.calibration)
         found = calibrate(events, config.reconstruction)
     if stations is None:
-        likelihood = {"likelihood": {"file": "auto"}, "data": {"files": ()}}
+        # As of a run whose networks need none.
+        likelihood = {"likelihood": {"file": "auto"}, "data": {"files": ()}, "networks": {}}
         stations = station_likelihood_of(as_dict(config) | likelihood, "") or None
     if stations is None:
         return Prepared(found, learn_station_likelihood(config, config.likelihood.stations))

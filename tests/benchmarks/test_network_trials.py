@@ -8,17 +8,16 @@ import pytest
 import torch
 from made_networks import SMALL, T, described, random_sample
 
-from tashower.calibration.station_likelihood import DEFAULT, read_station_likelihood
 from tashower.config import InputsConfig, load_config
 from tashower.errors import InputError
 from tashower.network.contracts import build_model, find_model
 from tashower.network.sample import make_sample, take_batch
-from tashower.network.tiles import STATION_FEATURES, target_matrix
+from tashower.network.tiles import STATION_FEATURES, WITH_SCORES, target_matrix
 
 sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
 
 import network_trials as script
-from trials import judge, learn, pretraining, samples, stations
+from trials import judge, learn, pretraining, samples
 from trials.catalogue import MODELS, RECIPES, TRIALS
 
 sys.path.pop()
@@ -103,18 +102,6 @@ def test_the_fine_edge_moves_with_the_waveform(rng):
     assert torch.isfinite(encoder(torch.zeros(1, T, 2))).all()
 
 
-def test_further_numbers_of_stations_reach_their_cells(rng):
-    network = built("more_of_stations", more=4)
-    network.network = Stub([0.0] * 5)
-    cells, features, waveform, place, _ = take_batch(random_sample(rng, 6), ROWS, 0, "cpu")
-    numbers = torch.rand(len(place), 4)
-    network(cells, features, torch.cat([waveform, numbers.reshape(-1, 2, 2)], dim=1), place)
-    seen, _, rest, _ = network.network.seen
-    torch.testing.assert_close(seen.flatten(0, 2)[place, -4:], numbers)
-    assert seen[..., -4:].abs().sum() == pytest.approx(numbers.sum().item(), rel=1e-5)
-    torch.testing.assert_close(rest, waveform)
-
-
 def test_weights_of_the_encoder_come_from_the_file(tmp_path):
     path = tmp_path / "encoder.pt"
     other = built("fine_edge").encoder.whole
@@ -174,18 +161,12 @@ def test_the_first_particle_comes_where_the_waveform_begins(chunk):
     assert np.corrcoef(np.log1p(signal), found[known, 2:].sum(axis=1))[0, 1] > 0.8
 
 
-def test_scores_of_stations_are_those_of_their_density(chunk):
-    fitted = chunk.fitted
-    told = fitted.events, fitted.pulses, chunk.fits["complete"], read_station_likelihood(DEFAULT)
-    found = stations.scores_of_hits(*told)
-    timed = np.isfinite(fitted.pulses.arrival_time)
-    assert (found[~timed] == 0).all()
-    away = np.sinh(found[timed, 1])
-    assert abs(np.median(away)) < 0.3
-    assert 0.4 < np.quantile(np.abs(away), 0.68) < 1.3
-    # Later than expected: the density falls with time.
-    assert np.corrcoef(found[timed, 0], found[timed, 1])[0, 1] < -0.6
-    assert abs(np.median(found[timed, 3])) < 0.3
+def test_a_network_that_is_told_sees_more_of_every_hit(chunk):
+    config = load_config({"networks": {"trial": RECIPES["complete_told"].entry}})
+    settings = config.networks["trial"]
+    sample = samples.usual(chunk, settings, config, "train")
+    assert sample.tiles.cells.shape[-1] == len(WITH_SCORES)
+    assert (sample.tiles.cells[..., len(STATION_FEATURES) :] != 0).any(axis=(1, 2, 3)).all()
 
 
 # ---- judgement

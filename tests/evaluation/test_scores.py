@@ -267,12 +267,12 @@ def test_words_follow_the_numbers(scored):
     assert "against the complete fit, the strongest of ours." in words
     assert "The complete fit alone explains" in words
     assert ", complete fit in " in words
-    assert "do not come in the published order" not in said
+    assert "do not come in its order" not in said
     swapped = {**methods}
     names = ("waveforms_and_features", "stations_only")
     swapped.update(zip(names, (methods[names[1]], methods[names[0]]), strict=True))
     said = " ".join(sentences(score(config, swapped, truth, networks)[0]))
-    assert "do not come in the published order: neither 0.75" in said
+    assert "do not come in its order: neither 0.75" in said
     assert sentences(score(config, methods, truth, {})[0]) == ["No network was scored."]
 
 

@@ -128,6 +128,10 @@ def test_a_configuration_whose_events_never_pass_is_refused():
         measure(config, 100, prepare(config, CALIBRATION, STATIONS))
 
 
+#: Sections that say it by themselves.
+_SAID = {"likelihood", "data"}
+
+
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
@@ -148,4 +152,8 @@ def test_a_configuration_whose_events_never_pass_is_refused():
 )
 def test_which_station_likelihood_a_run_takes(changes, expected):
     """That of the package for its own showers and stations alone, whatever their layout."""
-    assert station_likelihood_of(as_dict(load_config(changes)), "r") == expected
+    untold = load_config({"networks": {"a": {}}}, changes)
+    assert station_likelihood_of(as_dict(untold), "r") == expected
+    # The default has a network that is told of it.
+    needed = "r/station_likelihood.json" if not (expected or changes.keys() & _SAID) else expected
+    assert station_likelihood_of(as_dict(load_config(changes)), "r") == needed

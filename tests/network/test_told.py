@@ -135,11 +135,16 @@ def test_a_likelihood_of_other_stations_is_one_line(trained, tmp_path):
 
 def test_which_one_a_run_takes():
     changed = {"detector": {"gain_shift": 0.05}}
-    told = {"networks": {"a": {"inputs": {"station_likelihood": True}}}}
+    untold, told = (
+        {"networks": {"a": {"inputs": {"station_likelihood": is_told}}}}
+        for is_told in (False, True)
+    )
     for parts, path in (
+        ((untold,), str(PACKAGED)),
         (({},), str(PACKAGED)),
         ((told,), str(PACKAGED)),
-        ((changed,), ""),
+        ((changed, untold), ""),
+        ((changed,), "r/station_likelihood.json"),
         ((changed, told), "r/station_likelihood.json"),
         ((told, {"likelihood": {"file": "learn"}}), "r/station_likelihood.json"),
         ((changed, told, {"likelihood": {"file": "none"}}), ""),
