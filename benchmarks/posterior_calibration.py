@@ -39,7 +39,7 @@ from tashower.events.model import Reconstruction, Truth, select_events, select_r
 from tashower.io import provenance
 from tashower.physics.geometry import direction
 from tashower.reconstruction.methods import LIKELIHOOD, LIKELIHOODS, WAVEFORMS, Context, methods
-from tashower.reconstruction.methods.likelihood import N_POINTS, posterior_points
+from tashower.reconstruction.methods.likelihood import posterior_points
 from tashower.reconstruction.pulses import find_pulses
 from tashower.simulation.delays import particle_delays, shower_delays
 from tashower.simulation.simulate import simulate_events
@@ -301,7 +301,7 @@ Bins are those of the true energy and zenith.
 
 ## Coverage of the covariance
 
-Mean and covariance of the posterior in the table that a method writes, from {N_POINTS} points;
+Mean and covariance of the posterior in the table that a method writes;
 nothing was calibrated with events. "Clearly": by two errors more than {CLOSE:g} points. "Off beyond
 errors": root of the mean of difference^2 - error^2 over the numbers of all bins. The error of the
 energy holds how showers with the same S800 and zenith differ, from the calibration.

@@ -21,10 +21,14 @@ from tashower.events.model import FLAGS, pulls, select_events, select_rows
 from tashower.likelihood.station_likelihood import learn_station_likelihood
 from tashower.likelihood.stations import conditions_of, draw_stations, sample_stations
 from tashower.physics.geometry import direction, opening_angle
-from tashower.reconstruction.methods import Context
+from tashower.reconstruction.likelihood.explore import propose_again, scratch_space
+from tashower.reconstruction.likelihood.fit import ENOUGH, EVEN
+from tashower.reconstruction.methods import LIKELIHOOD, Context
 from tashower.reconstruction.methods.fits import fit_complete
 from tashower.reconstruction.methods.likelihood import (
     N_POINTS,
+    POINTS_OF_TABLE,
+    _model,
     fit_likelihood_edges,
     posterior_points,
 )
@@ -161,25 +165,58 @@ def test_its_errors_are_right(events, tables):
 
 
 def test_points_have_the_mean_that_the_table_has(events, tables):
+    """Of events whose weights are even: the others get more of them for the table."""
     some = events[0][:20]
     pulses = select_rows(events[1], slice(0, some.n_hits))
     found, table = posterior_points(some, pulses, CONTEXT), tables[1][:20]
-    good = table.valid
     assert found.points.shape == (20, N_POINTS, 10)
+    good = table.valid
     np.testing.assert_allclose(found.weights[good].sum(axis=1), 1.0)
     np.testing.assert_allclose(1.0 / (found.weights[good] ** 2).sum(axis=1), found.effective[good])
-    mean = (found.weights[:, :, None] * found.points).sum(axis=1)[good]
+    even = good & (found.effective > EVEN * N_POINTS)
+    assert even.sum() > 8
+    mean = (found.weights[:, :, None] * found.points).sum(axis=1)[even]
     for column, name in ((0, "core_x"), (5, "t0"), (9, "curvature")):
-        np.testing.assert_allclose(mean[:, column], getattr(table, name)[good], rtol=1e-9)
-    np.testing.assert_allclose(np.exp(mean[:, 4]), table.s_ref[good])
-    few = (table.flags >> FLAGS.index("few_points") & 1).astype(bool)
-    np.testing.assert_array_equal(few, found.effective < 8.0)
+        np.testing.assert_allclose(mean[:, column], getattr(table, name)[even], rtol=1e-9)
+    np.testing.assert_allclose(np.exp(mean[:, 4]), table.s_ref[even])
+    assert not (table.flags[even] >> FLAGS.index("few_points") & 1).any()
     more = posterior_points(some, pulses, CONTEXT, n_points=4 * N_POINTS)
     assert more.points.shape == (20, 4 * N_POINTS, 10)
     well = good & (found.effective > 40)
     assert np.median(more.effective[well] / found.effective[well]) == pytest.approx(4, rel=0.2)
     finer = (more.weights[:, :, None] * more.points).sum(axis=1)[well]
     np.testing.assert_allclose(finer[:, 4], np.log(table.s_ref[well]), atol=0.05)
+
+
+def test_uneven_weights_get_more_points(events, tables):
+    """Errors of the core: from the many points, and from the few for all other events."""
+    some, table = events[0][:120], tables[1][:120]
+    pulses = select_rows(events[1], slice(0, some.n_hits))
+    few, many = (
+        posterior_points(some, pulses, CONTEXT, n_points=n) for n in POINTS_OF_TABLE[LIKELIHOOD]
+    )
+    part = few.effective / N_POINTS
+    uneven = table.valid & (part > ENOUGH) & (part < EVEN)
+    for chosen, found in ((table.valid & (part > EVEN), few), (uneven, many)):
+        assert chosen.sum() > 10
+        factor = (found.effective + 1.0) / (found.effective - 1.0)
+        wanted = moments_of(found)[1] * factor[:, None, None]
+        same = np.isclose(table.covariance[:, :2, :2], wanted, rtol=1e-6).all(axis=(1, 2))
+        # Where the few were drawn anew, the many begin there and not at the maximum.
+        assert same[chosen].mean() > 0.7
+
+
+def test_a_covariance_that_is_none_proposes_nothing():
+    scratch = scratch_space(
+        _model(CONTEXT.stations, array_from_config(CONFIG), False).learned, 4, 3
+    )
+    scratch.factor[:] = np.eye(9)
+    assert not propose_again(np.ones(10), -np.eye(10), scratch)
+    assert (scratch.base == 0.0).all()
+    np.testing.assert_array_equal(scratch.factor, np.eye(9))
+    assert propose_again(np.ones(10), np.eye(10), scratch)
+    assert (scratch.base == 1.0).all()
+    np.testing.assert_allclose(scratch.factor, np.sqrt(1.25) * np.eye(9))
 
 
 def test_where_there_is_no_result_there_are_no_points(events):

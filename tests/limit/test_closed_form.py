@@ -110,9 +110,8 @@ def found():
     start = showers + 2.0 * (factor @ rng.standard_normal((n, N_SHOWER, 1)))[:, :, 0]
     background = Background(0.0, 0.0, 1.0)
     model = Model(learned, prior, TELESCOPE_ARRAY, AREA)
-    explore_all(
-        hits, position, model, background, (start, 4.0 * covariances), _draws(128), explored
-    )
+    begin = start, 4.0 * covariances
+    explore_all(hits, position, model, background, begin, (_draws(128), _draws(128)), explored)
     return showers, covariances, explored
 
 

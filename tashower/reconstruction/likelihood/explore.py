@@ -343,14 +343,19 @@ def moments(scratch, mean, covariance):
 @inner(inline=False)
 def propose_again(mean, covariance, scratch):
     """Base and factor become those of weighted points: their mean, and their covariance, wider by a
-    quarter; False if that is no covariance.
+    quarter; False if that is no covariance, and they stay.
     """
     n = N_SHOWER
     for i in range(n):
-        scratch.base[i] = mean[i]
         for j in range(n):
             scratch.hessian[i, j] = 1.25 * covariance[i, j]
-    return lower_factor(scratch.hessian, scratch.factor)
+    if not lower_factor(scratch.hessian, scratch.spread):
+        return False
+    for i in range(n):
+        scratch.base[i] = mean[i]
+        for j in range(n):
+            scratch.factor[i, j] = scratch.spread[i, j]
+    return True
 
 
 @inner(inline=False)

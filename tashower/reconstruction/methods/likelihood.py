@@ -32,6 +32,9 @@ from tashower.reconstruction.quality import FitSums, quality_flags, to_angles
 #: Points of an event's posterior, a power of two, half of them mirrored (choice: the noise that
 #: they add to the mean is a hundredth of its variance).
 N_POINTS = 128
+#: Those of a table: of every event, and of events whose weights are uneven (choices: tails of a
+#: posterior that few points reach make its covariance too small, and edges have to be fast).
+POINTS_OF_TABLE = {LIKELIHOOD: (N_POINTS, 4 * N_POINTS), WAVEFORMS: (4 * N_POINTS, 8 * N_POINTS)}
 #: Effective number of points below which `few_points` is set (choice).
 FEWEST_POINTS = 8.0
 #: Scrambling of the sequence (choice: of ten, the one whose points share the weight of a normal
@@ -141,7 +144,8 @@ def _checked(events: Events, context: Context, name: str) -> StationLikelihood:
 def _explored(
     told: tuple[Events, Pulses, Context], fit: Reconstruction, name: str, n_kept: int = 0
 ) -> Explored:
-    """Posteriors of a method; n_kept : points to take and to keep, or 0: N_POINTS, none is kept.
+    """Posteriors of a method; n_kept : points to take and to keep, or 0: POINTS_OF_TABLE, none is
+    kept.
 
     Raises
     ------
@@ -171,6 +175,8 @@ def _explored(
     start, spread = _begin(fit, stations)
     start[~np.isfinite(spread).all(axis=(1, 2))] = np.nan
     model = _model(stations, array, name == WAVEFORMS)
+    few, many = (n_kept, n_kept) if n_kept else POINTS_OF_TABLE[name]
+    draws = _draws(few), _draws(many)
     for rows in blocks(f"fit ({name})", n, _BLOCK):
         ends = slice(rows.start, rows.stop + 1)
         part = hits._replace(offset=hits.offset[ends], dead_offset=hits.dead_offset[ends])
@@ -180,7 +186,7 @@ def _explored(
             model,
             stations.background,
             (start[rows], spread[rows]),
-            _draws(n_kept or N_POINTS),
+            draws,
             Explored(*(column[rows] for column in found)),
         )
     return found
@@ -193,13 +199,13 @@ def posterior_points(
     name: str = LIKELIHOOD,
     n_points: int = N_POINTS,
 ) -> Posterior:
-    """Points of the posterior of every event, of whose mean a likelihood method makes its table.
+    """Points of the posterior of every event, such as a likelihood method makes its table of.
 
     Parameters
     ----------
     events, pulses, context : as of a method
     name : of `methods.LIKELIHOODS`
-    n_points : how many, a power of two; those of the table are N_POINTS
+    n_points : how many, a power of two; those of the tables are POINTS_OF_TABLE
 
     Raises
     ------
@@ -215,10 +221,10 @@ def fit_likelihood_edges(events: Events, pulses: Pulses, context: Context) -> Re
     edges and signals of all hits, and the silence of the other stations that work.
 
     It begins at the complete fit, climbs to the maximum of the posterior, and takes its mean from
-    N_POINTS points around it, weighted (importance sampling); a posterior that ends where a station
-    would saturate is looked at along one line before (`likelihood.saturation`). Beside core,
-    direction, S_ref and t0, whose prior is flat, the slope of the lateral distribution, the muon
-    share and the scale of the delays are free within how showers vary.
+    points around it, weighted (importance sampling; POINTS_OF_TABLE); a posterior that ends where a
+    station would saturate is looked at along one line before (`likelihood.saturation`). Beside
+    core, direction, S_ref and t0, whose prior is flat, the slope of the lateral distribution, the
+    muon share and the scale of the delays are free within how showers vary.
 
     chi2, ndof, numbers of stations and the cuts on them are those of the complete fit: a posterior
     has no chi2. Energies are those of S_ref and zenith, as of all fits.
