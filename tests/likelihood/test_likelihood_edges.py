@@ -165,7 +165,6 @@ def test_its_errors_are_right(events, tables):
 
 
 def test_points_have_the_mean_that_the_table_has(events, tables):
-    """Of events whose weights are even: the others get more of them for the table."""
     some = events[0][:20]
     pulses = select_rows(events[1], slice(0, some.n_hits))
     found, table = posterior_points(some, pulses, CONTEXT), tables[1][:20]
@@ -173,13 +172,12 @@ def test_points_have_the_mean_that_the_table_has(events, tables):
     good = table.valid
     np.testing.assert_allclose(found.weights[good].sum(axis=1), 1.0)
     np.testing.assert_allclose(1.0 / (found.weights[good] ** 2).sum(axis=1), found.effective[good])
-    even = good & (found.effective > EVEN * N_POINTS)
-    assert even.sum() > 8
-    mean = (found.weights[:, :, None] * found.points).sum(axis=1)[even]
+    assert good.sum() > 8
+    mean = (found.weights[:, :, None] * found.points).sum(axis=1)[good]
     for column, name in ((0, "core_x"), (5, "t0"), (9, "curvature")):
-        np.testing.assert_allclose(mean[:, column], getattr(table, name)[even], rtol=1e-9)
-    np.testing.assert_allclose(np.exp(mean[:, 4]), table.s_ref[even])
-    assert not (table.flags[even] >> FLAGS.index("few_points") & 1).any()
+        np.testing.assert_allclose(mean[:, column], getattr(table, name)[good], rtol=1e-9)
+    np.testing.assert_allclose(np.exp(mean[:, 4]), table.s_ref[good])
+    assert not (table.flags[good] >> FLAGS.index("few_points") & 1).any()
     more = posterior_points(some, pulses, CONTEXT, n_points=4 * N_POINTS)
     assert more.points.shape == (20, 4 * N_POINTS, 10)
     well = good & (found.effective > 40)
@@ -188,13 +186,14 @@ def test_points_have_the_mean_that_the_table_has(events, tables):
     np.testing.assert_allclose(finer[:, 4], np.log(table.s_ref[well]), atol=0.05)
 
 
-def test_uneven_weights_get_more_points(events, tables):
+def test_uneven_weights_get_more_points(events, monkeypatch):
     """Errors of the core: from the many points, and from the few for all other events."""
-    some, table = events[0][:120], tables[1][:120]
+    numbers = (N_POINTS, 4 * N_POINTS)
+    monkeypatch.setitem(POINTS_OF_TABLE, LIKELIHOOD, numbers)
+    some = events[0][:120]
     pulses = select_rows(events[1], slice(0, some.n_hits))
-    few, many = (
-        posterior_points(some, pulses, CONTEXT, n_points=n) for n in POINTS_OF_TABLE[LIKELIHOOD]
-    )
+    table = fit_likelihood_edges(some, pulses, CONTEXT)
+    few, many = (posterior_points(some, pulses, CONTEXT, n_points=n) for n in numbers)
     part = few.effective / N_POINTS
     uneven = table.valid & (part > ENOUGH) & (part < EVEN)
     for chosen, found in ((table.valid & (part > EVEN), few), (uneven, many)):
