@@ -35,7 +35,7 @@ N_POINTS = 128
 #: Those of a table: of every event, and of events whose weights are uneven (choices: tails of a
 #: posterior that few points reach make its covariance too small; edges, whose coverage gains next
 #: to nothing by more, have to be fast).
-POINTS_OF_TABLE = {LIKELIHOOD: (N_POINTS, N_POINTS), WAVEFORMS: (4 * N_POINTS, 8 * N_POINTS)}
+POINTS_OF_TABLE = {LIKELIHOOD: (N_POINTS, N_POINTS), WAVEFORMS: (N_POINTS, 4 * N_POINTS)}
 #: Effective number of points below which `few_points` is set (choice).
 FEWEST_POINTS = 8.0
 #: Scrambling of the sequence (choice: of ten, the one whose points share the weight of a normal
