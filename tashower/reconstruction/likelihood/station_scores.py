@@ -24,6 +24,7 @@ from tashower.physics.station import reduced_time_derivatives, station_condition
 from tashower.reconstruction.likelihood.density import (
     HIT,
     SATURATED,
+    SILENT,
     Block,
     Learned,
     Seen,
@@ -106,7 +107,12 @@ def _scores(learned, taken, rows, result):
             whole.log_background[begin:end],
             whole.code[begin:end],
         )
-        blocks = (Block(0, plain, HIT, -1, 0.0, 0.0), Block(plain, n, SATURATED, -1, 0.0, 0.0))
+        # Three, as in `posterior.with_gradient`, so that what was compiled for it serves here, too.
+        blocks = (
+            Block(0, plain, HIT, -1, 0.0, 0.0),
+            Block(plain, n, SATURATED, -1, 0.0, 0.0),
+            Block(n, n, SILENT, -1, 0.0, 0.0),
+        )
         log_density(learned, rows, seen, blocks, False)
         for k in range(n):
             first = 0 if k < plain else 6 * n_parts
