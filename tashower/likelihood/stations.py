@@ -10,6 +10,7 @@ from tashower.calibration.station_likelihood import LEAST_SIGNAL
 from tashower.config import Config, as_dict, load_config
 from tashower.events.array import Array
 from tashower.events.model import Truth
+from tashower.physics.description import softened
 from tashower.physics.geometry import axis_components
 from tashower.physics.lateral import log_lateral_distribution
 from tashower.physics.station import reduced_time, station_conditions
@@ -20,9 +21,9 @@ from tashower.simulation.random_numbers import stream_key
 from tashower.simulation.showers import draw_showers, mean_attenuation
 from tashower.simulation.simulate import array_from_config, simulate_stations
 
-#: Stations are drawn between these expected signals [VEM], flat in the logarithm below and above
-#: the middle one, a part of them above (choices).
-SIGNALS, LARGE_PART = (0.02, 400.0, 3e6), 0.22
+#: Stations are drawn between these expected signals [VEM], flat in the logarithm; a part of them
+#: above, up to what the shower has at the smallest distance, flat in the logarithm too (choices).
+SIGNALS, LARGE_PART = (0.02, 400.0), 0.22
 #: ... and these distances [m].
 DISTANCES = (3.0, 8000.0)
 #: Showers are spread more widely than they are thrown: rms of ln S_ref, eta, ln odds of muons and
@@ -42,6 +43,12 @@ class StationSample(NamedTuple):
     ratio: np.ndarray  #: ln(signal/expected signal); 0 without a hit
 
 
+def _at_distance(truth, log_r, area, lateral):
+    """(n,) signal [VEM] of a symmetric shower at the distance exp(log_r) [m]."""
+    r = softened(np.exp(2.0 * log_r))
+    return area * truth.s_ref * np.exp(log_lateral_distribution(r, truth.slope, lateral))
+
+
 def _at_signal(truth, target, area, lateral):
     """(n,) distance [m] at which a symmetric shower has the target signal [VEM]: bisection in ln
     r.
@@ -50,11 +57,7 @@ def _at_signal(truth, target, area, lateral):
     high = np.full(len(target), np.log(DISTANCES[1]))
     for _ in range(30):
         middle = 0.5 * (low + high)
-        signal = (
-            area
-            * truth.s_ref
-            * np.exp(log_lateral_distribution(np.exp(middle), truth.slope, lateral))
-        )
+        signal = _at_distance(truth, middle, area, lateral)
         low, high = np.where(signal > target, middle, low), np.where(signal > target, high, middle)
     return np.exp(0.5 * (low + high))
 
@@ -86,10 +89,13 @@ def draw_stations(config: Config, first: int, n: int) -> Truth:
         front_scale=truth.front_scale * np.exp(scale),
     )
     array = array_from_config(config)
-    low, middle, high = np.log(SIGNALS)
-    small = rng.uniform(low, middle, n)
-    target = np.exp(np.where(rng.random(n) < LARGE_PART, rng.uniform(middle, high, n), small))
-    r = _at_signal(truth, target, float(array.detector.area), array.lateral)
+    area = float(array.detector.area)
+    low, high = np.log(SIGNALS)
+    largest = np.log(_at_distance(truth, np.log(DISTANCES[0]), area, array.lateral))
+    small = rng.uniform(low, high, n)
+    is_large = rng.random(n) < LARGE_PART
+    large = rng.uniform(high, np.maximum(largest, high))
+    r = _at_signal(truth, np.exp(np.where(is_large, large, small)), area, array.lateral)
     angle = rng.uniform(0.0, 2.0 * np.pi, n)
     n_x, n_y, n_z = axis_components(truth.zenith, truth.azimuth)
     cos, sin = np.cos(truth.azimuth), np.sin(truth.azimuth)
