@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from tashower.cli import main
-from tashower.config import as_dict, load_config, missing_nuisances
+from tashower.config import as_dict, load_config, missing_likelihood, missing_nuisances
 from tashower.errors import InputError
 from tashower.io.samples import (
     in_world,
@@ -100,6 +100,17 @@ def test_a_network_cannot_learn_from_nuisances_that_nobody_named():
     assert missing_nuisances(load_config(config)) == [words]
     varies = {"robustness": {"nuisances": {"detector": {"clock_ns": [0, 1]}}}}
     assert not missing_nuisances(load_config(config, varies))
+
+
+def test_a_network_that_is_told_of_no_likelihood_is_one_line():
+    none = {"likelihood": {"file": "none"}}
+    words = (
+        "networks.with_likelihood.inputs.station_likelihood: needs one, and likelihood.file is none"
+    )
+    assert missing_likelihood(load_config(none)) == [words]
+    assert not missing_likelihood(load_config(none, {"networks": {"a": {}}}))
+    assert not missing_likelihood(load_config(none, {"data": {"files": ["x.dst"]}}))
+    assert not missing_likelihood(load_config())
 
 
 def test_the_station_likelihood_of_the_package_is_of_the_usual_muons_and_gains():

@@ -45,6 +45,7 @@ def _config(args) -> None:
         describe,
         examined,
         missing_files,
+        missing_likelihood,
         missing_nuisances,
         schema,
     )
@@ -56,6 +57,7 @@ def _config(args) -> None:
         if config is not None:
             problems += [f"{names}: {line}" for line in missing_files(config)]
             problems += [f"{names}: {line}" for line in missing_nuisances(config)]
+            problems += [f"{names}: {line}" for line in missing_likelihood(config)]
         if problems or config is None:
             raise InputError("\n".join(problems))
         say(f"# {names}: valid; completed with the defaults:\n{completed_yaml(config)}")

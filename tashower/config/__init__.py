@@ -18,7 +18,7 @@ from tashower.config.experiment import (
     SamplesConfig,
     ShowersConfig,
 )
-from tashower.config.files import files_of, missing_files, missing_nuisances
+from tashower.config.files import files_of, missing_files, missing_likelihood, missing_nuisances
 from tashower.config.generators import GeneratorSettings
 from tashower.config.models import Config
 from tashower.config.networks import (
@@ -58,6 +58,7 @@ __all__ = [
     "load_config",
     "merge",
     "missing_files",
+    "missing_likelihood",
     "missing_nuisances",
     "parse_yaml",
     "plain_scalars",

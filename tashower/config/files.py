@@ -54,5 +54,18 @@ def missing_nuisances(config: Config) -> list[str]:
     ]
 
 
+def missing_likelihood(config: Config) -> list[str]:
+    """A line for every network that is told of a station likelihood, where the configuration wants
+    none; of measured events nothing is trained. Asked by whom `missing_nuisances` is.
+    """
+    if config.likelihood.file != "none" or config.data.files:
+        return []
+    return [
+        f"networks.{name}.inputs.station_likelihood: needs one, and likelihood.file is none"
+        for name, network in config.networks.items()
+        if network.inputs.station_likelihood
+    ]
+
+
 def _below(path: str, folder: str) -> bool:
     return Path(os.path.abspath(path)).is_relative_to(os.path.abspath(folder))

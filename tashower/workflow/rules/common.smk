@@ -12,6 +12,7 @@ from tashower.config import (
     as_dict,
     load_config,
     missing_files,
+    missing_likelihood,
     missing_nuisances,
     plain_scalars,
 )
@@ -65,6 +66,7 @@ try:
     without_storage = not workflow.storage_settings.default_storage_provider
     absent = missing_files(complete, data=without_storage)
     absent += missing_nuisances(complete)
+    absent += missing_likelihood(complete)
     if absent:
         raise InputError("\n".join(absent))
     CONFIG = as_dict(complete)
@@ -181,12 +183,6 @@ EVENTS = f"{RESULTS}/events/{{split}}/{{chunk}}.h5"
 FITS = f"{RESULTS}/reconstructions/{{split}}/{{chunk}}.h5"
 # Of which the likelihood methods take what single stations say; "": they are not made.
 STATIONS = station_likelihood_of(CONFIG, RESULTS)
-if not STATIONS and not CONFIG["data"]["files"]:
-    for name in CONFIG["networks"]:
-        if is_told(CONFIG, name):
-            raise WorkflowError(
-                f"networks.{name}.inputs.station_likelihood: needs one, and likelihood.file is none"
-            )
 # That of the package lies where the package does, on every machine, and in no storage.
 STATIONS_FILE = local(STATIONS) if Path(STATIONS).is_absolute() else STATIONS
 NETWORKS = list(CONFIG["networks"])
