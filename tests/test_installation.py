@@ -167,7 +167,7 @@ def test_a_workflow_of_another_package_is_refused(installed, tmp_path):
 
 @pytest.mark.slow
 def test_an_installed_package_runs_from_start_to_report(installed, tmp_path):
-    shutil.copy(ROOT / "tests" / "config" / "smoke.yaml", tmp_path / "meine Größen.yaml")
+    shutil.copy(ROOT / "tests" / "config" / "brief.yaml", tmp_path / "meine Größen.yaml")
     words = [
         "run",
         "--config",

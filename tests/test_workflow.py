@@ -24,6 +24,8 @@ RULES = {
     "score_methods",
     "write_report",
 }
+#: Runs the package of this repository in a copy: what numba compiled is kept beside the code.
+COMPILED = ("--snakefile", str(ROOT / "Snakefile"))
 
 
 def snakemake(*words, folder=ROOT):
@@ -317,7 +319,7 @@ def test_what_the_tutorial_simulates_runs(copy, monkeypatch):
     )
     del configuration["data"]["checkpoints"]
     (copy / "mine.yaml").write_text(yaml.safe_dump(configuration | small))
-    done = snakemake("--configfile", "mine.yaml", folder=copy)
+    done = snakemake(*COMPILED, "--configfile", "mine.yaml", folder=copy)
     assert done.returncode == 0, done.all[-5000:]
     assert (copy / "results-mine" / "data" / "report.html").is_file()
 
@@ -341,9 +343,10 @@ def test_presets_are_complete_configurations(name):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["auger", "tale"])
 def test_another_array_from_start_to_report(copy, name):
-    words = ["--configfile", f"config/{name}.yaml", "tests/config/smoke.yaml"]
-    done = snakemake(*words, folder=copy)
+    words = ["--configfile", f"config/{name}.yaml", "tests/config/brief.yaml"]
+    done = snakemake(*COMPILED, *words, folder=copy)
     assert done.returncode == 0, done.all[-5000:]
+    assert (copy / "results-smoke" / "station_likelihood.json").is_file()
     scores = json.loads((copy / "results-smoke" / "scores.json").read_text())
     assert scores["n_scored"] > 500
 
@@ -368,7 +371,7 @@ def copy(tmp_path):
 def test_smoke_run_from_start_to_report(copy):
     words = ["--configfile", "tests/config/smoke.yaml"]
     results = copy / "results-smoke"
-    done = snakemake(*words, folder=copy)
+    done = snakemake(*COMPILED, *words, folder=copy)
     assert done.returncode == 0, done.all[-5000:]
     assert "The report: results-smoke/report.html" in done.all
     scores = json.loads((results / "scores.json").read_text())
@@ -379,6 +382,7 @@ def test_smoke_run_from_start_to_report(copy):
     assert (results / "generators/flow/test/001.h5").is_file()
     assert 'href="generated.html"' in (results / "report.html").read_text()
     assert main(["verify", str(results)]) == 0
+    # The same code in another place.
     assert "Nothing to be done" in snakemake("--dry-run", *words, folder=copy).all
 
     # A change of code runs again what uses it, and nothing else; changes stay, one after the other.

@@ -35,8 +35,8 @@ def test_random_events_do_not_pass(rng, name):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["free", "constrained", "complete"])
-def test_hundreds_of_thousands_of_random_events(rng, name):
+def test_a_hundred_thousand_random_events(rng, name):
     """Below 1 in 100,000; before the limits of `quality` it was 230. Those left are five stations
     whose times happen to fit, and that nothing stands beside.
     """
-    assert sum(passing(rng, 20_000, name) for _ in range(10)) <= 2
+    assert sum(passing(rng, 20_000, name) for _ in range(5)) <= 1
