@@ -24,7 +24,7 @@ RULES = {
     "score_methods",
     "write_report",
 }
-#: Runs the package of this repository in a copy: what numba compiled is kept beside the code.
+#: Runs the package of this repository in another folder: what numba compiled lies beside the code.
 COMPILED = ("--snakefile", str(ROOT / "Snakefile"))
 
 
@@ -257,6 +257,7 @@ def test_every_line_of_the_tutorial_runs(copy, monkeypatch):
     """Commands in their order; tables and header against the files that they show; configurations
     as a dry run. What has to be simulated first: the slow test below.
     """
+    add_code(copy)
     shutil.copytree(ROOT / "data", copy / "data")
     monkeypatch.chdir(copy)
     seen = set()
@@ -358,13 +359,18 @@ def test_lint():
 
 @pytest.fixture
 def copy(tmp_path):
-    """A copy of what a run needs, in which code can be changed."""
-    for name in ("tashower", "config", "profiles", "tests/config"):
-        shutil.copytree(
-            ROOT / name, tmp_path / "copy" / name, ignore=shutil.ignore_patterns("__pycache__")
-        )
-    shutil.copy(ROOT / "Snakefile", tmp_path / "copy")
+    """A folder with copies of the configurations."""
+    for name in ("config", "tests/config"):
+        shutil.copytree(ROOT / name, tmp_path / "copy" / name)
     return tmp_path / "copy"
+
+
+def add_code(folder):
+    """Copy the package and its workflow, which can be changed there."""
+    for name in ("tashower", "profiles"):
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / name, folder / name, ignore=ignored)
+    shutil.copy(ROOT / "Snakefile", folder)
 
 
 @pytest.mark.slow
@@ -382,7 +388,7 @@ def test_smoke_run_from_start_to_report(copy):
     assert (results / "generators/flow/test/001.h5").is_file()
     assert 'href="generated.html"' in (results / "report.html").read_text()
     assert main(["verify", str(results)]) == 0
-    # The same code in another place.
+    add_code(copy)
     assert "Nothing to be done" in snakemake("--dry-run", *words, folder=copy).all
 
     # A change of code runs again what uses it, and nothing else; changes stay, one after the other.

@@ -27,6 +27,7 @@ from tashower.io.samples import (
     world_samples,
 )
 from tashower.io.stages import (
+    PACKAGED,
     chunk_names,
     is_told,
     learns_stations,
@@ -174,17 +175,42 @@ def counted(paths):
     return f"{shlex.quote(str(first.parent))}/{{{begin}..{end}}}.{ending}"
 
 
-def with_stations(wildcards, input):
+def stations_file(taken=lambda wildcards: True):
+    """The station likelihood as an input of the jobs that take one. That of the package is none: it lies where the
+    package does, and a run goes on with the same package in another place (`made_by` has its content).
+    """
+    packaged = STATIONS == str(PACKAGED)
+    file = [local(STATIONS) if Path(STATIONS).is_absolute() else STATIONS]
+    return lambda wildcards: (
+        file if STATIONS and not packaged and taken(wildcards) else []
+    )
+
+
+def with_stations(taken=lambda wildcards: True):
     """The words that name a station likelihood, where a fit or a network takes one."""
-    return ["--station-likelihood", input.stations[0]] if input.stations else []
+
+    def words(wildcards, input):
+        if not STATIONS or not taken(wildcards):
+            return []
+        return ["--station-likelihood", *(input.stations or [STATIONS])]
+
+    return words
+
+
+def is_tested(wildcards):
+    """Whether fits are of a test sample: the likelihood methods are compared with others, and correct nothing."""
+    return split_of(wildcards.split) == "test"
+
+
+def is_informed(wildcards):
+    """Whether a network is told of the station likelihood."""
+    return is_told(CONFIG, wildcards.network)
 
 
 EVENTS = f"{RESULTS}/events/{{split}}/{{chunk}}.h5"
 FITS = f"{RESULTS}/reconstructions/{{split}}/{{chunk}}.h5"
 # Of which the likelihood methods take what single stations say; "": they are not made.
 STATIONS = station_likelihood_of(CONFIG, RESULTS)
-# That of the package lies where the package does, on every machine, and in no storage.
-STATIONS_FILE = local(STATIONS) if Path(STATIONS).is_absolute() else STATIONS
 NETWORKS = list(CONFIG["networks"])
 # Those that correct a fit.
 CORRECTIONS = [

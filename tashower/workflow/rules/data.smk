@@ -36,7 +36,7 @@ rule fit_data:
     input:
         events=f"{RESULTS}/data/events.h5",
         calibration=DATA["calibration"] or f"{RESULTS}/calibration.json",
-        stations=[STATIONS_FILE] if STATIONS else [],
+        stations=stations_file(),
     output:
         f"{RESULTS}/data/fits.h5",
     log:
@@ -50,7 +50,7 @@ rule fit_data:
         runtime=minutes("reconstruct_events"),
     params:
         config=handed("fit"),
-        stations=with_stations,
+        stations=with_stations(),
         made_by=fitted_data(),
     shell:
         "tashower fit {input.events:q} --calibration {input.calibration:q} --config {params.config:q}"

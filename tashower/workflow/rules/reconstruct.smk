@@ -44,10 +44,7 @@ rule reconstruct_events:
     input:
         events=EVENTS,
         calibration=f"{RESULTS}/calibration.json",
-        # The likelihood methods are compared with others, and correct nothing.
-        stations=lambda wildcards: (
-            [STATIONS_FILE] if STATIONS and split_of(wildcards.split) == "test" else []
-        ),
+        stations=stations_file(is_tested),
     output:
         FITS,
     log:
@@ -61,7 +58,7 @@ rule reconstruct_events:
         runtime=minutes("reconstruct_events"),
     params:
         config=handed("fit"),
-        stations=with_stations,
+        stations=with_stations(is_tested),
         made_by=lambda wildcards: fitted(wildcards.split, wildcards.chunk),
     shell:
         "tashower fit {input.events:q} --calibration {input.calibration:q} --config {params.config:q}"

@@ -4,9 +4,7 @@ rule train_network:
         train_fits=lambda wildcards: first_chunks(FITS, wildcards.network),
         validation_events=lambda wildcards: validation_chunks(EVENTS, wildcards.network),
         validation_fits=lambda wildcards: validation_chunks(FITS, wildcards.network),
-        stations=lambda wildcards: (
-            [STATIONS_FILE] if is_told(CONFIG, wildcards.network) else []
-        ),
+        stations=stations_file(is_informed),
     output:
         checkpoint=f"{RESULTS}/networks/{{network}}/checkpoint.pt",
         history=f"{RESULTS}/networks/{{network}}/history.json",
@@ -38,7 +36,7 @@ rule train_network:
         train_fits=lambda wildcards, input: counted(input.train_fits),
         validation_events=lambda wildcards, input: counted(input.validation_events),
         validation_fits=lambda wildcards, input: counted(input.validation_fits),
-        stations=with_stations,
+        stations=with_stations(is_informed),
     shell:
         "tashower train --config {params.config:q} --network {wildcards.network}"
         " --train-events {params.train_events} --train-fits {params.train_fits}"
