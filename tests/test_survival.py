@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,7 +18,7 @@ import torch
 
 from tashower.cli import main
 from tashower.errors import InputError
-from tashower.io.atomic import written_aside
+from tashower.io.atomic import remove_unfinished, written_aside
 
 CONFIG = json.dumps(
     {
@@ -188,6 +189,16 @@ def test_what_killed_processes_left_is_removed_and_nothing_else(tmp_path):
     with written_aside(path) as aside:
         aside.write_text("whole")
     assert sorted(tmp_path.iterdir()) == sorted([path, *others])
+    # A run begins without what was left of any file, in whatever folder below its own.
+    *kept, of_another_file = others
+    below = tmp_path / "networks" / "b"
+    below.mkdir(parents=True)
+    shutil.copy(of_another_file, below)
+    (below / "1-2.part").write_text("somebody's own")
+    remove_unfinished(tmp_path)
+    assert sorted(p for p in tmp_path.iterdir() if p.is_file()) == sorted([path, *kept])
+    assert [p.name for p in below.iterdir()] == ["1-2.part"]
+    remove_unfinished(tmp_path / "not there")
 
 
 def test_an_error_of_the_block_itself_is_raised_as_it_is(tmp_path):

@@ -5,6 +5,7 @@ was killed, after Snakemake was killed.
 import hashlib
 import json
 import os
+import platform
 import shutil
 import signal
 import subprocess
@@ -544,7 +545,12 @@ def test_jobs_of_a_killed_snakemake_end_and_write_nothing(folder, finished):
         for pid, _ in of_session(process.pid):
             os.kill(pid, signal.SIGKILL)
     assert not any(state.with_name("checkpoint.pt").exists() for state in states)
+    # What a killed job left of a network that is no longer asked for.
+    left = folder / "r/networks/c" / f".000.h5.{platform.node()}-{process.pid}.abc.part"
+    left.parent.mkdir()
+    left.write_text("half")
     run(folder, CONFIG)
+    assert not left.exists()
     check_equal(folder, finished, CONFIG)
 
 

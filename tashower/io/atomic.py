@@ -40,12 +40,25 @@ def written_aside(path: FilePath) -> Iterator[Path]:
         Path(aside).unlink(missing_ok=True)
 
 
+def remove_unfinished(folder: FilePath) -> None:
+    """Remove what killed processes of this machine left below a folder: who writes a file again
+    removes what lies beside it, but a network or a sample may no longer be asked for.
+    """
+    for left in Path(folder).rglob(".*.part"):
+        _remove_of_dead(left, ".+")
+
+
 def _remove_stale(path: Path) -> None:
     """Remove what processes of this machine left beside `path` when they were killed."""
     for left in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
-        found = re.fullmatch(rf"\.{re.escape(path.name)}\.(.+)-(\d+)\.[^.]+\.part", left.name)
-        if found and found[1] == platform.node() and not _alive(int(found[2])):
-            left.unlink(missing_ok=True)
+        _remove_of_dead(left, re.escape(path.name))
+
+
+def _remove_of_dead(left: Path, name: str) -> None:
+    node = re.escape(platform.node())
+    found = re.fullmatch(rf"\.{name}\.{node}-(\d+)\.[^.]+\.part", left.name)
+    if found and not _alive(int(found[1])):
+        left.unlink(missing_ok=True)
 
 
 def _alive(process: int) -> bool:

@@ -8,10 +8,13 @@ import sysconfig
 from snakemake.settings.types import DeploymentMethod
 
 from tashower.cli.orphan import end_with_workflow
+from tashower.io.atomic import remove_unfinished
 
 # A workflow that another one started (compare.smk) ends with it.
 if workflow.is_main_process:
     end_with_workflow()
+    if not workflow.dryrun:
+        remove_unfinished(RESULTS)
 
 
 def found_by_jobs():
