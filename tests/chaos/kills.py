@@ -135,10 +135,10 @@ class _Run:
         stale = sorted(name for name in {*wanted, *found} if wanted.get(name) != found.get(name))
         if stale:
             self.fault(f"{STALE}: {', '.join(stale)}")
+        self.clear_networks_of_before(results)  # theirs is also the state of a training
         left = workflow.unfinished(results)
         if left:
             self.fault(f"left behind: {', '.join(map(str, left))}")
-        self.clear_networks_of_before(results)
         status, said = workflow.verify(self.folder, "broken")
         if status:
             self.fault(f"verify after the end: {said[-500:]}")
