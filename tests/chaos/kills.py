@@ -135,8 +135,9 @@ class _Run:
         stale = sorted(name for name in {*wanted, *found} if wanted.get(name) != found.get(name))
         if stale:
             self.fault(f"{STALE}: {', '.join(stale)}")
+        left = [file for file in workflow.unfinished(results) if file.suffix == ".part"]
         self.clear_networks_of_before(results)  # theirs is also the state of a training
-        left = workflow.unfinished(results)
+        left += [file for file in workflow.unfinished(results) if file not in left]
         if left:
             self.fault(f"left behind: {', '.join(map(str, left))}")
         status, said = workflow.verify(self.folder, "broken")
