@@ -206,9 +206,9 @@ def test_the_four_networks_of_the_published_table():
             0,
         )
         assert network.options == {
-            "waveform_channels": 24,
-            "station_channels": 48,
-            "grid_layers": 3,
+            "waveform_channels": 16,
+            "station_channels": 32,
+            "grid_layers": 2,
             "dense_channels": 128,
             "dropout": 0.1,
             "batch_normalisation": True,

@@ -30,8 +30,16 @@ class Trial(NamedTuple):
 
 
 _TOLD = {"inputs": {"station_likelihood": True}}
-#: Larger networks: some 2.5 times the multiply-adds.
+#: Larger networks: of some six times the multiply-adds, and that of config/long.yaml.
 _WIDE = {"waveform_channels": 48, "station_channels": 80, "dense_channels": 256}
+_LONG = {"waveform_channels": 24, "station_channels": 96, "grid_layers": 4}
+
+
+def _sized(waveform: int, station: int, layers: int, epochs: float) -> Recipe:
+    """Another size, with as many passes as take the default's time."""
+    options = {"waveform_channels": waveform, "station_channels": station, "grid_layers": layers}
+    return Recipe({"options": options}, epochs=epochs)
+
 
 RECIPES = {
     "default": Recipe({}),
@@ -53,8 +61,14 @@ RECIPES = {
     "set": Recipe({"model": "set"}),
     "wide": Recipe({"options": _WIDE}),
     "deep": Recipe({"options": {"grid_layers": 6}}),
-    "long": Recipe({"options": {"station_channels": 96, "grid_layers": 4}}),
+    "long": Recipe({"options": _LONG}),
+    "size_12_24_3": _sized(12, 24, 3, 21 / 18),
+    "size_16_32_3": _sized(16, 32, 3, 16 / 18),
+    "size_16_48_3": _sized(16, 48, 3, 12 / 18),
+    "size_24_48_3": _sized(24, 48, 3, 8 / 18),
     "small_batch": Recipe({"training": {"batch_size": 64}}),
+    "double_rate": Recipe({"training": {"learning_rate": 0.006}}),
+    "half_rate": Recipe({"training": {"learning_rate": 0.0015}}),
     "no_augmentation": Recipe({"training": {"augment": False}}),
     "equivariant": Recipe({"model": _made("equivariant"), "training": {"augment": False}}),
     "equivariant_short": Recipe(
@@ -67,9 +81,7 @@ RECIPES = {
     "taught": Recipe({}, way="taught"),
     "told": Recipe(_TOLD),
     "complete_told": Recipe(_TOLD | {"corrects": "complete"}),
-    "complete_told_long": Recipe(
-        _TOLD | {"corrects": "complete", "options": {"station_channels": 96, "grid_layers": 4}}
-    ),
+    "complete_told_long": Recipe(_TOLD | {"corrects": "complete", "options": _LONG}),
     "shower_frame": Recipe({"model": _made("shower_frame")}),
     "shower_frame_only": Recipe({"model": _made("shower_frame"), "training": {"augment": False}}),
     "fine_edge": Recipe({"model": _made("fine_edge")}),
@@ -86,10 +98,18 @@ TRIALS = {
     "ema": Trial("mean of the weights over some 200 steps", "ema"),
     "swa": Trial("mean of the weights over the last two fifths, constant rate", "swa"),
     "set": Trial("attention over a set of stations", "set"),
-    "wide": Trial("48, 80 and 256 channels instead of 24, 48 and 128", "wide"),
-    "deep": Trial("6 layers over the grid instead of 3", "deep"),
+    "wide": Trial("48, 80 and 256 channels instead of 16, 32 and 128", "wide"),
+    "deep": Trial("6 layers over the grid instead of 2", "deep"),
     "long": Trial("96 channels over 4 layers of the grid: that of config/long.yaml", "long"),
+    **{
+        name: Trial(
+            "{} channels of the encoder, {} over {} layers".format(*name.split("_")[1:]), name
+        )
+        for name in ("size_12_24_3", "size_16_32_3", "size_16_48_3", "size_24_48_3")
+    },
     "small_batch": Trial("64 events in a step instead of 128", "small_batch"),
+    "double_rate": Trial("learning rate 0.006 instead of 0.003", "double_rate"),
+    "half_rate": Trial("learning rate 0.0015 instead of 0.003", "half_rate"),
     "one_orientation": Trial(
         "the default, asked in one orientation instead of eight", "default", all_turns=False
     ),

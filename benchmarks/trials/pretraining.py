@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from tashower.config import Config, NetworkSettings
+from tashower.config.networks import TileOptions
 from tashower.events.model import Events
 from tashower.network.layers import WaveformEncoder
 from tashower.network.normalisation import measure
@@ -62,7 +63,7 @@ def pretrain(
     begun = time.process_time()
     width = measure(sample)["waveform_width"]
     torch.manual_seed(seed)
-    channels = settings.options.get("waveform_channels", 24)
+    channels = settings.options.get("waveform_channels", TileOptions().waveform_channels)
     n_bins, n_layers = sample.tiles.waveform.shape[1:]
     encoder = WaveformEncoder(n_bins, n_layers, channels)
     end = torch.nn.Sequential(torch.nn.ReLU(), torch.nn.Linear(channels, 3))

@@ -288,7 +288,7 @@ class SamplesConfig:
         description="For early stopping and the choice of the best checkpoint.",
     )
     test: Whole = Field(
-        20000, ge=10, le=LARGEST_SAMPLE, description="For the scores, and for nothing else."
+        12000, ge=10, le=LARGEST_SAMPLE, description="For the scores, and for nothing else."
     )
     chunk_size: Whole = Field(
         20000,

@@ -53,12 +53,12 @@ class InputsConfig:
 class TileOptions:
     """Options of the models over a grid."""
 
-    waveform_channels: Whole = Field(24, ge=4, le=512, description="Width of the waveform encoder.")
+    waveform_channels: Whole = Field(16, ge=4, le=512, description="Width of the waveform encoder.")
     station_channels: Whole = Field(
-        48, ge=4, le=1024, description="Width of the layers over the grid."
+        32, ge=4, le=1024, description="Width of the layers over the grid."
     )
     grid_layers: Whole = Field(
-        3, ge=0, le=20, description="Layers over the grid: convolutions, or blocks of several."
+        2, ge=0, le=20, description="Layers over the grid: convolutions, or blocks of several."
     )
     dense_channels: Whole = Field(128, ge=4, le=4096, description="Width of the dense head.")
     dropout: Number = Field(0.1, ge=0, le=0.9, description="Dropout in the dense head.")
@@ -102,7 +102,7 @@ class FractalOptions(TileOptions):
     """Those of `fractal` (Larsson et al. 2017, arXiv:1605.07648)."""
 
     grid_layers: Whole = Field(
-        3, ge=1, le=6, description="Columns; the longest has 2^(grid_layers - 1) convolutions."
+        2, ge=1, le=6, description="Columns; the longest has 2^(grid_layers - 1) convolutions."
     )
     drop_path: Number = Field(
         0.15, ge=0, le=0.9, description="Part of the paths into a join that are left out."
@@ -113,9 +113,9 @@ class FractalOptions(TileOptions):
 class SetOptions:
     """Options of the model `set`."""
 
-    waveform_channels: Whole = Field(24, ge=4, le=512, description="Width of the waveform encoder.")
+    waveform_channels: Whole = Field(16, ge=4, le=512, description="Width of the waveform encoder.")
     station_channels: Whole = Field(
-        48, ge=4, le=1024, description="Width of a station's token, a multiple of heads."
+        32, ge=4, le=1024, description="Width of a station's token, a multiple of heads."
     )
     attention_layers: Whole = Field(
         1, ge=0, le=20, description="Times that the stations look at each other."

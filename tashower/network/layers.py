@@ -67,11 +67,24 @@ def reconstruction_loss(found: torch.Tensor, waveform: torch.Tensor) -> torch.Te
     return (found.float() - waveform).square().sum() / max(1, waveform.numel())
 
 
+class PerCell(nn.Conv2d):
+    """A convolution of width 1, of the channels of each cell, written as a matrix product: on a CPU
+    faster than torch's own.
+    """
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(b, channels, N, N) -> (b, out, N, N)."""
+        x = nn.functional.linear(x.permute(0, 2, 3, 1), self.weight.flatten(1), self.bias)
+        return x.permute(0, 3, 1, 2)
+
+
 def convolution(
     channels: int, out: int, kernel: int | tuple[int, int] = 3, dilation: int = 1, groups: int = 1
 ) -> nn.Conv2d:
     """A convolution over the grid that keeps its size; with 0 beyond the border."""
     height, width = (kernel, kernel) if isinstance(kernel, int) else kernel
+    if (height, width, groups) == (1, 1, 1):
+        return PerCell(channels, out, 1)
     padding = (dilation * (height // 2), dilation * (width // 2))
     return nn.Conv2d(
         channels, out, (height, width), padding=padding, dilation=dilation, groups=groups
@@ -148,9 +161,9 @@ class TileNetwork(nn.Module):
         self.average = sizes.pooling == "average"
         channels = sizes.station_channels
         self.station = nn.Sequential(
-            nn.Conv2d(len(inputs.station_features) + self.waveform_channels, channels, 1),
+            convolution(len(inputs.station_features) + self.waveform_channels, channels, 1),
             nn.ReLU(),
-            nn.Conv2d(channels, channels, 1),
+            convolution(channels, channels, 1),
         )
         self.grid = make_grid(channels)
         empty = torch.zeros(1, channels, inputs.tile, inputs.tile)

@@ -38,14 +38,10 @@ def initialise(network: nn.Module, kind: str) -> None:
                 nn.init.zeros_(layer.bias)
 
 
-def make_optimiser(
-    network: nn.Module, settings: TrainingConfig, fused: bool = False
-) -> torch.optim.Optimizer:
+def make_optimiser(network: nn.Module, settings: TrainingConfig) -> torch.optim.Optimizer:
     """The optimiser of the configuration; with the decoupled weight decay that torch gives to AdamW
     alone: before each step all parameters are multiplied by 1 - rate x decay (Loshchilov and Hutter
     2019, arXiv:1711.05101, algorithm 1 with a multiplier that is the learning rate).
-
-    fused : AdamW's step in one pass over the weights, faster and rounded otherwise
     """
     chosen, rate = settings.optimiser, settings.learning_rate
     parameters, betas = network.parameters(), (chosen.beta1, chosen.beta2)
@@ -55,10 +51,10 @@ def make_optimiser(
             lr=rate,
             betas=betas,
             weight_decay=settings.weight_decay,
-            fused=fused or None,
+            fused=True,  # one pass over the weights
         )
     if chosen.name == "adam":
-        return torch.optim.Adam(parameters, lr=rate, betas=betas)
+        return torch.optim.Adam(parameters, lr=rate, betas=betas, fused=True)
     if chosen.name == "sgd":
         made = torch.optim.SGD(
             parameters, lr=rate, momentum=chosen.momentum, nesterov=chosen.nesterov

@@ -35,16 +35,7 @@ from tashower.network.contracts import (
     find_model,
 )
 from tashower.network.domain import measure_domain
-from tashower.network.epoch import (
-    Learner,
-    Run,
-    end_epoch,
-    half_precision,
-    say,
-    seed_of,
-    train_epoch,
-    validate,
-)
+from tashower.network.epoch import Learner, Run, end_epoch, say, seed_of, train_epoch, validate
 from tashower.network.kept import Log, find_tensorboard, keep_epoch, remove_later
 from tashower.network.normalisation import measure
 from tashower.network.optimisation import initialise, make_average, make_optimiser, make_schedule
@@ -237,7 +228,7 @@ def train_stored(run: Run, folder: Path, about: dict, output: Path) -> tuple[dic
     initialise(network, settings.initialisation)
     network = network.to(run.device)
     trained = Trained(network, run.head, norm, run.settings.inputs.event_features)
-    optimiser = make_optimiser(network, settings, half_precision(run))
+    optimiser = make_optimiser(network, settings)
     steps = settings.epochs * max(1, len(sample.rows) // settings.batch_size)
     learner = Learner(
         together(network, run.processes, run.device),

@@ -448,7 +448,7 @@ def test_multiply_adds_of_attention():
         multiply_adds(build_model(find_model("set"), inputs, {"attention_layers": n}), inputs)
         for n in (1, 2)
     )
-    assert two - one == 25 * 8 * 48**2 + 25**2 * 2 * 48
+    assert two - one == 25 * 8 * 32**2 + 25**2 * 2 * 32
 
 
 def test_multiply_adds_of_the_encoder_are_for_every_hit():
@@ -461,7 +461,7 @@ def test_multiply_adds_of_the_encoder_are_for_every_hit():
 
 
 def test_networks_of_the_comparison_are_of_one_size():
-    """config/backbones.yaml: within 4 % of the multiply-adds of the default one, but for those
+    """config/backbones.yaml: within 2 % of the multiply-adds of the default one, but for those
     whose pooling takes work away. The page says how many.
     """
     config = load_config(ROOT / "config" / "backbones.yaml")
@@ -480,7 +480,7 @@ def test_networks_of_the_comparison_are_of_one_size():
         for name, network in made.items()
     }
     for name, count in counts.items():
-        limit = 0.07 if name == "grid_average" else 0.04
+        limit = 0.11 if name == "grid_average" else 0.02
         assert abs(count / counts["grid"] - 1) < limit, name
         different = {k for k, v in vars(first[name]).items() if v != vars(first["grid"])[k]}
         assert different <= {"model", "options"}, name

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from tashower.network.contracts import ModelInputs
-from tashower.network.layers import Sizes, TileNetwork
+from tashower.network.layers import Sizes, TileNetwork, convolution
 
 
 class GridBlock(nn.Module):
@@ -17,9 +17,11 @@ class GridBlock(nn.Module):
     def __init__(self, channels: int, batch_normalisation: bool):
         super().__init__()
         self.norm = nn.BatchNorm2d(channels) if batch_normalisation else nn.Identity()
-        self.neighbours = nn.Conv2d(channels, channels, 3, padding=1, groups=channels)
+        self.neighbours = convolution(channels, channels, groups=channels)
         self.mix = nn.Sequential(
-            nn.Conv2d(channels, 2 * channels, 1), nn.ReLU(), nn.Conv2d(2 * channels, channels, 1)
+            convolution(channels, 2 * channels, 1),
+            nn.ReLU(),
+            convolution(2 * channels, channels, 1),
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -30,9 +32,9 @@ class GridBlock(nn.Module):
 def model(
     inputs: ModelInputs,
     *,
-    waveform_channels: int = 24,
-    station_channels: int = 48,
-    grid_layers: int = 3,
+    waveform_channels: int = 16,
+    station_channels: int = 32,
+    grid_layers: int = 2,
     dense_channels: int = 128,
     dropout: float = 0.1,
     pooling: str = "flat",

@@ -17,9 +17,9 @@ def _layer(channels: int) -> nn.Sequential:
 def model(
     inputs: ModelInputs,
     *,
-    waveform_channels: int = 24,
-    station_channels: int = 48,
-    grid_layers: int = 3,
+    waveform_channels: int = 16,
+    station_channels: int = 32,
+    grid_layers: int = 2,
     dense_channels: int = 128,
     dropout: float = 0.1,
     pooling: str = "flat",

@@ -126,8 +126,8 @@ class SetNetwork(nn.Module):
 def model(
     inputs: ModelInputs,
     *,
-    waveform_channels: int = 24,
-    station_channels: int = 48,
+    waveform_channels: int = 16,
+    station_channels: int = 32,
     attention_layers: int = 1,
     heads: int = 4,
     places: int = 6,
