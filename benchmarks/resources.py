@@ -4,8 +4,8 @@ tashower/workflow/resources.json.
     python benchmarks/resources.py RESULTS_SMALL RESULTS_LARGE > tashower/workflow/resources.json
 
 Memory and seconds of a job are taken to be a constant and a slope with the showers that it handles:
-    the largest job of each rule in
-each run, and the line through the two.
+the largest job of each rule in each run, and the line through the two; likewise the mean time of
+the jobs of a rule.
 """
 
 import json
@@ -34,13 +34,18 @@ def showers_of(configuration: dict) -> dict[str, float]:
     }
 
 
-def measured(folder: Path) -> tuple[dict, dict, str]:
-    """({rule: (showers, MB)}, {rule: (showers and passes, s)}, commit) of the largest job of each
-    rule.
+def measured(folder: Path) -> tuple[dict[str, dict], str]:
+    """({quantity: {rule: (showers, or showers and passes, value)}}, commit): memory [MB] and time
+    [s] of the largest job of each rule, which are asked for, and the mean time, by which it is said
+    how long a run still takes.
     """
     about = json.loads((folder / "scores.json").read_text())
     configuration = about["configuration"]
-    showers, memory, seconds = showers_of(configuration), {}, {}
+    showers = showers_of(configuration)
+    samples = configuration["samples"]
+    # The likelihoods, which take longest, are made of the test sample alone.
+    timed = showers | {"reconstruct_events": min(samples["chunk_size"], samples["test"])}
+    memory, seconds, mean_seconds = {}, {}, {}
     history = [
         json.loads(path.read_text())["epochs"] for path in folder.glob("networks/*/history.json")
     ]
@@ -48,8 +53,11 @@ def measured(folder: Path) -> tuple[dict, dict, str]:
         if rule in showers:
             passes = max(map(len, history)) if rule == "train_network" else 1
             memory[rule] = (showers[rule], max(row["max_rss"] for row in rows))
-            seconds[rule] = (showers[rule] * passes, max(row["s"] for row in rows))
-    return memory, seconds, about["commit"]
+            times = [row["s"] for row in rows]
+            seconds[rule] = (timed[rule] * passes, max(times))
+            mean_seconds[rule] = (showers[rule] * passes, sum(times) / len(times))
+    found = {"memory_mb": memory, "seconds": seconds, "mean_seconds": mean_seconds}
+    return found, about["commit"]
 
 
 def line(small: tuple[float, float], large: tuple[float, float]) -> list[float]:
@@ -61,19 +69,18 @@ def line(small: tuple[float, float], large: tuple[float, float]) -> list[float]:
 
 def main(small: str, large: str) -> None:
     """Print the file."""
-    one, other = measured(Path(small)), measured(Path(large))
+    (one, _), (other, commit) = measured(Path(small)), measured(Path(large))
     rules = {
-        rule: {
-            "memory_mb": line(one[0][rule], other[0][rule]),
-            "seconds": line(one[1][rule], other[1][rule]),
-        }
-        for rule in one[0]
+        rule: {quantity: line(one[quantity][rule], other[quantity][rule]) for quantity in one}
+        for rule in one["memory_mb"]
     }
     # What no run of the two has, as generators by default, stays as it was measured.
     rules = json.loads(PRESENT.read_text())["rules"] | rules
+    for of_rule in rules.values():
+        of_rule.setdefault("mean_seconds", of_rule["seconds"])
     command = f"python benchmarks/resources.py {Path(small).name} {Path(large).name}"
     about = f"{command}, on a CPU; [constant, per 1000 showers]"
-    print(json.dumps({"measured": about, "commit": other[2], "rules": rules}, indent=1))
+    print(json.dumps({"measured": about, "commit": commit, "rules": rules}, indent=1))
 
 
 if __name__ == "__main__":
