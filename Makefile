@@ -1,4 +1,4 @@
-# make run    set up everything, then simulate, reconstruct, train, score and report (about 20 minutes on 2 cores)
+# make run    set up everything, then simulate, reconstruct, train, score and report (about 12 minutes on 2 cores)
 # make test   set up everything, then run the fast tests
 # make setup  set up everything, and say whether it works on this machine
 #
