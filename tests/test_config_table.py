@@ -197,6 +197,7 @@ def dry_run(*words):
     )
 
 
+@pytest.mark.slow
 def test_relative_paths_under_another_working_directory(mine, tmp_path):
     """They are looked for where the results go, and said at once where they are not there."""
     mine(

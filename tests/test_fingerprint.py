@@ -82,7 +82,9 @@ def machine():
     return [processor, kernels, numba.__version__, np.__version__]
 
 
-@pytest.mark.parametrize("name", SETTINGS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.slow) if n == "hexagonal" else n for n in SETTINGS]
+)
 def test_nothing_has_changed(name):
     stored = json.loads(STORED.read_text())
     wanted, found = stored["values"][name], fingerprint(name)

@@ -126,6 +126,7 @@ def installed(built, tmp_path_factory) -> Path:
     return binaries
 
 
+@pytest.mark.slow
 def test_an_installed_package_plans_the_workflow_from_any_folder(installed, tmp_path):
     """Its own rules and its own profile, even beside a folder that is called `tashower`."""
     (tmp_path / "tashower").mkdir()
@@ -143,6 +144,7 @@ def test_an_installed_package_plans_the_workflow_from_any_folder(installed, tmp_
         assert f"\nrule {rule}:" in done.all
 
 
+@pytest.mark.slow
 def test_status_and_one_line_for_what_is_wrong(installed, tmp_path):
     done = run(installed / "tashower", "run", "--config", "absent.yaml", folder=tmp_path)
     assert (done.returncode, done.all) == (2, "tashower: absent.yaml: no such file\n")

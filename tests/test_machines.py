@@ -122,6 +122,7 @@ def shared_folder():
         yield Path(folder)
 
 
+@pytest.mark.slow
 def test_a_read_only_home_and_a_read_only_package(shared_folder):
     if os.geteuid() != 0 or not shutil.which("setpriv"):
         pytest.skip("only root becomes another user")
@@ -346,8 +347,10 @@ def test_a_killed_job_of_the_workflow_names_stage_and_log(tmp_path):
     "locale",
     [
         {"LC_ALL": "C"},
-        {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
-        {"LC_ALL": "POSIX", "PYTHONIOENCODING": "ascii"},
+        pytest.param(
+            {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}, marks=pytest.mark.slow
+        ),
+        pytest.param({"LC_ALL": "POSIX", "PYTHONIOENCODING": "ascii"}, marks=pytest.mark.slow),
     ],
     ids=["C", "ascii", "ascii output"],
 )

@@ -110,7 +110,13 @@ def command(folder, name, output):
     }[name]
 
 
-@pytest.mark.parametrize("name", ["simulate", "calibrate", "fit", "train", "export", "convert"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("simulate", "fit", "train", "export", "convert"),
+        pytest.param("calibrate", marks=pytest.mark.slow),
+    ],
+)
 def test_a_full_disk_is_one_message_and_leaves_nothing(folder, tmp_path, name, capfd):
     """A file may not grow beyond a limit: what writing to it says is what a full disk says."""
     output = tmp_path / f"out.{'dst' if name == 'export' else 'x'}"

@@ -59,6 +59,7 @@ def test_default_plan_has_every_rule(tmp_path):
     assert jobs(done.all) == RULES
 
 
+@pytest.mark.slow
 def test_what_a_network_looks_at_is_made_when_it_is_asked_for(tmp_path):
     results = tmp_path.relative_to("/") / "r"
     done = snakemake(
@@ -87,6 +88,7 @@ def test_bad_key_stops_the_run_and_is_named(words, message):
     assert "Traceback" not in done.all
 
 
+@pytest.mark.slow
 def test_numbers_of_snakemake_are_numbers(tmp_path):
     """Snakemake by itself takes 1e-3 for text, and every number inside a map of --config."""
     path = tmp_path / "mine.yaml"
@@ -130,6 +132,7 @@ def test_make_run_says_in_one_line_that_it_cannot_read_the_configuration(content
     assert said[0].startswith(f"tashower: {path}")
 
 
+@pytest.mark.slow
 def test_a_network_has_its_own_resources_and_is_trained_for_its_own_keys(tmp_path):
     path, model = tmp_path / "mine.yaml", tmp_path / "mine.py"
     path.write_text(
@@ -151,6 +154,7 @@ def test_a_network_has_its_own_resources_and_is_trained_for_its_own_keys(tmp_pat
     assert '"epochs": 7' in of_a
 
 
+@pytest.mark.slow
 def test_a_network_learns_from_the_first_chunks_that_hold_its_showers(tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_text(
@@ -173,6 +177,7 @@ def test_a_network_learns_from_the_first_chunks_that_hold_its_showers(tmp_path):
     assert "networks.a.showers (2001) is above samples.train (2000)" in done.all
 
 
+@pytest.mark.slow
 def test_networks_and_primaries_of_the_user_replace_the_default_ones(tmp_path):
     """Snakemake by itself would merge them."""
     path = tmp_path / "mine.yaml"
@@ -188,6 +193,7 @@ def test_networks_and_primaries_of_the_user_replace_the_default_ones(tmp_path):
     assert "helium" not in done.all
 
 
+@pytest.mark.slow
 def test_a_network_is_trained_again_only_when_it_changes_itself(tmp_path):
     """What the rule hands over, whose change starts it again, names one network."""
 
@@ -208,6 +214,7 @@ def test_a_network_is_trained_again_only_when_it_changes_itself(tmp_path):
     assert changed["b"] != before["b"]
 
 
+@pytest.mark.slow
 def test_configuration_of_the_tutorial(tmp_path):
     """The block of docs/new_data.md that runs the workflow on measured events."""
     text = (ROOT / "docs" / "new_data.md").read_text()
@@ -253,6 +260,7 @@ def out_of_service(folder):
     return f"event,station\n{hits[0][0]},{silent}\n"
 
 
+@pytest.mark.slow
 def test_every_line_of_the_tutorial_runs(copy, monkeypatch):
     """Commands in their order; tables and header against the files that they show; configurations
     as a dry run. What has to be simulated first: the slow test below.
@@ -325,16 +333,15 @@ def test_what_the_tutorial_simulates_runs(copy, monkeypatch):
     assert (copy / "results-mine" / "data" / "report.html").is_file()
 
 
-#: Their plans are made in the slow suite: those of others differ more, in rules, networks, arrays.
-PRESETS = ("telescope_array", "tax4", "tale", "hisparc", "paper", "sample", "seeds")
+#: Planned in the slow suite; one of another array, which has most rules, in the fast one.
+PRESETS = (
+    *("telescope_array", "tax4", "tale", "hisparc", "paper", "sample", "seeds"),
+    *("learning_curve", "long", "robustness", "systematic_gain"),
+)
 
 
 @pytest.mark.parametrize(
-    "name",
-    [
-        *("auger", "learning_curve", "long", "robustness"),
-        *(pytest.param(one, marks=pytest.mark.slow) for one in (*PRESETS, "systematic_gain")),
-    ],
+    "name", ["auger", *(pytest.param(one, marks=pytest.mark.slow) for one in PRESETS)]
 )
 def test_presets_are_complete_configurations(name):
     done = snakemake("--dry-run", "--configfile", f"config/{name}.yaml")

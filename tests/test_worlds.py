@@ -200,6 +200,7 @@ SMALL = {
 }
 
 
+@pytest.mark.slow
 def test_the_workflow_learns_in_one_world_and_tests_in_all(tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_text(json.dumps({"results": f"{tmp_path}/r", **SMALL}))

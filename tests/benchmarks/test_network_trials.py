@@ -136,6 +136,7 @@ def test_showers_are_thrown_once(tmp_path, monkeypatch):
     assert asked == [("train", *one) for one in wanted]
 
 
+@pytest.mark.slow
 def test_numbers_of_hits_lie_beside_their_waveforms(chunk):
     fitted = chunk.fitted
     numbers = np.log1p(np.maximum(fitted.pulses.signal[:, [0, -1, 0]], 0.0))
@@ -150,6 +151,7 @@ def test_numbers_of_hits_lie_beside_their_waveforms(chunk):
     np.testing.assert_allclose(beside[:, 2], -2.5, atol=0.01)
 
 
+@pytest.mark.slow
 def test_the_first_particle_comes_where_the_waveform_begins(chunk):
     events = chunk.fitted.events
     found = pretraining.onset_and_numbers(events, load_config({"seed": 11}), "train")
@@ -161,6 +163,7 @@ def test_the_first_particle_comes_where_the_waveform_begins(chunk):
     assert np.corrcoef(np.log1p(signal), found[known, 2:].sum(axis=1))[0, 1] > 0.8
 
 
+@pytest.mark.slow
 def test_a_network_that_is_told_sees_more_of_every_hit(chunk):
     config = load_config({"networks": {"trial": RECIPES["complete_told"].entry}})
     settings = config.networks["trial"]

@@ -116,6 +116,7 @@ def residuals_of(rng, asymmetry, errors, n=60_000):
     return symmetric | {"time": time, "signal": seen - density}
 
 
+@pytest.mark.slow
 def test_attenuation_and_correlation_are_found_again(rng):
     asymmetry = Asymmetry(share=SHARE, attenuation=(210.0, 1000.0), correlation=-0.45)
     errors = ErrorModel(10.0, 1.5, 0.45, 1.5, 0.06, 0.3, -0.1, 0.02, 0.5, 700.0)
@@ -175,6 +176,7 @@ def test_share_by_zenith(rng):
             fit_share(replace(truth, muon_share=np.full(400, bad)))
 
 
+@pytest.mark.slow
 def test_silence_is_as_sure_as_without(rng):
     """The Poisson term of silent stations is that of the symmetric formulas; that of signals its
     own.

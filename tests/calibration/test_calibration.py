@@ -76,6 +76,7 @@ def test_errors_are_recovered(rng):
     )
 
 
+@pytest.mark.slow
 def test_errors_that_are_given_stay(rng):
     n = 5000
     residuals = {
@@ -92,9 +93,8 @@ def test_errors_that_are_given_stay(rng):
         assert getattr(found, name) == value
 
 
-@pytest.mark.parametrize(
-    "form", [(1.0, 2.0, 0.0), pytest.param((30.0, 1.5, 0.3), marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("form", [(1.0, 2.0, 0.0), (30.0, 1.5, 0.3)])
 def test_another_front_is_fitted(form, tmp_path):
     """Whatever front is fitted, calibration and file carry it, errors are right, and another one is
     refused.

@@ -365,6 +365,7 @@ def test_other_files_are_refused_and_leave_nothing(tmp_path, content, capsys):
     assert [p.name for p in tmp_path.iterdir()] == ["x.dst"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["dst", "txt"])
 def test_the_standard_reconstruction_is_kept(events, tmp_path, name):
     pulses = find_pulses(events)

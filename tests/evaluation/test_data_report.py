@@ -25,6 +25,7 @@ def measured(tmp_path_factory):
     return folder, events, fits
 
 
+@pytest.mark.slow
 def test_report_without_truth(measured):
     folder, events, fits = measured
     output = folder / "out" / "report.html"

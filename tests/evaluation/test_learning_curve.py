@@ -122,6 +122,7 @@ def test_tables_mark_what_was_not_measured(scores):
     assert "(n/" in text
 
 
+@pytest.mark.slow
 def test_the_command_writes_tables_and_a_figure(scores, tmp_path, capsys):
     path = tmp_path / "scores.json"
     write_json(path, scores)

@@ -229,6 +229,7 @@ def test_candidates_are_alike_but_for_what_was_seen(density):
     assert (sample.inputs[:, 1:, 5] != sample.inputs[:, :1, 5]).all()
 
 
+@pytest.mark.slow
 def test_probabilities_of_candidates_are_right():
     """Of independent stations, by expected signal and distance: what has the probability p comes
     with the frequency p, so that the mean of p of the shower that did it is that of sum p^2.

@@ -407,7 +407,7 @@ def test_layers_of_the_set_are_found(rng):
     )
     found = maps(subject, "core_x", np.arange(3))
     assert (found.tile_layer, found.waveform_layer) == ("norm", "encoder.quads")
-    assert found.channels.shape == (3, N, N, 48)
+    assert found.channels.shape == (3, N, N, 32)
 
 
 def test_answers_of_a_head_with_covariance_are_its_mean(rng):

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The smoke run on a real SLURM: munged, slurmctld and slurmd for one node on loopback, profile profiles/slurm.
+# A short run (tests/config/brief.yaml) on a real SLURM: munged, slurmctld and slurmd for one node on loopback, profile profiles/slurm.
 #
 #     tests/slurm/run.sh [folder of the environment's programs, default .venv/bin]
 #
@@ -94,7 +94,7 @@ export PATH="$BIN:$PATH"
 RESULTS=results-slurm
 rm -rf $RESULTS
 # The seconds are for a quick test: they would be a burden to a controller with many users.
-snakemake --workflow-profile profiles/slurm --configfile tests/config/smoke.yaml --config results=$RESULTS \
+snakemake --workflow-profile profiles/slurm --configfile tests/config/brief.yaml --config results=$RESULTS \
     --slurm-init-seconds-before-status-checks 2 --seconds-between-status-checks 3
 test -s $RESULTS/report.html
 echo "SLURM: $(grep -c . <(scontrol -o show jobs)) jobs, last ones:"
@@ -102,4 +102,4 @@ scontrol -o show jobs | tail -3 | sed -E 's/.*JobId=([0-9]+).*JobState=([A-Z]+).
 [ -z "$(scontrol -o show jobs | grep -v JobState=COMPLETED)" ] || { echo "SLURM: jobs that did not complete"; exit 1; }
 tashower verify $RESULTS
 rm -rf $RESULTS
-echo "SLURM: the smoke run went through"
+echo "SLURM: the short run went through"

@@ -72,4 +72,9 @@ def save(figure: Figure, path: FilePath, source: str = "") -> None:
 def save_both(figure: Figure, path: FilePath, source: str = "") -> None:
     """`save` a figure as a picture of points for pages and, beside it, of lines (`VECTOR`)."""
     save(figure, path, source)
-    save(figure, Path(path).with_suffix(VECTOR), source)
+    engine = figure.get_layout_engine()
+    figure.set_layout_engine("none")  # places were found for the first
+    try:
+        save(figure, Path(path).with_suffix(VECTOR), source)
+    finally:
+        figure.set_layout_engine(engine)
