@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ import yaml
 
 import tashower as ts
 from tashower.cli import main
+from tashower.config import load_config
 
 ROOT = Path(__file__).resolve().parent.parent
 RULES = {
@@ -333,19 +335,24 @@ def test_what_the_tutorial_simulates_runs(copy, monkeypatch):
     assert (copy / "results-mine" / "data" / "report.html").is_file()
 
 
-#: Planned in the slow suite; one of another array, which has most rules, in the fast one.
+#: Planned in the slow suite.
 PRESETS = (
     *("telescope_array", "tax4", "tale", "hisparc", "paper", "sample", "seeds"),
-    *("learning_curve", "long", "robustness", "systematic_gain"),
+    *("auger", "long", "robustness", "systematic_gain"),
 )
 
 
 @pytest.mark.parametrize(
-    "name", ["auger", *(pytest.param(one, marks=pytest.mark.slow) for one in PRESETS)]
+    "name", ["learning_curve", *(pytest.param(one, marks=pytest.mark.slow) for one in PRESETS)]
 )
 def test_presets_are_complete_configurations(name):
-    done = snakemake("--dry-run", "--configfile", f"config/{name}.yaml")
+    """Planned; and every command takes the part of the configuration that it is given."""
+    done = snakemake("--dry-run", "-p", "--configfile", f"config/{name}.yaml")
     assert done.returncode == 0, done.all
+    given = set(re.findall(r"--config ('\{.*?\}')\s", done.all))
+    assert len(given) >= 3
+    for text in given:
+        load_config(json.loads(shlex.split(text)[0]))
 
 
 @pytest.mark.slow

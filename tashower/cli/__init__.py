@@ -41,6 +41,9 @@ _GROUPS = (
     *(init, run, simulate, convert, fit, station_likelihood, limit, network, generate),
     *(refine, anomalies, evaluate, compare, judge, show, doctor, completion),
 )
+#: numpy's matrix products by one thread: shared out between several, the last digit of a sum is
+#: that of their number. torch is told its threads by the configuration.
+_ONE_THREAD = ("OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 #: Exit status of a command that was interrupted: 128 + SIGINT, as shells count.
 INTERRUPTED = 130
 
@@ -97,6 +100,7 @@ def main(words: Sequence[str] | None = None) -> int:
     `doctor` 1 where something is wrong.
     """
     words = sys.argv[1:] if words is None else list(words)
+    os.environ |= {name: os.environ.get(name, "1") for name in _ONE_THREAD}
     one_of_several = "LOCAL_RANK" in os.environ  # torchrun ends them with SIGTERM
     try:
         messages_to_stderr()

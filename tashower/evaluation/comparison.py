@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tashower.config import Config, as_dict
+from tashower.config.analysis import ScoresConfig
 from tashower.evaluation import cuts
 from tashower.evaluation.anchors import of_default_array
 from tashower.evaluation.bins import clean, events_in_bins, one_or_list
@@ -235,6 +236,65 @@ def settled(methods: dict, networks: Mapping) -> dict[str, Reconstruction]:
     }
 
 
+def _made_by(config: Config) -> dict:
+    """What scores say of themselves."""
+    return {
+        "format": "tashower scores",
+        "version": VERSION,
+        "software": provenance.software(),
+        "commit": provenance.commit(),
+        "created": provenance.now(),
+        "versions": provenance.versions(),
+        "configuration": as_dict(config),
+        "selection": f"events that pass the quality cuts of the {short(REFERENCE)} and have a "
+        "result from every method",
+    }
+
+
+def _bins_of(chosen: Truth, settings: ScoresConfig, weights: np.ndarray) -> dict[str, list[_Bin]]:
+    """The bins of the scored events, by kind; weights : (n,) of the events for E^-3."""
+    everything = np.arange(len(chosen.energy))
+    zenith = np.degrees(chosen.zenith)
+    return {
+        "all": [_Bin(everything)],
+        "weighted": [_Bin(everything, weights)],
+        "by_energy": [_Bin(b) for b in _energy_bins(chosen, settings)],
+        "by_zenith": [_Bin(b) for b in events_in_bins(zenith, settings.zenith_edges_deg)],
+    }
+
+
+def _of_networks(
+    config: Config,
+    members: dict[str, list[str]],
+    methods: dict[str, Reconstruction],
+    stated: Mapping[str, Stated],
+    truth: Truth,
+    draws: Draws,
+) -> dict:
+    """What scores say of networks alone.
+
+    members : {network: its trainings}; truth, draws : of all triggered events
+    """
+    corrected = {n: config.networks[n].corrects for n in members if n in config.networks}
+    passing = {name: np.flatnonzero(cuts.own(methods[name])) for name in members}
+    return {
+        "networks": {name: switches(config, name) for name in members},
+        "trainings": members,
+        "error_cuts": error_cuts(
+            methods,
+            {name: several for name, several in members.items() if name in corrected},
+            corrected,
+            truth,
+            draws,
+        ),
+        "outside_domain": {
+            name: flagged([methods[m] for m in several], stated[name], passing[name], draws)
+            for name, several in members.items()
+            if stated[name].domain
+        },
+    }
+
+
 def score(
     config: Config,
     methods: dict[str, Reconstruction],
@@ -269,14 +329,7 @@ def score(
     draws = draws_of_all._replace(shower=draws_of_all.shower[rows])
     found = {name: residuals(select_rows(table, rows), chosen) for name, table in methods.items()}
     spectrum, weights = _spectrum(config, chosen)
-    everything = np.arange(len(rows))
-    zenith = np.degrees(chosen.zenith)
-    bins = {
-        "all": [_Bin(everything)],
-        "weighted": [_Bin(everything, weights)],
-        "by_energy": [_Bin(b) for b in _energy_bins(chosen, settings)],
-        "by_zenith": [_Bin(b) for b in events_in_bins(zenith, settings.zenith_edges_deg)],
-    }
+    bins = _bins_of(chosen, settings, weights)
     measured = {
         name: _measured(r, chosen, draws, bins)
         for name, r in counted("score", found.items(), len(found), "methods")
@@ -296,19 +349,9 @@ def score(
         {name: of_rows(stated[name], rows) for name in methods},
         (networks, bins_of_coverage, draws),
     )
-    of_networks = {name: groups[name] for name in networks if name in groups}
-    corrected = {n: config.networks[n].corrects for n in of_networks if n in config.networks}
-    passing = {name: np.flatnonzero(cuts.own(methods[name])) for name in of_networks}
+    members = {name: groups[name] for name in networks if name in groups}
     scores = {
-        "format": "tashower scores",
-        "version": VERSION,
-        "software": provenance.software(),
-        "commit": provenance.commit(),
-        "created": provenance.now(),
-        "versions": provenance.versions(),
-        "configuration": as_dict(config),
-        "selection": f"events that pass the quality cuts of the {short(REFERENCE)} and have a "
-        "result from every method",
+        **_made_by(config),
         "n_triggered": len(good),
         "n_scored": len(rows),
         "n_showers": len(np.unique(chosen.shower_id)),
@@ -317,8 +360,7 @@ def score(
         "fraction_scored_by_energy": [
             float(good[b].mean()) if len(b) else np.nan for b in _energy_bins(truth, settings)
         ],
-        "networks": {name: switches(config, name) for name in networks if name in groups},
-        "trainings": {name: groups[name] for name in networks if name in groups},
+        **_of_networks(config, members, methods, stated, truth, draws_of_all),
         "published_ev": _published(config),
         "ladder": _ladder(measured, groups, bins),
         "limit": _limit(measured, groups, bins),
@@ -327,18 +369,6 @@ def score(
         "cuts": _cuts(methods, groups, truth, good, draws_of_all),
         "pulls": {name: _pull_table(of_fit) for name, of_fit in found_pulls.items()},
         "coverage": found_coverage,
-        "error_cuts": error_cuts(
-            methods,
-            {name: members for name, members in of_networks.items() if name in corrected},
-            corrected,
-            truth,
-            draws_of_all,
-        ),
-        "outside_domain": {
-            name: flagged([methods[m] for m in members], stated[name], passing[name], draws_of_all)
-            for name, members in of_networks.items()
-            if stated[name].domain
-        },
         "histories": histories(networks),
     }
     scored = Scored(

@@ -17,7 +17,7 @@ import numpy as np
 from tashower.evaluation import cuts
 from tashower.evaluation.bootstrap import Draws, over_trainings, replicates
 from tashower.evaluation.measured import errors_of
-from tashower.evaluation.scores import ONE_SIGMA, resolution_68
+from tashower.evaluation.scores import ONE_SIGMA, resolution_68, weighted_sums
 from tashower.events.model import Reconstruction, Truth
 from tashower.physics.geometry import direction, opening_angle
 
@@ -81,7 +81,7 @@ def _statistics(one: Judged, fit: Judged, halves: np.ndarray, weights: np.ndarra
     total = weights.sum(axis=1)
     passes = fit.passes & np.isfinite(one.angle)
     found = {
-        "fraction_fit_cuts": weights @ passes / total,
+        "fraction_fit_cuts": weighted_sums(weights, passes[:, None])[:, 0] / total,
         "angle_fit_cuts": resolution_68(one.angle[passes], weights[:, passes]),
     }
     for name, reference in (("own", one), ("fit", fit)):

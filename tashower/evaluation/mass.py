@@ -21,7 +21,7 @@ from tashower.errors import InputError
 from tashower.evaluation.bins import clean, events_in_bins, one_or_list
 from tashower.evaluation.bootstrap import Draws, draw_showers, over_trainings, replicates
 from tashower.evaluation.cuts import own
-from tashower.evaluation.scores import explained, half_width_68, mean, variance
+from tashower.evaluation.scores import explained, half_width_68, mean, variance, weighted_sums
 from tashower.evaluation.trainings import trainings
 from tashower.events.model import Reconstruction, Truth, select_rows
 
@@ -55,9 +55,11 @@ def linear_merit(values: np.ndarray, mass_number: np.ndarray, weights: np.ndarra
         x, w = values[rows], weights[:, rows]
         with np.errstate(invalid="ignore", divide="ignore"):
             w = w / w.sum(axis=1, keepdims=True)
-        middle = w @ x
+        middle = weighted_sums(w, x)
         products = (x[:, :, None] * x[:, None, :]).reshape(len(x), k * k)
-        spread += (w @ products).reshape(-1, k, k) - middle[:, :, None] * middle[:, None, :]
+        spread += (
+            weighted_sums(w, products).reshape(-1, k, k) - middle[:, :, None] * middle[:, None, :]
+        )
         means.append(middle)
     apart = means[0] - means[1]
     good = np.isfinite(spread).all(axis=(1, 2)) & np.isfinite(apart).all(axis=1)

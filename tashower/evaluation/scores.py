@@ -132,12 +132,20 @@ def half_width_68(values: ArrayLike, weights: ArrayLike | None = None) -> np.nda
     return _half_width(_ranked(values, _as_weights(values, weights)))
 
 
+def weighted_sums(weights: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """(b, k) sums of columns (n, k) with weights (b, n). No matrix product: the threads that share
+    it differ in number, and with them its last digit.
+    """
+    columns = np.ascontiguousarray(values.T, dtype=float)
+    return np.stack([np.einsum("bn,n->b", weights, column) for column in columns], axis=1)
+
+
 def mean(values: ArrayLike, weights: ArrayLike | None = None) -> np.ndarray:
     """(b,) weighted mean of values (n,); NaN without weight."""
     values = np.asarray(values, dtype=float)
     weights = _as_weights(values, weights)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return weights @ values / weights.sum(axis=1)
+        return weighted_sums(weights, values[:, None])[:, 0] / weights.sum(axis=1)
 
 
 def variance(values: ArrayLike, weights: ArrayLike | None = None) -> np.ndarray:
@@ -149,7 +157,8 @@ def variance(values: ArrayLike, weights: ArrayLike | None = None) -> np.ndarray:
     if len(values) < 2:
         return np.full(len(weights), np.nan)
     values = values - values.mean(axis=0)  # small numbers lose no digits in squares
-    moments = weights @ np.column_stack([np.ones(len(values)), values, (values**2).sum(axis=1)])
+    squares = (values**2).sum(axis=1)
+    moments = weighted_sums(weights, np.column_stack([np.ones(len(values)), values, squares]))
     with np.errstate(invalid="ignore", divide="ignore"):
         means = moments[:, 1:] / moments[:, :1]
     return np.maximum(means[:, -1] - (means[:, :-1] ** 2).sum(axis=1), 0.0)

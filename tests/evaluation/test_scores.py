@@ -1,5 +1,8 @@
 """Scores against closed forms."""
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -284,3 +287,26 @@ def test_a_file_may_hold_the_first_fit_alone(scored):
     text = as_markdown(scores)
     assert "constrained" not in text
     assert "the published comparison (0.37)." in text
+
+
+def test_scores_do_not_depend_on_the_threads_of_numpy():
+    """Matrix products do, in their last digits."""
+    code = """
+import numpy as np
+from tashower.evaluation.scores import mean, variance
+rng = np.random.default_rng(1)
+weights = rng.poisson(1.0, (200, 9001)).astype(float)
+values = rng.normal(size=(9001, 2))
+print(mean(values[:, 0], weights).tobytes().hex(), variance(values, weights).tobytes().hex())
+"""
+    said = [
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env=os.environ | {"OPENBLAS_NUM_THREADS": threads},
+            capture_output=True,
+            check=True,
+        ).stdout
+        for threads in ("1", "2")
+    ]
+    assert said[0] == said[1]
+    assert len(said[0]) > 200 * 16

@@ -38,6 +38,7 @@ def handed(stage):
             part["generators"] = {network: CONFIG["generators"][network]}
         if stage == "train":
             part["networks"] = {network: CONFIG["networks"][network]}
+            part["samples"] = CONFIG["samples"]  # its showers are some of them
         return json.dumps(part, sort_keys=True)
 
     return text
