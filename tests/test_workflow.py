@@ -350,7 +350,7 @@ def test_presets_are_complete_configurations(name):
     done = snakemake("--dry-run", "-p", "--configfile", f"config/{name}.yaml")
     assert done.returncode == 0, done.all
     given = set(re.findall(r"--config ('\{.*?\}')\s", done.all))
-    assert len(given) >= 3
+    assert given
     for text in given:
         load_config(json.loads(shlex.split(text)[0]))
 
