@@ -14,6 +14,8 @@ from pathlib import Path
 
 from scaling import rows_of
 
+#: What stands for `reconstruct_events` of a test sample.
+TESTED = "reconstruct_tested"
 PRESENT = Path(__file__).resolve().parents[1] / "tashower/workflow/resources.json"
 
 
@@ -26,6 +28,7 @@ def showers_of(configuration: dict) -> dict[str, float]:
     return {
         "simulate_events": min(chunk, samples["train"]),
         "reconstruct_events": min(chunk, samples["train"]),
+        TESTED: min(chunk, samples["test"]),
         "calibrate_fit": samples["calibration"],
         "train_network": samples["train"] + samples["validation"],
         "apply_network": min(chunk, samples["test"]),
@@ -42,19 +45,21 @@ def measured(folder: Path) -> tuple[dict[str, dict], str]:
     about = json.loads((folder / "scores.json").read_text())
     configuration = about["configuration"]
     showers = showers_of(configuration)
-    samples = configuration["samples"]
-    # The likelihoods, which take longest, are made of the test sample alone.
-    timed = showers | {"reconstruct_events": min(samples["chunk_size"], samples["test"])}
     memory, seconds, mean_seconds = {}, {}, {}
     history = [
         json.loads(path.read_text())["epochs"] for path in folder.glob("networks/*/history.json")
     ]
-    for rule, rows in rows_of(folder / "benchmarks").items():
+    all_rows = rows_of(folder / "benchmarks")
+    # The likelihoods, which take longest, are made of the test sample alone.
+    fits = all_rows.pop("reconstruct_events")
+    for rule, tested in (("reconstruct_events", False), (TESTED, True)):
+        all_rows[rule] = [row for row in fits if row["name"].startswith("test-") == tested]
+    for rule, rows in all_rows.items():
         if rule in showers:
             passes = max(map(len, history)) if rule == "train_network" else 1
             memory[rule] = (showers[rule], max(row["max_rss"] for row in rows))
             times = [row["s"] for row in rows]
-            seconds[rule] = (timed[rule] * passes, max(times))
+            seconds[rule] = (showers[rule] * passes, max(times))
             mean_seconds[rule] = (showers[rule] * passes, sum(times) / len(times))
     found = {"memory_mb": memory, "seconds": seconds, "mean_seconds": mean_seconds}
     return found, about["commit"]

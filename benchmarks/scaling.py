@@ -17,7 +17,7 @@ _OUTPUTS = {
 
 
 def rows_of(folder: Path) -> dict[str, list[dict]]:
-    """{rule: [row of a benchmark file, with `end`, when it ended]}."""
+    """{rule: [row of a benchmark file, with its `name` and `end`, when it ended]}."""
     found: dict[str, list[dict]] = {}
     for path in sorted(folder.glob("**/*.tsv")):
         rule = path.relative_to(folder).parts[0].removesuffix(".tsv")
@@ -28,7 +28,8 @@ def rows_of(folder: Path) -> dict[str, list[dict]]:
                     for name in ("s", "cpu_time", "max_pss", "max_rss")
                     if row[name] not in ("NA", "-")
                 }
-                found.setdefault(rule, []).append(numbers | {"end": path.stat().st_mtime})
+                about = {"name": path.stem, "end": path.stat().st_mtime}
+                found.setdefault(rule, []).append(numbers | about)
     return found
 
 

@@ -1,5 +1,8 @@
 """The command line: help, bad input, exit status."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -115,3 +118,18 @@ def test_fit_makes_the_methods_that_are_asked_for(tmp_path, capsys):
     assert not output.exists()
     assert main([*words, "--method", "published"]) == 0
     assert list(read_reconstruction(output)[0]) == ["free", "published"]
+
+
+@pytest.mark.parametrize("given", [None, "3"])
+def test_numpy_multiplies_with_one_thread_where_nothing_else_is_said(given):
+    code = (
+        "import os, sys; from tashower.cli import main; status = main(['completion', 'bash']);"
+        " print(os.environ['OPENBLAS_NUM_THREADS'], status, file=sys.stderr)"
+    )
+    environment = {k: v for k, v in os.environ.items() if k != "OPENBLAS_NUM_THREADS"}
+    if given:
+        environment["OPENBLAS_NUM_THREADS"] = given
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stderr.splitlines()[-1] == f"{given or 1} 0"

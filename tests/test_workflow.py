@@ -195,7 +195,6 @@ def test_networks_and_primaries_of_the_user_replace_the_default_ones(tmp_path):
     assert "helium" not in done.all
 
 
-@pytest.mark.slow
 def test_a_network_is_trained_again_only_when_it_changes_itself(tmp_path):
     """What the rule hands over, whose change starts it again, names one network."""
 
@@ -353,6 +352,12 @@ def test_presets_are_complete_configurations(name):
     assert given
     for text in given:
         load_config(json.loads(shlex.split(text)[0]))
+    if name == "learning_curve":  # each learns from the first chunks that hold its showers
+        learned = re.findall(r"--network (\w+) --train-events (\S+)", done.all)
+        assert len(learned) == 15
+        for network, files in learned:
+            last = int(re.search(r"showers_(\d+)", network)[1]) // 10_000 - 1
+            assert files.endswith(f"{last:03d}}}.h5" if last else "/000.h5"), network
 
 
 @pytest.mark.slow

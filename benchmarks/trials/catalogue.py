@@ -30,7 +30,8 @@ class Trial(NamedTuple):
 
 
 _TOLD = {"inputs": {"station_likelihood": True}}
-#: Larger networks: of some six times the multiply-adds, and that of config/long.yaml.
+#: Larger networks: seven times the multiply-adds of the default, and that of config/long.yaml, six
+#: times.
 _WIDE = {"waveform_channels": 48, "station_channels": 80, "dense_channels": 256}
 _LONG = {"waveform_channels": 24, "station_channels": 96, "grid_layers": 4}
 

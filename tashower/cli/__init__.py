@@ -41,9 +41,9 @@ _GROUPS = (
     *(init, run, simulate, convert, fit, station_likelihood, limit, network, generate),
     *(refine, anomalies, evaluate, compare, judge, show, doctor, completion),
 )
-#: numpy's matrix products by one thread: shared out between several, the last digit of a sum is
-#: that of their number. torch is told its threads by the configuration.
-_ONE_THREAD = ("OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+#: One thread for numpy's matrix products: the last digits of a sum depend on the number of threads.
+#: torch, which may use the same library, is told its own number where it trains and applies.
+_ONE_THREAD = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 #: Exit status of a command that was interrupted: 128 + SIGINT, as shells count.
 INTERRUPTED = 130
 
@@ -100,7 +100,8 @@ def main(words: Sequence[str] | None = None) -> int:
     `doctor` 1 where something is wrong.
     """
     words = sys.argv[1:] if words is None else list(words)
-    os.environ |= {name: os.environ.get(name, "1") for name in _ONE_THREAD}
+    if "numpy" not in sys.modules:  # else it is too late, and not ours to say
+        os.environ |= {name: os.environ.get(name, "1") for name in _ONE_THREAD}
     one_of_several = "LOCAL_RANK" in os.environ  # torchrun ends them with SIGTERM
     try:
         messages_to_stderr()

@@ -133,8 +133,8 @@ def half_width_68(values: ArrayLike, weights: ArrayLike | None = None) -> np.nda
 
 
 def weighted_sums(weights: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """(b, k) sums of columns (n, k) with weights (b, n). No matrix product: the threads that share
-    it differ in number, and with them its last digit.
+    """(b, k) sums of columns (n, k) with weights (b, n). Not a matrix product, whose last digits
+    depend on the number of threads.
     """
     columns = np.ascontiguousarray(values.T, dtype=float)
     return np.stack([np.einsum("bn,n->b", weights, column) for column in columns], axis=1)

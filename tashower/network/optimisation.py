@@ -44,17 +44,15 @@ def make_optimiser(network: nn.Module, settings: TrainingConfig) -> torch.optim.
     2019, arXiv:1711.05101, algorithm 1 with a multiplier that is the learning rate).
     """
     chosen, rate = settings.optimiser, settings.learning_rate
-    parameters, betas = network.parameters(), (chosen.beta1, chosen.beta2)
+    parameters, betas = list(network.parameters()), (chosen.beta1, chosen.beta2)
+    # One pass over the weights; torch has none for complex ones, which a user's model may have.
+    fused = all(parameter.is_floating_point() for parameter in parameters) or None
     if chosen.name == "adamw":
         return torch.optim.AdamW(
-            parameters,
-            lr=rate,
-            betas=betas,
-            weight_decay=settings.weight_decay,
-            fused=True,  # one pass over the weights
+            parameters, lr=rate, betas=betas, weight_decay=settings.weight_decay, fused=fused
         )
     if chosen.name == "adam":
-        return torch.optim.Adam(parameters, lr=rate, betas=betas, fused=True)
+        return torch.optim.Adam(parameters, lr=rate, betas=betas, fused=fused)
     if chosen.name == "sgd":
         made = torch.optim.SGD(
             parameters, lr=rate, momentum=chosen.momentum, nesterov=chosen.nesterov

@@ -2,7 +2,7 @@
 # The fast tests on the other Pythons that this machine has, 3.11 to 3.14, in environments of their own under build/.
 #
 # Without torch, whose usual build brings gigabytes of libraries for graphics cards where an index has no other: all but
-# networks, and what uses them, is tested; of the methods that compile long, the fits.
+# networks, and what uses them, is tested; of the methods that take long to compile, only the fits.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 

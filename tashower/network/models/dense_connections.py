@@ -8,8 +8,8 @@ from torch import nn
 from tashower.network.contracts import ModelInputs
 from tashower.network.layers import Sizes, TileNetwork, convolution
 
-#: Channels of the stations to one that a layer adds (choice: 12 of 48, the growth rate of the
-#: smallest networks of Huang et al.).
+#: Channels of the stations to one that a layer adds (choice: of 48 channels it would be 12,
+#: the growth rate of the smallest networks of Huang et al.).
 PER_GROWTH = 4
 
 

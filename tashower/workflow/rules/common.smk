@@ -130,6 +130,8 @@ SHOWERS = {
     "train_generator": SAMPLES["train"] + SAMPLES["validation"],
     "score_methods": SAMPLES["test"],
     "judge_generated": SAMPLES["train"],
+    "apply_network": min(SAMPLES["chunk_size"], SAMPLES["test"]),
+    "reconstruct_tested": min(SAMPLES["chunk_size"], SAMPLES["test"]),
 }
 
 
@@ -200,6 +202,12 @@ def with_stations(taken=lambda wildcards: True):
 def is_tested(wildcards):
     """Whether fits are of a test sample: the likelihood methods are compared with others, and correct nothing."""
     return split_of(wildcards.split) == "test"
+
+
+def measured_as(rule, split):
+    """Name of a rule in the measurements, which know fits of a test sample, with their likelihoods, apart."""
+    tested = rule == "reconstruct_events" and split_of(split) == "test"
+    return "reconstruct_tested" if tested else rule
 
 
 def is_informed(wildcards):

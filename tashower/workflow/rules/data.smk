@@ -46,8 +46,8 @@ rule fit_data:
     conda:
         "../environment.yml"
     resources:
-        mem_mb=memory_of_files("reconstruct_events"),
-        runtime=minutes("reconstruct_events"),
+        mem_mb=memory_of_files("reconstruct_tested"),
+        runtime=minutes("reconstruct_tested"),
     params:
         config=handed("fit"),
         stations=with_stations(),

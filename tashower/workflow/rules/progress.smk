@@ -13,7 +13,7 @@ from tashower.workload import Workload
 # Rules of measured events are taken for those of simulated ones.
 LIKE = {
     "convert_data": "reconstruct_events",
-    "fit_data": "reconstruct_events",
+    "fit_data": "reconstruct_tested",
     "apply_to_data": "apply_network",
     "explain_network": "apply_network",
     "report_data": "score_methods",
@@ -34,6 +34,16 @@ def seconds_of_rules():
     return found | {rule: found[like] for rule, like in LIKE.items()}
 
 
+def fits_apart(jobs):
+    """Numbers of jobs with fits of test samples, which take longest, apart from those of learning samples."""
+    fits = jobs.get("reconstruct_events", 0)
+    size = SAMPLES["chunk_size"]
+    learning = sum(-(-SAMPLES[sample] // size) for sample in ("train", "validation"))
+    plain = min(fits, learning)
+    apart = {"reconstruct_events": plain, "reconstruct_tested": fits - plain}
+    return {**jobs, **apart}
+
+
 class Bar(logging.Handler):
     """A bar after every job, and now and then, from what Snakemake logs."""
 
@@ -45,10 +55,11 @@ class Bar(logging.Handler):
         """Count what an event says of a job."""
         event = getattr(getattr(record, "event", None), "name", None)
         if event == "RUN_INFO":
-            self.workload.plan(record.stats)
+            self.workload.plan(fits_apart(record.stats))
             threading.Thread(target=self.now_and_then, daemon=True).start()
         elif event == "JOB_INFO":
-            self.workload.start(record.jobid, record.rule_name)
+            split = dict(getattr(record, "wildcards", None) or {}).get("split", "")
+            self.workload.start(record.jobid, measured_as(record.rule_name, split))
         elif event == "JOB_FINISHED":
             self.workload.finish(record.job_id)
         elif event == "PROGRESS":

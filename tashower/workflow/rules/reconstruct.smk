@@ -54,8 +54,12 @@ rule reconstruct_events:
     conda:
         "../environment.yml"
     resources:
-        mem_mb=memory("reconstruct_events"),
-        runtime=minutes("reconstruct_events"),
+        mem_mb=lambda wildcards, attempt: memory(
+            measured_as("reconstruct_events", wildcards.split)
+        )(wildcards, attempt),
+        runtime=lambda wildcards, attempt: minutes(
+            measured_as("reconstruct_events", wildcards.split)
+        )(wildcards, attempt),
     params:
         config=handed("fit"),
         stations=with_stations(is_tested),

@@ -5,7 +5,7 @@ rule simulate_events:
         f"{RESULTS}/logs/simulate_events/{{split}}-{{chunk}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/simulate_events/{{split}}-{{chunk}}.tsv"
-    # The calibration takes one core for long: it starts first.
+    # All fits wait for the calibration, which takes long on one core: its showers come first.
     priority: lambda wildcards: 1 if wildcards.split == "calibration" else 0
     conda:
         "../environment.yml"
