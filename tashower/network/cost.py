@@ -12,7 +12,7 @@ from tashower.network.contracts import ModelInputs
 from tashower.types import FilePath
 
 #: Hit stations of the event that multiply-adds are counted for: the mean of the events of the
-#: default configuration, in a tile of 6 x 6 (19.2 in the first 12,828 of its test sample).
+#: default configuration, in a tile of 6 x 6 (19.2 in 12,828 of them).
 HITS = 19
 
 
