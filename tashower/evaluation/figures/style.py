@@ -73,9 +73,8 @@ def save_both(figure: Figure, path: FilePath, source: str = "") -> None:
     """`save` a figure as a picture of points for pages and, beside it, of lines (`VECTOR`)."""
     save(figure, path, source)
     engine = figure.get_layout_engine()
-    figure.set_layout_engine(
-        "none"
-    )  # that of the first is kept: to find it takes as long as to draw
+    # The layout of the first is kept: to find it takes as long as to draw.
+    figure.set_layout_engine("none")
     try:
         save(figure, Path(path).with_suffix(VECTOR), source)
     finally:
