@@ -33,13 +33,19 @@ def planned(profile, *more) -> str:
 
 
 def resources(text) -> dict[str, dict[str, str]]:
-    """{rule: {resource: value}} of the jobs that a dry run prints."""
+    """{rule: {resource: value}}: the most that a job of the rule asks for in a dry run, which
+    prints the jobs of a rule in no fixed order.
+    """
     found = {}
     for block in re.split(r"\nrule ", text)[1:]:
         line = re.search(r"resources: (.*)", block)
         threads = re.search(r"threads: (\d+)", block)
         values = dict(word.split("=", 1) for word in line[1].split(", ")) if line else {}
-        found[block.split(":")[0]] = values | {"threads": threads[1] if threads else "1"}
+        values["threads"] = threads[1] if threads else "1"
+        most = found.setdefault(block.split(":")[0], {})
+        for name, value in values.items():
+            if name not in most or (value.isdecimal() and int(value) > int(most[name])):
+                most[name] = value
     return found
 
 
