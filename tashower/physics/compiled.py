@@ -6,21 +6,26 @@ loop calls it with numbers: simulation, fit and tests use one and the same text.
 
 numba's cache notices a change in the file of a compiled function, not in the files of the formulas
 it calls. The cache folder is therefore named after the sources, so that a changed formula can never
-leave an old loop behind.
+leave an old loop behind; and as it says what the loops are made of, the same ones are found from
+every place that the package lies in: checkouts, environments, containers.
 """
 
 import hashlib
 import os
+import uuid
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
 import numba
+from numba.core import caching
 from numba.extending import register_jitable
 
 from tashower.caches import COMPILING, cache_folder, say_once, why_not_writable
 
 _CHOSEN_BY_USER = os.environ.get("NUMBA_CACHE_DIR")
+
+_PACKAGE = Path(__file__).resolve().parent.parent
 
 #: Decorator of a formula: ordinary Python on arrays, compiled when called from a `compiled` loop.
 formula = register_jitable
@@ -31,11 +36,10 @@ def source_fingerprint(room: str) -> str:
     """Twelve hexadecimal digits that change with any source file of the package that a loop of the
     given room may call: `physics`, `calibration` and the room itself; of room "", all of them.
     """
-    package = Path(__file__).resolve().parent.parent
     digest = hashlib.sha256()
     for folder in sorted({"physics", "calibration", room}):
-        for path in sorted((package / folder).rglob("*.py")):
-            digest.update(str(path.relative_to(package)).encode())
+        for path in sorted((_PACKAGE / folder).rglob("*.py")):
+            digest.update(str(path.relative_to(_PACKAGE)).encode())
             digest.update(path.read_bytes())
     return digest.hexdigest()[:12]
 
@@ -51,12 +55,75 @@ def cache_root() -> str | None:
     return cache_folder()
 
 
-def _cache_folder(module: str) -> str | None:
+def _room(module: str) -> str:
+    """The room of the package that a module is in; "" outside, whose loops may call any room."""
     parts = module.split(".")
-    # A loop outside of the package may call any room.
-    room = parts[1] if parts[0] == "tashower" and len(parts) > 2 else ""
-    root = cache_root()
+    return parts[1] if parts[0] == "tashower" and len(parts) > 2 else ""
+
+
+def _cache_folder(module: str) -> str | None:
+    room, root = _room(module), cache_root()
     return root and os.path.join(root, f"{room or 'other'}-{source_fingerprint(room)}")
+
+
+class _Place:
+    """Where numba keeps a loop of the package, asked of it by these names: by module and line in
+    the folder of its sources. numba itself goes by the path and the time of the file, and every
+    checkout would compile the same loops anew.
+    """
+
+    @classmethod
+    def from_function(cls, function: Callable, file: str) -> "_Place | None":
+        """None for a loop outside of the package: its own file is not in the fingerprint."""
+        inside = _room(function.__module__) and Path(file).resolve().is_relative_to(_PACKAGE)
+        return cls(function) if inside else None
+
+    def __init__(self, function: Callable):
+        self._module = function.__module__
+        self._line = function.__code__.co_firstlineno
+
+    def get_cache_path(self) -> str:
+        return os.path.join(_cache_folder(self._module), self._module)
+
+    def ensure_cache_path(self) -> None:
+        os.makedirs(self.get_cache_path(), exist_ok=True)
+
+    def get_source_stamp(self) -> str:
+        return source_fingerprint(_room(self._module))
+
+    def get_disambiguator(self) -> str:
+        return str(self._line)
+
+
+class _Contents(caching.CompileResultCacheImpl):
+    _locator_classes = (_Place, *caching.CompileResultCacheImpl._locator_classes)
+
+
+class _Files(caching.IndexDataCacheFile):
+    """numba numbers the files of a loop: two processes that compile it at once for two signatures,
+    or for two kinds of processor, would write under one number, and one find the other's code.
+    """
+
+    def _data_name(self, number: int) -> str:
+        return super()._data_name(number).replace(".nbc", f".{uuid.uuid4().hex[:12]}.nbc")
+
+
+class _Kept(caching.FunctionCache):
+    """Compiled loops of one function, between processes."""
+
+    _impl_class = _Contents
+
+    def __init__(self, function: Callable):
+        super().__init__(function)
+        stamp = self._impl.locator.get_source_stamp()
+        self._cache_file = _Files(self._cache_path, self._impl.filename_base, stamp)
+
+    def save_overload(self, *args: object) -> None:
+        """As numba does, but going on where that fails: on a full disk."""
+        try:
+            super().save_overload(*args)
+        except OSError as error:
+            say_once(f"{cache_root()}: {error.strerror or error}: compiled loops are not kept")
 
 
 def _usable(folder: str | None) -> bool:
@@ -69,19 +136,20 @@ def _usable(folder: str | None) -> bool:
     return reason is None
 
 
-def _tolerant(save: Callable) -> Callable:
-    """A method that keeps a compiled loop, which goes on where that fails: on a full disk."""
+def _kept(function: Callable, folder: str) -> _Kept:
+    """The loops of a function in a folder, also of one outside of the package, which numba keeps
+    in folders of its own that a changed formula does not move, unless it is told.
+    """
+    before, numba.config.CACHE_DIR = numba.config.CACHE_DIR, folder
+    try:
+        return _Kept(function)
+    finally:
+        numba.config.CACHE_DIR = before
 
-    def saved(*args):
-        try:
-            save(*args)
-        except OSError as error:
-            say_once(f"{cache_root()}: {error.strerror or error}: compiled loops are not kept")
 
-    return saved
-
-
-def compiled(function: Callable | None = None, **options: object) -> Callable:
+def compiled(
+    function: Callable | None = None, *, cache: bool = True, **options: object
+) -> Callable:
     """Decorator of a loop: compiled by numba, cached between processes, releases the interpreter
     lock.
 
@@ -92,19 +160,11 @@ def compiled(function: Callable | None = None, **options: object) -> Callable:
     """
 
     def decorate(function):
-        folder, before = _cache_folder(function.__module__), numba.config.CACHE_DIR
-        # Else numba falls back to folders of its own, which a changed formula does not move.
-        kept = _usable(folder)
-        numba.config.CACHE_DIR = folder if kept else before
-        try:
-            loop = numba.njit(
-                function, **{"cache": kept, "nogil": True, "error_model": "numpy", **options}
-            )
-        finally:
-            numba.config.CACHE_DIR = before
-        if kept and hasattr(loop, "_cache"):
-            loop._cache.save_overload = _tolerant(loop._cache.save_overload)
-        if hasattr(loop, "_cache"):
+        loop = numba.njit(function, **{"nogil": True, "error_model": "numpy", **options})
+        if hasattr(loop, "_cache"):  # not where numba is switched off
+            folder = _cache_folder(function.__module__)
+            if cache and _usable(folder):
+                loop._cache = _kept(function, folder)
             COMPILING.watch(loop._cache)
         return loop
 

@@ -194,11 +194,13 @@ def test_what_does_not_belong_together_is_refused(folder, capsys):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("checkout", [True, False])
-def test_the_workflow_runs_the_configuration_and_makes_the_table(tmp_path, checkout):
-    """With the keys of this command over it; it comes with a checkout."""
+@pytest.mark.parametrize(("checkout", "named"), [(True, False), (True, True), (False, False)])
+def test_the_workflow_runs_the_configuration_and_makes_the_table(tmp_path, checkout, named):
+    """With the keys of this command over it, once if it is named, too; it comes with a checkout."""
+    file = ROOT / "config" / "backbones.yaml"
     words = [sys.executable, "-m", "tashower", "run", "-n", "-p", "--cores", "1"]
     words += ["--snakefile", str(ROOT / "Snakefile")] if checkout else []
+    words += ["--config", str(file)] if named else []
     words += ["compare_backbones", "-C", "results=r", "seed=7"]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     options = {"cwd": tmp_path, "env": environment, "text": True, "capture_output": True}
@@ -206,8 +208,9 @@ def test_the_workflow_runs_the_configuration_and_makes_the_table(tmp_path, check
     said = done.stdout + done.stderr
     assert done.returncode == 0, said
     if checkout:
-        file = ROOT / "config" / "backbones.yaml"
-        assert f"--config {file} -C 'results=\"r\"' seed=7 && tashower backbones r" in said
+        assert (
+            f"Snakefile --config {file} -C 'results=\"r\"' seed=7 && tashower backbones r" in said
+        )
     else:
         assert "it comes with a checkout" in said
         assert "tashower backbones" not in said

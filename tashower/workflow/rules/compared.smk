@@ -25,7 +25,8 @@ CONFIGURATIONS = configurations()
 
 def run_of(name, cores):
     """The command that runs a configuration, over those and the keys of this run."""
-    files = [str(path) for path in (*workflow.overwrite_configfiles, name)]
+    given = map(str, workflow.overwrite_configfiles)
+    files = [path for path in given if not os.path.samefile(path, name)] + [str(name)]
     keys = [f"{key}={json.dumps(value)}" for key, value in GIVEN.items()]
     words = ["tashower", "run", "--cores", str(cores)]
     words += ["--snakefile", str(workflow.main_snakefile)]
