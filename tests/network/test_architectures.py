@@ -473,7 +473,7 @@ def test_networks_of_the_comparison_are_of_one_size():
         name: build_model(find_model(one.model), inputs, one.options) for name, one in first.items()
     }
     counts = {name: multiply_adds(network, inputs) for name, network in made.items()}
-    stated = re.findall(r"^\| (`.*`) \| ([\d,]+) \| ([\d.]+) \|$", PAGE.read_text(), re.MULTILINE)
+    stated = re.findall(r"^\| (`\w+`) \| ([\d,]+) \| ([\d.]+) \|", PAGE.read_text(), re.MULTILINE)
     rows = {n: row[1:] for row in stated for n in re.findall("`(.*?)`", row[0])}
     assert rows == {
         name: (f"{n_parameters(network):,}", f"{counts[name] / 1e6:.2f}")
