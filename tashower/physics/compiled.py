@@ -83,15 +83,19 @@ class _Place:
         self._line = function.__code__.co_firstlineno
 
     def get_cache_path(self) -> str:
+        """The folder of the module's loops."""
         return os.path.join(_cache_folder(self._module), self._module)
 
     def ensure_cache_path(self) -> None:
+        """Make that folder."""
         os.makedirs(self.get_cache_path(), exist_ok=True)
 
     def get_source_stamp(self) -> str:
+        """What a kept loop has to agree with: the sources that it may call."""
         return source_fingerprint(_room(self._module))
 
     def get_disambiguator(self) -> str:
+        """What tells functions of one name in a module apart: the line."""
         return str(self._line)
 
 
