@@ -74,11 +74,23 @@ def late_signal_factor(along, r_tangent, attenuation):
 
 
 @formula
+def _nearness(along, length):
+    """1 - l/12 km, see `late_time_factor`."""
+    return 1.0 - np.minimum(along, 10_000.0) / length
+
+
+@formula
 def late_time_factor(along, length=LATE_LENGTH):
     """(1 - l/12 km)^1.05: delays shrink downstream, farther from the shower's maximum; l = along
     [m], kept below 10 km; length [m], in place of 12 km.
     """
-    return (1.0 - np.minimum(along, 10_000.0) / length) ** LATE_POWER
+    return _nearness(along, length) ** LATE_POWER
+
+
+@formula
+def log_late_time_factor(along, length=LATE_LENGTH):
+    """ln of `late_time_factor`, without the power."""
+    return LATE_POWER * np.log(_nearness(along, length))
 
 
 @formula

@@ -15,7 +15,7 @@ from tashower.physics.description import softened
 from tashower.physics.early_late import (
     LATE_ATTENUATION_MUONS,
     late_signal_factor,
-    late_time_factor,
+    log_late_time_factor,
     muon_share_at,
 )
 from tashower.physics.geometry import distance_along_axis
@@ -61,7 +61,7 @@ def station_conditions(place, shower, lateral, area):
     return (
         log_size + log_ldf + np.log(area * (of_muons + of_others)),
         np.log(of_muons / of_others),
-        log_scale + np.log(late_time_factor(along)),
+        log_scale + log_late_time_factor(along),
         secant,
         np.log(r),
     ), along / SPEED_OF_LIGHT

@@ -21,6 +21,7 @@ from tashower.reconstruction.likelihood.ratio import (
     log_ratio,
     ratio_space,
 )
+from tashower.reconstruction.likelihood.tiles import SPARE
 
 #: What a row is: a hit, a hit with a saturated signal, nothing.
 HIT, SATURATED, SILENT = 0, 1, 2
@@ -31,6 +32,7 @@ _LARGEST_RATE = 8.0  # ln of the rate beyond which a hit is certain
 _LOG_2PI = math.log(2.0 * math.pi)
 _CERTAIN = 25.0  # ln of the odds beyond which a hit is the shower's
 N_CONDITIONS = 5
+_INPUTS = 6  # one of zeros: tiles take them in pairs
 # Single precision, so that loops stay in it.
 _ZERO, _HALF = np.float32(0.0), np.float32(0.5)
 
@@ -71,7 +73,7 @@ class Rows(NamedTuple):
     delay: np.ndarray  #: (n,) behind the plane front [ns]
     result: np.ndarray  #: (n,)
     by: np.ndarray  #: (6, n), derivatives by the conditions and the delay
-    inputs: np.ndarray  #: (8, n)
+    inputs: np.ndarray  #: (6, n), the conditions and one of zeros
     hidden_1: np.ndarray  #: (h, n)
     hidden_2: np.ndarray  #: (h, n)
     slope_1: np.ndarray  #: (h, n)
@@ -86,9 +88,9 @@ class Rows(NamedTuple):
 
 
 def compiled_density(density: Density) -> Density:
-    """A `Density` as the loops take it: single precision, inputs padded to eight."""
+    """A `Density` as the loops take it: single precision, inputs padded to six."""
     columns = density._asdict()
-    padded = np.zeros((len(density.bias_1), 8))
+    padded = np.zeros((len(density.bias_1), _INPUTS))
     padded[:, :N_CONDITIONS] = density.weight_1
     columns["weight_1"] = padded
     for name in ("weight_1", "bias_1", "weight_2", "bias_2", "weight_3", "bias_3"):
@@ -98,22 +100,23 @@ def compiled_density(density: Density) -> Density:
 
 @compiled
 def rows_space(learned, n):
-    """A new `Rows`."""
+    """A new `Rows`; what layers take has spare columns (`tiles.SPARE`)."""
     density = learned.density
     h, o = len(density.bias_1), len(density.bias_3)
     parts = (o - 2) // 12
+    wide = n + SPARE
     bits = np.zeros(n, np.int32)
     return Rows(
         np.zeros((N_CONDITIONS, n)),
         np.zeros(n),
         np.zeros(n),
         np.zeros((6, n)),
-        np.zeros((8, n), np.float32),
+        np.zeros((_INPUTS, wide), np.float32),
+        np.zeros((h, wide), np.float32),
+        np.zeros((h, wide), np.float32),
         np.zeros((h, n), np.float32),
         np.zeros((h, n), np.float32),
-        np.zeros((h, n), np.float32),
-        np.zeros((h, n), np.float32),
-        np.zeros((o, n), np.float32),
+        np.zeros((o, wide), np.float32),
         np.zeros((5, parts, n), np.float32),
         np.zeros((parts, n), np.float32),
         np.zeros((5, n), np.float32),

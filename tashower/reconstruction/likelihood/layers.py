@@ -1,5 +1,5 @@
 """Layers of a small network, in single precision, for many rows at once: rows stand next to each
-other in memory, so that the loops over them become vector instructions. Compiled.
+other in memory, so that what is done to them becomes vector instructions. Compiled.
 """
 
 import math
@@ -7,6 +7,13 @@ import math
 import numpy as np
 
 from tashower.physics.compiled import inner
+from tashower.reconstruction.likelihood.tiles import (
+    LANES,
+    four_columns,
+    four_rows,
+    two_columns,
+    two_rows,
+)
 
 # Single precision, so that loops stay in it; the last five are of the exponential.
 _ONE, _HALF, _TO_2, _LEAST, _MOST = np.array(
@@ -39,55 +46,42 @@ def exponentials(values, bits, powers, begin, end):
 @inner(inline=False)
 def linear(layer, source, target, span, chosen):
     """target = weight source + bias for the neurons chosen[0] to chosen[1], whose number is even,
-    and the rows of a span, two neurons and four inputs at a time; layer : (weight, bias).
+    and the rows of a span; layer : (weight, bias).
+
+    Arrays of rows have `tiles.SPARE` columns more than rows.
     """
     weight, bias = layer
     begin, end = span
-    for j in range(chosen[0], chosen[1], 2):
-        row, other = target[j, begin:end], target[j + 1, begin:end]
-        start, other_start = bias[j], bias[j + 1]
+    first, last = chosen
+    for j in range(first, last):
+        row, start = target[j, begin:end], bias[j]
         for k in range(len(row)):
             row[k] = start
-            other[k] = other_start
-        for i in range(0, weight.shape[1], 4):
-            w0, w1, w2, w3 = weight[j, i], weight[j, i + 1], weight[j, i + 2], weight[j, i + 3]
-            v0, v1, v2 = weight[j + 1, i], weight[j + 1, i + 1], weight[j + 1, i + 2]
-            v3 = weight[j + 1, i + 3]
-            s0, s1 = source[i, begin:end], source[i + 1, begin:end]
-            s2, s3 = source[i + 2, begin:end], source[i + 3, begin:end]
-            for k in range(len(row)):
-                x0, x1, x2, x3 = s0[k], s1[k], s2[k], s3[k]
-                row[k] += (w0 * x0 + w1 * x1) + (w2 * x2 + w3 * x3)
-                other[k] += (v0 * x0 + v1 * x1) + (v2 * x2 + v3 * x3)
+    fours, summed = first + 4 * ((last - first) // 4), (0, weight.shape[1])
+    for k in range(begin, end, LANES):
+        for j in range(first, fours, 4):
+            four_rows(weight, source, target, (j, k, end - k), summed)
+        for j in range(fours, last, 2):
+            two_rows(weight, source, target, (j, k, end - k), summed)
 
 
 @inner(inline=False)
 def transposed(weight, source, target, span, chosen):
-    """target += weight^T source, over the neurons chosen[0] to chosen[1] of the source, whose
-    number is even, for two inputs and four neurons at a time, and two of those at the end.
+    """target += weight^T source, over the neurons chosen[0] to chosen[1] of the source, for inputs
+    whose number is even.
+
+    Arrays of rows have `tiles.SPARE` columns more than rows.
     """
     begin, end = span
-    first, last = chosen
-    fours = first + 4 * ((last - first) // 4)
-    for i in range(0, weight.shape[1], 2):
-        row, other = target[i, begin:end], target[i + 1, begin:end]
-        for j in range(first, fours, 4):
-            w0, w1, w2, w3 = weight[j, i], weight[j + 1, i], weight[j + 2, i], weight[j + 3, i]
-            v0, v1, v2 = weight[j, i + 1], weight[j + 1, i + 1], weight[j + 2, i + 1]
-            v3 = weight[j + 3, i + 1]
-            s0, s1 = source[j, begin:end], source[j + 1, begin:end]
-            s2, s3 = source[j + 2, begin:end], source[j + 3, begin:end]
-            for k in range(len(row)):
-                x0, x1, x2, x3 = s0[k], s1[k], s2[k], s3[k]
-                row[k] += (w0 * x0 + w1 * x1) + (w2 * x2 + w3 * x3)
-                other[k] += (v0 * x0 + v1 * x1) + (v2 * x2 + v3 * x3)
-        for j in range(fours, last, 2):
-            w0, w1, v0, v1 = weight[j, i], weight[j + 1, i], weight[j, i + 1], weight[j + 1, i + 1]
-            s0, s1 = source[j, begin:end], source[j + 1, begin:end]
-            for k in range(len(row)):
-                x0, x1 = s0[k], s1[k]
-                row[k] += w0 * x0 + w1 * x1
-                other[k] += v0 * x0 + v1 * x1
+    if chosen[1] <= chosen[0]:
+        return
+    n_inputs = weight.shape[1]
+    fours = 4 * (n_inputs // 4)
+    for k in range(begin, end, LANES):
+        for i in range(0, fours, 4):
+            four_columns(weight, source, target, (i, k, end - k), chosen)
+        for i in range(fours, n_inputs, 2):
+            two_columns(weight, source, target, (i, k, end - k), chosen)
 
 
 @inner(inline=False)

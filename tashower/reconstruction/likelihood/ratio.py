@@ -9,6 +9,7 @@ import numpy as np
 from tashower.calibration.station_likelihood import LARGEST_RATIO, SEEN_RANGE, Ratio
 from tashower.physics.compiled import compiled, inner
 from tashower.reconstruction.likelihood.layers import activate, linear, transposed
+from tashower.reconstruction.likelihood.tiles import SPARE
 
 #: Inputs beside the five conditions: reduced time and ln(signal/expected signal), halved.
 _TIME, _SIGNAL, _INPUTS = 5, 6, 8
@@ -61,12 +62,12 @@ def codes(ratio: Ratio, shapes: np.ndarray) -> np.ndarray:
 
 @compiled
 def ratio_space(ratio, n):
-    """A new `RatioRows`."""
-    h = len(ratio.bias_2)
+    """A new `RatioRows`; what layers take has spare columns (`tiles.SPARE`)."""
+    h, wide = len(ratio.bias_2), n + SPARE
     return RatioRows(
-        np.zeros((_INPUTS, n), np.float32),
-        np.zeros((h, n), np.float32),
-        np.zeros((h, n), np.float32),
+        np.zeros((_INPUTS, wide), np.float32),
+        np.zeros((h, wide), np.float32),
+        np.zeros((h, wide), np.float32),
         np.zeros((h, n), np.float32),
         np.zeros((h, n), np.float32),
         np.zeros(n, np.float32),
@@ -84,7 +85,7 @@ def log_ratio(ratio, rows, reduced, seen, block, sloped):
     """ln of the ratio of the rows of a block into `rows.value`; with `sloped`, its derivatives by
     the reduced conditions, u and v into `rows.inputs`.
 
-    rows : `RatioRows`; reduced : ((8, n) of which five are reduced conditions, (n,) u, (n,) v)
+    rows : `RatioRows`; reduced : ((6, n) of which five are reduced conditions, (n,) u, (n,) v)
     """
     begin, end = span = block.begin, block.end
     hidden = (0, len(ratio.bias_2))
