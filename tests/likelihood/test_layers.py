@@ -11,12 +11,12 @@ OLD = np.float32(7.0)
 SPANS = [(0, 1), (0, LANES), (3, LANES + 3), (5, 2 * LANES + 4), (2, 20), (19, 40)]
 
 
-@compiled(cache=False)
+@compiled
 def through(layer, source, target, span, chosen):
     linear(layer, source, target, span, chosen)
 
 
-@compiled(cache=False)
+@compiled
 def back(weight, source, target, span, chosen):
     transposed(weight, source, target, span, chosen)
 
