@@ -1,7 +1,7 @@
 """The configuration: the files that are generated from the models, defaults, values, networks."""
 
 import json
-from dataclasses import FrozenInstanceError, asdict, replace
+from dataclasses import FrozenInstanceError, asdict, fields, replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,7 @@ from tashower.config import (
     plain_scalars,
     schema,
 )
+from tashower.config.generators import OPTIONS_OF_KIND
 from tashower.errors import InputError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -66,6 +67,14 @@ def test_every_key_has_a_description_and_stands_in_the_tables():
         for key, entry in section["properties"].items():
             assert "$ref" in entry or entry["description"], key
             assert f"`{key}`" in tables or f"{key}\n" in tables
+
+
+@pytest.mark.parametrize("kind", OPTIONS_OF_KIND)
+def test_options_of_generators_stand_in_the_tables(kind):
+    _, _, table = describe().partition(f"## generators.NAME.options of the kind {kind}\n")
+    rows = table.partition("\n## ")[0].splitlines()
+    names = [row.split("`")[1] for row in rows if row.startswith("| `")]
+    assert names == [field.name for field in fields(OPTIONS_OF_KIND[kind])]
 
 
 def test_schema_agrees_with_the_models():

@@ -104,6 +104,13 @@ def test_the_table_holds_every_command():
     assert list(commands()) == list(COMMANDS)
 
 
+def test_the_list_of_commands_says_what_each_is_for():
+    """As it was written: argparse fills in what follows a per cent sign."""
+    listed = " ".join(_parser().format_help().split())
+    for name, parser in commands().items():
+        assert f"{name} {' '.join(parser.description.split())}" in listed
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_options_are_alike(name):
     """Files to read by position, `-o` and `--output` for the file to write, and nothing else than

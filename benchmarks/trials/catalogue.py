@@ -30,8 +30,7 @@ class Trial(NamedTuple):
 
 
 _TOLD = {"inputs": {"station_likelihood": True}}
-#: Larger networks: seven times the multiply-adds of the default, and that of config/long.yaml, six
-#: times.
+#: Larger networks: seven and six times the multiply-adds of the default.
 _WIDE = {"waveform_channels": 48, "station_channels": 80, "dense_channels": 256}
 _LONG = {"waveform_channels": 24, "station_channels": 96, "grid_layers": 4}
 
@@ -101,7 +100,7 @@ TRIALS = {
     "set": Trial("attention over a set of stations", "set"),
     "wide": Trial("48, 80 and 256 channels instead of 16, 32 and 128", "wide"),
     "deep": Trial("6 layers over the grid instead of 2", "deep"),
-    "long": Trial("96 channels over 4 layers of the grid: that of config/long.yaml", "long"),
+    "long": Trial("96 channels over 4 layers of the grid", "long"),
     **{
         name: Trial(
             "{} channels of the encoder, {} over {} layers".format(*name.split("_")[1:]), name

@@ -60,7 +60,8 @@ def add_command(
     configured: bool = False,
 ) -> CommandParser:
     """A new command that calls `run`; configured: it takes --config."""
-    sub = commands.add_parser(name, help=text, description=text)
+    # argparse fills the help in, not the description.
+    sub = commands.add_parser(name, help=text.replace("%", "%%"), description=text)
     sub.set_defaults(run=run)
     if configured:
         sub.add_argument("--config", help=_CONFIG_HELP)

@@ -76,9 +76,10 @@ class TileOptions:
 
 @dataclass(frozen=True, config=STRICT)
 class GridOptions(TileOptions):
-    """Options of the model `grid`; the other built-in models (docs/network_backbones.md) have them
-    without batch_normalisation, `residual` and `fractal` with drop_path. Those of a model of your
-    own are numbers, text or true and false, given to its function as they are.
+    """Options of the model `grid`; the other built-in models of the grid
+    (docs/network_backbones.md) have them without batch_normalisation, `residual` and `fractal` with
+    drop_path; `set` has others. Those of a model of your own are numbers, text or true and false,
+    given to its function as they are.
     """
 
     batch_normalisation: Switch = Field(

@@ -8,7 +8,7 @@ from functools import cache
 from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 
-from tashower.config.generators import GeneratorSettings
+from tashower.config.generators import OPTIONS_OF_KIND, GeneratorSettings
 from tashower.config.models import Config
 from tashower.config.networks import NETWORKS, GridOptions
 from tashower.config.reading import as_dict
@@ -54,7 +54,7 @@ def _keys(values, entry: dict) -> Iterator[tuple[str, object, dict]]:
         default, item = getattr(values, field.name), _followed(entry["properties"][field.name])
         if field.name == "networks":
             default = NETWORKS
-        elif field.name == "options":
+        elif field.name == "options" and not isinstance(values, GeneratorSettings):
             default, item = GridOptions(), _schema_of(GridOptions)
         yield field.name, default, item
 
@@ -104,6 +104,9 @@ def describe() -> str:
     whole = schema()
     one = whole["$defs"]["GeneratorSettings"]  # there is none by default
     of_generators = _tables("generators.NAME", GeneratorSettings(), one)
+    for kind, options in OPTIONS_OF_KIND.items():
+        name = f"generators.NAME.options of the kind {kind}"
+        of_generators += _tables(name, options(), _schema_of(options))
     return "\n".join([*_tables("", Config(), whole), *of_generators]).strip()
 
 
