@@ -9,7 +9,7 @@ for itself, in the order of the inputs, so that all processors find the same num
 from collections.abc import Callable
 from typing import NamedTuple
 
-from llvmlite import ir
+from llvmlite import ir  # numba brings the version that it needs
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
