@@ -51,6 +51,7 @@ bench: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/simulation.py
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/fit.py
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/wrong_minima.py
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/layers.py
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/network.py
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/convert.py
 
