@@ -10,7 +10,6 @@ methods; `--showers 1000 --ranked 1000` for a trial of a minute.
 
 import argparse
 import sys
-from dataclasses import fields
 from pathlib import Path
 from typing import NamedTuple
 
@@ -35,7 +34,13 @@ from tashower.evaluation.posteriors import (
     weighted_ranks,
 )
 from tashower.evaluation.tables import markdown_table
-from tashower.events.model import Reconstruction, Truth, select_events, select_rows
+from tashower.events.model import (
+    Reconstruction,
+    Truth,
+    concatenate_rows,
+    select_events,
+    select_rows,
+)
 from tashower.io import provenance
 from tashower.physics.geometry import direction
 from tashower.reconstruction.methods import LIKELIHOOD, LIKELIHOODS, WAVEFORMS, Context, methods
@@ -151,15 +156,9 @@ def throw(config, context, names, n_showers: int, n_ranked: int) -> Thrown:
             else:
                 numbers[name].append(np.full((len(rows), len(NAMES) + len(TOGETHER)), np.nan))
         print(f"{first + CHUNK:,} showers", file=sys.stderr, flush=True)
-    tables = {name: joined(parts) for name, parts in tables.items()}
+    tables = {name: concatenate_rows(parts) for name, parts in tables.items()}
     numbers = {name: np.concatenate(parts) for name, parts in numbers.items()}
-    return Thrown(n_showers, triggered, tables, joined(truths), numbers)
-
-
-def joined(parts):
-    """One table of several."""
-    kind = type(parts[0])
-    return kind(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(kind)))
+    return Thrown(n_showers, triggered, tables, concatenate_rows(truths), numbers)
 
 
 def covered(found: dict, truth: Truth, config) -> dict:

@@ -111,3 +111,18 @@ def test_the_page_says_how_far_off_bins_are():
     scores = {"coverage": {"levels": levels, "methods": {"a": method}}}
     said = posterior_calibration.in_bins(scores, "a", "core")
     assert said == ["6 of 24, 6 clearly", f"{(9 / 4 - 0.25) ** 0.5:.1f}"]
+
+
+@pytest.mark.slow
+def test_the_page_of_few_showers(monkeypatch, capsys, tmp_path):
+    """In several parts, of which some have whole posteriors."""
+    monkeypatch.setattr(posterior_calibration, "CHUNK", 300)
+    picture = tmp_path / "picture.png"
+    words = ["posterior_calibration.py", str(picture), "--showers", "900", "--ranked", "600"]
+    monkeypatch.setattr(sys, "argv", words)
+    posterior_calibration.main()
+    page = capsys.readouterr().out
+    assert "triggered events of 900 showers" in page
+    assert picture.stat().st_size > 10_000
+    for method in ("likelihood of edges and signals", "likelihood of waveforms", "fit, complete"):
+        assert f"| {method} | direction |" in page
