@@ -164,6 +164,8 @@ def _check_density(density: Density) -> None:
         "bias_3": (outputs,),
     }
     _check("density", density, wanted)
+    if hidden % 2:  # neurons are taken in pairs
+        raise ValueError("density: bias_1")
     if outputs < 14 or (outputs - 2) % 12 or not (density.width > 0).all():
         raise ValueError("density: bias_3 or width")
 

@@ -352,6 +352,21 @@ def test_the_file_is_read_as_it_was_written_and_refused_when_damaged(tmp_path):
         read_station_likelihood(CALIBRATION)
 
 
+def test_a_file_with_an_odd_number_of_neurons_is_refused(tmp_path):
+    """Loops take neurons in pairs, and would write behind the last."""
+    path, density = tmp_path / "s.json", CONTEXT.stations.density
+    odd = density._replace(
+        weight_1=density.weight_1[:-1],
+        bias_1=density.bias_1[:-1],
+        weight_2=density.weight_2[:-1, :-1],
+        bias_2=density.bias_2[:-1],
+        weight_3=density.weight_3[:, :-1],
+    )
+    write_station_likelihood(path, CONTEXT.stations._replace(density=odd), {})
+    with pytest.raises(InputError, match="not a station likelihood"):
+        read_station_likelihood(path)
+
+
 def test_another_array_with_one_layer():
     """A few stations are enough to see that it runs; any layout will do."""
     config = load_config(

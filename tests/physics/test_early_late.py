@@ -10,6 +10,7 @@ from tashower.physics.early_late import (
     late_signal_factor,
     late_time_factor,
     lighter_factor,
+    log_late_time_factor,
     muon_share_at,
 )
 
@@ -61,3 +62,10 @@ def test_factor_of_a_mixture():
     wanted = share * late_signal_factor(500.0, 1600.0 * 0.7, 900.0)
     wanted += (1.0 - share) * late_signal_factor(500.0, 1600.0 * 0.7, 200.0)
     assert lighter_factor(500.0, 1600.0, 0.7, 0.3, (200.0, 900.0)) == pytest.approx(wanted)
+
+
+@pytest.mark.parametrize("along", [-3000.0, 0.0, 3000.0, 11_000.0])
+@pytest.mark.parametrize("length", [12_000.0, 15_000.0])
+def test_the_logarithm_of_the_time_factor_is_that_of_the_factor(along, length):
+    expected = np.log(late_time_factor(along, length))
+    assert log_late_time_factor(along, length) == pytest.approx(expected, abs=1e-12)

@@ -73,12 +73,12 @@ class Rows(NamedTuple):
     delay: np.ndarray  #: (n,) behind the plane front [ns]
     result: np.ndarray  #: (n,)
     by: np.ndarray  #: (6, n), derivatives by the conditions and the delay
-    inputs: np.ndarray  #: (6, n), the conditions and one of zeros
-    hidden_1: np.ndarray  #: (h, n)
-    hidden_2: np.ndarray  #: (h, n)
+    inputs: np.ndarray  #: (6, n + SPARE), the conditions and one of zeros
+    hidden_1: np.ndarray  #: (h, n + SPARE)
+    hidden_2: np.ndarray  #: (h, n + SPARE)
     slope_1: np.ndarray  #: (h, n)
     slope_2: np.ndarray  #: (h, n)
-    outputs: np.ndarray  #: (12 K + 2, n)
+    outputs: np.ndarray  #: (12 K + 2, n + SPARE)
     terms: np.ndarray  #: (5, K, n): a, b, 1/s, 1/q, ln of a part and then the part
     weights: np.ndarray  #: (K, n)
     sums: np.ndarray  #: (5, n): u, v, the largest term, sum of parts, sum of weights

@@ -48,7 +48,7 @@ def linear(layer, source, target, span, chosen):
     """target = weight source + bias for the neurons chosen[0] to chosen[1], whose number is even,
     and the rows of a span; layer : (weight, bias).
 
-    Arrays of rows have `tiles.SPARE` columns more than rows.
+    source and target have `tiles.SPARE` columns more than rows.
     """
     weight, bias = layer
     begin, end = span
@@ -70,11 +70,9 @@ def transposed(weight, source, target, span, chosen):
     """target += weight^T source, over the neurons chosen[0] to chosen[1] of the source, for inputs
     whose number is even.
 
-    Arrays of rows have `tiles.SPARE` columns more than rows.
+    source and target have `tiles.SPARE` columns more than rows.
     """
     begin, end = span
-    if chosen[1] <= chosen[0]:
-        return
     n_inputs = weight.shape[1]
     fours = 4 * (n_inputs // 4)
     for k in range(begin, end, LANES):

@@ -32,9 +32,9 @@ class CompiledRatio(NamedTuple):
 class RatioRows(NamedTuple):
     """Work space for n rows; h hidden neurons."""
 
-    inputs: np.ndarray  #: (8, n), then the derivatives by them
-    hidden_1: np.ndarray  #: (h, n)
-    hidden_2: np.ndarray  #: (h, n)
+    inputs: np.ndarray  #: (8, n + SPARE), then the derivatives by them
+    hidden_1: np.ndarray  #: (h, n + SPARE)
+    hidden_2: np.ndarray  #: (h, n + SPARE)
     slope_1: np.ndarray  #: (h, n)
     slope_2: np.ndarray  #: (h, n)
     value: np.ndarray  #: (n,)

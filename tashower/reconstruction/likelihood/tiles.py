@@ -10,13 +10,15 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from llvmlite import ir  # numba brings the version that it needs
-from numba.core import cgutils, types
+from numba.core import cgutils, config, types
+from numba.core.errors import TypingError
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
 
 #: Rows of a tile: two vectors of AVX, one of AVX-512.
 LANES = 16
-#: Columns that an array of rows has behind its last row: a tile reads past the end of a span.
+#: Source and target have so many columns more than rows: a tile reads past the end of a span, and
+#: writes what it read there back. Two threads may not share an array, even in other columns.
 SPARE = LANES - 1
 
 _LENGTH = ir.IntType(64)
@@ -51,7 +53,7 @@ def _in_all_lanes(builder, value):
 
 
 def _store(builder, pointers, values, before, left):
-    """Put vectors into memory; if fewer than LANES are left, the other lanes stay as before."""
+    """Put vectors into memory; if fewer than LANES are left, the other lanes get what they had."""
     lanes = ir.VectorType(_LENGTH, LANES)(list(range(LANES)))
     inside = builder.icmp_signed("<", lanes, _in_all_lanes(builder, left))
     whole = builder.icmp_signed(">=", left, _LENGTH(LANES))
@@ -65,12 +67,10 @@ def _store(builder, pointers, values, before, left):
 
 
 def _sums(builder, weights, sources, before, summed):
-    """before[m] + sum over i of weights(m, i) sources(i), i from summed[0] to before summed[1],
-    which is larger.
-    """
+    """before[m] + sum over i of weights(m, i) sources(i), i from summed[0] to before summed[1]."""
     outside = builder.block
     loop, behind = builder.append_basic_block("inputs"), builder.append_basic_block("stored")
-    builder.branch(loop)
+    builder.cbranch(builder.icmp_signed("<", summed[0], summed[1]), loop, behind)
     builder.position_at_end(loop)
     i = builder.phi(_LENGTH)
     i.add_incoming(summed[0], outside)
@@ -85,17 +85,40 @@ def _sums(builder, weights, sources, before, summed):
     i.add_incoming(following, loop)
     builder.cbranch(builder.icmp_signed("<", following, summed[1]), loop, behind)
     builder.position_at_end(behind)
-    return found
+    results = [builder.phi(_VECTOR) for _ in before]
+    for result, start, value in zip(results, before, found, strict=True):
+        result.add_incoming(start, outside)
+        result.add_incoming(value, loop)
+    return results
+
+
+def _slowly(n_targets: int, swapped: bool) -> Callable:
+    """What `_tile` gives, in numpy."""
+
+    def tile(weight, source, target, at, summed):
+        (j, first, left), inputs = at, slice(*summed)
+        neurons, columns = slice(j, j + n_targets), slice(first, first + min(left, LANES))
+        of = weight[inputs, neurons].T if swapped else weight[neurons, inputs]
+        target[neurons, columns] += of @ source[inputs, columns]
+
+    return tile
 
 
 def _tile(n_targets: int, swapped: bool) -> Callable:
-    """A function for `compiled` loops: to rows j, j + 1, ... of a target add what `add_products`
-    says, for a tile of columns; swapped: the weights are w[i, j].
+    """A function for `compiled` loops, of matrices in single precision: target[j + m] += sum over i
+    of weight[j + m, i] source[i] for m < n_targets and a tile of columns; swapped: of weight[i, j +
+    m].
     """
+    if config.DISABLE_JIT:
+        return _slowly(n_targets, swapped)
 
     @intrinsic
     def tile(_, weight, source, target, at, summed):
         """at : (j, first column, columns that are left); summed : (first i, behind the last)."""
+        if any(a.ndim != 2 or a.dtype != types.float32 for a in (weight, source, target)):
+            raise TypingError("tiles are of matrices in single precision")
+        if source.layout != "C" or target.layout != "C":
+            raise TypingError("columns of tiles stand next to each other in memory")
 
         def generate(context, builder, signature, arguments):
             w, s, t = (
