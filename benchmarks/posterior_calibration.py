@@ -51,7 +51,7 @@ from tashower.simulation.simulate import simulate_events
 
 SEED, BOOTSTRAP, CHUNK = 20_261_126, 200, 4_000
 #: Points of an event whose ranks are taken: so many that ranks are hardly granular.
-RANKED_POINTS = 512
+RANKED_POINTS = 504
 BINS = 20
 #: What the points are asked for; the first seven are the parameters of the result.
 NAMES = (

@@ -22,8 +22,8 @@ from tashower.reconstruction.methods import LIKELIHOOD, Context
 from tashower.reconstruction.methods.likelihood import Posterior, posterior_points
 from tashower.simulation.electronics import READOUT
 
-#: Points of a posterior (choice: a quarter of those of the method, for speed).
-N_POINTS = 32
+#: Points of a posterior (choice: half of those of a table, for speed).
+N_POINTS = 36
 #: Effective number of points below which nothing is said (choice).
 FEWEST_POINTS = 2.0
 #: Effective number of points below which MORE_POINTS times as many are taken (choices).
@@ -250,7 +250,7 @@ def judge_stations(
     Parameters
     ----------
     events, pulses, context : as of a method; the context holds the station likelihood
-    n_points : of every posterior, a power of two
+    n_points : of every posterior, a multiple of 18
 
     Not included: the shape of waveforms; correlations of stations beyond the shower's nine numbers.
 

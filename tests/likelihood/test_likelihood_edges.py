@@ -194,8 +194,10 @@ def test_its_errors_are_right(events, tables):
 def test_points_have_the_mean_that_the_table_has(events, tables):
     some = events[0][:20]
     pulses = select_rows(events[1], slice(0, some.n_hits))
-    found, table = posterior_points(some, pulses, CONTEXT), tables[1][:20]
-    assert found.points.shape == (20, N_POINTS, 10)
+    n = POINTS_OF_TABLE[LIKELIHOOD][0]
+    found, table = posterior_points(some, pulses, CONTEXT, n_points=n), tables[1][:20]
+    assert posterior_points(some, pulses, CONTEXT).points.shape == (20, N_POINTS, 10)
+    assert found.points.shape == (20, n, 10)
     good = table.valid
     np.testing.assert_allclose(found.weights[good].sum(axis=1), 1.0)
     np.testing.assert_allclose(1.0 / (found.weights[good] ** 2).sum(axis=1), found.effective[good])
@@ -205,8 +207,8 @@ def test_points_have_the_mean_that_the_table_has(events, tables):
         np.testing.assert_allclose(mean[:, column], getattr(table, name)[good], rtol=1e-9)
     np.testing.assert_allclose(np.exp(mean[:, 4]), table.s_ref[good])
     assert not (table.flags[good] >> FLAGS.index("few_points") & 1).any()
-    more = posterior_points(some, pulses, CONTEXT, n_points=4 * N_POINTS)
-    assert more.points.shape == (20, 4 * N_POINTS, 10)
+    more = posterior_points(some, pulses, CONTEXT, n_points=4 * n)
+    assert more.points.shape == (20, 4 * n, 10)
     well = good & (found.effective > 40)
     assert np.median(more.effective[well] / found.effective[well]) == pytest.approx(4, rel=0.2)
     finer = (more.weights[:, :, None] * more.points).sum(axis=1)[well]
@@ -277,7 +279,7 @@ def test_points_reach_behind_the_edge_of_a_saturated_station(events):
     some = select_events(some, np.flatnonzero(good & (truth.energy < 10.0)))
     pulses = find_pulses(some)
     assert some.n_events > 15
-    many = posterior_points(some, pulses, CONTEXT, n_points=4096)
+    many = posterior_points(some, pulses, CONTEXT, n_points=4086)
     mean, covariance = moments_of(posterior_points(some, pulses, CONTEXT))
     off = many.points[:, :, :2] - mean[:, None]
     square = np.einsum("eki,eij,ekj->ek", off, np.linalg.inv(covariance), off)

@@ -103,7 +103,7 @@ def found():
     )
     explored = Explored(
         *(np.full((n, 10), np.nan), np.full((n, 10, 10), np.nan), np.zeros(n)),
-        *(np.full(n, np.nan), np.zeros((0, 128, 10)), np.zeros((0, 128))),
+        *(np.full(n, np.nan), np.zeros((0, 126, 10)), np.zeros((0, 126))),
     )
     # From starts that are off by twice the errors.
     factor = np.linalg.cholesky(covariances)
@@ -111,7 +111,7 @@ def found():
     background = Background(0.0, 0.0, 1.0)
     model = Model(learned, prior, TELESCOPE_ARRAY, AREA)
     begin = start, 4.0 * covariances
-    explore_all(hits, position, model, background, begin, (_draws(128), _draws(128)), explored)
+    explore_all(hits, position, model, background, begin, (_draws(126), _draws(126)), explored)
     return showers, covariances, explored
 
 

@@ -120,8 +120,8 @@ PROMISES = {
     "published": Promise(0.005, 1.0, 0.1, 0.5, 0.005, front=0.35),
     # It knows simulated stations, whose front and scatter are not those of these showers; its
     # points lie in fixed directions.
-    "likelihood_edges": Promise(1.5, 150.0, 0.25, 400.0, 0.5, front=0.5, noise=1.5),
-    "likelihood_waveforms": Promise(1.5, 150.0, 0.25, 400.0, 0.5, front=0.5, noise=1.5),
+    "likelihood_edges": Promise(1.5, 150.0, 0.25, 400.0, 0.5, front=0.5, noise=0.05),
+    "likelihood_waveforms": Promise(1.5, 150.0, 0.25, 400.0, 0.5, front=0.5, noise=0.05),
     "scipy": Promise(0.05, 8.0, 0.02, 6.0, 0.03),
     "network": Promise(0.4, 40.0, 0.02, 6.0, 0.03, covariance=(), refuses_a_line=True),
     "set": Promise(0.4, 40.0, 0.02, 6.0, 0.03, covariance=()),
@@ -286,7 +286,7 @@ def differs(name, table, base, turn=0.0, move=(0.0, 0.0), later=0.0):
     """Assert that a table is another one, turned about the origin by `turn`, then moved by `move`
     [m], and later [ns]: to a small part of an error. Not to rounding: other starts are tried in
     fixed directions, and a station near 4 VEM/m^2 may change from one likelihood to the other.
-    Methods with `noise` look at points in fixed directions.
+    Methods with `noise` climb to a maximum, which ends a little elsewhere.
     """
     valid = base.valid
     noise = PROMISES[name].noise

@@ -18,11 +18,16 @@ from tashower.reconstruction.likelihood.posterior import (
     with_gradient,
 )
 
-#: Degrees of freedom of the proposal (choice: tails that are wider than any posterior's).
-DEGREES = 6.0
 _MOST_STEPS, _LARGEST_STEP = 25, 2.5
 _DIFFERENCE = 0.1  # of z, for second derivatives
 _LEAST_CURVATURE = 0.02  # of ln posterior in units of the start (choice): no endless proposal
+
+
+class Draws(NamedTuple):
+    """Where points of a proposal lie, in its units; n_sets first, in those of all events."""
+
+    z: np.ndarray  #: (n, 9)
+    log_density: np.ndarray  #: (n,) ln of the density that they are drawn from, up to a constant
 
 
 class Scratch(NamedTuple):
@@ -40,7 +45,7 @@ class Scratch(NamedTuple):
     new_slope: np.ndarray
     p: np.ndarray
     gradient: np.ndarray
-    factor: np.ndarray  #: (9, 9) lower triangle
+    factor: np.ndarray  #: (9, 9), see `align`
     inverse: np.ndarray  #: (9, 9)
     hessian: np.ndarray  #: (9, 9)
     spread: np.ndarray  #: (9, 9)
@@ -88,7 +93,7 @@ def place(base, factor, z, p):
     """p (9,) becomes base + L z."""
     for i in range(N_SHOWER):
         total = base[i]
-        for j in range(i + 1):
+        for j in range(N_SHOWER):
             total += factor[i, j] * z[j]
         p[i] = total
 
@@ -100,7 +105,7 @@ def _value(z, looked, model, scratch, soft, slope):
     value = with_gradient(scratch.p, looked, model, scratch.space, soft, scratch.gradient)
     for j in range(N_SHOWER):
         total = 0.0
-        for i in range(j, N_SHOWER):
+        for i in range(N_SHOWER):
             total += scratch.factor[i, j] * scratch.gradient[i]
         slope[j] = total
     return value
@@ -236,7 +241,7 @@ def proposal(looked, model, scratch, soft):
 
 @inner(inline=False)
 def _times(factor, by, work):
-    """factor = factor by, of lower triangles."""
+    """factor = factor by."""
     n = factor.shape[0]
     for i in range(n):
         for j in range(n):
@@ -250,26 +255,55 @@ def _times(factor, by, work):
 
 
 @inner(inline=False)
+def align(scratch):
+    """The factor becomes another one of the same covariance: triangular for cores and directions
+    along and across the shower, so that points of a turned shower are the same points, turned.
+    """
+    n, factor, turned, spread = N_SHOWER, scratch.factor, scratch.inverse, scratch.spread
+    n_x, n_y = scratch.base[2], scratch.base[3]
+    sine = math.sqrt(n_x * n_x + n_y * n_y)
+    c, s = (n_x / sine, n_y / sine) if sine > 1e-9 else (1.0, 0.0)
+    for j in range(n):
+        for i in range(n):
+            turned[i, j] = factor[i, j]
+        for i in (0, 2):
+            turned[i, j] = c * factor[i, j] + s * factor[i + 1, j]
+            turned[i + 1, j] = c * factor[i + 1, j] - s * factor[i, j]
+    for i in range(n):
+        for j in range(i + 1):
+            total = 0.0
+            for k in range(n):
+                total += turned[i, k] * turned[j, k]
+            scratch.hessian[i, j] = scratch.hessian[j, i] = total
+    if not lower_factor(scratch.hessian, spread):
+        return
+    for j in range(n):
+        for i in range(n):
+            factor[i, j] = spread[i, j]
+        for i in (0, 2):
+            factor[i, j] = c * spread[i, j] - s * spread[i + 1, j]
+            factor[i + 1, j] = s * spread[i, j] + c * spread[i + 1, j]
+
+
+@inner(inline=False)
 def sample(draws, looked, model, scratch):
     """Points from the proposal, and their weights; returns the effective number of points.
 
-    draws : (n, 9) of Student's t distribution with DEGREES, quasi-random
+    draws : `Draws` of one set
     """
-    n = N_SHOWER
     points, values, weights = scratch.points, scratch.values, scratch.weights
-    for k in range(len(draws)):
-        place(scratch.base, scratch.factor, draws[k], points[k])
-    log_posteriors(points, len(draws), looked, model, scratch.space, values)
+    n = len(draws.z)
+    align(scratch)
+    for k in range(n):
+        place(scratch.base, scratch.factor, draws.z[k], points[k])
+    log_posteriors(points, n, looked, model, scratch.space, values)
     largest = -np.inf
-    for k in range(len(draws)):
-        square = 0.0
-        for i in range(n):
-            square += draws[k, i] * draws[k, i]
-        values[k] += 0.5 * (DEGREES + n) * math.log1p(square / DEGREES)
+    for k in range(n):
+        values[k] -= draws.log_density[k]
         largest = max(largest, values[k])
     if not largest > -np.inf:
         return 0.0
-    for k in range(len(draws)):
+    for k in range(n):
         values[k] -= largest
     return _weigh(values, weights, 1.0)
 

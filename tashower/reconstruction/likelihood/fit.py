@@ -9,6 +9,8 @@ from tashower.physics.compiled import compiled, inner
 from tashower.physics.station import station_conditions
 from tashower.reconstruction.likelihood.density import HIT, SATURATED, SILENT, Seen
 from tashower.reconstruction.likelihood.explore import (
+    Draws,
+    align,
     lower_factor,
     maximise,
     moments,
@@ -140,7 +142,7 @@ def _points(draws, looked, model, scratch, mean, covariance):
         if not effective > 0.0:
             break
         put_curvatures(scratch.points, model.prior.curvature)
-        enough = effective > ENOUGH * len(draws)
+        enough = effective > ENOUGH * len(draws.z)
         last = attempt == MOST_ROUNDS - 1
         # Weights that few points carry say where to look, when they are made more even.
         used = effective if enough or (last and effective > TRUSTED) else temper(scratch, TRUSTED)
@@ -171,7 +173,7 @@ def _explore(looked, model, draws, scratches, found):
     look_behind_edge(looked, model, scratch)
     few, many = draws
     effective = _points(few, looked, model, scratch, mean, covariance)
-    if not (0.0 < effective < EVEN * len(few) and len(many) > len(few)):
+    if not (0.0 < effective < EVEN * len(few.z) and len(many.z) > len(few.z)):
         return highest, effective
     for i in range(N_SHOWER):
         wide.base[i] = scratch.base[i]
@@ -185,16 +187,16 @@ def explore_all(hits, position, model, background, begin, draws, explored):
     """Posterior of every event; the arrays of `explored` are overwritten where there is one.
 
     begin : ((n, 9) shower to start from, NaN rows: none; (n, 9, 9) covariance of it)
-    draws : ((n_points, 9) of all events, (n_many, 9) of those whose weights are uneven, of no more
-        points: none), see `explore.sample`
+    draws : `Draws` (of all events, of those whose weights are uneven; no more points: none), of
+        which an event takes the set that its start names
     """
     start, spread = begin
     few, many = draws
     n_stations = len(position)
     columns = _columns(n_stations)
     place, seen = columns[0], columns[1]
-    scratch = scratch_space(model.learned, len(few), n_stations)
-    wide = scratch_space(model.learned, max(len(many), 1), n_stations)
+    scratch = scratch_space(model.learned, few.z.shape[1], n_stations)
+    wide = scratch_space(model.learned, max(many.z.shape[1], 1), n_stations)
     code = np.zeros((n_stations, hits.code.shape[1]), np.float32)
     mean, covariance = np.zeros(N_SHOWER + 1), np.zeros((N_SHOWER + 1, N_SHOWER + 1))
     for event in range(len(start)):
@@ -211,7 +213,14 @@ def explore_all(hits, position, model, background, begin, draws, explored):
             scratch.base[i] = start[event, i]
         origin = start[event, 5]
         scratch.base[5] = 0.0
-        highest, effective = _explore(looked, model, draws, (scratch, wide), (mean, covariance))
+        align(scratch)
+        # A number that neither place nor direction of a shower changes.
+        turn = int(1000.0 * abs(start[event, 4])) % len(few.z)
+        own = (
+            Draws(few.z[turn], few.log_density[turn]),
+            Draws(many.z[turn], many.log_density[turn]),
+        )
+        highest, effective = _explore(looked, model, own, (scratch, wide), (mean, covariance))
         explored.effective[event], explored.maximum[event] = effective, highest
         if effective > 1.0:
             mean[5] += origin

@@ -108,7 +108,7 @@ def look_behind_edge(looked, model, scratch):
     for i in range(n):
         for j in range(n):
             total = (variance - 1.0) * along[i] * along[j]
-            for k in range(min(i, j) + 1):
+            for k in range(n):
                 total += scratch.factor[i, k] * scratch.factor[j, k]
             covariance[i, j] = total
     if lower_factor(covariance, scratch.spread):
