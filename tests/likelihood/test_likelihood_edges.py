@@ -227,7 +227,7 @@ def test_uneven_weights_get_more_points(events, monkeypatch):
     uneven = table.valid & (part > ENOUGH) & (part < EVEN)
     for chosen, found in ((table.valid & (part > EVEN), few), (uneven, many)):
         assert chosen.sum() > 10
-        factor = (found.effective + 1.0) / (found.effective - 1.0)
+        factor = 1.0 + 1.0 / found.effective
         wanted = moments_of(found)[1] * factor[:, None, None]
         same = np.isclose(table.covariance[:, :2, :2], wanted, rtol=1e-6).all(axis=(1, 2))
         # Where the few were drawn anew, the many begin there and not at the maximum.
