@@ -74,6 +74,18 @@ def late_signal_factor(along, r_tangent, attenuation):
 
 
 @formula
+def late_signal_slopes(along, r_tangent, attenuation):
+    """Derivatives of ln `late_signal_factor` by l [1/m], by r tan z over r tan z [1/m^2], and by
+    Lambda [cm^2/g].
+    """
+    q = (r_tangent * AIR_DENSITY / attenuation) ** 2 / 4.0
+    bessel = 1.0 + q * (1.0 + q * (0.25 + q * (1.0 / 36.0 + q / 576.0)))
+    steep = (1.0 + q * (0.5 + q * (1.0 / 12.0 + q / 144.0))) / bessel
+    per = AIR_DENSITY / attenuation
+    return -per, -0.5 * steep * per * per, (along * per + 2.0 * q * steep) / attenuation
+
+
+@formula
 def _nearness(along, length):
     """1 - l/12 km, see `late_time_factor`."""
     return 1.0 - np.minimum(along, 10_000.0) / length
@@ -91,6 +103,12 @@ def late_time_factor(along, length=LATE_LENGTH):
 def log_late_time_factor(along, length=LATE_LENGTH):
     """ln of `late_time_factor`, without the power."""
     return LATE_POWER * np.log(_nearness(along, length))
+
+
+@formula
+def log_late_time_slope(along, length=LATE_LENGTH):
+    """Derivative of `log_late_time_factor` by l [1/m]."""
+    return -LATE_POWER / (_nearness(along, length) * length) * (along < 10_000.0)
 
 
 @formula

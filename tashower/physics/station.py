@@ -15,11 +15,13 @@ from tashower.physics.description import softened
 from tashower.physics.early_late import (
     LATE_ATTENUATION_MUONS,
     late_signal_factor,
+    late_signal_slopes,
     log_late_time_factor,
+    log_late_time_slope,
     muon_share_at,
 )
 from tashower.physics.geometry import distance_along_axis
-from tashower.physics.lateral import log_lateral_distribution
+from tashower.physics.lateral import log_lateral_derivatives, log_lateral_distribution
 from tashower.physics.shower_front import FRONT_ONSET, thickness_shape
 
 #: Scale of the reduced time (`reduced_time`): that of clocks and bins [ns], and part of the
@@ -65,6 +67,46 @@ def station_conditions(place, shower, lateral, area):
         secant,
         np.log(r),
     ), along / SPEED_OF_LIGHT
+
+
+@formula
+def station_condition_slopes(along, r, shower, attenuation_slope, lateral):
+    """Derivatives of `station_conditions` by distance along the axis, distance from it, and sec z.
+
+    along, r : of the station [m]; shower : as of `station_conditions`
+    attenuation_slope : of the attenuation by sec z [g/cm^2]
+
+    Returns
+    -------
+    (of ln signal, ln odds, ln scale by l [1/m]), (of ln signal, ln odds by r [1/m]), (of ln signal,
+    ln odds by sec z). Of the others sec z and ln r change with themselves alone.
+    """
+    _, _, n_z, _, eta, share, _, attenuation = shower
+    secant = 1.0 / n_z
+    r_tangent = r * np.sqrt(np.maximum(secant * secant - 1.0, 0.0))
+    muons = muon_share_at(r, share)
+    # Odds grow with the square root of r.
+    growth = (muons > LEAST_PART) * (muons < 1.0 - LEAST_PART) * 0.5 / r
+    muons = np.minimum(np.maximum(muons, LEAST_PART), 1.0 - LEAST_PART)
+    of_muons = muons * late_signal_factor(along, r_tangent, LATE_ATTENUATION_MUONS)
+    of_others = (1.0 - muons) * late_signal_factor(along, r_tangent, attenuation)
+    part = of_muons / (of_muons + of_others)
+    l_muons, t_muons, _ = late_signal_slopes(along, r_tangent, LATE_ATTENUATION_MUONS)
+    l_others, t_others, thicker = late_signal_slopes(along, r_tangent, attenuation)
+    # (r tan z)^2 = r^2 (sec^2 z - 1)
+    square = r_tangent * r_tangent / r
+    r_muons, r_others = (
+        (1.0 - muons) * growth + t_muons * square,
+        t_others * square - muons * growth,
+    )
+    s_muons = t_muons * r * r * secant
+    s_others = t_others * r * r * secant + thicker * attenuation_slope
+    by_r, _ = log_lateral_derivatives(r, eta, lateral)
+    return (
+        (part * l_muons + (1.0 - part) * l_others, l_muons - l_others, log_late_time_slope(along)),
+        (by_r + part * r_muons + (1.0 - part) * r_others, r_muons - r_others),
+        (part * s_muons + (1.0 - part) * s_others, s_muons - s_others),
+    )
 
 
 @formula

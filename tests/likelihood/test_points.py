@@ -1,11 +1,14 @@
-"""Points of a posterior: where they lie, and that they turn with the shower."""
+"""Points of a posterior: where they lie, and that they turn with the shower; its gradient."""
 
 import numpy as np
 import pytest
 
 from tashower.config import load_config
 from tashower.errors import InputError
+from tashower.physics.constants import SPEED_OF_LIGHT
+from tashower.reconstruction.likelihood.density import Seen
 from tashower.reconstruction.likelihood.explore import align, scratch_space
+from tashower.reconstruction.likelihood.posterior import Looked, log_posteriors, with_gradient
 from tashower.reconstruction.methods.likelihood import TURNS, _draws, _model
 from tashower.simulation.simulate import array_from_config
 from tests.likelihood.test_likelihood_edges import CONTEXT
@@ -72,3 +75,33 @@ def test_a_vertical_shower_has_a_factor():
     scratch.factor[:] = np.tril(np.ones((9, 9)))
     align(scratch)
     np.testing.assert_allclose(scratch.factor, np.tril(np.ones((9, 9))))
+
+
+@pytest.mark.parametrize("azimuth", [0.4, 2.2, -1.0, -2.9])
+def test_the_gradient_is_that_of_the_density(azimuth):
+    """Against differences, of hits, a saturated one and silent stations around a core."""
+    array = array_from_config(load_config())
+    model = _model(CONTEXT.stations, array, False)
+    shower = np.array([40.0, -25.0, 0.0, 0.0, 3.6, 5.0, 3.5, -0.6, 0.03])
+    shower[2:4] = 0.5 * np.cos(azimuth), 0.5 * np.sin(azimuth)
+    x, y = np.array([[250, -700, 900, -1300, 300, 1900], [100, 800, -950, -400, 1500, -1800]]) * 1.0
+    n = len(x)
+    along = -(shower[2] * (x - 40.0) + shower[3] * (y + 25.0))
+    time = 5.0 + along / SPEED_OF_LIGHT + np.array([30.0, 150.0, 260.0, 500.0, 400.0, 0.0])
+    log_signal = np.log([800.0, 40.0, 25.0, 5.0, 3.0, 1.0])
+    seen = Seen(time, log_signal, np.full(n, -15.0), np.zeros((n, 0), np.float32))
+    order = [1, 2, 3, 4, 0, 5]  # hits, the saturated one, the silent one
+    looked = Looked(
+        *(x[order], y[order], 10.0 * np.arange(n)),
+        Seen(*(column[order] for column in seen)),
+        *(4, 5),
+    )
+    space, gradient = scratch_space(model.learned, 18, n).space, np.zeros(9)
+    with_gradient(shower, looked, model, space, (0.0, 0.0), gradient)
+    steps = np.array([0.5, 0.5, 2e-4, 2e-4, 2e-3, 0.5, 2e-3, 2e-3, 2e-3])
+    points = np.concatenate([shower + np.diag(steps), shower - np.diag(steps)])
+    values = np.zeros(18)
+    log_posteriors(points, 18, looked, model, space, values)
+    expected = (values[:9] - values[9:]) / (2.0 * steps)
+    size = np.abs(gradient * steps).max()
+    np.testing.assert_allclose(gradient * steps, expected * steps, atol=0.01 * size)

@@ -55,9 +55,7 @@ class Scratch(NamedTuple):
 def scratch_space(learned, n_points, n_stations):
     """A new `Scratch`."""
     n, most = N_SHOWER, max(n_points, n_stations)
-    space = Space(
-        rows_space(learned, most), np.zeros((8, most)), np.zeros((6, n_stations)), np.zeros(n)
-    )
+    space = Space(rows_space(learned, most), np.zeros((8, most)), np.zeros(n))
     return Scratch(
         space,
         np.zeros((n_points, n + 1)),

@@ -13,13 +13,13 @@ import numpy as np
 from tashower.calibration.station_likelihood import StationLikelihood
 from tashower.events.model import Reconstruction
 from tashower.physics.compiled import inner
+from tashower.physics.constants import SPEED_OF_LIGHT
 from tashower.physics.early_late import muon_share_at
-from tashower.physics.geometry import axis_components
+from tashower.physics.geometry import axis_components, distance_along_axis
 from tashower.physics.lateral import Lateral, log_lateral_derivatives
-from tashower.physics.station import LEAST_PART, station_conditions
+from tashower.physics.station import LEAST_PART, station_condition_slopes, station_conditions
 from tashower.reconstruction.likelihood.density import (
     HIT,
-    N_CONDITIONS,
     SATURATED,
     SILENT,
     Block,
@@ -32,10 +32,7 @@ from tashower.reconstruction.likelihood.density import (
 N_SHOWER = 9
 #: Largest sin^2 z, and limits of ln S_ref and eta, of a shower.
 _LARGEST_SINE2, _SIZES, _SLOPES = 0.95, (-5.0, 11.0), (1.0, 4.95)
-#: Steps for derivatives of the conditions of stations by core and direction; of all else they are
-#: closed forms; and of the prior.
-_STEPS = (0.05, 0.05, 1e-6, 1e-6)
-_PRIOR_STEP = 1e-5
+_PRIOR_STEP = 1e-5  # for derivatives of the prior
 
 
 class Prior(NamedTuple):
@@ -72,7 +69,6 @@ class Space(NamedTuple):
 
     rows: Rows
     shower: np.ndarray  #: (8, n) of the hypotheses
-    before: np.ndarray  #: (6, n) conditions and delays
     moved: np.ndarray  #: (9,)
 
 
@@ -97,6 +93,16 @@ def attenuation_at(secant, table):
     u = min(max((secant - 1.0) * last, 0.0), last - 1e-9)
     i = int(u)
     return table[i] + (u - i) * (table[i + 1] - table[i])
+
+
+@inner
+def _attenuation_slope(secant, table):
+    """Derivative of `attenuation_at` by sec z."""
+    last = len(table) - 1
+    u = (secant - 1.0) * last
+    if not 0.0 < u < last:
+        return 0.0
+    return (table[int(u) + 1] - table[int(u)]) * last
 
 
 @inner
@@ -183,13 +189,10 @@ def with_gradient(p, looked, model, space, soft, gradient):
     """
     if not is_possible(p):
         return -np.inf
-    rows, before, moved, m = space.rows, space.before, space.moved, len(looked.x)
+    rows, moved, m = space.rows, space.moved, len(looked.x)
     shower = shower_of(p, model.prior.attenuation)
     for i in range(m):
         _put(rows, i, looked, i, p, shower, model)
-        for j in range(N_CONDITIONS):
-            before[j, i] = rows.conditions[j, i]
-        before[5, i] = rows.delay[i]
     first, second = looked.hits, looked.saturated
     blocks = (
         Block(0, first, HIT, -1, soft[0], soft[0]),
@@ -203,32 +206,36 @@ def with_gradient(p, looked, model, space, soft, gradient):
     for j in range(N_SHOWER):
         moved[j] = p[j]
         gradient[j] = 0.0
-    share = shower[5]
+    n_z, share = shower[2], shower[5]
+    steeper = _attenuation_slope(1.0 / n_z, model.prior.attenuation)
     for i in range(m):
         total += rows.result[i]
         gradient[4] += by[0, i]
         gradient[5] -= by[5, i]
         gradient[8] += by[2, i]
-        r = math.exp(before[4, i])
+        r = math.exp(rows.conditions[4, i])
         gradient[6] += by[0, i] * log_lateral_derivatives(r, p[6], model.lateral)[1]
         muons = muon_share_at(r, share)
         if LEAST_PART < muons < 1.0 - LEAST_PART:
             # The odds of the signal grow as those of the share; its sum by what the early-late
             # factors leave of that.
-            here = 1.0 / (1.0 + math.exp(-before[1, i]))
+            here = 1.0 / (1.0 + math.exp(-rows.conditions[1, i]))
             gradient[7] += by[0, i] * (here - muons) + by[1, i]
-    for j in range(len(_STEPS)):
-        moved[j] = p[j] + _STEPS[j]
-        other = shower_of(moved, model.prior.attenuation)
-        slope = 0.0
-        for i in range(m):
-            _put(rows, i, looked, i, moved, other, model)
-            change = by[5, i] * (rows.delay[i] - before[5, i])
-            for c in range(N_CONDITIONS):
-                change += by[c, i] * (rows.conditions[c, i] - before[c, i])
-            slope += change
-        gradient[j] += slope / _STEPS[j]
-        moved[j] = p[j]
+        dx, dy, dz = looked.x[i] - p[0], looked.y[i] - p[1], looked.z[i]
+        along = distance_along_axis(dx, dy, dz, p[2], p[3], n_z)
+        by_along, by_r, by_secant = station_condition_slopes(
+            along, r, shower, steeper, model.lateral
+        )
+        of_along = by[0, i] * by_along[0] + by[1, i] * by_along[1] + by[2, i] * by_along[2]
+        of_along -= by[5, i] / SPEED_OF_LIGHT
+        of_r = (by[0, i] * by_r[0] + by[1, i] * by_r[1] + by[4, i] / r) / r
+        of_secant = by[0, i] * by_secant[0] + by[1, i] * by_secant[1] + by[3, i]
+        # r^2 is the squared distance to the core less that along the axis (and softened).
+        gradient[0] += of_along * p[2] - of_r * (dx + along * p[2])
+        gradient[1] += of_along * p[3] - of_r * (dy + along * p[3])
+        turned = of_along - of_r * along
+        gradient[2] += turned * (dz * p[2] / n_z - dx) + of_secant * p[2] / n_z**3
+        gradient[3] += turned * (dz * p[3] / n_z - dy) + of_secant * p[3] / n_z**3
     for j in (2, 3, 4, 6, 7, 8):
         moved[j] = p[j] + _PRIOR_STEP
         gradient[j] += (log_prior(moved, model.prior) - at) / _PRIOR_STEP
