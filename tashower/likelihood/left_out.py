@@ -256,7 +256,8 @@ def judge_stations(
 
     Raises
     ------
-    InputError : no station likelihood, or one of other stations; distances on the ground.
+    InputError : no station likelihood, or one of other stations; distances on the ground; a number
+        of points that is no multiple of 18.
     """
     bare = replace(events, waveform=None)
     stations, array = context.stations, events.array

@@ -13,10 +13,10 @@ _OTHER = tabulated(
 )
 
 
-def conditions(p, place, lateral):
-    """(6,) conditions and plane delay of the shower (core x, y, n_x, n_y)."""
+def conditions(p, place, lateral, share):
+    """(6,) conditions and plane delay of the shower (core x, y, n_x, n_y) with a muon share."""
     n_z = np.sqrt(1.0 - p[2] ** 2 - p[3] ** 2)
-    shower = p[2], p[3], n_z, 3.1, 3.4, 0.4, -0.05, attenuation(1.0 / n_z)
+    shower = p[2], p[3], n_z, 3.1, 3.4, share, -0.05, attenuation(1.0 / n_z)
     at = place[0] - p[0], place[1] - p[1], place[2]
     found, plane = station_conditions(at, shower, lateral, 3.0)
     return np.array([*found, plane]), shower, at
@@ -30,11 +30,20 @@ def attenuation(secant):
 @pytest.mark.parametrize("azimuth", [0.2, 1.9, -2.6, -0.9])
 @pytest.mark.parametrize("sine", [1e-4, 0.35, 0.7])
 @pytest.mark.parametrize(
-    "place", [(350.0, -80.0, 25.0), (-900.0, 1400.0, -60.0), (30.0, 20.0, 0.0)]
+    ("place", "share"),
+    [
+        ((350.0, -80.0, 25.0), 0.4),
+        ((-900.0, 1400.0, -60.0), 0.4),
+        ((30.0, 20.0, 0.0), 0.4),
+        ((800.0, 700.0, 10.0), 1e-4),  # no muons to speak of
+        ((800.0, 700.0, 10.0), 0.9998),  # nothing else
+        ((13_000.0, -4_000.0, 80.0), 0.4),
+        ((-14_000.0, 9_000.0, 0.0), 0.4),  # more than 10 km downstream of some
+    ],
 )
-def test_slopes_are_differences(lateral, azimuth, sine, place):
+def test_slopes_are_differences(lateral, azimuth, sine, place, share):
     p = np.array([12.0, -7.0, sine * np.cos(azimuth), sine * np.sin(azimuth)])
-    found, shower, at = conditions(p, place, lateral)
+    found, shower, at = conditions(p, place, lateral, share)
     n_z = shower[2]
     along = distance_along_axis(*at, p[2], p[3], n_z)
     r = np.exp(found[4])
@@ -48,7 +57,7 @@ def test_slopes_are_differences(lateral, azimuth, sine, place):
         for sign in (1.0, -1.0):
             moved = p.copy()
             moved[j] += sign * step
-            there, other, where = conditions(moved, place, lateral)
+            there, other, where = conditions(moved, place, lateral, share)
             ends.append((there, other, where))
         (upper, of_upper, at_upper), (lower, of_lower, at_lower) = ends
         change = np.array(

@@ -118,8 +118,8 @@ PROMISES = {
     "complete": Promise(0.05, 8.0, 0.02, 6.0, 0.02),
     # Its S800 is that of a core that is pulled to the centre of gravity.
     "published": Promise(0.005, 1.0, 0.1, 0.5, 0.005, front=0.35),
-    # It knows simulated stations, whose front and scatter are not those of these showers; its
-    # points lie in fixed directions.
+    # It knows simulated stations, whose front and scatter are not those of these showers; it
+    # begins with the errors of the complete fit, whose widths of x and y were measured apart.
     "likelihood_edges": Promise(1.5, 150.0, 0.25, 400.0, 0.5, front=0.5, noise=0.05),
     "likelihood_waveforms": Promise(1.5, 150.0, 0.25, 400.0, 0.5, front=0.5, noise=0.05),
     "scipy": Promise(0.05, 8.0, 0.02, 6.0, 0.03),

@@ -1,7 +1,7 @@
 """Maximum of an event's posterior, and its mean and covariance by importance sampling. Compiled.
 
-Everything happens in units of the start's errors: p = start + L z with the Cholesky factor L of a
-covariance.
+Everything happens in units of the start's errors: p = start + L z with a factor L of a covariance,
+L L^T, that turns with the shower (`align`).
 """
 
 import math
@@ -220,7 +220,7 @@ def proposal(looked, model, scratch, soft):
         more += 0.3
         if more > 20.0:
             return False
-    # Covariance of z is H^-1 = M^T M with M = C^-1, H = C C^T; its factor anew, to be triangular.
+    # Covariance of z is H^-1 = M^T M with M = C^-1, H = C C^T.
     invert_factor(scratch.spread, scratch.inverse)
     for i in range(n):
         for j in range(i + 1):
@@ -256,6 +256,7 @@ def _times(factor, by, work):
 def align(scratch):
     """The factor becomes another one of the same covariance: triangular for cores and directions
     along and across the shower, so that points of a turned shower are the same points, turned.
+    Inverse, hessian and spread of the scratch are overwritten.
     """
     n, factor, turned, spread = N_SHOWER, scratch.factor, scratch.inverse, scratch.spread
     n_x, n_y = scratch.base[2], scratch.base[3]
@@ -392,10 +393,10 @@ def propose_again(mean, covariance, scratch):
 
 @inner(inline=False)
 def widen(covariance, effective):
-    """What is known of the truth, from weighted points: the unbiased covariance, and the noise of
-    their mean.
+    """The covariance becomes that of what is known of the truth: 1 + 1/n times that of the points.
 
-    Of n random points that would be (n + 1)/(n - 1). Points that are mirrored and matched have less
+    Of n random points, the unbiased covariance and the noise of their mean make that (n + 1)/(n -
+    1). Points that are mirrored and matched have less
     noise: the mean of 72 scatters with a third of 1/n of the variance (default configuration), and
     the rest is for that of the covariance itself.
     """

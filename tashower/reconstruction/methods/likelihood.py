@@ -37,9 +37,9 @@ N_POINTS = 126
 POINTS_OF_TABLE = {LIKELIHOOD: (72, 72), WAVEFORMS: (N_POINTS, 4 * N_POINTS)}
 #: Effective number of points below which `few_points` is set (choice).
 FEWEST_POINTS = 8.0
-#: Degrees of freedom of the proposal (choice: tails that are wider than any posterior's), how many
-#: sets of points events take in turn (choice: the luck of one would be in all events alike), and
-#: steps of the matching, after which the covariance is 1 to nine digits.
+#: Degrees of freedom of the proposal (choice: tails that are wider than any posterior's); how many
+#: sets of points there are, of which an event takes one (choice: the luck of one would be in all
+#: events alike); steps of the matching, after which the covariance is 1 to nine digits.
 DEGREES, TURNS, _MATCHINGS = 6.0, 8, 60
 _BLOCK = 500  # events between two reports of progress
 #: Columns of a point that are parameters of the result: core, n_x, n_y, ln S_ref, t0, a.
@@ -231,6 +231,7 @@ def posterior_points(
     InputError : no station likelihood, or one of other stations; distances on the ground; another
         number of points.
     """
+    _draws(n_points)  # refuses before the work
     fit = fit_complete(events, pulses, context)
     found = _explored((events, pulses, context), fit, name, n_points)
     return Posterior(found.points, found.weights, found.effective)
