@@ -27,8 +27,9 @@ from tashower.likelihood.stations import (
     sample_stations,
 )
 from tashower.physics.geometry import direction, opening_angle
-from tashower.reconstruction.likelihood.explore import propose_again, scratch_space
+from tashower.reconstruction.likelihood.explore import scratch_space
 from tashower.reconstruction.likelihood.fit import ENOUGH, EVEN
+from tashower.reconstruction.likelihood.weighted import propose_again
 from tashower.reconstruction.methods import LIKELIHOOD, Context
 from tashower.reconstruction.methods.fits import fit_complete
 from tashower.reconstruction.methods.likelihood import (

@@ -8,8 +8,9 @@ from tashower.config import load_config
 from tashower.errors import InputError
 from tashower.physics.constants import SPEED_OF_LIGHT
 from tashower.reconstruction.likelihood.density import Seen
-from tashower.reconstruction.likelihood.explore import align, scratch_space
+from tashower.reconstruction.likelihood.explore import scratch_space
 from tashower.reconstruction.likelihood.posterior import Looked, log_posteriors, with_gradient
+from tashower.reconstruction.likelihood.weighted import align
 from tashower.reconstruction.methods.likelihood import TURNS, _draws, _model, posterior_points
 from tashower.simulation.simulate import array_from_config
 from tests.likelihood.test_likelihood_edges import CONTEXT

@@ -9,21 +9,23 @@ from tashower.physics.compiled import compiled, inner
 from tashower.physics.station import station_conditions
 from tashower.reconstruction.likelihood.density import HIT, SATURATED, SILENT, Seen
 from tashower.reconstruction.likelihood.explore import (
-    Draws,
-    align,
     lower_factor,
     maximise,
-    moments,
     proposal,
-    propose_again,
-    put_curvatures,
-    sample,
     scratch_space,
-    temper,
-    widen,
 )
 from tashower.reconstruction.likelihood.posterior import N_SHOWER, Looked, shower_of
 from tashower.reconstruction.likelihood.saturation import SOFT_EDGE, look_behind_edge
+from tashower.reconstruction.likelihood.weighted import (
+    Draws,
+    align,
+    moments,
+    propose_again,
+    put_curvatures,
+    sample,
+    temper,
+    widen,
+)
 
 #: Silent stations that the start expects less of than this [VEM] are left out (choice: they say
 #: nothing about each other), and hits that come so much before or after the front [ns] are

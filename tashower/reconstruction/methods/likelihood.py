@@ -20,11 +20,11 @@ from tashower.events.model import FLAGS, Events, Pulses, Reconstruction
 from tashower.physics.geometry import axis_components
 from tashower.progress import blocks
 from tashower.reconstruction.likelihood.density import Learned, compiled_density
-from tashower.reconstruction.likelihood.explore import Draws
 from tashower.reconstruction.likelihood.fit import Explored, Hits, explore_all
 from tashower.reconstruction.likelihood.posterior import N_SHOWER, Model, Prior, mean_shower
 from tashower.reconstruction.likelihood.ratio import codes, compiled_ratio
 from tashower.reconstruction.likelihood.shapes import waveform_shapes
+from tashower.reconstruction.likelihood.weighted import Draws
 from tashower.reconstruction.methods import LIKELIHOOD, WAVEFORMS, Context
 from tashower.reconstruction.methods.fits import fit_complete, table_of
 from tashower.reconstruction.quality import FitSums, quality_flags, to_angles
